@@ -1,0 +1,95 @@
+"""Exchange sessions and the first of the two clocks: `decision_time`.
+
+A session is a trading day of the exchange. Its decision time is its close, in UTC: whatever was not known by
+then is not in its image. The second clock, `available_at`, belongs to table rows (`finnex.data.align`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from finnex.errors import ConfigError, nearest
+
+Days = npt.NDArray[np.datetime64]
+"""Dates at day precision, `datetime64[D]`: the one form in which FinNeX compares dates."""
+
+
+@dataclass(frozen=True)
+class SessionCalendar:
+    """Consecutive sessions of one exchange.
+
+    Attributes
+    ----------
+    exchange
+        ISO 10383 market code, such as XNYS.
+    days
+        Session dates, `datetime64[D]`, ascending.
+    decision_time
+        Close of each session in UTC, `datetime64[ns]`; half days close early.
+    """
+
+    exchange: str
+    days: Days
+    decision_time: npt.NDArray[np.datetime64]
+
+    def __len__(self) -> int:
+        return len(self.days)
+
+    def index_of(self, days: Days) -> npt.NDArray[np.intp]:
+        """Return each day's position, -1 where the day is no session."""
+        days = np.asarray(days, dtype="datetime64[D]")
+        position = np.searchsorted(self.days, days)
+        inside = position < len(self.days)
+        hit = np.zeros(len(days), dtype=bool)
+        hit[inside] = self.days[position[inside]] == days[inside]
+        return np.where(hit, position, -1)
+
+    def first_session_knowing(self, moments: npt.NDArray[np.datetime64]) -> npt.NDArray[np.intp]:
+        """Return, for moments in UTC, the first session whose decision time is not earlier.
+
+        A moment exactly at the close belongs to that session; one later belongs to the next. Moments after
+        the last session give `len(self)`.
+        """
+        return np.searchsorted(self.decision_time, moments.astype("datetime64[ns]"), side="left")
+
+    def first_session_after(self, days: Days) -> npt.NDArray[np.intp]:
+        """Return, for dates without a time, the first session after that date (`len(self)` past the end).
+
+        A date alone does not say whether the row came before the close, so it is not trusted on its own day.
+        """
+        return np.searchsorted(self.days, np.asarray(days, dtype="datetime64[D]"), side="right")
+
+    def between(self, start: date | None, end: date | None) -> npt.NDArray[np.intp]:
+        """Return positions of the sessions from `start` to `end`, both included."""
+        low = 0 if start is None else int(np.searchsorted(self.days, np.datetime64(start, "D"), side="left"))
+        high = len(self) if end is None else int(np.searchsorted(self.days, np.datetime64(end, "D"), side="right"))
+        return np.arange(low, max(low, high))
+
+
+@lru_cache(maxsize=16)
+def session_calendar(exchange: str, start: date, end: date) -> SessionCalendar:
+    """Return the sessions of an exchange from `start` to `end`, both included.
+
+    Raises
+    ------
+    ConfigError
+        The exchange code is unknown, or there is no session in the range.
+    """
+    import exchange_calendars  # noqa: PLC0415  a second of import time, needed only when sessions are
+
+    names = exchange_calendars.get_calendar_names(include_aliases=True)
+    if exchange not in names:
+        raise ConfigError(f"exchange '{exchange}' is unknown. {nearest(exchange, names)}")
+    # The library's own default spans twenty years; explicit bounds make the answer the same on every day.
+    calendar = exchange_calendars.get_calendar(exchange, start=pd.Timestamp(start), end=pd.Timestamp(end))
+    days = calendar.sessions.to_numpy().astype("datetime64[D]")
+    if len(days) == 0:
+        raise ConfigError(f"exchange '{exchange}' has no session from {start} to {end}. Widen the range.")
+    closes = calendar.closes.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy().astype("datetime64[ns]")
+    return SessionCalendar(exchange, days, closes)

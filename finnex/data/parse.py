@@ -1,0 +1,119 @@
+"""One text cell to one typed value; every cell that cannot be parsed becomes a `Problem`, none is dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from finnex.errors import InputError, Problem, nearest
+
+HEADER_ROWS = 2
+"""A frame's first row stands in line 2 of its file: line 1 is the header."""
+
+
+def read_text(path: Path) -> pd.DataFrame:
+    """Read a CSV or Parquet file with every cell as text ('' where empty); `.gz` is unpacked.
+
+    Text first, so that an error can show the cell as the file has it.
+
+    Raises
+    ------
+    InputError
+        The file is absent, unreadable, or has no rows.
+    """
+    name = str(path)
+    try:
+        if path.suffix == ".parquet":
+            frame = pd.read_parquet(path)
+            for column in frame.columns:
+                if isinstance(frame[column].dtype, np.dtype) and frame[column].dtype.kind == "f":
+                    frame[column] = frame[column].map(lambda value: "" if np.isnan(value) else repr(float(value)))
+            frame = frame.astype("string").fillna("").astype(str)
+        else:
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError, UnicodeDecodeError) as error:
+        raise InputError(
+            [Problem(name, f"cannot be read: {error}", "Give a CSV or Parquet file, plain or gzip.")]
+        ) from None
+    if frame.empty:
+        raise InputError([Problem(name, "has no rows", "Give at least one row, or leave the table out.")])
+    frame.columns = [str(column).strip() for column in frame.columns]
+    return frame
+
+
+def require_columns(frame: pd.DataFrame, required: tuple[str, ...], path: Path) -> list[Problem]:
+    """Return a problem for each required column that is absent, with the nearest column that is there."""
+    spare = [column for column in frame.columns if column not in required]
+    return [
+        Problem(str(path), "the column is missing", nearest(column, spare or list(frame.columns)), column=column)
+        for column in required
+        if column not in frame.columns
+    ]
+
+
+def _problems(
+    text: pd.Series[str], bad: pd.Series[bool], path: Path, what: str, remedy: str
+) -> list[Problem]:
+    return [
+        Problem(str(path), what, remedy, row=int(row) + HEADER_ROWS, column=str(text.name), value=repr(text[row]))
+        for row in text.index[bad]
+    ]
+
+
+def number(text: pd.Series[str], path: Path, problems: list[Problem], *, optional: bool) -> pd.Series[float]:
+    """Return float64; empty cells are NaN where `optional`, a problem elsewhere. Infinities are problems."""
+    empty = text.str.strip() == ""
+    value = pd.to_numeric(text, errors="coerce").astype("float64")
+    bad = (value.isna() & ~empty) | np.isinf(value)
+    problems += _problems(text, bad, path, "is not a finite number", "Correct the cell or leave it empty where optional.")
+    if not optional:
+        problems += _problems(text, empty, path, "is empty", "Every row needs this value; remove the row or fill it.")
+    return value.where(~bad)
+
+
+def day(text: pd.Series[str], path: Path, problems: list[Problem]) -> pd.Series[pd.Timestamp]:
+    """Return midnights, `datetime64[ns]`, from ISO dates (YYYY-MM-DD; a time part must be midnight)."""
+    value = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None).astype("datetime64[ns]")
+    bad = value.isna() | (value != value.dt.normalize())
+    problems += _problems(text, bad, path, "is not a date", "Write it as YYYY-MM-DD.")
+    return value.where(~bad)
+
+
+def moment(text: pd.Series[str], path: Path, problems: list[Problem]) -> tuple[pd.Series[pd.Timestamp], pd.Series[bool]]:
+    """Return UTC moments, `datetime64[ns]` without zone, and where the text is a date without a time.
+
+    A time without a zone is a problem: nobody can tell whether it came before the close.
+    """
+    only_date = text.str.fullmatch(r"\d{4}-\d{2}-\d{2}")
+    zoned = text.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$", regex=True) & ~only_date
+    value = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None).astype("datetime64[ns]")
+    problems += _problems(text, value.isna(), path, "is not a time stamp", "Write it as 2024-03-08T14:30:00Z.")
+    naive = value.notna() & ~only_date & ~zoned
+    problems += _problems(text, naive, path, "has no time zone", "Add one: 2024-03-08T14:30:00Z, or -05:00 for New York.")
+    return value, only_date
+
+
+def word(text: pd.Series[str], path: Path, problems: list[Problem], valid: tuple[str, ...] = ()) -> pd.Series[str]:
+    """Return stripped text; empty cells are problems, and so are words outside `valid` where it is given."""
+    value = text.str.strip()
+    problems += _problems(text, value == "", path, "is empty", "Every row needs this value.")
+    if valid:
+        strange = ~value.isin(valid) & (value != "")
+        problems += _problems(text, strange, path, "is not one of the known words", f"Use one of: {', '.join(valid)}.")
+    return value
+
+
+Row = Callable[[pd.DataFrame], "pd.Series[bool]"]
+
+
+def refuse(
+    frame: pd.DataFrame, bad: pd.Series[bool], path: Path, column: str, what: str, remedy: str
+) -> list[Problem]:
+    """Return a problem for each row where `bad` holds, showing the value of `column`."""
+    return [
+        Problem(str(path), what, remedy, row=int(row) + HEADER_ROWS, column=column, value=frame.at[row, column])
+        for row in frame.index[bad.to_numpy(dtype=bool)]
+    ]

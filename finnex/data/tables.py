@@ -1,0 +1,267 @@
+"""Read and validate the input tables. Bad input is refused whole, with everything wrong with it listed.
+
+Each reader parses cells (`finnex.data.parse`), then checks ranges, keys and relations between columns.
+A table that passes is a plain frame with `symbol`/`series`, `date` (midnight, `datetime64[ns]`), numbers as
+float64 and, where rows have their own time, `available` (UTC) with `available_is_date`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+
+from finnex.config import Config
+from finnex.data import parse
+from finnex.errors import ConfigError, InputError, Problem, nearest
+
+SENTIMENT_SOURCES = ("news", "social", "historical", "analyst", "management")
+ORIGIN_PRECEDENCE = ("sec", "synthetic", "yahoo", "income_statement", "")
+"""Where two origins report one quarter, the earlier in this list is believed; others rank last, by name."""
+ROUNDING = 1e-6
+"""Relative slack for high and low: vendors round adjusted prices column by column."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The input tables of a run, each checked, or None where the configuration gives none."""
+
+    prices: pd.DataFrame
+    macro: pd.DataFrame | None = None
+    fundamentals: pd.DataFrame | None = None
+    sentiment: pd.DataFrame | None = None
+    competitive: pd.DataFrame | None = None
+    events: pd.DataFrame | None = None
+    enhanced: pd.DataFrame | None = None
+
+    def limits(self) -> dict[str, tuple[date, date]]:
+        """Return the first and the last date of every table given: where the inputs end."""
+        found = {}
+        for field in fields(self):
+            frame = getattr(self, field.name)
+            if frame is not None:
+                column = next(name for name in ("date", "available", "timestamp") if name in frame.columns)
+                found[field.name] = (frame[column].min().date(), frame[column].max().date())
+        return found
+
+
+def _duplicates(frame: pd.DataFrame, key: list[str], path: Path) -> list[Problem]:
+    again = frame.duplicated(key, keep="first") & frame[key].notna().all(axis=1)
+    problems = []
+    for row in frame.index[again]:
+        shown = ", ".join(
+            str(value.date()) if isinstance(value, pd.Timestamp) else str(value) for value in frame.loc[row, key]
+        )
+        problems.append(
+            Problem(
+                str(path),
+                f"the same ({', '.join(key)}) stands in an earlier row",
+                "Keep one of the rows.",
+                row=int(row) + parse.HEADER_ROWS,
+                column=key[-1],
+                value=f"({shown})",
+            )
+        )
+    return problems
+
+
+def read_prices(path: Path, problems: list[Problem]) -> pd.DataFrame:
+    """Read daily bars: symbol, date, open, high, low, close (currency, split-adjusted), volume (shares)."""
+    text = parse.read_text(path)
+    columns = ("symbol", "date", "open", "high", "low", "close", "volume")
+    if missing := parse.require_columns(text, columns, path):
+        problems += missing
+        return text
+    frame = pd.DataFrame({"symbol": parse.word(text["symbol"], path, problems), "date": parse.day(text["date"], path, problems)})
+    for column in columns[2:]:
+        frame[column] = parse.number(text[column], path, problems, optional=False)
+    for column in columns[2:6]:
+        problems += parse.refuse(frame, frame[column] <= 0, path, column, "a price must be above zero", "Correct the price or remove the row.")
+    problems += parse.refuse(frame, frame["volume"] < 0, path, "volume", "a volume must not be negative", "Correct the volume; 0 means no trade.")
+    problems += parse.refuse(frame, frame["high"] < frame["low"], path, "high", "high is below low", "Check whether the two columns are swapped.")
+    inside = frame["high"] >= frame["low"]
+    over = inside & (frame[["open", "close"]].max(axis=1) > frame["high"] * (1 + ROUNDING))
+    under = inside & (frame[["open", "close"]].min(axis=1) < frame["low"] * (1 - ROUNDING))
+    problems += parse.refuse(frame, over, path, "high", "high is below open or close", "Correct the bar.")
+    problems += parse.refuse(frame, under, path, "low", "low is above open or close", "Correct the bar.")
+    problems += _duplicates(frame, ["symbol", "date"], path)
+    return frame.sort_values(["symbol", "date"], ignore_index=True)
+
+
+def read_macro(path: Path, problems: list[Problem]) -> pd.DataFrame:
+    """Read series: series, date (observation), available_date (when it could be known), value."""
+    text = parse.read_text(path)
+    if missing := parse.require_columns(text, ("series", "date", "available_date", "value"), path):
+        problems += missing
+        return text
+    available, only_date = parse.moment(text["available_date"], path, problems)
+    frame = pd.DataFrame(
+        {
+            "series": parse.word(text["series"], path, problems),
+            "date": parse.day(text["date"], path, problems),
+            "available": available,
+            "available_is_date": only_date,
+            "value": parse.number(text["value"], path, problems, optional=True),
+        }
+    )
+    early = frame["available"] < frame["date"]
+    problems += parse.refuse(frame, early, path, "available", "a value is available before its observation date", "Give the release date.")
+    problems += _duplicates(frame, ["series", "date", "available"], path)
+    return frame.dropna(subset=["value"]).sort_values(["series", "available", "date"], ignore_index=True)
+
+
+def read_fundamentals(path: Path, problems: list[Problem]) -> pd.DataFrame:
+    """Read quarterly figures: symbol, period_end, available_date (filing), optional origin, any numeric metrics."""
+    text = parse.read_text(path)
+    if missing := parse.require_columns(text, ("symbol", "period_end", "available_date"), path):
+        problems += missing
+        return text
+    available, only_date = parse.moment(text["available_date"], path, problems)
+    frame = pd.DataFrame(
+        {
+            "symbol": parse.word(text["symbol"], path, problems),
+            "period_end": parse.day(text["period_end"], path, problems),
+            "available": available,
+            "available_is_date": only_date,
+            "origin": text["origin"].str.strip() if "origin" in text.columns else "",
+        }
+    )
+    for column in text.columns:
+        if column not in {"symbol", "period_end", "available_date", "origin"}:
+            frame[column] = parse.number(text[column], path, problems, optional=True)
+    problems += parse.refuse(
+        frame, frame["available"] < frame["period_end"], path, "available", "a report is dated before its period ends", "Give the filing date."
+    )
+    problems += parse.refuse(
+        frame, frame["available"] > pd.Timestamp.now("UTC").tz_localize(None), path, "available", "a filing date lies in the future", "Give the date on which it was filed."
+    )
+    problems += _duplicates(frame, ["symbol", "origin", "period_end", "available"], path)
+    return frame.sort_values(["symbol", "available", "period_end"], ignore_index=True, kind="stable")
+
+
+def read_sentiment(path: Path, problems: list[Problem]) -> pd.DataFrame:
+    """Read scored records: symbol, timestamp (UTC), source, score in [-1, 1]; optional weights and flags."""
+    text = parse.read_text(path)
+    if missing := parse.require_columns(text, ("symbol", "timestamp", "source", "score"), path):
+        problems += missing
+        return text
+    stamp, only_date = parse.moment(text["timestamp"], path, problems)
+    frame = pd.DataFrame(
+        {
+            "symbol": parse.word(text["symbol"], path, problems),
+            "timestamp": stamp,
+            "source": parse.word(text["source"], path, problems, SENTIMENT_SOURCES),
+            "provider": text["provider"].str.strip() if "provider" in text.columns else "",
+            "score": parse.number(text["score"], path, problems, optional=False),
+        }
+    )
+    problems += parse.refuse(frame.assign(timestamp=text["timestamp"]), only_date, path, "timestamp", "a date does not say whether the record came before the close", "Add the time of day and a zone.")
+    problems += parse.refuse(frame, frame["score"].abs() > 1, path, "score", "a score lies outside [-1, 1]", "Rescale the provider's scores.")
+    for column, default in (("confidence", 1.0), ("documents", 1.0), ("engagement", 0.0), ("repost", 0.0)):
+        if column in text.columns:
+            frame[column] = parse.number(text[column], path, problems, optional=True).fillna(default)
+            problems += parse.refuse(frame, frame[column] < 0, path, column, f"{column} must not be negative", "Correct the cell.")
+        else:
+            frame[column] = default
+    return frame.sort_values(["symbol", "timestamp"], ignore_index=True, kind="stable")
+
+
+def read_competitive(path: Path, problems: list[Problem]) -> pd.DataFrame:
+    """Read comparisons: symbol, date, peer, any numeric metrics; a row is usable from the next session on."""
+    text = parse.read_text(path)
+    if missing := parse.require_columns(text, ("symbol", "date", "peer"), path):
+        problems += missing
+        return text
+    frame = pd.DataFrame(
+        {
+            "symbol": parse.word(text["symbol"], path, problems),
+            "date": parse.day(text["date"], path, problems),
+            "peer": parse.word(text["peer"], path, problems),
+        }
+    )
+    for column in text.columns:
+        if column not in frame.columns:
+            frame[column] = parse.number(text[column], path, problems, optional=True)
+    problems += _duplicates(frame, ["symbol", "peer", "date"], path)
+    return frame.sort_values(["symbol", "date", "peer"], ignore_index=True)
+
+
+def read_events(path: Path, problems: list[Problem]) -> pd.DataFrame:
+    """Read scheduled events: name, date, announced (when the schedule became public)."""
+    text = parse.read_text(path)
+    if missing := parse.require_columns(text, ("name", "date", "announced"), path):
+        problems += missing
+        return text
+    frame = pd.DataFrame(
+        {
+            "name": parse.word(text["name"], path, problems),
+            "date": parse.day(text["date"], path, problems),
+            "announced": parse.day(text["announced"], path, problems),
+        }
+    )
+    late = frame["announced"] > frame["date"]
+    problems += parse.refuse(frame, late, path, "announced", "an event is announced after it happened", "Give the date of the announcement.")
+    problems += _duplicates(frame, ["name", "date"], path)
+    return frame.sort_values(["name", "date"], ignore_index=True)
+
+
+def read_enhanced(path: Path, problems: list[Problem]) -> pd.DataFrame:
+    """Read ready-made Stage 1 features: symbol, date, numeric columns known at that session's close."""
+    text = parse.read_text(path)
+    if missing := parse.require_columns(text, ("symbol", "date"), path):
+        problems += missing
+        return text
+    columns = {
+        column: parse.number(text[column], path, problems, optional=True)
+        for column in text.columns
+        if column not in {"symbol", "date"}
+    }
+    frame = pd.DataFrame(
+        {
+            "symbol": parse.word(text["symbol"], path, problems),
+            "date": parse.day(text["date"], path, problems),
+            **columns,
+        }
+    )
+    problems += _duplicates(frame, ["symbol", "date"], path)
+    return frame.sort_values(["symbol", "date"], ignore_index=True)
+
+
+READERS: dict[str, Callable[[Path, list[Problem]], pd.DataFrame]] = {
+    "prices": read_prices,
+    "macro": read_macro,
+    "fundamentals": read_fundamentals,
+    "sentiment": read_sentiment,
+    "competitive": read_competitive,
+    "events": read_events,
+    "enhanced": read_enhanced,
+}
+
+
+def read_tables(config: Config) -> Tables:
+    """Read every table the configuration names, and check them together.
+
+    Raises
+    ------
+    InputError
+        With every problem of every file.
+    ConfigError
+        A configured symbol has no prices.
+    """
+    problems: list[Problem] = []
+    frames = {}
+    for name, path in config.inputs.tables():
+        try:
+            frames[name] = READERS[name](path, problems)
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+    known = set(frames["prices"]["symbol"])
+    for symbol in (*config.symbols, *config.peers):
+        if symbol not in known:
+            raise ConfigError(f"symbol '{symbol}' has no rows in {config.inputs.prices}. {nearest(symbol, known)}")
+    return Tables(**frames)

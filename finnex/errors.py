@@ -1,0 +1,113 @@
+"""Every error FinNeX raises on purpose.
+
+FinnexError
+├── ConfigError        finnex.toml: unknown key, bad value, missing file
+├── InputError         a table that cannot be trusted; lists every problem found in it
+├── LayoutError        a catalogue or layout that does not describe an image
+├── StoreError         the image store cannot do what was asked
+│   ├── StoreMismatch  the store was made for another layout, calendar or symbol
+│   ├── StoreBusy      another process is writing
+│   └── StoreCorrupt   stored bytes are not the bytes that were written
+├── BuildError         images that could not be drawn
+├── TrainingError      data or settings a model cannot be trained on
+└── ServiceError       Prefect, Dask or MLflow could not be reached or started
+
+A message names the value, the place and the remedy. The command line prints it and exits with code 2.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+class FinnexError(Exception):
+    """Root of all errors that a user can do something about."""
+
+
+class ConfigError(FinnexError):
+    """The run configuration cannot be used as it stands."""
+
+
+class LayoutError(FinnexError):
+    """A catalogue or layout does not describe an image."""
+
+
+class StoreError(FinnexError):
+    """The image store cannot do what was asked; nothing stored was changed."""
+
+
+class StoreMismatch(StoreError):
+    """The store was made for another layout, calendar or symbol."""
+
+
+class StoreBusy(StoreError):
+    """Another process holds the store's writer lock."""
+
+
+class StoreCorrupt(StoreError):
+    """Stored bytes are not the bytes that were written."""
+
+
+class BuildError(FinnexError):
+    """Images that could not be drawn."""
+
+
+class TrainingError(FinnexError):
+    """Data or settings a model cannot be trained on."""
+
+
+class ServiceError(FinnexError):
+    """Prefect, Dask or MLflow could not be reached or started."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with an input table: where it stands, what stands there, what to do about it."""
+
+    file: str
+    what: str
+    remedy: str
+    row: int | None = None  # line in the file as an editor counts it, the header being line 1
+    column: str | None = None
+    value: object = None
+
+    def __str__(self) -> str:
+        place = [self.file]
+        if self.row is not None:
+            place.append(f"row {self.row}")
+        if self.column is not None:
+            place.append(f"column '{self.column}'")
+        shown = "" if self.value is None else f" (value: {self.value})"
+        return f"{', '.join(place)}: {self.what}{shown}. {self.remedy}"
+
+
+class InputError(FinnexError):
+    """A table that cannot be trusted.
+
+    Parameters
+    ----------
+    problems
+        Everything found wrong, so that one reading of the message mends the whole file.
+    """
+
+    shown_at_most = 20
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        lines = [str(problem) for problem in self.problems[: self.shown_at_most]]
+        hidden = len(self.problems) - len(lines)
+        if hidden:
+            lines.append(f"... and {hidden} more of the same file set")
+        super().__init__("\n".join(lines))
+
+
+def nearest(word: str, valid: Iterable[str]) -> str:
+    """Return a remedy that names the nearest valid word, or all of them where none is near."""
+    options = sorted(valid)
+    close = difflib.get_close_matches(word, options, n=1, cutoff=0.5)
+    if close:
+        return f"Did you mean '{close[0]}'?"
+    listed = ", ".join(options[:12]) + (", ..." if len(options) > 12 else "")
+    return f"Valid names: {listed}."

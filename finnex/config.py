@@ -100,6 +100,10 @@ class TrainingSettings(Section):
     train_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.7
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     embargo_sessions: Annotated[int, Field(ge=0)] = 5
+    class_weights: Literal["none", "balanced"] = "none"
+    """`balanced` weighs rare classes up; probabilities then no longer follow the classes' frequencies."""
+    threads: PositiveInt | None = None
+    """Threads of the network's arithmetic; absent, one for each core."""
     seed: Annotated[int, Field(ge=0)] = 7
 
     @model_validator(mode="after")

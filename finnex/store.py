@@ -50,6 +50,7 @@ class StoreTemplate:
     layout_hash: str
     layout_toml: str
     catalogue_csv: str
+    lookback_sessions: int
     shape: tuple[int, int, int]  # height, width, channel
     channels: tuple[str, ...]
     regions: tuple[str, ...]
@@ -146,6 +147,7 @@ class ImageStore:
                 "layout_hash": template.layout_hash,
                 "layout_toml": template.layout_toml,
                 "catalogue_csv": template.catalogue_csv,
+                "lookback_sessions": template.lookback_sessions,
                 "exchange": template.exchange,
                 "label_settings": dict(template.label_settings),
                 "synthetic_tables": list(template.synthetic_tables),

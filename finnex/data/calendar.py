@@ -20,7 +20,7 @@ Days = npt.NDArray[np.datetime64]
 """Dates at day precision, `datetime64[D]`: the one form in which FinNeX compares dates."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # equal by identity, so that a calendar can key a cache
 class SessionCalendar:
     """Consecutive sessions of one exchange.
 

@@ -1,1 +1,1 @@
-"""."""
+"""One session's window of the panel becomes one image."""

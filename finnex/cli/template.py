@@ -1,0 +1,133 @@
+"""The `finnex.toml` that `finnex init` and `finnex demo` write: every key, what it means, and its default."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+from finnex.errors import ConfigError
+
+FILE = "finnex.toml"
+
+_TEMPLATE = """\
+# FinNeX: one run. Paths are relative to this file's folder. A key that stands behind '#' shows its default.
+# Check your edits with: finnex info --config {file}
+
+{symbols}
+{start}
+{end}
+# exchange = "XNYS"          # ISO code of the exchange whose sessions count
+# sectors = ["XLB", "XLC", "XLE", "XLF", "XLI", "XLK", "XLP", "XLRE", "XLU", "XLV", "XLY"]   # sector funds: references, nobody's competitors
+# peers = []                 # competitors; absent: every other symbol of the prices table that is no sector fund
+
+[inputs]                     # CSV or Parquet, plain or gzip
+{inputs}
+# [inputs.quote_delay_minutes]   # macro series that are market quotes, with minutes after the close until they are known;
+# VIX = 15                       # every other series counts from the session after its `available_date`
+
+[store]
+path = {store}       # the images: plain Zarr, readable with xarray.open_zarr(path, group=symbol)
+
+[image]
+# layout = "mega"            # a bundled layout, or a layout file of your own
+# lookback = 56              # sessions an image shows; absent: the layout's own window
+
+[labels]                     # what a model is asked
+# kind = "price_movement"    # or "triple_barrier"
+# horizon = 5                # sessions from the next open: 1, 3, 5, 10 or 20
+# threshold_volatility = 0.5 # Buy above, Sell below this multiple of trailing volatility over the horizon
+# barrier_volatility = 1.0   # height of the two barriers of "triple_barrier"
+# volatility_sessions = 63   # sessions of trailing volatility
+
+[model]
+# architecture = "multiscale_cnn"
+# preset = "small"           # "small" trains on two cores in minutes, "base" has the published size
+
+[training]
+{epochs}
+# batch_size = 32
+# learning_rate = 0.001
+# weight_decay = 0.01
+# warmup_epochs = 1
+# label_smoothing = 0.05
+# gradient_clip = 1.0
+# patience_epochs = 5        # epochs without a better validation before it stops
+# train_fraction = 0.7       # the sessions are cut in time: train, then validation, then test
+# validation_fraction = 0.1
+# embargo_sessions = 5       # sessions left out between two parts, beyond those whose labels overlap
+# class_weights = "none"     # "balanced" weighs rare classes up
+# threads = 2                # threads of the arithmetic; absent: one for each core
+# seed = 7
+
+[mlflow]
+# uri = "http://127.0.0.1:5000"   # absent: the server that `finnex up` starts
+# experiment = "finnex"
+
+[dask]                       # where images are drawn
+# workers = 2                # local worker processes; 0 draws in the calling process
+# address = "tcp://host:8786"   # or an existing scheduler, instead of workers
+# dates_per_task = 1         # sessions that share one Dask task
+# memory_limit = "2GiB"      # of one worker
+"""
+
+_TABLES = {
+    "prices": "symbol, date, open, high, low, close, volume (split-adjusted)",
+    "macro": "series, date, available_date, value",
+    "fundamentals": "symbol, period_end, available_date, any numeric metric",
+    "sentiment": "symbol, timestamp, source, score in [-1, 1]",
+    "competitive": "symbol, date, peer, any numeric metric",
+    "events": "name, date, announced",
+    "enhanced": "symbol, date, features computed elsewhere",
+}
+
+
+def configuration_text(
+    inputs: Mapping[str, str],
+    symbols: Sequence[str],
+    *,
+    start: date | None = None,
+    end: date | None = None,
+    synthetic: Sequence[str] = (),
+    epochs: int | None = None,
+) -> str:
+    """Return a commented configuration; what is not given stands there as a comment with its default."""
+    tables = [
+        _line(name, json.dumps(inputs[name]), columns, given=True)
+        if name in inputs
+        else _line(name, json.dumps(f"{name}.csv"), columns, given=False)
+        for name, columns in _TABLES.items()
+    ]
+    tables.append(_line("synthetic", json.dumps(list(synthetic)), "names of tables that hold generated data", given=bool(synthetic)))
+    return _TEMPLATE.format(
+        file=FILE,
+        symbols=_line("symbols", json.dumps(list(symbols)), "what to draw", given=True),
+        start=_line("start", str(start or "2015-01-02"), "first session drawn; absent: the first that can be", given=start is not None),
+        end=_line("end", str(end or "2024-03-08"), "last session drawn; absent: the last bar's", given=end is not None),
+        inputs="\n".join(tables),
+        store=json.dumps("images.zarr"),
+        epochs=_line("epochs", str(epochs or 12), "at most", given=epochs is not None),
+    )
+
+
+def _line(key: str, value: str, meaning: str, *, given: bool) -> str:
+    return f"{'' if given else '# '}{key} = {value}".ljust(28) + f" # {meaning}"
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a configuration file where there is none.
+
+    Raises
+    ------
+    ConfigError
+        One is there already, or the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise ConfigError(f"{path} exists already and is kept as it is. Choose another folder, or remove it first.") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written ({error.strerror}). Choose a folder you may write to.") from None

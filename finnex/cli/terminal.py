@@ -1,0 +1,113 @@
+"""What all commands share: two streams, progress bars, dates, and the options that repeat."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from finnex.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", "-c", metavar="FILE", help="The run configuration; `finnex init DIR` writes one.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
+StateOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--state", metavar="DIR", help="Folder of databases, artifacts and logs.  [default: $FINNEX_HOME or ~/.finnex]", show_default=False
+    ),
+]
+SymbolOption = Annotated[
+    list[str] | None,
+    typer.Option("--symbol", "-s", metavar="SYMBOL", help="Only this symbol; repeat for more.  [default: all of the configuration]", show_default=False),
+]
+
+Progress = Callable[[int, int, str], None]
+"""Called with what is done, what there is to do, and what it is about at the moment."""
+
+
+def out() -> Console:
+    """Return the console of results: stdout."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True)
+
+
+def err() -> Console:
+    """Return the console of everything else: stderr."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def print_json(answer: Mapping[str, object]) -> None:
+    """Print the one JSON object of a command called with --json."""
+    typer.echo(json.dumps(answer, indent=2, default=str))
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Progress]:
+    """Show a bar on stderr for as long as the block lasts; hidden where stderr is no terminal.
+
+    Yields
+    ------
+    callable
+        Takes (done, total, what). The bar turns into a spinner while the total is 0.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    console = err()
+    columns = (
+        *(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30)),
+        *(MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[what]}", style="dim")),
+    )
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=None, what="")
+
+        def show(done: int, total: int, what: str = "") -> None:
+            bar.update(task, completed=done, total=total or None, what=what)
+
+        yield show
+
+
+def parse_date(text: str | None, option: str) -> date | None:
+    """Return an option's date.
+
+    Raises
+    ------
+    ConfigError
+        It is no calendar day written YYYY-MM-DD.
+    """
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        raise ConfigError(f"{option}: '{text}' is no date. Write it as YYYY-MM-DD, such as 2015-03-31.") from None
+
+
+def check_symbols(wanted: list[str], known: tuple[str, ...], where: str) -> tuple[str, ...]:
+    """Return `wanted` without repetition.
+
+    Raises
+    ------
+    ConfigError
+        One is not among `known`; the message suggests the nearest.
+    """
+    for symbol in wanted:
+        if symbol not in known:
+            near = difflib.get_close_matches(symbol.upper(), known, n=1, cutoff=0.4)
+            hint = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(known[:12])}."
+            raise ConfigError(f"symbol '{symbol}' is not in {where}. {hint}")
+    return tuple(dict.fromkeys(wanted))

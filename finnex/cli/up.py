@@ -1,0 +1,47 @@
+"""`finnex up`: the Prefect server, the MLflow server and the flows, until Ctrl-C."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from finnex.cli.terminal import StateOption, err, out
+
+
+def up(
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", metavar="FILE", help="Configuration that runs use unless told otherwise; needed for the nightly schedule.", show_default=False),
+    ] = None,
+    state: StateOption = None,
+    prefect_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the Prefect UI; 0 chooses a free one.")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the MLflow UI; 0 chooses a free one.")] = 5000,
+) -> None:
+    """Start Prefect, MLflow and the flows on this machine, and stop them all on Ctrl-C.
+
+    With --config, the nightly flow runs on weekdays at 18:30 New York time.
+    """
+    from flows.stack import Stack, state_folder, stop_on_signals
+
+    if config is not None:
+        from finnex.config import load_config
+
+        load_config(config)  # a wrong file is told here, not at half past six
+    folder = state or state_folder()
+    out_, err_ = out(), err()
+    stack = Stack(folder, prefect_port=prefect_port, mlflow_port=mlflow_port, config=config)
+    with stop_on_signals():
+        try:
+            with err_.status("Starting Prefect, MLflow and the flows"):
+                stack.start()
+            out_.print(f"Prefect UI   {stack.prefect_address}")
+            out_.print(f"MLflow UI    {stack.mlflow_address}")
+            out_.print(f"Deployments  {stack.deployments_address}")
+            out_.print(f"Logs and databases are in {stack.state}. Ctrl-C stops everything.")
+            stack.wait()
+        except KeyboardInterrupt:
+            err_.print("Stopping.")
+        finally:
+            stack.stop()

@@ -1,0 +1,77 @@
+"""Stage 1: every feature of one symbol on every session, from the tables, in its own unit.
+
+`compute` is the whole of it: a `Context` (what may be looked at) goes in, named arrays come out. Each module owns
+one family and knows nothing of images.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from finnex.config import Config
+from finnex.data.align import macro_observations
+from finnex.data.calendar import SessionCalendar, session_calendar
+from finnex.data.features.calendar_events import calendar_events
+from finnex.data.features.competitive import competitive
+from finnex.data.features.context import Context, Features
+from finnex.data.features.fundamental import fundamental
+from finnex.data.features.macro import macro
+from finnex.data.features.market import market, regime
+from finnex.data.features.sentiment import sentiment
+from finnex.data.features.technical import technical
+from finnex.data.features.volatility import volatility
+from finnex.data.tables import Tables
+
+__all__ = ["FAMILIES", "Context", "Features", "compute", "make_context"]
+
+FAMILIES = {
+    "technical": technical,
+    "volatility": volatility,
+    "market": market,
+    "regime": regime,
+    "macro": macro,
+    "calendar_events": calendar_events,
+    "sentiment": sentiment,
+    "fundamental": fundamental,
+    "competitive": competitive,
+}
+"""Family name to the function that computes it."""
+
+
+def make_context(tables: Tables, config: Config, symbol: str) -> Context:
+    """Return what the features of a symbol may look at: its sessions from the first bar to the last."""
+    prices = tables.prices
+    own = prices[prices["symbol"] == symbol]
+    calendar = session_calendar(config.exchange, own["date"].iloc[0].date(), own["date"].iloc[-1].date())
+    symbols = sorted(set(prices["symbol"]))
+    peers = config.peers or tuple(name for name in symbols if name not in config.sectors)
+    return Context(
+        symbol=symbol,
+        calendar=calendar,
+        bars=_on_positions(own, calendar)[["open", "high", "low", "close", "volume"]],
+        closes=_wide(prices, "close", calendar),
+        volumes=_wide(prices, "volume", calendar),
+        observations=macro_observations(tables.macro, calendar, config.inputs.quote_delay_minutes),
+        tables=tables,
+        sectors=config.sectors,
+        peers=tuple(name for name in sorted(peers) if name != symbol),
+    )
+
+
+def _on_positions(rows: pd.DataFrame, calendar: SessionCalendar) -> pd.DataFrame:
+    position = calendar.index_of(rows["date"].to_numpy().astype("datetime64[D]"))
+    return rows.assign(position=position)[position >= 0].set_index("position")
+
+
+def _wide(prices: pd.DataFrame, column: str, calendar: SessionCalendar) -> pd.DataFrame:
+    placed = _on_positions(prices, calendar)
+    table = placed.pivot_table(index=placed.index, columns="symbol", values=column)
+    return table.reindex(index=range(len(calendar)), columns=sorted(set(prices["symbol"])))
+
+
+def compute(context: Context) -> Features:
+    """Return all Stage 1 features of the context's symbol: name to float64 per session, NaN where not known."""
+    found: Features = {}
+    for family in FAMILIES.values():
+        found |= family(context)
+    return found

@@ -1,0 +1,97 @@
+"""Macro features: levels, changes and surprises of economic series, the yield curve, credit, cross-asset flows.
+
+Changes of a released series compare releases with releases (`Observations.lagged`), so a monthly figure changes
+once a month, on the session that first knows it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from finnex.data.align import Floats, as_of
+from finnex.data.features.context import Context, Features, log_returns
+
+MONTHLY_AGE = 66  # sessions a monthly figure may be carried: three months, then nobody trades on it
+FLOWS = (("TLT", "SPY"), ("LQD", "IEF"), ("TIP", "IEF"), ("EEM", "SPY"), ("EFA", "SPY"))
+
+
+def macro(context: Context) -> Features:
+    """Return macro features on all sessions, NaN where the inputs lack the series or it is out of date."""
+    found = _curve(context) | _credit(context)
+    found |= _released(context, "CPILFESL", "core_cpi", logarithm=True)
+    found |= _released(context, "UNRATE", "unemployment", logarithm=False)
+    found |= _released(context, "PAYEMS", "payrolls", logarithm=True)
+    found |= _released(context, "FEDFUNDS", "fed_funds", logarithm=False)
+    claims = context.series("ICSA", max_age=15)
+    found["claims_to_mean_52w"] = np.log((claims / claims.rolling(252, min_periods=126).mean()).to_numpy(dtype="float64"))
+    oil = context.series("WTI", max_age=15)
+    found["oil_return_20"] = log_returns(oil, 20).to_numpy()
+    found["oil_return_60"] = log_returns(oil, 60).to_numpy()
+    for first, second in FLOWS:
+        spread = log_returns(context.market_close(first)) - log_returns(context.market_close(second))
+        for window in (20, 60):
+            name = f"flow_{first.lower()}_{second.lower()}_{window}"
+            found[name] = spread.rolling(window).sum().to_numpy()
+    return found
+
+
+def _curve(context: Context) -> Features:
+    ten, two = context.series("DGS10", max_age=10), context.series("DGS2", max_age=10)
+    # Session by session, never for a whole file: what arrives later must not change what stood here before.
+    short = context.series("DGS3MO", max_age=10)
+    short = short.where(short.notna(), context.series("TB3MS", max_age=MONTHLY_AGE))
+    five, thirty = context.series("DGS5", max_age=10), context.series("DGS30", max_age=10)
+    slope, front = ten - two, ten - short
+    found = {
+        "rate_10y": ten,
+        "rate_2y": two,
+        "rate_3m": short,
+        "curve_10y_2y": slope,
+        "curve_10y_3m": front,
+        "curve_30y_10y": thirty - ten,
+        "curve_curvature": 2 * five - two - ten,
+        "curve_10y_2y_change_20": slope - slope.shift(20),
+        "curve_10y_2y_change_60": slope - slope.shift(60),
+        "rate_10y_to_mean_252": ten - ten.rolling(252, min_periods=126).mean(),
+        "policy_expectation": two - short,
+    }
+    return {name: values.to_numpy(dtype="float64") for name, values in found.items()}
+
+
+def _credit(context: Context) -> Features:
+    aaa, baa = context.series("AAA", MONTHLY_AGE), context.series("BAA", MONTHLY_AGE)
+    spread = baa - aaa
+    risk = baa - context.series("DGS10", max_age=10)
+    found = {
+        "credit_spread": spread,
+        "credit_spread_change_60": spread - spread.shift(60),
+        "credit_risk_premium": risk,
+        "credit_risk_premium_change_20": risk - risk.shift(20),
+    }
+    return {name: values.to_numpy(dtype="float64") for name, values in found.items()}
+
+
+def _released(context: Context, series: str, name: str, *, logarithm: bool) -> Features:
+    """Return year-on-year change, last change and surprise of a monthly series.
+
+    The surprise is the last change less the mean of the twelve before it, over their standard deviation: how far
+    the release stood from the series' own trend.
+    """
+    wanted = (f"{name}_change_12m", f"{name}_change_1m", f"{name}_surprise")
+    rows = context.observations.get(series)
+    if rows is None or len(rows.value) == 0:
+        return {key: np.full(context.sessions, np.nan) for key in wanted}
+
+    def level(lag: int) -> Floats:
+        values = rows.lagged(lag)
+        return np.log(values) if logarithm else values
+
+    changes = np.stack([level(k) - level(k + 1) for k in range(13)])
+    mean, spread = changes[1:].mean(axis=0), changes[1:].std(axis=0)
+    surprise = np.divide(changes[0] - mean, spread, out=np.full(len(mean), np.nan), where=spread > 1e-12)
+    per_row = (level(0) - level(12), changes[0], surprise)
+    return {
+        key: as_of(rows.known, values, context.sessions, MONTHLY_AGE)
+        for key, values in zip(wanted, per_row, strict=True)
+    }

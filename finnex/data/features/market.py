@@ -1,0 +1,140 @@
+"""Market features: implied volatility, rates, sector momentum, breadth, and the symbol against its market."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from finnex.data.features.context import (
+    QUARTER,
+    YEAR,
+    Context,
+    Features,
+    log_returns,
+    row_mean,
+    row_std,
+    trailing_rank,
+    trailing_z,
+)
+
+SECTOR_ROWS = ("XLK", "XLF", "XLE", "XLU", "XLB")
+"""Sector funds with a row of their own: technology, financials, energy, utilities, materials."""
+NOTE_DURATION = 8.0  # years, a ten-year Treasury note
+
+
+def market(context: Context) -> Features:
+    """Return features of the market around the symbol, NaN where the inputs lack the instrument."""
+    found = _implied_volatility(context) | _rates(context) | _sectors(context) | _against_market(context)
+    for name in ("SP500", "NASDAQ"):
+        close = context.market_close(name)
+        found[f"{name.lower()}_return_5"] = log_returns(close, 5)
+        found[f"{name.lower()}_return_20"] = log_returns(close, 20)
+    return {name: values.to_numpy(dtype="float64") for name, values in found.items()}
+
+
+def _implied_volatility(context: Context) -> dict[str, pd.Series[float]]:
+    vix = context.series("VIX", max_age=5)
+    log_vix = pd.Series(np.log(vix.to_numpy(dtype="float64")))
+    realized = context.market_returns.rolling(20).std() * np.sqrt(float(YEAR)) * 100
+    return {
+        "vix_level": vix,
+        "vix_change_1": log_vix - log_vix.shift(1),
+        "vix_change_5": log_vix - log_vix.shift(5),
+        "vix_change_20": log_vix - log_vix.shift(20),
+        "vix_rank_252": trailing_rank(vix),
+        "vix_to_mean_60": log_vix - log_vix.rolling(60, min_periods=20).mean(),
+        "vix_premium": vix - realized,
+        "vix_volatility_20": log_vix.diff().rolling(20).std(),
+    }
+
+
+def _rates(context: Context) -> dict[str, pd.Series[float]]:
+    two, ten = context.series("DGS2", max_age=10), context.series("DGS10", max_age=10)
+    return {
+        "rate_2y_change_5": two - two.shift(5),
+        "rate_2y_change_20": two - two.shift(20),
+        "rate_10y_change_5": ten - ten.shift(5),
+        "rate_10y_change_20": ten - ten.shift(20),
+        "rate_10y_volatility_20": ten.diff().rolling(20).std(),
+    }
+
+
+def _sectors(context: Context) -> dict[str, pd.Series[float]]:
+    returns = context.sector_returns
+    twenty = returns.rolling(20).sum()
+    market = context.market_returns
+    cumulative = returns.fillna(0.0).cumsum().where(returns.notna())
+    above = (cumulative > cumulative.rolling(50).mean()).astype("float64").where(cumulative.rolling(50).mean().notna())
+    cyclical = returns.columns.intersection(["XLB", "XLE", "XLF", "XLI", "XLK", "XLY"])
+    defensive = returns.columns.intersection(["XLP", "XLU", "XLV"])
+    rotation = pd.Series(row_mean(twenty[list(cyclical)])) - pd.Series(row_mean(twenty[list(defensive)]))
+    found = {
+        "market_return_1": market,
+        "market_return_5": market.rolling(5).sum(),
+        "market_return_20": market.rolling(20).sum(),
+        "market_return_60": market.rolling(60).sum(),
+        "market_volatility_20": market.rolling(20).std() * np.sqrt(float(YEAR)),
+        "sector_breadth_50": pd.Series(row_mean(above)),
+        "sector_dispersion_20": pd.Series(row_std(twenty)),
+        "sector_rotation_20": rotation,
+    }
+    for name in SECTOR_ROWS:
+        own = returns[name] if name in returns.columns else pd.Series(np.full(context.sessions, np.nan))
+        found[f"sector_{name.lower()}_momentum_20"] = (own - market).rolling(20).sum()
+        found[f"sector_{name.lower()}_momentum_60"] = (own - market).rolling(60).sum()
+    return found
+
+
+def _against_market(context: Context) -> dict[str, pd.Series[float]]:
+    own, market = context.returns, context.market_returns
+    covariance, variance = own.rolling(60).cov(market), market.rolling(60).var()
+    beta = covariance / variance.where(variance > 0)
+    residual = own - beta.shift(1) * market
+    return {
+        "beta_60": beta,
+        "market_correlation_60": own.rolling(60).corr(market),
+        "relative_return_5": (own - market).rolling(5).sum(),
+        "relative_return_20": (own - market).rolling(20).sum(),
+        "relative_return_60": (own - market).rolling(60).sum(),
+        "residual_momentum_60": residual.rolling(60).sum(),
+    }
+
+
+def regime(context: Context) -> Features:
+    """Return fear and greed composites and regime scores of the market, all causal.
+
+    Each component is standardised over its own trailing year; positive means greed, calm or risk taken.
+    """
+    vix = context.series("VIX", max_age=5)
+    market = context.market_returns
+    level = market.cumsum()
+    ten = context.series("DGS10", max_age=10)
+    credit = context.series("BAA", max_age=60) - context.series("AAA", max_age=60)
+    volatility = market.rolling(20).std()
+    sectors = context.sector_returns.rolling(20).sum()
+    # A ten-year note gains about its duration times the fall of its yield, in percentage points.
+    haven = market.rolling(20).sum() + NOTE_DURATION * (ten - ten.shift(20)) / 100
+    components = {
+        "greed_implied_volatility": -trailing_z(pd.Series(np.log(vix.to_numpy(dtype="float64")))),
+        "greed_momentum": trailing_z(level - level.rolling(125, min_periods=60).mean()),
+        "greed_breadth": trailing_z(pd.Series(row_mean((sectors > 0).astype("float64").where(sectors.notna())))),
+        "greed_safe_haven": trailing_z(haven),
+        "greed_credit": -trailing_z(credit),
+        "greed_realized_volatility": -trailing_z(volatility),
+    }
+    composite = pd.Series(row_mean(pd.DataFrame(components)))
+    stress = trailing_rank(volatility)
+    calm = (1 - 2 * stress).clip(lower=0.0)
+    stressed = (2 * stress - 1).clip(lower=0.0)
+    switch = (stress - stress.shift(5)).abs()
+    found = components | {
+        "fear_greed": composite,
+        "fear_greed_change_5": composite - composite.shift(5),
+        "fear_greed_change_20": composite - composite.shift(20),
+        "fear_greed_rank_252": trailing_rank(composite),
+        "regime_calm": calm,
+        "regime_stressed": stressed,
+        "regime_instability": switch.rolling(20).mean(),
+        "drawdown_market_252": level - level.rolling(YEAR, min_periods=QUARTER).max(),
+    }
+    return {name: values.to_numpy(dtype="float64") for name, values in found.items()}

@@ -1,0 +1,108 @@
+"""The point-in-time panel of one symbol: everything an image of any of its sessions can show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from finnex.config import Config
+from finnex.data.calendar import SessionCalendar
+from finnex.data.features import compute, make_context
+from finnex.data.normalize import QUANTUM, FeatureSpec, normalize
+from finnex.data.tables import Tables
+from finnex.errors import InputError, Problem, nearest
+
+BAR_COLUMNS = ("open", "high", "low", "close", "volume")
+VOLUME_SCALE = 4.0  # a bar of the volume chart is full at four times the trailing mean
+VOLUME_WINDOW = 63
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Features and bars of one symbol on its sessions; row t uses nothing later than session t.
+
+    Attributes
+    ----------
+    original
+        (sessions, features) float64 in each feature's unit, NaN where not known.
+    normalized
+        (sessions, features) float32 in [0.02, 1], NaN where not known.
+    bars
+        (sessions, 5) float32: log of open, high, low and close over the close before, and volume over four times
+        its trailing mean, in [0, 1]. Free of scale, so that a split changes no picture. NaN without a bar.
+    """
+
+    symbol: str
+    calendar: SessionCalendar
+    features: tuple[str, ...]
+    original: npt.NDArray[np.float64]
+    normalized: npt.NDArray[np.float32]
+    bars: npt.NDArray[np.float32]
+
+    @property
+    def traded(self) -> npt.NDArray[np.bool_]:
+        """Sessions on which the symbol has a bar."""
+        return ~np.isnan(self.bars[:, 3])
+
+    def row_digests(self) -> npt.NDArray[np.uint8]:
+        """Return 16 bytes per session that change exactly when what the session contributes to images changes."""
+        digests = [
+            blake2b(values.tobytes() + bar.tobytes(), digest_size=16).digest()
+            for values, bar in zip(self.normalized, self.bars, strict=True)
+        ]
+        return np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(len(self.calendar), 16)
+
+
+def make_panel(tables: Tables, config: Config, symbol: str, specs: Sequence[FeatureSpec]) -> Panel:
+    """Compute Stage 1 of a symbol from its first row on, and normalise it.
+
+    Columns of the `enhanced` table are used as they are in place of the computed feature of that name.
+
+    Raises
+    ------
+    InputError
+        The enhanced table has a column that the catalogue does not know.
+    """
+    context = make_context(tables, config, symbol)
+    found = compute(context)
+    if tables.enhanced is not None:
+        found |= _enhanced(tables.enhanced, symbol, context.calendar, [spec.name for spec in specs], str(config.inputs.enhanced))
+    names = tuple(spec.name for spec in specs)
+    original = np.stack([found[name] for name in names], axis=1)
+    normalized = np.stack([normalize(found[spec.name], spec) for spec in specs], axis=1)
+    return Panel(symbol, context.calendar, names, original, np.ascontiguousarray(normalized), _bars(context.bars, len(context.calendar)))
+
+
+def _bars(bars: pd.DataFrame, sessions: int) -> npt.NDArray[np.float32]:
+    logarithm = np.log(bars[["open", "high", "low", "close"]].to_numpy(dtype="float64"))
+    before = np.concatenate([logarithm[:1, 3], logarithm[:-1, 3]])
+    mean = bars["volume"].rolling(VOLUME_WINDOW, min_periods=1).mean()
+    share = (bars["volume"] / (VOLUME_SCALE * mean.where(mean > 0))).fillna(0.0).clip(0.0, 1.0).to_numpy()
+    placed = np.full((sessions, len(BAR_COLUMNS)), np.nan)
+    placed[bars.index.to_numpy()] = np.column_stack([logarithm - before[:, None], share])
+    rounded = np.round(placed / QUANTUM) * QUANTUM + 0.0  # no negative zero: equal pictures have equal bytes
+    return np.where(np.isnan(rounded), np.float32(np.nan), rounded).astype(np.float32)
+
+
+def _enhanced(
+    table: pd.DataFrame, symbol: str, calendar: SessionCalendar, known: Sequence[str], path: str
+) -> dict[str, npt.NDArray[np.float64]]:
+    columns = [name for name in table.columns if name not in {"symbol", "date"}]
+    strange = [name for name in columns if name not in known]
+    if strange:
+        raise InputError(
+            [Problem(path, "the catalogue has no feature of this name", nearest(name, known), column=name) for name in strange]
+        )
+    rows = table[table["symbol"] == symbol]
+    position = calendar.index_of(rows["date"].to_numpy().astype("datetime64[D]"))
+    found = {}
+    for name in columns:
+        values = np.full(len(calendar), np.nan)
+        values[position[position >= 0]] = rows[name].to_numpy(dtype="float64")[position >= 0]
+        found[name] = values
+    return found

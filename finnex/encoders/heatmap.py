@@ -1,0 +1,28 @@
+"""Heat map: one row a feature, one column a session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from finnex.encoders.tile import Encoder, Tile
+
+
+@dataclass(frozen=True)
+class Heatmap(Encoder):
+    """Brightness of each feature on each session, features from top to bottom, sessions from left to right."""
+
+    def accepts(self, features: int) -> str:
+        """Any number of features, at least one."""
+        return "" if features else "a heat map needs at least one feature"
+
+    def draw(self, values: npt.NDArray[np.float32], bars: npt.NDArray[np.float32], height: int) -> Tile:
+        """Return each feature as a band; bands differ by at most one row in height."""
+        return np.repeat(values.T[feature_of_row(values.shape[1], height)], self.session_px, axis=1)
+
+
+def feature_of_row(features: int, height: int) -> npt.NDArray[np.intp]:
+    """Return which feature each of `height` rows shows; every feature has a row when `height >= features`."""
+    return np.arange(height) * features // height

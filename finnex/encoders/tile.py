@@ -1,0 +1,67 @@
+"""What every encoder is: parameters in, `draw` out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+
+from finnex.errors import LayoutError
+
+Tile = Annotated[npt.NDArray[np.float32], "(height, width) in [0.02, 1], NaN where not known"]
+FLOOR = 0.02
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Common to all encoders.
+
+    Attributes
+    ----------
+    session_px
+        Columns that one session takes.
+    """
+
+    session_px: int = 3
+
+    def __post_init__(self) -> None:
+        """Refuse parameters that cannot be drawn."""
+        if self.session_px < 1:
+            raise LayoutError(f"session_px {self.session_px} is below 1. Give the columns that one session takes.")
+
+    def accepts(self, features: int) -> str:
+        """Return why the encoder cannot draw this many features, or '' where it can."""
+        raise NotImplementedError
+
+    def draw(self, values: npt.NDArray[np.float32], bars: npt.NDArray[np.float32], height: int) -> Tile:
+        """Draw one tile of `height` rows and `sessions * session_px` columns.
+
+        Parameters
+        ----------
+        values
+            (sessions, features) in [0.02, 1], NaN where not known; the region's features in its order.
+        bars
+            (sessions, 5): see `finnex.data.panel.Panel`.
+        """
+        raise NotImplementedError
+
+
+def to_unit(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Return brightness [0.02, 1] as [0, 1]."""
+    return (np.asarray(values, dtype=np.float64) - FLOOR) / (1 - FLOOR)
+
+
+def to_brightness(unit: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """Return [0, 1] as brightness [0.02, 1]."""
+    return (FLOOR + (1 - FLOOR) * np.clip(unit, 0.0, 1.0)).astype(np.float32)
+
+
+def square(matrix: npt.NDArray[np.float32], px: int, height: int) -> Tile:
+    """Enlarge a (sessions, sessions) matrix to `height` rows and `sessions * px` columns.
+
+    Rows are stretched to the nearest session, so that the matrix fills its region from top to bottom.
+    """
+    rows = np.arange(height) * len(matrix) // height
+    return np.repeat(matrix[rows], px, axis=1)

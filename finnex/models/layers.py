@@ -1,0 +1,204 @@
+"""The parts the networks are built of. Position is seen from the first layer on.
+
+Small kernels and pooling that mix feature rows lose what a row means, and a network of them stays at chance
+on rules that a table model reads easily. So `SessionStem` gives every row its own weights in one step, and
+everything after it moves along time and across sections only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+SECTION_NAMES = ("macro", "behavioral", "fundamental")
+COLUMN_PX = (
+    3  # the greatest width that divides a session drawn across the canvas (9 px) and across a third (3 px)
+)
+PARTS = 3  # regions are the canvas wide, or a third of it
+NEUTRAL = 0.51  # the middle of what a known pixel can be, [0.02, 1]
+
+
+def session_columns(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Average columns of three pixels and centre them; exact, because no session is narrower or off this grid.
+
+    Parameters
+    ----------
+    x
+        Images (B, C, H, W), 0 where not known and [0.02, 1] elsewhere.
+
+    Returns
+    -------
+    tuple of Tensor
+        Values about 0, with 0 where not known, and the flags of what is known, both (B, C, H, ceil(W / 3)).
+    """
+    columns = functional.avg_pool2d(x.float(), (1, COLUMN_PX), ceil_mode=True)  # (B, C, H, 171)
+    known = (columns > 0).to(columns.dtype)
+    return (columns - NEUTRAL) * known * 2.0, known
+
+
+class SessionStem(nn.Module):
+    """One vector per session from all rows, channels and thirds of a section: (B, C, R, 171) -> (B, 57, width).
+
+    A region across the canvas draws a session in three columns, a region of a third in one. Both readings are
+    laid over one axis of 57 steps (56 sessions and the margin), so that a session's features meet in one vector
+    whichever region drew them.
+    """
+
+    def __init__(self, channels: int, rows: int, width: int) -> None:
+        super().__init__()
+        readings = 1 + PARTS
+        self.rows = rows
+        self.values = nn.Linear(readings * channels * rows, width)
+        self.known = nn.Linear(readings * channels, width, bias=False)
+        self.norm = nn.LayerNorm(width)
+
+    @staticmethod
+    def _readings(columns: Tensor) -> Tensor:
+        B, C, R, W = columns.shape
+        parts = columns.reshape(B, C * R, PARTS, W // PARTS)  # (B, C*R, 3, 57): a third each
+        whole = columns.reshape(B, C * R, W // PARTS, PARTS).mean(-1)  # (B, C*R, 57): the canvas' width
+        return torch.cat([whole.unsqueeze(2), parts], dim=2).permute(0, 3, 2, 1).flatten(2)  # (B, 57, 4*C*R)
+
+    def forward(self, values: Tensor, known: Tensor) -> Tensor:
+        """Embed the sessions of one section."""
+        share = known.mean(2, keepdim=True)  # (B, C, 1, 171)
+        embedded = self.values(self._readings(values)) + self.known(self._readings(share))
+        return torch.as_tensor(self.norm(embedded))  # (B, 57, width)
+
+
+class TemporalBlock(nn.Module):
+    """A residual convolution along time, normalised per step: the batch's size has no influence."""
+
+    def __init__(self, width: int, kernel: int, dilation: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.mix = nn.Conv1d(width, width, kernel, padding=dilation * (kernel // 2), dilation=dilation)
+        self.out = nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mix neighbouring sessions: (B, T, width) -> (B, T, width)."""
+        mixed = self.mix(self.norm(x).transpose(1, 2)).transpose(1, 2)  # (B, T, width)
+        return x + self.dropout(self.out(functional.gelu(mixed)))
+
+
+class Branch(nn.Module):
+    """The sessions of one section at one receptive field in time.
+
+    Parameters
+    ----------
+    kernel, dilations
+        Each block adds `(kernel - 1) * dilation` sessions to the `receptive_field`.
+    """
+
+    def __init__(
+        self, channels: int, rows: int, patch_px: int, steps: int, width: int, kernel: int,
+        dilations: Sequence[int], dropout: float,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.receptive_field = 1 + sum((kernel - 1) * dilation for dilation in dilations)
+        self.stem = SessionStem(channels, rows, width)
+        self.patch_stem = nn.Sequential(nn.Linear(channels * patch_px, width), nn.LayerNorm(width))
+        self.position = nn.Parameter(torch.randn(steps, width) * 0.02)
+        self.blocks = nn.Sequential(*(TemporalBlock(width, kernel, d, dropout) for d in dilations))
+
+    def forward(self, values: Tensor, known: Tensor) -> Tensor:
+        """Read a section of whole images: (B, C, R, 171) -> (B, 57, width)."""
+        return torch.as_tensor(self.blocks(self.stem(values, known) + self.position))
+
+    def read_patches(self, values: Tensor) -> Tensor:
+        """Read patches, column by column, every row with its own weights: (B, C, P, P) -> (B, P, width)."""
+        columns = values.permute(0, 3, 1, 2).flatten(2)  # (B, P, C*P)
+        return torch.as_tensor(self.blocks(self.patch_stem(columns) + self.position[-columns.shape[1] :]))
+
+
+class CrossModalAttention(nn.Module):
+    """Sessions of each section look at sessions of all three; then each section is summed up in one vector.
+
+    What a head prefers is a learned table over (section asking, section asked, lag in sessions): 'sentiment two
+    sessions before price' is one cell of it, whatever the place in the window.
+    """
+
+    def __init__(self, width: int, heads: int, steps: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.steps = heads, steps
+        self.norm = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.section = nn.Parameter(torch.randn(len(SECTION_NAMES), width) * 0.02)
+        self.lag_preference = nn.Parameter(self._near_lags(heads, steps))  # (heads, 3, 3, 2*steps-1)
+        self.mlp = nn.Sequential(
+            nn.LayerNorm(width),
+            nn.Linear(width, 2 * width),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(2 * width, width),
+        )
+        self.weigh = nn.Linear(width, 1)
+        self.sum_up = nn.Linear(4 * width, width)
+
+    @staticmethod
+    def _near_lags(heads: int, steps: int) -> Tensor:
+        """Start each head at its own small lag, earlier and later in turn; training moves them."""
+        lag = torch.arange(-(steps - 1), steps, dtype=torch.float32)
+        centre = torch.tensor([(-1) ** h * ((h + 1) // 2) * 2.0 for h in range(heads)])
+        preference = -(lag - centre[:, None]).abs() * 0.5
+        return preference.clamp(min=-4.0)[:, None, None, :].repeat(1, 3, 3, 1)
+
+    def _bias(self, steps: int) -> Tensor:
+        place = torch.arange(steps, device=self.lag_preference.device)
+        lag = place[:, None] - place[None, :] + self.steps - 1  # (T, T)
+        table = self.lag_preference[:, :, :, lag]  # (heads, 3, 3, T, T)
+        return table.permute(0, 1, 3, 2, 4).reshape(1, self.heads, 3 * steps, 3 * steps)
+
+    def forward(self, macro: Tensor, behavioral: Tensor, fundamental: Tensor) -> Tensor:
+        """Attend across sections: three of (B, T, width) -> (B, 3, width)."""
+        B, T, D = macro.shape
+        tokens = torch.stack([macro, behavioral, fundamental], dim=1) + self.section[:, None]  # (B, 3, T, D)
+        flat = tokens.flatten(1, 2)  # (B, 3T, D)
+        qkv = self.qkv(self.norm(flat)).reshape(B, 3 * T, 3, self.heads, D // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, heads, 3T, D/heads)
+        seen = functional.scaled_dot_product_attention(q, k, v, attn_mask=self._bias(T))
+        flat = flat + self.out(seen.transpose(1, 2).flatten(2))  # (B, 3T, D)
+        flat = flat + self.mlp(flat)
+        tokens = flat.reshape(B, 3, T, D)
+        weights = self.weigh(tokens).softmax(dim=2)  # (B, 3, T, 1)
+        summary = [
+            (weights * tokens).sum(2),
+            tokens.mean(2),
+            tokens.amax(2),
+            tokens[:, :, -2],
+        ]  # -1 is the margin
+        return torch.as_tensor(self.sum_up(torch.cat(summary, dim=-1)))  # (B, 3, D)
+
+
+class FusionLayer(nn.Module):
+    """Joins the sections' vectors: (B, 3, width) -> (B, fused)."""
+
+    def __init__(self, inputs: int, outputs: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.LayerNorm(inputs), nn.Linear(inputs, outputs), nn.GELU(), nn.Dropout(dropout)
+        )
+
+    def forward(self, attended: Tensor) -> Tensor:
+        """Fuse the three sections."""
+        return torch.as_tensor(self.layers(attended.flatten(1)))
+
+
+class ClassificationHead(nn.Module):
+    """Class scores: (B, fused) -> (B, classes). Starts at equal odds, so that the first loss is ln(classes)."""
+
+    def __init__(self, inputs: int, classes: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, classes)
+        nn.init.normal_(self.linear.weight, std=0.1 / math.sqrt(inputs))
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, fused: Tensor) -> Tensor:
+        """Return logits."""
+        return torch.as_tensor(self.linear(fused))

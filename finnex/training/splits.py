@@ -1,0 +1,133 @@
+"""The one splitter: by time, over dates across symbols, purged by `label_end`, with an embargo.
+
+A split is two dates. All symbols are cut at the same ones, because companies of one day share that day's news.
+Whatever a label's outcome overlaps is purged: a training label must have ended an embargo before the first
+decision it could inform.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from finnex.data.calendar import Days
+from finnex.errors import TrainingError
+
+Rows = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class TimeSplit:
+    """Row numbers of the samples in each part, and the sessions at which the parts begin.
+
+    Attributes
+    ----------
+    fold
+        Number of the fold; one cut is fold 0.
+    train, validation, test
+        Positions in the arrays that were split, ascending.
+    validation_start, test_start
+        First decision date of the part.
+    purged
+        Samples left out because their outcome reaches into the next part or its embargo.
+    """
+
+    fold: int
+    train: Rows
+    validation: Rows
+    test: Rows
+    validation_start: np.datetime64
+    test_start: np.datetime64
+    purged: int
+
+    def parts(self) -> dict[str, Rows]:
+        """Return the parts by name, in order of time."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+
+def cut(
+    decision: Days, label_end: Days, sessions: Days, validation_at: int, test_at: int, embargo_sessions: int,
+    *, test_until: int | None = None, train_from: int = 0, fold: int = 0,
+) -> TimeSplit:  # fmt: skip
+    """Cut samples at two positions of the session axis; every scheme of splitting is made of such cuts.
+
+    Parameters
+    ----------
+    decision, label_end
+        Per sample: when it was decided and when its outcome was known. Any order, symbols mixed.
+    sessions
+        All sessions, ascending, unique.
+    validation_at, test_at
+        Positions in `sessions` where validation and test begin.
+    test_until, train_from
+        Position after the last test session, and of the first training session.
+    """
+
+    def known_before(position: int) -> npt.NDArray[np.bool_]:
+        if position - embargo_sessions < 0:
+            return np.zeros(len(decision), dtype=bool)
+        return np.asarray(label_end <= sessions[position - embargo_sessions])
+
+    validation_start, test_start = sessions[validation_at], sessions[test_at]
+    end = len(sessions) if test_until is None else test_until
+    in_train = (decision < validation_start) & (decision >= sessions[train_from])
+    in_validation = (decision >= validation_start) & (decision < test_start)
+    train = in_train & known_before(validation_at)
+    validation = in_validation & known_before(test_at)
+    test = (decision >= test_start) & (decision <= sessions[end - 1])
+    return TimeSplit(
+        fold,
+        np.flatnonzero(train),
+        np.flatnonzero(validation),
+        np.flatnonzero(test),
+        validation_start,
+        test_start,
+        int(np.count_nonzero(in_train & ~train) + np.count_nonzero(in_validation & ~validation)),
+    )
+
+
+def split_by_time(
+    decision: Days,
+    label_end: Days,
+    *,
+    train_fraction: float,
+    validation_fraction: float,
+    embargo_sessions: int,
+) -> TimeSplit:
+    """Split samples into train, validation and test by fractions of their sessions.
+
+    Parameters
+    ----------
+    decision, label_end
+        Per sample, `datetime64[D]`: decision date and the date on which the outcome was known.
+    train_fraction, validation_fraction
+        Shares of the distinct decision dates; the rest is tested on.
+    embargo_sessions
+        No training label ends later than this many sessions before the first validation decision, and no
+        validation label later than as many before the first test decision.
+
+    Raises
+    ------
+    TrainingError
+        A part would be empty.
+    """
+    sessions = np.unique(decision)
+    n = len(sessions)
+    validation_at = round(n * train_fraction)
+    test_at = round(n * (train_fraction + validation_fraction))
+    if not 0 < validation_at < test_at < n:
+        raise TrainingError(
+            f"{n} labelled sessions are too few to split at {train_fraction:.0%} and "
+            f"{train_fraction + validation_fraction:.0%}. Build more sessions, or change the fractions."
+        )
+    split = cut(decision, label_end, sessions, validation_at, test_at, embargo_sessions)
+    for name, rows in split.parts().items():
+        if len(rows) == 0:
+            raise TrainingError(
+                f"no sample is left for {name}: {n} labelled sessions from {sessions[0]} to {sessions[-1]}, "
+                f"{split.purged} samples purged, embargo {embargo_sessions} sessions. "
+                "Build more sessions, shorten the label horizon, or lower embargo_sessions."
+            )
+    return split

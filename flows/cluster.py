@@ -1,0 +1,110 @@
+"""Where images are drawn: a LocalCluster of worker processes, or a Dask scheduler that is already there."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dask
+import distributed
+
+from finnex.config import Config
+from finnex.errors import ServiceError
+
+CONNECT_SECONDS = 15
+SAME_EVERYWHERE = ("python", "dask", "distributed", "cloudpickle", "numpy", "pandas", "numcodecs", "finnex")
+"""Packages whose version may change what a worker draws, or whether it understands its task at all."""
+
+
+@contextmanager
+def cluster_client(config: Config) -> Iterator[distributed.Client | None]:
+    """Connect to the scheduler of `[dask] address`, or start local workers, for as long as the block lasts.
+
+    Yields
+    ------
+    distributed.Client or None
+        Never the process's default client; None where `[dask] workers` is 0 and this process draws.
+
+    Raises
+    ------
+    ServiceError
+        No scheduler answers at the address, it has no workers, or its packages differ from ours.
+    """
+    if config.dask.address is not None:
+        with _existing(config.dask.address) as client:
+            yield client
+    elif config.dask.workers == 0:
+        yield None
+    else:
+        with local_cluster(config.dask.workers, config.dask.memory_limit) as client:
+            yield client
+
+
+@contextmanager
+def local_cluster(workers: int, memory_limit: str) -> Iterator[distributed.Client]:
+    """Start `workers` processes of one thread each, and a client of theirs."""
+    with (
+        dask.config.set(_settings()),
+        distributed.LocalCluster(
+            n_workers=workers, threads_per_worker=1, processes=True, memory_limit=memory_limit,
+            dashboard_address=None, silence_logs=logging.ERROR,
+        ) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):  # fmt: skip
+        yield client
+
+
+def _settings() -> dict[str, Any]:
+    # Dask lets malloc return memory early, which costs a third of the rate with arrays of 3 MB; it sets the
+    # variable in this process too, where an earlier cluster may have left it.
+    os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)
+    before_spawn = dict(dask.config.get("distributed.nanny.pre-spawn-environ"))
+    before_spawn.pop("MALLOC_TRIM_THRESHOLD_", None)
+    return {
+        "distributed.nanny.pre-spawn-environ": before_spawn | {"NUMBA_NUM_THREADS": "1"},
+        "distributed.scheduler.allowed-failures": 1,  # a date that kills two workers has failed
+    }
+
+
+@contextmanager
+def _existing(address: str) -> Iterator[distributed.Client]:
+    try:
+        client = distributed.Client(address, set_as_default=False, timeout=CONNECT_SECONDS)
+    except (OSError, ValueError) as error:
+        raise ServiceError(
+            f"no Dask scheduler answers at [dask] address '{address}' ({error}). Start one with `dask scheduler`, correct the address, "
+            "or give [dask] workers instead."
+        ) from None
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+        except TimeoutError:
+            raise ServiceError(f"the Dask scheduler {address} has no workers. Start some with `dask worker {address}`.") from None
+        _check_versions(client, address)
+        yield client
+
+
+def _check_versions(client: distributed.Client, address: str) -> None:
+    found = client.get_versions(packages=["finnex", "numcodecs", "pandas"])
+    ours = _packages(found["client"])
+    skewed = [
+        f"{worker} has {name} {theirs.get(name, 'not installed')}, this process {ours[name]}"
+        for worker, described in found["workers"].items()
+        for theirs in [_packages(described)]
+        for name in SAME_EVERYWHERE
+        if name in ours and theirs.get(name) != ours[name]
+    ]
+    if skewed:
+        raise ServiceError(
+            f"the workers of {address} run other packages: {'; '.join(skewed[:5])}. Install the same versions on both sides."
+        )
+
+
+def _packages(described: dict[str, Any]) -> dict[str, str]:
+    known = {name: str(version) for name, version in described["packages"].items() if version is not None}
+    if "python" in known:  # 3.11.15.final.0: what is pickled depends on 3.11 alone
+        known["python"] = ".".join(known["python"].split(".")[:2])
+    return known

@@ -1,0 +1,258 @@
+"""The local stack behind `finnex up`: starts its processes, watches them, and leaves none behind.
+
+    with Stack(state_folder()) as stack:
+        stack.wait()
+
+One stack owns one state folder (databases, artifacts, logs). Whatever runs in it carries the folder's name in
+its environment, so that stopping finds every descendant, however it was started, and a stack that was killed
+with SIGKILL is cleared away by the next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+
+import psutil
+from filelock import FileLock, Timeout
+
+from finnex.errors import ServiceError
+from flows.services import LOOPBACK, MARK, Service, flow_service, mlflow_server, prefect_server
+
+PREFECT_PORT, MLFLOW_PORT = 4200, 5000
+START_SECONDS = 120.0
+STOP_SECONDS = 30.0
+TAIL_LINES = 15
+
+
+def state_folder() -> Path:
+    """Return where databases and logs live: `$FINNEX_HOME`, else `~/.finnex`."""
+    return Path(os.environ.get("FINNEX_HOME") or Path.home() / ".finnex").expanduser().resolve()
+
+
+def tail(log: Path, lines: int = TAIL_LINES) -> str:
+    """Return the last lines of a log, indented; '' where there is none."""
+    if not log.is_file():
+        return ""
+    return "\n".join(f"    {line}" for line in log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def _choose_port(wanted: int, flag: str) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, wanted))
+        except OSError:
+            raise ServiceError(
+                f"port {wanted} on {LOOPBACK} is taken by another program. "
+                f"Stop that program, or choose another port with {flag} {wanted + 1}."
+            ) from None
+        return int(probe.getsockname()[1])
+
+
+def _members(state: Path) -> list[psutil.Process]:
+    """Return every process that runs in this state folder."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.pid != os.getpid() and process.environ().get(MARK) == str(state):
+                found.append(process)
+    return found
+
+
+class Stack:
+    """Prefect server, MLflow server and the process that serves the flows, on loopback.
+
+    Parameters
+    ----------
+    state
+        Folder of databases, artifacts and logs; made when absent.
+    prefect_port, mlflow_port
+        0 chooses a free one.
+    config
+        Default configuration file of every deployment.
+    only_mlflow
+        Start nothing but the MLflow server.
+
+    Raises
+    ------
+    ServiceError
+        On entering: a port is taken, another stack uses the folder, or a process does not come up.
+    """
+
+    def __init__(
+        self,
+        state: Path,
+        *,
+        prefect_port: int = PREFECT_PORT,
+        mlflow_port: int = MLFLOW_PORT,
+        config: Path | None = None,
+        only_mlflow: bool = False,
+    ) -> None:
+        self.state = state.expanduser().resolve()
+        self._ports = prefect_port, mlflow_port
+        self._config = config
+        self._only_mlflow = only_mlflow
+        self._lock = FileLock(str(self.state / ".lock"))
+        self._running: list[tuple[Service, subprocess.Popen[bytes]]] = []
+        self.services: tuple[Service, ...] = ()
+
+    @property
+    def prefect_address(self) -> str:
+        """Base address of the Prefect UI; its API lies under `/api`."""
+        return self.services[1].address
+
+    @property
+    def mlflow_address(self) -> str:
+        """Address of the MLflow UI and of its tracking API."""
+        return self.services[0].address
+
+    def __enter__(self) -> Stack:
+        self._prepare_state()
+        try:
+            for left in _members(self.state):  # we hold the lock, so their supervisor is gone
+                with contextlib.suppress(psutil.Error):
+                    left.kill()
+            self.services = self._choose_services()
+            *servers, last = self.services
+            self._start(*servers)
+            self._start(last)
+            self._write_addresses()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _prepare_state(self) -> None:
+        try:
+            for folder in ("logs", "prefect", "mlflow/artifacts"):
+                (self.state / folder).mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise ServiceError(
+                f"another `finnex up` runs with the state folder {self.state}. Stop it, or choose another folder with --state."
+            ) from None
+        except OSError as error:
+            raise ServiceError(
+                f"the state folder {self.state} cannot be written ({error.strerror}). Choose another with --state or FINNEX_HOME."
+            ) from None
+        for stale in ("flows.ready", "addresses.json"):
+            (self.state / stale).unlink(missing_ok=True)
+
+    def _choose_services(self) -> tuple[Service, ...]:
+        mlflow = mlflow_server(self.state, _choose_port(self._ports[1], "--mlflow-port"))
+        if self._only_mlflow:
+            return (mlflow,)
+        prefect = prefect_server(self.state, _choose_port(self._ports[0], "--prefect-port"))
+        return mlflow, prefect, flow_service(self.state, prefect.port, mlflow.address, self._config)
+
+    def _start(self, *services: Service) -> None:
+        for service in services:
+            with service.log.open("wb") as log:
+                # A session of its own: Ctrl-C in the terminal reaches the supervisor alone, which stops them in order.
+                process = subprocess.Popen(
+                    service.command, env=service.environment, cwd=self.state, stdin=subprocess.DEVNULL,
+                    stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                )  # fmt: skip
+            self._running.append((service, process))
+        deadline = time.monotonic() + START_SECONDS
+        for service in services:
+            while not service.ready():
+                self.check()
+                if time.monotonic() > deadline:
+                    raise ServiceError(
+                        f"{service.name} did not answer within {START_SECONDS:.0f} s. The end of {service.log}:\n{tail(service.log)}"
+                    )
+                time.sleep(0.2)
+
+    def _write_addresses(self) -> None:
+        found = {"mlflow": self.mlflow_address}
+        if not self._only_mlflow:
+            found["prefect"] = self.prefect_address
+        (self.state / "addresses.json").write_text(json.dumps(found))
+
+    def check(self) -> None:
+        """Raise `ServiceError` with the end of its log if a process has ended by itself."""
+        for service, process in self._running:
+            if process.poll() is not None:
+                raise ServiceError(
+                    f"{service.name} ended by itself (exit code {process.returncode}). The end of {service.log}:\n{tail(service.log)}"
+                )
+
+    def wait(self, until: Callable[[], bool] = lambda: False, every_seconds: float = 0.5) -> None:
+        """Watch over the processes until `until()` holds or a signal arrives.
+
+        Raises
+        ------
+        ServiceError
+            One of them ended by itself.
+        """
+        while not until():
+            self.check()
+            time.sleep(every_seconds)
+
+    def stop(self) -> None:
+        """Stop every process, flows first, so that their runs can still report how they ended."""
+        with _no_interruption():
+            for _, process in reversed(self._running):
+                _end(process)
+            left = _members(self.state) if self._running else []
+            for process in left:
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+            psutil.wait_procs(left, timeout=5)
+            self._running.clear()
+            for stale in ("flows.ready", "addresses.json"):
+                (self.state / stale).unlink(missing_ok=True)
+            self._lock.release()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def _no_interruption() -> Iterator[None]:
+    """Let a second Ctrl-C not leave half a stack behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    earlier = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def stop_on_signals() -> Iterator[None]:
+    """Turn SIGTERM into `KeyboardInterrupt`, so that it unwinds like Ctrl-C."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    earlier = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, earlier)

@@ -40,8 +40,10 @@ class Inputs(Section):
     synthetic: tuple[str, ...] = ()
     """Names of tables that hold generated data; written into every store and report."""
     quote_delay_minutes: dict[str, Annotated[int, Field(ge=0)]] = Field(
-        default_factory=lambda: {"VIX": 15, "SP500": 0, "NASDAQ": 0}
-        | dict.fromkeys(("SPY", "TLT", "IEF", "LQD", "TIP", "EEM", "EFA", *SECTOR_ETFS), 0)
+        default_factory=lambda: (
+            {"VIX": 15, "SP500": 0, "NASDAQ": 0}
+            | dict.fromkeys(("SPY", "TLT", "IEF", "LQD", "TIP", "EEM", "EFA", *SECTOR_ETFS), 0)
+        )
     )
     """Macro series that are market quotes, with minutes after the session close until their value is known.
     Every other series follows `available_date`, a date being usable from the next session on."""
@@ -211,9 +213,15 @@ def parse_config(document: dict[str, object], path: Path) -> Config:
         raise _explain(error, path) from None
     root = path.resolve().parent
     absolute = {name: root / table for name, table in config.inputs.tables()}
-    missing = [f"{path}: [inputs] {name} names {table}, which does not exist." for name, table in absolute.items() if not table.is_file()]
+    missing = [
+        f"{path}: [inputs] {name} names {table}, which does not exist."
+        for name, table in absolute.items()
+        if not table.is_file()
+    ]
     if missing:
-        raise ConfigError("\n".join([*missing, "Correct the path; it is relative to the folder of the configuration file."]))
+        raise ConfigError(
+            "\n".join([*missing, "Correct the path; it is relative to the folder of the configuration file."])
+        )
     changes: dict[str, object] = {
         "inputs": config.inputs.model_copy(update=absolute),
         "store": StoreSettings(path=root / config.store.path),

@@ -6,7 +6,7 @@ It takes the same steps as `finnex.build.build`, with the same functions, so tha
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 
 from prefect import get_run_logger, task
@@ -28,41 +28,152 @@ from finnex.errors import BuildError
 from finnex.store import writing
 from flows.cluster import cluster_client
 from flows.progress import ProgressArtifact, publish_table
+from flows.requests import BackfillRequest
 
 BATCH_SESSIONS = 250
 """About a year: enough that Prefect's own cost does not show, little enough that a retry costs seconds."""
 WAIT_FOR_STORE_SECONDS = 3600.0
 """Flows that overlap queue for the store's writer lock."""
+RETRY_AFTER_SECONDS = (2.0, 20.0)
 
 
-def build_images(
-    config: Config,
-    symbols: Sequence[str] = (),
-    start: date | None = None,
-    end: date | None = None,
-    force: bool = False,
-) -> BuildResult:
+def build_images(config: Config, request: BackfillRequest) -> BuildResult:
     """Draw and publish what is missing; call inside a flow.
 
     Raises
     ------
     FinnexError
-        Bad input, a store or a cluster that cannot be used; nothing stored was changed.
+        Bad input, or a store or cluster that cannot be used; nothing stored was changed.
     BuildError
         Some sessions could not be drawn, even on retry; all others are published.
     """
-    begun = time.perf_counter()
-    run = read_run(config)
-    chosen = tuple(symbols) or config.symbols
+    began = time.perf_counter()
+    log = get_run_logger()
+    symbols = tuple(request.symbols) or config.symbols
     progress = ProgressArtifact("images", "Reading inputs")
-    built, skipped, failed = 0, 0, []
+    run = read_run(config)
+    built = skipped = 0
+    drawing_seconds = 0.0
+    failures: list[tuple[str, date, str]] = []
     with writing(config.store.path, WAIT_FOR_STORE_SECONDS), cluster_client(config) as client:
         store = open_for_writing(run)
-        draw = draw_here if client is None else draw_on_dask(client, config.dask.dates_per_task)
-        for done, symbol in enumerate(chosen):
-            work = prepare_symbol(run, store, symbol, start=start, end=end, force=force)
+        draw = draw_here if client is None else draw_on_dask(client)
+        for place, symbol in enumerate(symbols):
+            work = prepare_symbol(
+                run, store, symbol, start=request.start, end=request.end, force=request.force
+            )
             skipped += work.skipped
-            tell = _Teller(progress, work, done, len(chosen))
-            for batch in work.batches(BATCH_SESSIONS):
-                ...
-    return None
+            log.info("%s: %d sessions to draw, %d up to date", symbol, work.due, work.skipped)
+            counter = _Counter(progress, work, place, len(symbols))
+            for positions in work.batches(BATCH_SESSIONS):
+                batch = Batch(work, positions, draw, config.dask.dates_per_task, counter)
+                first, last = work.days(positions)
+                draw_batch(symbol, first, last, quote(batch), return_state=True)
+                built += batch.built
+                drawing_seconds += batch.seconds
+                failures += [(symbol, day, reason) for day, reason in batch.failed.items()]
+        fingerprint = store.fingerprint()
+    result = BuildResult(
+        built=built,
+        skipped=skipped,
+        failed=len(failures),
+        seconds=time.perf_counter() - began,
+        images_per_second=built / drawing_seconds if drawing_seconds else 0.0,
+        fingerprint=fingerprint,
+        failures=tuple(failures),
+    )
+    _tell(result, progress)
+    return result
+
+
+class Batch:
+    """Sessions of one symbol that are drawn together; what is done stays done when the task is retried."""
+
+    def __init__(
+        self,
+        work: SymbolBuild,
+        positions: Sequence[int],
+        draw: Draw,
+        dates_per_task: int,
+        on_progress: Callable[[int], None],
+    ) -> None:
+        self._work = work
+        self._left = list(positions)
+        self._draw = draw
+        self._dates_per_task = dates_per_task
+        self._on_progress = on_progress
+        self.failed: dict[date, str] = {
+            work.days([position])[0]: "not drawn: the batch was given up" for position in positions
+        }
+        self.built = 0
+        self.seconds = 0.0
+
+    def run(self) -> None:
+        """Draw and publish what is left of the batch.
+
+        Raises
+        ------
+        BuildError
+            Some sessions failed; the next call draws these alone.
+        """
+        outcome = self._work.run_batch(self._left, self._draw, self._on_progress, self._dates_per_task)
+        self.failed = dict(outcome.failed)
+        self.built += outcome.built
+        self.seconds += outcome.seconds
+        self._left = [position for position in self._left if self._work.days([position])[0] in self.failed]
+        if self.failed:
+            day, reason = next(iter(self.failed.items()))
+            raise BuildError(f"{len(self.failed)} sessions could not be drawn, the first is {day}: {reason}")
+
+
+@task(
+    name="draw images",
+    task_run_name="{symbol} {first} to {last}",
+    retries=len(RETRY_AFTER_SECONDS),
+    retry_delay_seconds=list(RETRY_AFTER_SECONDS),
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def draw_batch(symbol: str, first: date, last: date, batch: Batch) -> None:
+    """Draw and publish one batch; the names are for the UI, the batch knows its sessions."""
+    batch.run()
+    get_run_logger().info("%s: %d images in %.1f s", symbol, batch.built, batch.seconds)
+
+
+class _Counter:
+    """Turns sessions drawn into the progress of the whole run, symbols weighing alike."""
+
+    def __init__(self, progress: ProgressArtifact, work: SymbolBuild, place: int, symbols: int) -> None:
+        self._progress, self._work, self._place, self._symbols = progress, work, place, symbols
+        self._done = 0
+
+    def __call__(self, sessions: int) -> None:
+        self._done = min(self._done + sessions, self._work.due)
+        work = self._work
+        text = (
+            f"{work.symbol}: {self._done} of {work.due} images (symbol {self._place + 1} of {self._symbols})"
+        )
+        self._progress.show(self._place + self._done / self._work.due, self._symbols, text)
+
+
+def _tell(result: BuildResult, progress: ProgressArtifact) -> None:
+    summary = {
+        "built": result.built,
+        "skipped": result.skipped,
+        "failed": result.failed,
+        "seconds": round(result.seconds, 3),
+        "images_per_second": round(result.images_per_second, 1),
+        "fingerprint": result.fingerprint,
+    }
+    publish_table("build-result", [summary], "What the build did")
+    if result.failures:
+        rows = [
+            {"symbol": symbol, "session": day, "reason": reason} for symbol, day, reason in result.failures
+        ]
+        publish_table("failed-sessions", rows, "Sessions without an image, and why")
+        symbol, day, reason = result.failures[0]
+        raise BuildError(
+            f"{result.failed} of {result.built + result.failed} sessions could not be drawn, the first is "
+            f"{symbol} {day}: {reason}. All others are published; the next run tries these again."
+        )
+    progress.finish(f"{result.built} images drawn, {result.skipped} were up to date")

@@ -75,14 +75,16 @@ def _existing(address: str) -> Iterator[distributed.Client]:
         client = distributed.Client(address, set_as_default=False, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:
         raise ServiceError(
-            f"no Dask scheduler answers at [dask] address '{address}' ({error}). Start one with `dask scheduler`, correct the address, "
-            "or give [dask] workers instead."
+            f"no Dask scheduler answers at [dask] address '{address}' ({error}). Start one with "
+            "`dask scheduler`, correct the address, or give [dask] workers instead."
         ) from None
     with client:
         try:
             client.wait_for_workers(1, timeout=CONNECT_SECONDS)
         except TimeoutError:
-            raise ServiceError(f"the Dask scheduler {address} has no workers. Start some with `dask worker {address}`.") from None
+            raise ServiceError(
+                f"the Dask scheduler {address} has no workers. Start some with `dask worker {address}`."
+            ) from None
         _check_versions(client, address)
         yield client
 
@@ -99,7 +101,8 @@ def _check_versions(client: distributed.Client, address: str) -> None:
     ]
     if skewed:
         raise ServiceError(
-            f"the workers of {address} run other packages: {'; '.join(skewed[:5])}. Install the same versions on both sides."
+            f"the workers of {address} run other packages: {'; '.join(skewed[:5])}. "
+            "Install the same versions on both sides."
         )
 
 

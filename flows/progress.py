@@ -1,9 +1,10 @@
-"""What a flow run tells while it runs, as artifacts: the Prefect UI shows them, the terminal can follow them."""
+"""What a flow run tells while it runs, as artifacts: the Prefect UI shows them, the terminal follows them."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
 
@@ -21,7 +22,9 @@ class ProgressArtifact:
     """
 
     def __init__(self, key: str, text: str) -> None:
-        self._id = create_progress_artifact(progress=0.0, key=key, description=text)
+        made = create_progress_artifact(progress=0.0, key=key, description=text)
+        assert isinstance(made, UUID)  # outside an event loop it is the id itself
+        self._id = made
         self._told = time.monotonic()
 
     def show(self, done: float, total: float, text: str) -> None:
@@ -41,6 +44,7 @@ class ProgressArtifact:
 def publish_table(key: str, rows: Sequence[Mapping[str, object]], description: str) -> None:
     """Publish rows as a table artifact, every value as text or number."""
     plain = [
-        {name: value if isinstance(value, int | float) else str(value) for name, value in row.items()} for row in rows
+        {name: value if isinstance(value, int | float) else str(value) for name, value in row.items()}
+        for row in rows
     ]
     create_table_artifact(table=plain, key=key, description=description)

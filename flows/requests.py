@@ -1,4 +1,4 @@
-"""What a person fills in to start a flow: flat models that the Prefect UI renders as a form, in this order."""
+"""What a person fills in to start a flow: flat models that the Prefect UI renders as a form."""
 
 from __future__ import annotations
 

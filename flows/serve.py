@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 from pathlib import Path
+from typing import Any
 
+from prefect import Flow
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
-from prefect.schedules import Cron
+from prefect.schedules import Cron, Schedule
+from prefect.types.entrypoint import EntrypointType
 
 from flows.backfill import backfill
 from flows.nightly import nightly
@@ -29,20 +33,40 @@ def deployments(config: Path | None) -> list[RunnerDeployment]:
 
     The nightly schedule is active only where there is a configuration to run it with.
     """
-    defaults = {} if config is None else {"request": {"config": str(config.resolve())}}
     night = Cron("30 18 * * 1-5", timezone="America/New_York", active=config is not None)
-    module = EntrypointType.MODULE_PATH
     return [
-        backfill.to_deployment(
-            "backfill", parameters=defaults, concurrency_limit=ONE_AT_A_TIME, entrypoint_type=module, tags=["finnex"]
-        ),
-        nightly.to_deployment(
-            "nightly", parameters=defaults, concurrency_limit=ONE_AT_A_TIME, entrypoint_type=module, tags=["finnex"], schedule=night
-        ),
-        train_model.to_deployment(
-            "train", parameters=defaults, concurrency_limit=ONE_AT_A_TIME, entrypoint_type=module, tags=["finnex"]
-        ),
+        _deployment(backfill, "backfill", config),
+        _deployment(nightly, "nightly", config, night),
+        _deployment(train_model, "train", config),
     ]
+
+
+def _deployment(
+    flow: Flow[..., Any], name: str, config: Path | None, schedule: Schedule | None = None
+) -> RunnerDeployment:
+    made = flow.to_deployment(
+        name,
+        parameters={} if config is None else {"request": {"config": str(config.resolve())}},
+        schedule=schedule,
+        concurrency_limit=ONE_AT_A_TIME,
+        entrypoint_type=EntrypointType.MODULE_PATH,  # found from any folder, unlike a file's path
+        tags=["finnex"],
+    )
+    assert isinstance(made, RunnerDeployment)  # outside an event loop it is no coroutine
+    return made
+
+
+class FlowRunner(Runner):
+    """A runner that cancels its runs when it is told to stop.
+
+    Prefect's own handler calls `astop` without awaiting it: its runs are killed and stay `Running` for ever.
+    """
+
+    def handle_sigterm(self, *args: object, **kwargs: object) -> None:
+        """Cancel what runs, then end the polling loop."""
+        if not self.started or self._loop is None:
+            sys.exit(0)
+        self._loop.call_soon_threadsafe(lambda: asyncio.ensure_future(self.astop()))
 
 
 def main() -> None:
@@ -52,7 +76,7 @@ def main() -> None:
     options.add_argument("--ready-file", type=Path, help="file to make once all deployments are registered")
     given = options.parse_args()
     # A stopped stack must not pause the nightly schedule: it goes on when the stack is started again.
-    runner = Runner(name="finnex", pause_on_shutdown=False, limit=RUNS_AT_ONCE)
+    runner = FlowRunner(name="finnex", pause_on_shutdown=False, limit=RUNS_AT_ONCE)
     for deployment in deployments(given.config):
         runner.add_deployment(deployment)
     if given.ready_file is not None:

@@ -16,7 +16,9 @@ from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 MARK = "FINNEX_STACK"
-"""Environment variable that every process of a stack inherits, so that none can be overlooked when it stops."""
+"""Environment variable that every process of a stack inherits: none can be overlooked when it stops."""
+READY_FILE = "flows.ready"
+"""Made in the state folder once all deployments are registered."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,9 @@ def answers(url: str) -> bool:
 
 
 def _environment(state: Path, **own: str) -> dict[str, str]:
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "MLFLOW_"))}
+    inherited = {
+        key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "MLFLOW_"))
+    }
     # MLflow accepts only the word "true" here, Prefect any truth.
     quiet = {"DO_NOT_TRACK": "true", "PYTHONUNBUFFERED": "1", MARK: str(state)}
     return inherited | quiet | own
@@ -81,7 +85,7 @@ def prefect_server(state: Path, port: int) -> Service:
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": origins,  # by default any web page could drive the server
-        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",  # flow runs are kept for ever otherwise
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",  # else runs are kept for ever
         "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "3d",
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
@@ -100,7 +104,7 @@ def prefect_server(state: Path, port: int) -> Service:
 
 
 def mlflow_server(state: Path, port: int) -> Service:
-    """Return the MLflow server: runs in an SQLite file, artifacts proxied, so that clients never open either."""
+    """Return the MLflow server: runs in an SQLite file, artifacts proxied; clients never open either."""
     return Service(
         name="MLflow server",
         address=f"http://{LOOPBACK}:{port}",
@@ -124,7 +128,7 @@ def mlflow_server(state: Path, port: int) -> Service:
 
 def flow_service(state: Path, prefect_port: int, mlflow_address: str, config: Path | None) -> Service:
     """Return the process that serves every deployment and starts one process for each run of a flow."""
-    flag = state / "flows.ready"
+    flag = state / READY_FILE
     command = (sys.executable, "-m", "flows.serve", "--ready-file", str(flag))
     return Service(
         name="Flows",
@@ -133,6 +137,8 @@ def flow_service(state: Path, prefect_port: int, mlflow_address: str, config: Pa
         environment=_environment(
             state,
             **_prefect_client(state, prefect_port),
+            PREFECT_RUNNER_POLL_FREQUENCY="2",  # seconds until a run that somebody started begins
+            DASK_LOGGING__DISTRIBUTED="warning",
             MLFLOW_TRACKING_URI=mlflow_address,
             MLFLOW_DISABLE_TELEMETRY="true",
         ),

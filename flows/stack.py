@@ -26,12 +26,14 @@ import psutil
 from filelock import FileLock, Timeout
 
 from finnex.errors import ServiceError
-from flows.services import LOOPBACK, MARK, Service, flow_service, mlflow_server, prefect_server
+from flows.services import LOOPBACK, MARK, READY_FILE, Service, flow_service, mlflow_server, prefect_server
 
 PREFECT_PORT, MLFLOW_PORT = 4200, 5000
 START_SECONDS = 120.0
 STOP_SECONDS = 30.0
 TAIL_LINES = 15
+ADDRESSES = "addresses.json"
+"""Where the servers of a state folder listen, while they do."""
 
 
 def state_folder() -> Path:
@@ -59,14 +61,15 @@ def _choose_port(wanted: int, flag: str) -> int:
         return int(probe.getsockname()[1])
 
 
-def _members(state: Path) -> list[psutil.Process]:
-    """Return every process that runs in this state folder."""
+def _kill_members(state: Path) -> None:
+    """Kill every process that runs in this state folder, and wait until they are gone."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.pid != os.getpid() and process.environ().get(MARK) == str(state):
+                process.kill()
                 found.append(process)
-    return found
+    psutil.wait_procs(found, timeout=5)
 
 
 class Stack:
@@ -86,7 +89,7 @@ class Stack:
     Raises
     ------
     ServiceError
-        On entering: a port is taken, another stack uses the folder, or a process does not come up.
+        From `start`: a port is taken, another stack uses the folder, or a process does not come up.
     """
 
     def __init__(
@@ -104,32 +107,16 @@ class Stack:
         self._only_mlflow = only_mlflow
         self._lock = FileLock(str(self.state / ".lock"))
         self._running: list[tuple[Service, subprocess.Popen[bytes]]] = []
-        self.services: tuple[Service, ...] = ()
+        self.prefect_address = ""
+        self.mlflow_address = ""
 
     @property
-    def prefect_address(self) -> str:
-        """Base address of the Prefect UI; its API lies under `/api`."""
-        return self.services[1].address
-
-    @property
-    def mlflow_address(self) -> str:
-        """Address of the MLflow UI and of its tracking API."""
-        return self.services[0].address
+    def deployments_address(self) -> str:
+        """Page of the Prefect UI that lists what the flows process serves."""
+        return f"{self.prefect_address}/deployments"
 
     def __enter__(self) -> Stack:
-        self._prepare_state()
-        try:
-            for left in _members(self.state):  # we hold the lock, so their supervisor is gone
-                with contextlib.suppress(psutil.Error):
-                    left.kill()
-            self.services = self._choose_services()
-            *servers, last = self.services
-            self._start(*servers)
-            self._start(last)
-            self._write_addresses()
-        except BaseException:
-            self.stop()
-            raise
+        self.start()
         return self
 
     def __exit__(
@@ -137,33 +124,51 @@ class Stack:
     ) -> None:
         self.stop()
 
-    def _prepare_state(self) -> None:
+    def start(self) -> None:
+        """Start every process and return when all of them answer; on failure none is left."""
+        self._take_state_folder()
+        try:
+            _kill_members(self.state)  # we hold the lock: whatever runs here has lost its supervisor
+            mlflow = mlflow_server(self.state, _choose_port(self._ports[1], "--mlflow-port"))
+            self.mlflow_address = mlflow.address
+            if self._only_mlflow:
+                self._launch(mlflow)
+            else:
+                prefect = prefect_server(self.state, _choose_port(self._ports[0], "--prefect-port"))
+                self.prefect_address = prefect.address
+                self._launch(prefect, mlflow)
+                self._launch(flow_service(self.state, prefect.port, mlflow.address, self._config))
+            addresses = {"prefect": self.prefect_address, "mlflow": self.mlflow_address}
+            (self.state / ADDRESSES).write_text(json.dumps(addresses))
+        except BaseException:
+            self.stop()
+            raise
+
+    def _take_state_folder(self) -> None:
         try:
             for folder in ("logs", "prefect", "mlflow/artifacts"):
                 (self.state / folder).mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
         except Timeout:
             raise ServiceError(
-                f"another `finnex up` runs with the state folder {self.state}. Stop it, or choose another folder with --state."
+                f"another `finnex up` runs with the state folder {self.state}. "
+                "Stop it, or choose another folder with --state."
             ) from None
         except OSError as error:
             raise ServiceError(
-                f"the state folder {self.state} cannot be written ({error.strerror}). Choose another with --state or FINNEX_HOME."
+                f"the state folder {self.state} cannot be written ({error.strerror}). "
+                "Choose another with --state or FINNEX_HOME."
             ) from None
-        for stale in ("flows.ready", "addresses.json"):
-            (self.state / stale).unlink(missing_ok=True)
+        self._forget()
 
-    def _choose_services(self) -> tuple[Service, ...]:
-        mlflow = mlflow_server(self.state, _choose_port(self._ports[1], "--mlflow-port"))
-        if self._only_mlflow:
-            return (mlflow,)
-        prefect = prefect_server(self.state, _choose_port(self._ports[0], "--prefect-port"))
-        return mlflow, prefect, flow_service(self.state, prefect.port, mlflow.address, self._config)
+    def _forget(self) -> None:
+        for name in (READY_FILE, ADDRESSES):
+            (self.state / name).unlink(missing_ok=True)
 
-    def _start(self, *services: Service) -> None:
+    def _launch(self, *services: Service) -> None:
         for service in services:
             with service.log.open("wb") as log:
-                # A session of its own: Ctrl-C in the terminal reaches the supervisor alone, which stops them in order.
+                # A session of its own: Ctrl-C reaches the supervisor alone, which stops them in order.
                 process = subprocess.Popen(
                     service.command, env=service.environment, cwd=self.state, stdin=subprocess.DEVNULL,
                     stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
@@ -175,22 +180,18 @@ class Stack:
                 self.check()
                 if time.monotonic() > deadline:
                     raise ServiceError(
-                        f"{service.name} did not answer within {START_SECONDS:.0f} s. The end of {service.log}:\n{tail(service.log)}"
+                        f"{service.name} did not answer within {START_SECONDS:.0f} s. "
+                        f"The end of {service.log}:\n{tail(service.log)}"
                     )
                 time.sleep(0.2)
-
-    def _write_addresses(self) -> None:
-        found = {"mlflow": self.mlflow_address}
-        if not self._only_mlflow:
-            found["prefect"] = self.prefect_address
-        (self.state / "addresses.json").write_text(json.dumps(found))
 
     def check(self) -> None:
         """Raise `ServiceError` with the end of its log if a process has ended by itself."""
         for service, process in self._running:
             if process.poll() is not None:
                 raise ServiceError(
-                    f"{service.name} ended by itself (exit code {process.returncode}). The end of {service.log}:\n{tail(service.log)}"
+                    f"{service.name} ended by itself (exit code {process.returncode}). "
+                    f"The end of {service.log}:\n{tail(service.log)}"
                 )
 
     def wait(self, until: Callable[[], bool] = lambda: False, every_seconds: float = 0.5) -> None:
@@ -210,15 +211,12 @@ class Stack:
         with _no_interruption():
             for _, process in reversed(self._running):
                 _end(process)
-            left = _members(self.state) if self._running else []
-            for process in left:
-                with contextlib.suppress(psutil.Error):
-                    process.kill()
-            psutil.wait_procs(left, timeout=5)
+            if self._running:
+                _kill_members(self.state)
             self._running.clear()
-            for stale in ("flows.ready", "addresses.json"):
-                (self.state / stale).unlink(missing_ok=True)
-            self._lock.release()
+            if self._lock.is_locked:
+                self._forget()
+                self._lock.release()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -10,6 +10,7 @@ import typer
 from finnex.cli.terminal import (
     ConfigOption,
     JsonOption,
+    Progress,
     SymbolOption,
     check_symbols,
     err,
@@ -21,7 +22,7 @@ from finnex.cli.terminal import (
 
 
 def init(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write finnex.toml to; made when absent.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for finnex.toml; made when absent.")],
 ) -> None:
     """Write a commented finnex.toml with every key; a file that is there is never overwritten."""
     from finnex.cli.template import FILE, configuration_text, write_new
@@ -31,17 +32,48 @@ def init(
     out().print(f"Wrote {path}. Name your tables and symbols in it, then: finnex build --config {path}")
 
 
+class _Counter:
+    """Counts images symbol by symbol: what is due is known only when a symbol's turn comes."""
+
+    def __init__(self, show: Progress) -> None:
+        self._show = show
+        self._symbol, self._done, self._due = "", 0, 0
+
+    def start(self, symbol: str, due: int) -> None:
+        self._symbol, self._done, self._due = symbol, 0, due
+        self.count(0)
+
+    def count(self, images: int) -> None:
+        self._done += images
+        self._show(self._done, self._due, self._symbol)
+
+
 def build(
     config: ConfigOption,
     symbol: SymbolOption = None,
     start: Annotated[
-        str | None, typer.Option(metavar="DATE", help="First session to draw, YYYY-MM-DD.  [default: the configuration's]", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="DATE",
+            help="First session to draw, YYYY-MM-DD.  [default: the configuration's]",
+            show_default=False,
+        ),
     ] = None,
     end: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Last session to draw, YYYY-MM-DD.  [default: the configuration's]", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="DATE",
+            help="Last session to draw, YYYY-MM-DD.  [default: the configuration's]",
+            show_default=False,
+        ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=0, help="Worker processes; 0 draws in this one.  [default: the configuration's]", show_default=False)
+        int | None,
+        typer.Option(
+            min=0,
+            help="Worker processes; 0 draws in this one.  [default: the configuration's]",
+            show_default=False,
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Draw published sessions too.")] = False,
     as_json: JsonOption = False,
@@ -58,17 +90,21 @@ def build(
         raise ConfigError(f"the range is empty: --start {first} is after --end {last}. Swap the two dates.")
     chosen = check_symbols(symbol or [], settings.symbols, f"the symbols of {config}")
     if workers is not None:
-        settings = settings.model_copy(update={"dask": settings.dask.model_copy(update={"address": None, "workers": workers})})
-    with progress_bar("Drawing") as show, cluster_client(settings) as client:
-        result = build_images(
-            settings, symbols=chosen or None, start=first, end=last, force=force, client=client, on_progress=show
+        settings = settings.model_copy(
+            update={"dask": settings.dask.model_copy(update={"address": None, "workers": workers})}
         )
+    with progress_bar("Drawing") as show, cluster_client(settings) as client:
+        counter = _Counter(show)
+        result = build_images(
+            settings, symbols=chosen or None, start=first, end=last, force=force, client=client,
+            on_start=counter.start, on_progress=counter.count,
+        )  # fmt: skip
     if as_json:
         print_json(
             {
                 "built": result.built,
                 "skipped": result.skipped,
-                "failed": len(result.failed),
+                "failed": result.failed,
                 "seconds": round(result.seconds, 3),
                 "images_per_second": round(result.images_per_second, 1),
                 "fingerprint": result.fingerprint,
@@ -76,10 +112,11 @@ def build(
         )
     else:
         out().print(
-            f"{result.built} images drawn, {result.skipped} up to date, {len(result.failed)} failed, "
-            f"in {result.seconds:.1f} s ({result.images_per_second:.0f} images/s). Store: {settings.store.path}"
+            f"{result.built} images drawn, {result.skipped} up to date, {result.failed} failed, "
+            f"in {result.seconds:.1f} s ({result.images_per_second:.0f} images/s). "
+            f"Store: {settings.store.path}"
         )
     if result.failed:
-        for name, day, reason in result.failed[:10]:
+        for name, day, reason in result.failures[:10]:
             err().print(f"{name} {day}: {reason}")
         raise typer.Exit(2)

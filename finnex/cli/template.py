@@ -12,23 +12,26 @@ from finnex.errors import ConfigError
 FILE = "finnex.toml"
 
 _TEMPLATE = """\
-# FinNeX: one run. Paths are relative to this file's folder. A key that stands behind '#' shows its default.
+# FinNeX: one run. Paths are relative to this file's folder. A key behind '#' shows its default.
 # Check your edits with: finnex info --config {file}
 
 {symbols}
 {start}
 {end}
 # exchange = "XNYS"          # ISO code of the exchange whose sessions count
-# sectors = ["XLB", "XLC", "XLE", "XLF", "XLI", "XLK", "XLP", "XLRE", "XLU", "XLV", "XLY"]   # sector funds: references, nobody's competitors
-# peers = []                 # competitors; absent: every other symbol of the prices table that is no sector fund
+# Sector funds: references, nobody's competitors.
+# sectors = ["XLB", "XLC", "XLE", "XLF", "XLI", "XLK", "XLP", "XLRE", "XLU", "XLV", "XLY"]
+# Competitors; absent: every other symbol of the prices table that is no sector fund.
+# peers = []
 
 [inputs]                     # CSV or Parquet, plain or gzip
 {inputs}
-# [inputs.quote_delay_minutes]   # macro series that are market quotes, with minutes after the close until they are known;
-# VIX = 15                       # every other series counts from the session after its `available_date`
+# Macro series that are market quotes, with minutes after the close until they are known. Every other series
+# counts from the session after its `available_date`.
+# quote_delay_minutes = {{ VIX = 15, SP500 = 0 }}
 
 [store]
-path = {store}       # the images: plain Zarr, readable with xarray.open_zarr(path, group=symbol)
+{store}
 
 [image]
 # layout = "mega"            # a bundled layout, or a layout file of your own
@@ -99,14 +102,31 @@ def configuration_text(
         else _line(name, json.dumps(f"{name}.csv"), columns, given=False)
         for name, columns in _TABLES.items()
     ]
-    tables.append(_line("synthetic", json.dumps(list(synthetic)), "names of tables that hold generated data", given=bool(synthetic)))
+    tables.append(
+        _line(
+            "synthetic",
+            json.dumps(list(synthetic)),
+            "names of tables that hold generated data",
+            given=bool(synthetic),
+        )
+    )
     return _TEMPLATE.format(
         file=FILE,
         symbols=_line("symbols", json.dumps(list(symbols)), "what to draw", given=True),
-        start=_line("start", str(start or "2015-01-02"), "first session drawn; absent: the first that can be", given=start is not None),
-        end=_line("end", str(end or "2024-03-08"), "last session drawn; absent: the last bar's", given=end is not None),
+        start=_line(
+            "start",
+            str(start or "2015-01-02"),
+            "first session drawn; absent: the first that can be",
+            given=start is not None,
+        ),
+        end=_line(
+            "end",
+            str(end or "2024-03-08"),
+            "last session drawn; absent: the last bar's",
+            given=end is not None,
+        ),
         inputs="\n".join(tables),
-        store=json.dumps("images.zarr"),
+        store=_line("path", json.dumps("images.zarr"), "the images: plain Zarr", given=True),
         epochs=_line("epochs", str(epochs or 12), "at most", given=epochs is not None),
     )
 
@@ -128,6 +148,8 @@ def write_new(path: Path, text: str) -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise ConfigError(f"{path} exists already and is kept as it is. Choose another folder, or remove it first.") from None
+        raise ConfigError(
+            f"{path} exists already and is kept as it is. Choose another folder, or remove it first."
+        ) from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be written ({error.strerror}). Choose a folder you may write to.") from None

@@ -18,18 +18,28 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 ConfigOption = Annotated[
-    Path, typer.Option("--config", "-c", metavar="FILE", help="The run configuration; `finnex init DIR` writes one.")
+    Path,
+    typer.Option("--config", "-c", metavar="FILE", help="The run configuration; `finnex init DIR` writes one."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
 StateOption = Annotated[
     Path | None,
     typer.Option(
-        "--state", metavar="DIR", help="Folder of databases, artifacts and logs.  [default: $FINNEX_HOME or ~/.finnex]", show_default=False
+        "--state",
+        metavar="DIR",
+        help="Folder of databases, artifacts and logs.  [default: $FINNEX_HOME or ~/.finnex]",
+        show_default=False,
     ),
 ]
 SymbolOption = Annotated[
     list[str] | None,
-    typer.Option("--symbol", "-s", metavar="SYMBOL", help="Only this symbol; repeat for more.  [default: all of the configuration]", show_default=False),
+    typer.Option(
+        "--symbol",
+        "-s",
+        metavar="SYMBOL",
+        help="Only this symbol; repeat for more.  [default: all of the configuration]",
+        show_default=False,
+    ),
 ]
 
 Progress = Callable[[int, int, str], None]
@@ -56,21 +66,34 @@ def print_json(answer: Mapping[str, object]) -> None:
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Progress]:
+def progress_bar(title: str, *, counted: bool = True) -> Iterator[Progress]:
     """Show a bar on stderr for as long as the block lasts; hidden where stderr is no terminal.
+
+    Parameters
+    ----------
+    counted
+        Show 'done/total'; else a percentage.
 
     Yields
     ------
     callable
         Takes (done, total, what). The bar turns into a spinner while the total is 0.
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        SpinnerColumn,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
     from rich.progress import Progress as Bar
 
     console = err()
     columns = (
         *(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30)),
-        *(MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[what]}", style="dim")),
+        MofNCompleteColumn() if counted else TaskProgressColumn(),
+        *(TimeElapsedColumn(), TextColumn("{task.fields[what]}", style="dim")),
     )
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=None, what="")

@@ -13,11 +13,21 @@ from finnex.cli.terminal import StateOption, err, out
 def up(
     config: Annotated[
         Path | None,
-        typer.Option("--config", "-c", metavar="FILE", help="Configuration that runs use unless told otherwise; needed for the nightly schedule.", show_default=False),
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="FILE",
+            help="Configuration that runs use unless told otherwise; needed for the nightly schedule.",
+            show_default=False,
+        ),
     ] = None,
     state: StateOption = None,
-    prefect_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the Prefect UI; 0 chooses a free one.")] = 4200,
-    mlflow_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the MLflow UI; 0 chooses a free one.")] = 5000,
+    prefect_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the Prefect UI; 0 chooses a free one.")
+    ] = 4200,
+    mlflow_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the MLflow UI; 0 chooses a free one.")
+    ] = 5000,
 ) -> None:
     """Start Prefect, MLflow and the flows on this machine, and stop them all on Ctrl-C.
 

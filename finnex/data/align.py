@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,8 @@ import pandas as pd
 
 from finnex.data.calendar import SessionCalendar
 
-Floats = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating[Any]]
+"""Usually float64; pandas does not promise which."""
 Indexes = npt.NDArray[np.intp]
 
 
@@ -36,7 +38,7 @@ class Observations:
 
     def lagged(self, lag: int) -> Floats:
         """Return, for each row, the value of the observation `lag` before it, as it was known at that time."""
-        if len(self.value) == 0:
+        if lag == 0 or len(self.value) == 0:
             return self.value
         rank = np.concatenate([[0], np.cumsum(self.observed[1:] > self.observed[:-1])])
         last_row_of_rank = np.searchsorted(rank, np.arange(rank[-1] + 1), side="right") - 1
@@ -81,8 +83,12 @@ def macro_observations(
         observed = rows["date"].to_numpy().astype("datetime64[D]")
         if name in quote_delay_minutes:
             position = calendar.index_of(observed)
-            close = calendar.decision_time[np.maximum(position, 0)] + np.timedelta64(quote_delay_minutes[str(name)], "m")
-            known = np.where(position >= 0, calendar.first_session_knowing(close), calendar.first_session_after(observed))
+            close = calendar.decision_time[np.maximum(position, 0)] + np.timedelta64(
+                quote_delay_minutes[str(name)], "m"
+            )
+            known = np.where(
+                position >= 0, calendar.first_session_knowing(close), calendar.first_session_after(observed)
+            )
         else:
             known = known_from(rows["available"], rows["available_is_date"], calendar)
         found[str(name)] = _in_order(known, observed, rows["value"].to_numpy(dtype="float64"), len(calendar))

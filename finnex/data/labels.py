@@ -55,8 +55,14 @@ def make_labels(bars: pd.DataFrame, days: npt.NDArray[np.datetime64], settings: 
     session t, times the square root of the horizon. A session whose outcome spans a missing bar has no label.
     """
     sessions = len(days)
-    o, h, l, c = (_spread(bars[name], sessions) for name in ("open", "high", "low", "close"))  # noqa: E741
-    volatility = pd.Series(np.log(c)).diff().rolling(settings.volatility_sessions, min_periods=LEAST_VOLATILITY_SESSIONS).std().to_numpy()
+    o, h, l, c = (_spread(bars[name], sessions) for name in ("open", "high", "low", "close"))
+    volatility = (
+        pd.Series(np.log(c))
+        .diff()
+        .rolling(settings.volatility_sessions, min_periods=LEAST_VOLATILITY_SESSIONS)
+        .std()
+        .to_numpy()
+    )
     columns: dict[str, list[tuple[npt.NDArray[np.int8], Floats, npt.NDArray[np.intp]]]] = {kind: [] for kind in KINDS}
     for horizon in HORIZONS:
         scale = volatility * np.sqrt(float(horizon))
@@ -85,16 +91,27 @@ def _ahead(values: Floats, sessions: int) -> Floats:
     return moved
 
 
-def _price_movement(o: Floats, c: Floats, horizon: int, threshold: Floats) -> tuple[npt.NDArray[np.int8], Floats, npt.NDArray[np.intp]]:
+def _price_movement(
+    o: Floats, c: Floats, horizon: int, threshold: Floats
+) -> tuple[npt.NDArray[np.int8], Floats, npt.NDArray[np.intp]]:
     outcome = _ahead(c, horizon) / _ahead(o, 1) - 1
     known = ~np.isnan(outcome) & ~np.isnan(threshold)
     label = np.where(outcome > threshold, BUY, np.where(outcome < -threshold, SELL, HOLD))
     end = np.arange(len(c)) + horizon
-    return np.where(known, label, UNKNOWN).astype(np.int8), np.where(known, outcome, np.nan), np.where(known, end, -1)
+    return (
+        np.where(known, label, UNKNOWN).astype(np.int8),
+        np.where(known, outcome, np.nan),
+        np.where(known, end, -1),
+    )
 
 
 def _triple_barrier(
-    o: Floats, h: Floats, l: Floats, c: Floats, horizon: int, width: Floats  # noqa: E741
+    o: Floats,
+    h: Floats,
+    l: Floats,
+    c: Floats,
+    horizon: int,
+    width: Floats,
 ) -> tuple[npt.NDArray[np.int8], Floats, npt.NDArray[np.intp]]:
     """Lopez de Prado, Advances in Financial Machine Learning (2018), 3.4, on daily bars.
 
@@ -120,4 +137,8 @@ def _triple_barrier(
         end = np.where(stopped | taken, here + step, end)
         open_still &= ~(stopped | taken)
     known = complete & ~np.isnan(outcome)
-    return np.where(known, label, UNKNOWN).astype(np.int8), np.where(known, outcome, np.nan), np.where(known, end, -1)
+    return (
+        np.where(known, label, UNKNOWN).astype(np.int8),
+        np.where(known, outcome, np.nan),
+        np.where(known, end, -1),
+    )

@@ -23,6 +23,7 @@ QUANTUM = 2.0**-20
 LEAST = 63  # sessions of a feature's own past before it can be normalised
 
 NormalizerName = Literal["zscore", "bounded"]
+NORMALIZERS: tuple[NormalizerName, ...] = ("zscore", "bounded")
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,18 @@ class FeatureSpec:
     def __post_init__(self) -> None:
         """Check what a table cannot."""
         if not self.low < self.high:
-            raise LayoutError(f"feature '{self.name}': low {self.low} is not below high {self.high}. Correct the catalogue.")
+            raise LayoutError(
+                f"feature '{self.name}': low {self.low} is not below high {self.high}. Correct the catalogue."
+            )
         if self.orientation not in (1, -1):
-            raise LayoutError(f"feature '{self.name}': orientation {self.orientation} is neither 1 nor -1. Correct the catalogue.")
+            raise LayoutError(
+                f"feature '{self.name}': orientation {self.orientation} is neither 1 nor -1. Correct the catalogue."
+            )
         if self.normalizer == "zscore" and not LEAST <= self.window_sessions <= 504:
-            raise LayoutError(f"feature '{self.name}': window_sessions {self.window_sessions} is outside {LEAST} to 504. Correct the catalogue.")
+            raise LayoutError(
+                f"feature '{self.name}': window_sessions {self.window_sessions} is outside {LEAST} to 504. "
+                "Correct the catalogue."
+            )
 
 
 def normalize(values: Floats, spec: FeatureSpec) -> npt.NDArray[np.float32]:

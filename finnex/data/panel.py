@@ -71,11 +71,24 @@ def make_panel(tables: Tables, config: Config, symbol: str, specs: Sequence[Feat
     context = make_context(tables, config, symbol)
     found = compute(context)
     if tables.enhanced is not None:
-        found |= _enhanced(tables.enhanced, symbol, context.calendar, [spec.name for spec in specs], str(config.inputs.enhanced))
+        found |= _enhanced(
+            tables.enhanced,
+            symbol,
+            context.calendar,
+            [spec.name for spec in specs],
+            str(config.inputs.enhanced),
+        )
     names = tuple(spec.name for spec in specs)
-    original = np.stack([found[name] for name in names], axis=1)
+    original = np.stack([found[name] for name in names], axis=1).astype(np.float64)
     normalized = np.stack([normalize(found[spec.name], spec) for spec in specs], axis=1)
-    return Panel(symbol, context.calendar, names, original, np.ascontiguousarray(normalized), _bars(context.bars, len(context.calendar)))
+    return Panel(
+        symbol,
+        context.calendar,
+        names,
+        original,
+        np.ascontiguousarray(normalized),
+        _bars(context.bars, len(context.calendar)),
+    )
 
 
 def _bars(bars: pd.DataFrame, sessions: int) -> npt.NDArray[np.float32]:
@@ -96,7 +109,10 @@ def _enhanced(
     strange = [name for name in columns if name not in known]
     if strange:
         raise InputError(
-            [Problem(path, "the catalogue has no feature of this name", nearest(name, known), column=name) for name in strange]
+            [
+                Problem(path, "the catalogue has no feature of this name", nearest(name, known), column=name)
+                for name in strange
+            ]
         )
     rows = table[table["symbol"] == symbol]
     position = calendar.index_of(rows["date"].to_numpy().astype("datetime64[D]"))

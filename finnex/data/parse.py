@@ -54,9 +54,7 @@ def require_columns(frame: pd.DataFrame, required: tuple[str, ...], path: Path) 
     ]
 
 
-def _problems(
-    text: pd.Series[str], bad: pd.Series[bool], path: Path, what: str, remedy: str
-) -> list[Problem]:
+def _problems(text: pd.Series[str], bad: pd.Series[bool], path: Path, what: str, remedy: str) -> list[Problem]:
     return [
         Problem(str(path), what, remedy, row=int(row) + HEADER_ROWS, column=str(text.name), value=repr(text[row]))
         for row in text.index[bad]
@@ -68,7 +66,9 @@ def number(text: pd.Series[str], path: Path, problems: list[Problem], *, optiona
     empty = text.str.strip() == ""
     value = pd.to_numeric(text, errors="coerce").astype("float64")
     bad = (value.isna() & ~empty) | np.isinf(value)
-    problems += _problems(text, bad, path, "is not a finite number", "Correct the cell or leave it empty where optional.")
+    problems += _problems(
+        text, bad, path, "is not a finite number", "Correct the cell or leave it empty where optional."
+    )
     if not optional:
         problems += _problems(text, empty, path, "is empty", "Every row needs this value; remove the row or fill it.")
     return value.where(~bad)
@@ -76,23 +76,31 @@ def number(text: pd.Series[str], path: Path, problems: list[Problem], *, optiona
 
 def day(text: pd.Series[str], path: Path, problems: list[Problem]) -> pd.Series[pd.Timestamp]:
     """Return midnights, `datetime64[ns]`, from ISO dates (YYYY-MM-DD; a time part must be midnight)."""
-    value = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None).astype("datetime64[ns]")
+    value = (
+        pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None).astype("datetime64[ns]")
+    )
     bad = value.isna() | (value != value.dt.normalize())
     problems += _problems(text, bad, path, "is not a date", "Write it as YYYY-MM-DD.")
     return value.where(~bad)
 
 
-def moment(text: pd.Series[str], path: Path, problems: list[Problem]) -> tuple[pd.Series[pd.Timestamp], pd.Series[bool]]:
+def moment(
+    text: pd.Series[str], path: Path, problems: list[Problem]
+) -> tuple[pd.Series[pd.Timestamp], pd.Series[bool]]:
     """Return UTC moments, `datetime64[ns]` without zone, and where the text is a date without a time.
 
     A time without a zone is a problem: nobody can tell whether it came before the close.
     """
     only_date = text.str.fullmatch(r"\d{4}-\d{2}-\d{2}")
     zoned = text.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$", regex=True) & ~only_date
-    value = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None).astype("datetime64[ns]")
+    value = (
+        pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None).astype("datetime64[ns]")
+    )
     problems += _problems(text, value.isna(), path, "is not a time stamp", "Write it as 2024-03-08T14:30:00Z.")
     naive = value.notna() & ~only_date & ~zoned
-    problems += _problems(text, naive, path, "has no time zone", "Add one: 2024-03-08T14:30:00Z, or -05:00 for New York.")
+    problems += _problems(
+        text, naive, path, "has no time zone", "Add one: 2024-03-08T14:30:00Z, or -05:00 for New York."
+    )
     return value, only_date
 
 
@@ -109,9 +117,7 @@ def word(text: pd.Series[str], path: Path, problems: list[Problem], valid: tuple
 Row = Callable[[pd.DataFrame], "pd.Series[bool]"]
 
 
-def refuse(
-    frame: pd.DataFrame, bad: pd.Series[bool], path: Path, column: str, what: str, remedy: str
-) -> list[Problem]:
+def refuse(frame: pd.DataFrame, bad: pd.Series[bool], path: Path, column: str, what: str, remedy: str) -> list[Problem]:
     """Return a problem for each row where `bad` holds, showing the value of `column`."""
     return [
         Problem(str(path), what, remedy, row=int(row) + HEADER_ROWS, column=column, value=frame.at[row, column])

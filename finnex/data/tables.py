@@ -75,14 +75,40 @@ def read_prices(path: Path, problems: list[Problem]) -> pd.DataFrame:
     if missing := parse.require_columns(text, columns, path):
         problems += missing
         return text
-    frame = pd.DataFrame({"symbol": parse.word(text["symbol"], path, problems), "date": parse.day(text["date"], path, problems)})
+    frame = pd.DataFrame(
+        {
+            "symbol": parse.word(text["symbol"], path, problems),
+            "date": parse.day(text["date"], path, problems),
+        }
+    )
     for column in columns[2:]:
         frame[column] = parse.number(text[column], path, problems, optional=False)
     for column in columns[2:6]:
-        problems += parse.refuse(frame, frame[column] <= 0, path, column, "a price must be above zero", "Correct the price or remove the row.")
-    problems += parse.refuse(frame, frame["volume"] < 0, path, "volume", "a volume must not be negative", "Correct the volume; 0 means no trade.")
-    problems += parse.refuse(frame, frame["high"] < frame["low"], path, "high", "high is below low", "Check whether the two columns are swapped.")
-    inside = frame["high"] >= frame["low"]
+        problems += parse.refuse(
+            frame,
+            frame[column] <= 0,
+            path,
+            column,
+            "a price must be above zero",
+            "Correct the price or remove the row.",
+        )
+    problems += parse.refuse(
+        frame,
+        frame["volume"] < 0,
+        path,
+        "volume",
+        "a volume must not be negative",
+        "Correct the volume; 0 means no trade.",
+    )
+    problems += parse.refuse(
+        frame,
+        frame["high"] < frame["low"],
+        path,
+        "high",
+        "high is below low",
+        "Check whether the two columns are swapped.",
+    )
+    inside = (frame["high"] >= frame["low"]) & (frame[["open", "high", "low", "close"]] > 0).all(axis=1)
     over = inside & (frame[["open", "close"]].max(axis=1) > frame["high"] * (1 + ROUNDING))
     under = inside & (frame[["open", "close"]].min(axis=1) < frame["low"] * (1 - ROUNDING))
     problems += parse.refuse(frame, over, path, "high", "high is below open or close", "Correct the bar.")
@@ -108,7 +134,14 @@ def read_macro(path: Path, problems: list[Problem]) -> pd.DataFrame:
         }
     )
     early = frame["available"] < frame["date"]
-    problems += parse.refuse(frame, early, path, "available", "a value is available before its observation date", "Give the release date.")
+    problems += parse.refuse(
+        frame,
+        early,
+        path,
+        "available",
+        "a value is available before its observation date",
+        "Give the release date.",
+    )
     problems += _duplicates(frame, ["series", "date", "available"], path)
     return frame.dropna(subset=["value"]).sort_values(["series", "available", "date"], ignore_index=True)
 
@@ -133,10 +166,20 @@ def read_fundamentals(path: Path, problems: list[Problem]) -> pd.DataFrame:
         if column not in {"symbol", "period_end", "available_date", "origin"}:
             frame[column] = parse.number(text[column], path, problems, optional=True)
     problems += parse.refuse(
-        frame, frame["available"] < frame["period_end"], path, "available", "a report is dated before its period ends", "Give the filing date."
+        frame,
+        frame["available"] < frame["period_end"],
+        path,
+        "available",
+        "a report is dated before its period ends",
+        "Give the filing date.",
     )
     problems += parse.refuse(
-        frame, frame["available"] > pd.Timestamp.now("UTC").tz_localize(None), path, "available", "a filing date lies in the future", "Give the date on which it was filed."
+        frame,
+        frame["available"] > pd.Timestamp.now("UTC").tz_localize(None),
+        path,
+        "available",
+        "a filing date lies in the future",
+        "Give the date on which it was filed.",
     )
     problems += _duplicates(frame, ["symbol", "origin", "period_end", "available"], path)
     return frame.sort_values(["symbol", "available", "period_end"], ignore_index=True, kind="stable")
@@ -158,12 +201,28 @@ def read_sentiment(path: Path, problems: list[Problem]) -> pd.DataFrame:
             "score": parse.number(text["score"], path, problems, optional=False),
         }
     )
-    problems += parse.refuse(frame.assign(timestamp=text["timestamp"]), only_date, path, "timestamp", "a date does not say whether the record came before the close", "Add the time of day and a zone.")
-    problems += parse.refuse(frame, frame["score"].abs() > 1, path, "score", "a score lies outside [-1, 1]", "Rescale the provider's scores.")
+    problems += parse.refuse(
+        frame.assign(timestamp=text["timestamp"]),
+        only_date,
+        path,
+        "timestamp",
+        "a date does not say whether the record came before the close",
+        "Add the time of day and a zone.",
+    )
+    problems += parse.refuse(
+        frame,
+        frame["score"].abs() > 1,
+        path,
+        "score",
+        "a score lies outside [-1, 1]",
+        "Rescale the provider's scores.",
+    )
     for column, default in (("confidence", 1.0), ("documents", 1.0), ("engagement", 0.0), ("repost", 0.0)):
         if column in text.columns:
             frame[column] = parse.number(text[column], path, problems, optional=True).fillna(default)
-            problems += parse.refuse(frame, frame[column] < 0, path, column, f"{column} must not be negative", "Correct the cell.")
+            problems += parse.refuse(
+                frame, frame[column] < 0, path, column, f"{column} must not be negative", "Correct the cell."
+            )
         else:
             frame[column] = default
     return frame.sort_values(["symbol", "timestamp"], ignore_index=True, kind="stable")
@@ -203,7 +262,14 @@ def read_events(path: Path, problems: list[Problem]) -> pd.DataFrame:
         }
     )
     late = frame["announced"] > frame["date"]
-    problems += parse.refuse(frame, late, path, "announced", "an event is announced after it happened", "Give the date of the announcement.")
+    problems += parse.refuse(
+        frame,
+        late,
+        path,
+        "announced",
+        "an event is announced after it happened",
+        "Give the date of the announcement.",
+    )
     problems += _duplicates(frame, ["name", "date"], path)
     return frame.sort_values(["name", "date"], ignore_index=True)
 

@@ -48,7 +48,7 @@ class Candlestick(Encoder):
         sessions, px = len(bars), self.session_px
         tile = np.full((height, sessions, px), PAPER, dtype=np.float32)
         if known.any():
-            volume_rows = int(round(height * self.volume_share))
+            volume_rows = round(height * self.volume_share)
             chart_rows = height - volume_rows
             self._prices(tile[:chart_rows], np.where(known[:, None], bars, 0.0).astype(np.float64), known)
             if volume_rows:
@@ -59,7 +59,9 @@ class Candlestick(Encoder):
         tile[:, ~known] = np.nan
         return tile.reshape(height, sessions * px)
 
-    def _prices(self, tile: npt.NDArray[np.float32], bars: npt.NDArray[np.float64], known: npt.NDArray[np.bool_]) -> None:
+    def _prices(
+        self, tile: npt.NDArray[np.float32], bars: npt.NDArray[np.float64], known: npt.NDArray[np.bool_]
+    ) -> None:
         """Draw into (rows, sessions, px): log prices from the window's low (bottom row) to its high (top row)."""
         rows, px = len(tile), self.session_px
         before = np.concatenate([[0.0], np.cumsum(bars[:-1, 3])])  # the close before each session

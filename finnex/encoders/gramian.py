@@ -40,7 +40,11 @@ class Gramian(Encoder):
 
     def draw(self, values: npt.NDArray[np.float32], bars: npt.NDArray[np.float32], height: int) -> Tile:
         """Return the field, oldest session top left, newest bottom right."""
-        return square(to_brightness((field(2 * to_unit(values[:, 0]) - 1, self.method) + 1) / 2), self.session_px, height)
+        return square(
+            to_brightness((field(2 * to_unit(values[:, 0]) - 1, self.method) + 1) / 2),
+            self.session_px,
+            height,
+        )
 
 
 def field(x: npt.NDArray[np.float64], method: str) -> npt.NDArray[np.float64]:
@@ -48,5 +52,7 @@ def field(x: npt.NDArray[np.float64], method: str) -> npt.NDArray[np.float64]:
     x = np.clip(x, -1.0, 1.0)
     y = np.sqrt(1 - x**2)
     if method == "summation":
-        return x[:, None] * x[None, :] - y[:, None] * y[None, :]
-    return y[:, None] * x[None, :] - x[:, None] * y[None, :]
+        same: npt.NDArray[np.float64] = np.outer(x, x) - np.outer(y, y)
+        return same
+    turned: npt.NDArray[np.float64] = np.outer(y, x) - np.outer(x, y)
+    return turned

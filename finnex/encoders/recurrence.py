@@ -1,4 +1,4 @@
-"""Recurrence plot of one feature: on which sessions did it stand where it stands now?
+"""Recurrence plot of one feature: the sessions on which it stood where it stands now.
 
 Eckmann, Kamphorst and Ruelle, Recurrence Plots of Dynamical Systems (1987), without a threshold: nearness instead
 of a yes or no, so that nothing is lost.

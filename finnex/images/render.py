@@ -27,7 +27,10 @@ class Renderer:
     @cached_property
     def _columns(self) -> dict[str, npt.NDArray[np.intp]]:
         position = self.layout.catalogue.position
-        return {region.name: np.array([position[name] for name in region.features], dtype=np.intp) for region in self.layout.regions}
+        return {
+            region.name: np.array([position[name] for name in region.features], dtype=np.intp)
+            for region in self.layout.regions
+        }
 
     def draw(self, values: npt.NDArray[np.float32], bars: npt.NDArray[np.float32]) -> tuple[Image, tuple[float, ...]]:
         """Draw the last session of a window.

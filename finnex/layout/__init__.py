@@ -5,4 +5,13 @@ from __future__ import annotations
 from finnex.layout.catalogue import Catalogue, CatalogueEntry, parse_catalogue
 from finnex.layout.layout import Layout, Region, Section, load_layout, parse_layout
 
-__all__ = ["Catalogue", "CatalogueEntry", "Layout", "Region", "Section", "load_layout", "parse_catalogue", "parse_layout"]
+__all__ = [
+    "Catalogue",
+    "CatalogueEntry",
+    "Layout",
+    "Region",
+    "Section",
+    "load_layout",
+    "parse_catalogue",
+    "parse_layout",
+]

@@ -7,7 +7,7 @@ import io
 from dataclasses import dataclass, fields
 from functools import cached_property
 
-from finnex.data.normalize import FeatureSpec
+from finnex.data.normalize import NORMALIZERS, FeatureSpec, NormalizerName
 from finnex.errors import LayoutError, nearest
 
 
@@ -83,13 +83,16 @@ def parse_catalogue(text: str, name: str = "catalogue.csv") -> Catalogue:
     found = set(reader.fieldnames or ())
     if found != columns:
         missing, extra = sorted(columns - found), sorted(found - columns)
-        raise LayoutError(f"{name}: columns missing: {missing or 'none'}, unknown: {extra or 'none'}. Use exactly {sorted(columns)}.")
+        raise LayoutError(
+            f"{name}: columns missing: {missing or 'none'}, unknown: {extra or 'none'}. Use exactly {sorted(columns)}."
+        )
     entries, problems, seen = [], [], set()
     for number, row in enumerate(reader, start=2):
         try:
             entry = CatalogueEntry(
                 name=row["name"], table=row["table"], unit=row["unit"], region=row["region"], source=row["source"],
-                meaning=row["meaning"], normalizer=_normalizer(row["normalizer"]), low=float(row["low"]), high=float(row["high"]),
+                meaning=row["meaning"], normalizer=_normalizer(row["normalizer"]),
+                low=float(row["low"]), high=float(row["high"]),
                 window_sessions=int(row["window_sessions"] or 0), max_age_sessions=int(row["max_age_sessions"] or 0),
                 orientation=int(row["orientation"]),
             )  # fmt: skip
@@ -105,7 +108,8 @@ def parse_catalogue(text: str, name: str = "catalogue.csv") -> Catalogue:
     return Catalogue(tuple(entries), text)
 
 
-def _normalizer(word: str) -> str:
-    if word not in ("zscore", "bounded"):
-        raise ValueError(f"normalizer '{word}' is unknown. {nearest(word, ['zscore', 'bounded'])}")
-    return word
+def _normalizer(word: str) -> NormalizerName:
+    for name in NORMALIZERS:
+        if word == name:
+            return name
+    raise ValueError(f"normalizer '{word}' is unknown. {nearest(word, NORMALIZERS)}")

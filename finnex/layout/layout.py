@@ -78,7 +78,9 @@ class Layout:
         for region in self.regions:
             if region.name == name:
                 return region
-        raise LayoutError(f"layout '{self.name}' has no region '{name}'. {nearest(name, [region.name for region in self.regions])}")
+        raise LayoutError(
+            f"layout '{self.name}' has no region '{name}'. {nearest(name, [region.name for region in self.regions])}"
+        )
 
 
 def load_layout(name: str, lookback: int | None = None, catalogue_path: Path | None = None) -> Layout:
@@ -92,12 +94,18 @@ def load_layout(name: str, lookback: int | None = None, catalogue_path: Path | N
         A catalogue of your own; absent, the bundled one.
     """
     bundled = resources.files("finnex.layout")
-    catalogue_text = catalogue_path.read_text(encoding="utf-8") if catalogue_path else (bundled / "catalogue.csv").read_text(encoding="utf-8")
+    catalogue_text = (
+        catalogue_path.read_text(encoding="utf-8")
+        if catalogue_path
+        else (bundled / "catalogue.csv").read_text(encoding="utf-8")
+    )
     if name.endswith(".toml"):
         try:
             text = Path(name).read_text(encoding="utf-8")
         except OSError as error:
-            raise LayoutError(f"layout {name} cannot be read ({error.strerror}). Give a bundled name or an existing file.") from None
+            raise LayoutError(
+                f"layout {name} cannot be read ({error.strerror}). Give a bundled name or an existing file."
+            ) from None
     elif name in BUNDLED:
         text = (bundled / f"{name}.toml").read_text(encoding="utf-8")
     else:
@@ -121,7 +129,9 @@ def parse_layout(text: str, catalogue: Catalogue, lookback: int | None = None) -
     _only(document, {"canvas", "section", "region"}, "layout")
     canvas = document.get("canvas", {})
     _only(canvas, {"name", "height", "width", "channels", "lookback_sessions"}, "canvas")
-    sections = tuple(Section(_need(item, "name", "section"), _span(item, "rows", "section")) for item in document.get("section", []))
+    sections = tuple(
+        Section(_need(item, "name", "section"), _span(item, "rows", "section")) for item in document.get("section", [])
+    )
     layout = Layout(
         name=_need(canvas, "name", "canvas"),
         height=_need(canvas, "height", "canvas"),
@@ -151,8 +161,15 @@ def _need(item: dict[str, Any], key: str, where: str) -> Any:
 
 def _span(item: dict[str, Any], key: str, where: str) -> tuple[int, int]:
     bounds = _need(item, key, where)
-    if not (isinstance(bounds, list) and len(bounds) == 2 and all(isinstance(bound, int) for bound in bounds) and 0 <= bounds[0] <= bounds[1]):
-        raise LayoutError(f"{where} '{item.get('name', '?')}': {key} {bounds!r} is no span. Write [first, last], both included.")
+    if not (
+        isinstance(bounds, list)
+        and len(bounds) == 2
+        and all(isinstance(bound, int) for bound in bounds)
+        and 0 <= bounds[0] <= bounds[1]
+    ):
+        raise LayoutError(
+            f"{where} '{item.get('name', '?')}': {key} {bounds!r} is no span. Write [first, last], both included."
+        )
     return bounds[0], bounds[1] + 1
 
 
@@ -176,14 +193,25 @@ def _region(item: dict[str, Any], sections: tuple[Section, ...], catalogue: Cata
         features = catalogue.of_region(name) if encoder_name == "heatmap" else ()
     for feature in features:
         if feature not in catalogue.position:
-            raise LayoutError(f"{where}: feature '{feature}' is not in the catalogue. {nearest(feature, catalogue.position)}")
+            raise LayoutError(
+                f"{where}: feature '{feature}' is not in the catalogue. {nearest(feature, catalogue.position)}"
+            )
     if reason := encoder.accepts(len(features)):
         raise LayoutError(f"{where}: {reason}; it has {len(features)}. Correct its features.")
     rows = _span(item, "rows", "region")
     holder = [section.name for section in sections if section.rows[0] <= rows[0] and rows[1] <= section.rows[1]]
     if not holder:
         raise LayoutError(f"{where}: rows {rows[0]} to {rows[1] - 1} lie in no single section. Move it into one.")
-    return Region(name, holder[0], _need(item, "channel", "region"), rows, _span(item, "columns", "region"), encoder_name, encoder, features)
+    return Region(
+        name,
+        holder[0],
+        _need(item, "channel", "region"),
+        rows,
+        _span(item, "columns", "region"),
+        encoder_name,
+        encoder,
+        features,
+    )
 
 
 def _check(layout: Layout) -> None:
@@ -192,21 +220,32 @@ def _check(layout: Layout) -> None:
     for number, region in enumerate(layout.regions, start=1):
         where = f"region '{region.name}'"
         if region.channel not in layout.channels:
-            raise LayoutError(f"{where}: channel '{region.channel}' is unknown. {nearest(region.channel, layout.channels)}")
+            raise LayoutError(
+                f"{where}: channel '{region.channel}' is unknown. {nearest(region.channel, layout.channels)}"
+            )
         if region.rows[1] > layout.height or region.columns[1] > layout.width:
-            raise LayoutError(f"{where}: reaches row {region.rows[1] - 1}, column {region.columns[1] - 1}, beyond the canvas. Shrink it.")
+            raise LayoutError(
+                f"{where}: reaches row {region.rows[1] - 1}, column {region.columns[1] - 1}, beyond the canvas. "
+                "Shrink it."
+            )
         needed = layout.lookback * region.encoder.session_px
         if needed > region.width:
             raise LayoutError(
-                f"{where}: {layout.lookback} sessions of {region.encoder.session_px} pixels need {needed} columns, it has {region.width}. "
-                "Show fewer sessions or make it wider."
+                f"{where}: {layout.lookback} sessions of {region.encoder.session_px} pixels need {needed} columns, "
+                f"it has {region.width}. Show fewer sessions or make it wider."
             )
         if region.encoder_name == "heatmap":
             if region.height < len(region.features):
-                raise LayoutError(f"{where}: {len(region.features)} features need as many rows, it has {region.height}. Make it higher.")
+                raise LayoutError(
+                    f"{where}: {len(region.features)} features need as many rows, it has {region.height}. "
+                    "Make it higher."
+                )
             for feature in region.features:
                 if feature in drawn:
-                    raise LayoutError(f"feature '{feature}' stands in two heat maps, '{drawn[feature]}' and '{region.name}'. Keep one.")
+                    raise LayoutError(
+                        f"feature '{feature}' stands in two heat maps, '{drawn[feature]}' and '{region.name}'. "
+                        "Keep one."
+                    )
                 drawn[feature] = region.name
         place = (slice(*region.rows), slice(*region.columns), layout.channels.index(region.channel))
         if owner[place].any():
@@ -217,4 +256,6 @@ def _check(layout: Layout) -> None:
         empty = np.argwhere(owner[:, :, index] == 0)
         if len(empty):
             row, column = empty[0]
-            raise LayoutError(f"channel '{channel}' has a gap at row {row}, column {column}. Regions must tile every channel.")
+            raise LayoutError(
+                f"channel '{channel}' has a gap at row {row}, column {column}. Regions must tile every channel."
+            )

@@ -79,15 +79,9 @@ class FinNeXMultiScaleCNN(nn.Module):
         }  # fmt: skip
         self.patch_size = patch_size
         common = (input_channels, ROWS, patch_size, STEPS, size.width)
-        self.macro_branch = Branch(
-            *common, kernel=5, dilations=(1, 2, 4), dropout=size.dropout
-        )  # 29 sessions
-        self.behavioral_branch = Branch(
-            *common, kernel=3, dilations=(1, 2, 4), dropout=size.dropout
-        )  # 15 sessions
-        self.fundamental_branch = Branch(
-            *common, kernel=3, dilations=(1, 1), dropout=size.dropout
-        )  # 5 sessions
+        self.macro_branch = Branch(*common, kernel=5, dilations=(1, 2, 4), dropout=size.dropout)  # 29 sessions
+        self.behavioral_branch = Branch(*common, kernel=3, dilations=(1, 2, 4), dropout=size.dropout)  # 15 sessions
+        self.fundamental_branch = Branch(*common, kernel=3, dilations=(1, 1), dropout=size.dropout)  # 5 sessions
         self.cross_modal_attention = CrossModalAttention(size.width, size.heads, STEPS, size.dropout)
         self.fusion_layer = FusionLayer(3 * size.width, size.fused, size.dropout)
         self.classifier = ClassificationHead(size.fused, num_classes)
@@ -115,8 +109,7 @@ class FinNeXMultiScaleCNN(nn.Module):
             known = functional.pad(known, (0, 0, 0, 3 * ROWS - IMAGE_PX))
             rows = [slice(i * ROWS, (i + 1) * ROWS) for i in range(3)]
             macro, behavioral, fundamental = (
-                branch(values[:, :, part], known[:, :, part])
-                for branch, part in zip(branches, rows, strict=True)
+                branch(values[:, :, part], known[:, :, part]) for branch, part in zip(branches, rows, strict=True)
             )  # each (B, 57, width)
         attended = self.cross_modal_attention(macro, behavioral, fundamental)  # (B, 3, width)
         fused = self.fusion_layer(attended)  # (B, fused)

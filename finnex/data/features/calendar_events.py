@@ -67,14 +67,16 @@ def _fridays(calendar: SessionCalendar, nth: int) -> Days:
     weekday = (first.astype("int64") - 4 + 7) % 7  # 1970-01-01 was a Thursday: 0 is Monday
     fridays = first + (4 - weekday) % 7 + 7 * (nth - 1)
     position = np.searchsorted(calendar.days, fridays, side="right") - 1
-    return calendar.days[position[(position >= 0) & (fridays <= calendar.days[-1])]]
+    found: Days = calendar.days[position[(position >= 0) & (fridays <= calendar.days[-1])]]
+    return found
 
 
 def _period_ends(calendar: SessionCalendar, period: str) -> Days:
     """Return the last session of every whole month (M) or quarter (Q)."""
     month = calendar.days.astype("datetime64[M]").astype("int64")
     key = month if period == "M" else month // 3
-    return calendar.days[:-1][key[1:] != key[:-1]]
+    ends: Days = calendar.days[:-1][key[1:] != key[:-1]]
+    return ends
 
 
 def _distances(

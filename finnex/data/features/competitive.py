@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from finnex.data.align import Floats, as_of
-from finnex.data.features.context import YEAR, Context, Features, row_mean, row_rank, row_std
+from finnex.data.features.context import YEAR, Context, Features, log, row_mean, row_rank, row_std
 from finnex.data.features.fundamental import MAX_AGE, views
 
 
@@ -26,10 +26,13 @@ def _prices(context: Context) -> dict[str, pd.Series[float]]:
     volatility, theirs = own.rolling(20).std(), peers.rolling(20).std()
     group_volatility = pd.Series(row_mean(theirs))
     volume = context.volumes
-    busy = np.log1p(volume) - np.log1p(volume).rolling(20).mean()
+    busy = pd.DataFrame({name: log(volume[name] + 1) for name in volume.columns})
+    busy -= busy.rolling(20).mean()
     covariance, variance = own.rolling(60).cov(group), group.rolling(60).var()
     found |= {
-        "peer_relative_volatility_20": pd.Series(np.log((volatility / group_volatility.where(group_volatility > 0)).where(volatility > 0).to_numpy())),
+        "peer_relative_volatility_20": pd.Series(
+            np.log((volatility / group_volatility.where(group_volatility > 0)).where(volatility > 0).to_numpy())
+        ),
         "peer_correlation_60": own.rolling(60).corr(group),
         "peer_beta_60": covariance / variance.where(variance > 0),
         "peer_dispersion_20": pd.Series(row_std(sums[20])),

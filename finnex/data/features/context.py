@@ -101,8 +101,19 @@ class Context:
 
 def log_returns(close: pd.Series[float], sessions: int = 1) -> pd.Series[float]:
     """Return log(close / close `sessions` before)."""
-    logarithm = pd.Series(np.log(close.to_numpy(dtype="float64")))
+    logarithm = log(close)
     return logarithm - logarithm.shift(sessions)
+
+
+def log(values: pd.Series[float]) -> pd.Series[float]:
+    """Return the natural logarithm; NaN stays NaN."""
+    return pd.Series(np.log(values.to_numpy(dtype="float64")), index=values.index)
+
+
+def over(top: Floats, bottom: Floats) -> Floats:
+    """Return top / bottom where bottom is above zero, NaN elsewhere."""
+    result: Floats = np.divide(top, bottom, out=np.full(len(bottom), np.nan), where=bottom > 0)
+    return result
 
 
 def row_mean(frame: pd.DataFrame) -> Floats:
@@ -117,7 +128,7 @@ def row_mean(frame: pd.DataFrame) -> Floats:
         known = ~np.isnan(column)
         total += np.where(known, column, 0.0)
         count += known
-    return np.divide(total, count, out=np.full(len(frame), np.nan), where=count > 0)
+    return over(total, count)
 
 
 def row_std(frame: pd.DataFrame) -> Floats:
@@ -138,7 +149,7 @@ def row_rank(frame: pd.DataFrame, own: pd.Series[float]) -> Floats:
         known = ~np.isnan(column) & ~np.isnan(mine)
         below += np.where(known, (column < mine) + 0.5 * (column == mine), 0.0)
         count += known
-    return np.divide(below, count, out=np.full(len(frame), np.nan), where=count > 0)
+    return over(below, count)
 
 
 def trailing_z(values: pd.Series[float], window: int = YEAR, least: int = QUARTER) -> pd.Series[float]:

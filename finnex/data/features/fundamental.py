@@ -58,15 +58,28 @@ def views(filings: pd.DataFrame | None, symbol: str, calendar: SessionCalendar) 
             value = values[name][row]
             if not np.isnan(value) and rank <= quarter.get(name, (rank, 0.0))[0]:
                 quarter[name] = (rank, float(value))
-        rows.append((known[row], _figures(quarters)))
+        rows.append((known[row], _latest(quarters)))
     names = rows[0][1].keys() if rows else ()
     figures = {name: np.array([figure[name] for _, figure in rows]) for name in names}
     return np.array([position for position, _ in rows]), figures
 
 
-def _figures(quarters: Quarters) -> dict[str, float]:
-    """Return what follows from the quarters known now; NaN where a needed figure or an earlier quarter is missing."""
+def _latest(quarters: Quarters) -> dict[str, float]:
+    """Return each figure as of the newest quarter that has it, at most one quarter behind the newest.
+
+    A filing may bring a few figures first and the others later; those then stand as of the quarter before.
+    """
     newest = max(quarters)
+    found = _figures(quarters, newest)
+    earlier = [end for end in quarters if 60 <= newest - end <= 120]
+    if earlier and any(np.isnan(value) for value in found.values()):
+        before = _figures(quarters, max(earlier))
+        found = {name: before[name] if np.isnan(value) else value for name, value in found.items()}
+    return found
+
+
+def _figures(quarters: Quarters, newest: int) -> dict[str, float]:
+    """Return what follows from the quarters up to `newest`; NaN where a figure or an earlier quarter is missing."""
 
     def at(name: str, back: int) -> float:
         # Fiscal quarters end within about three weeks of a multiple of 91 days.
@@ -114,7 +127,8 @@ def _figures(quarters: Quarters) -> dict[str, float]:
         "free_cash_margin": ratio(free, at("revenue", 0)),
         "return_on_equity": ratio(year("net_income"), at("equity", 0)),
         "return_on_assets": ratio(year("net_income"), at("total_assets", 0)),
-        "return_on_assets_change_yoy": ratio(year("net_income"), at("total_assets", 0)) - ratio(year("net_income", 4), at("total_assets", 4)),
+        "return_on_assets_change_yoy": ratio(year("net_income"), at("total_assets", 0))
+        - ratio(year("net_income", 4), at("total_assets", 4)),
         "asset_turnover": ratio(year("revenue"), at("total_assets", 0)),
         "equity_to_assets": ratio(at("equity", 0), at("total_assets", 0)),
         "accruals": ratio(at("net_income", 0) - at("operating_cf", 0), at("total_assets", 0)),
@@ -125,7 +139,16 @@ def _figures(quarters: Quarters) -> dict[str, float]:
         "_cash_year": year("operating_cf"),
         "_shares": at("shares_outstanding", 0),
     }  # fmt: skip
-    signs = [np.sign(found[name]) for name in ("revenue_growth_yoy", "net_income_growth_yoy", "operating_margin_change_yoy", "operating_cash_growth_yoy", "return_on_assets_change_yoy")]
+    signs = [
+        np.sign(found[name])
+        for name in (
+            "revenue_growth_yoy",
+            "net_income_growth_yoy",
+            "operating_margin_change_yoy",
+            "operating_cash_growth_yoy",
+            "return_on_assets_change_yoy",
+        )
+    ]
     known = [sign for sign in signs if not np.isnan(sign)]
     found["fundamental_momentum"] = float(sum(known) / len(known)) if known else np.nan
     return found
@@ -163,7 +186,12 @@ def _spread(context: Context, known: Floats, figures: Mapping[str, Floats]) -> F
     found = {name: spread(name) for name in FIGURE_NAMES}
     shares = as_of(positions, split_free(figures["_shares"]), sessions, MAX_AGE) if "_shares" in figures else nothing
     value = context.close.to_numpy() * shares
-    for name, figure in (("sales", "_revenue_year"), ("earnings", "_income_year"), ("book", "_book"), ("cash", "_cash_year")):
+    for name, figure in (
+        ("sales", "_revenue_year"),
+        ("earnings", "_income_year"),
+        ("book", "_book"),
+        ("cash", "_cash_year"),
+    ):
         amount = spread(figure)
         ratio = np.divide(amount, value, out=np.full(sessions, np.nan), where=value > 0)
         # Sales are positive: their logarithm spreads evenly. The others may be losses and stay ratios.
@@ -174,6 +202,4 @@ def _spread(context: Context, known: Floats, figures: Mapping[str, Floats]) -> F
     return found
 
 
-FIGURE_NAMES = tuple(
-    name for name in [*_figures({0: {}})] if not name.startswith("_")
-)
+FIGURE_NAMES = tuple(name for name in [*_figures({0: {}}, 0)] if not name.startswith("_"))

@@ -7,7 +7,6 @@ once a month, on the session that first knows it.
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
 from finnex.data.align import Floats, as_of
 from finnex.data.features.context import Context, Features, log_returns
@@ -24,7 +23,9 @@ def macro(context: Context) -> Features:
     found |= _released(context, "PAYEMS", "payrolls", logarithm=True)
     found |= _released(context, "FEDFUNDS", "fed_funds", logarithm=False)
     claims = context.series("ICSA", max_age=15)
-    found["claims_to_mean_52w"] = np.log((claims / claims.rolling(252, min_periods=126).mean()).to_numpy(dtype="float64"))
+    found["claims_to_mean_52w"] = np.log(
+        (claims / claims.rolling(252, min_periods=126).mean()).to_numpy(dtype="float64")
+    )
     oil = context.series("WTI", max_age=15)
     found["oil_return_20"] = log_returns(oil, 20).to_numpy()
     found["oil_return_60"] = log_returns(oil, 60).to_numpy()

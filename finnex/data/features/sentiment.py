@@ -10,14 +10,16 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from finnex.data.align import Floats
 from finnex.data.calendar import SessionCalendar
-from finnex.data.features.context import Context, Features, row_mean, trailing_rank, trailing_z
+from finnex.data.features.context import Context, Features, over, row_mean, trailing_rank, trailing_z
 
 STREAMS = ("news", "social")
 VOICES = ("analyst", "management")
 PROVIDER_WINDOW = 126  # sessions over which a provider's own scale is learned
 PROVIDER_LEAST = 20
 SHARP_TURN = 2.0  # standard deviations
+OPINION = 0.05  # a score nearer to zero takes no side
 
 
 def daily(records: pd.DataFrame, calendar: SessionCalendar) -> dict[str, pd.DataFrame]:
@@ -41,42 +43,34 @@ def daily(records: pd.DataFrame, calendar: SessionCalendar) -> dict[str, pd.Data
 
 
 def _of_source(rows: pd.DataFrame, sessions: int) -> pd.DataFrame:
+    def daily_sum(of: pd.DataFrame, values: Floats) -> Floats:
+        # Added one after another in the order of the records: a later record then changes no earlier bit.
+        return np.bincount(of["session"].to_numpy(), weights=values, minlength=sessions).astype("float64")
+
     own = rows[rows["repost"] == 0]
-    weight = own["confidence"] * own["documents"]
-    columns = {
-        "session": own["session"],
-        "provider": own["provider"],
-        "weight": weight,
-        "score": weight * own["score"],
-        "square": weight * own["score"] ** 2,
-        "strength": weight * own["score"].abs(),
-        "positive": weight * (own["score"] > 0.05),
-        "negative": weight * (own["score"] < -0.05),
-    }
-    weighted = pd.DataFrame(columns)
-    sums = weighted.drop(columns="provider").groupby("session").sum().reindex(range(sessions))
-    total = sums["weight"].where(sums["weight"] > 0)
-    mean = sums["score"] / total
-    by_provider = weighted.groupby(["provider", "session"])[["score", "weight"]].sum()
+    score = own["score"].to_numpy()
+    weight = (own["confidence"] * own["documents"]).to_numpy()
+    total = daily_sum(own, weight)
+    mean = over(daily_sum(own, weight * score), total)
     tones = {}
-    for provider in by_provider.index.unique("provider"):
-        one = by_provider.loc[provider].reindex(range(sessions))
-        tones[str(provider)] = trailing_z(one["score"] / one["weight"].where(one["weight"] > 0), PROVIDER_WINDOW, PROVIDER_LEAST)
-    everything = rows.groupby("session").agg(
-        documents=("documents", "sum"), reposts=("repost", "sum"), records=("repost", "size")
-    ).reindex(range(sessions))
-    engagement = np.log1p(rows["engagement"]).groupby(rows["session"]).sum().reindex(range(sessions))
+    for provider in sorted(set(own["provider"])):
+        one = own[own["provider"] == provider]
+        heard = (one["confidence"] * one["documents"]).to_numpy()
+        level = over(daily_sum(one, heard * one["score"].to_numpy()), daily_sum(one, heard))
+        tones[provider] = trailing_z(pd.Series(level), PROVIDER_WINDOW, PROVIDER_LEAST)
+    records = daily_sum(rows, np.ones(len(rows)))
+    engagement = daily_sum(rows, np.log1p(rows["engagement"].to_numpy()))
     return pd.DataFrame(
         {
-            "tone": row_mean(pd.DataFrame(tones)) if tones else np.full(sessions, np.nan),
-            "level": mean.to_numpy(),
-            "intensity": (sums["strength"] / total).to_numpy(),
-            "dispersion": np.sqrt((sums["square"] / total - mean**2).clip(lower=0.0)).to_numpy(),
-            "positive": (sums["positive"] / total).to_numpy(),
-            "negative": (sums["negative"] / total).to_numpy(),
-            "documents": everything["documents"].fillna(0.0).to_numpy(),
-            "engagement": engagement.to_numpy(),
-            "repost_share": (everything["reposts"] / everything["records"]).to_numpy(),
+            "tone": row_mean(pd.DataFrame(tones, index=range(sessions))),
+            "level": mean,
+            "intensity": over(daily_sum(own, weight * np.abs(score)), total),
+            "dispersion": np.sqrt(np.maximum(over(daily_sum(own, weight * score**2), total) - mean**2, 0.0)),
+            "positive": over(daily_sum(own, weight * (score > OPINION)), total),
+            "negative": over(daily_sum(own, weight * (score < -OPINION)), total),
+            "documents": daily_sum(rows, rows["documents"].to_numpy()),
+            "engagement": np.where(records > 0, engagement, np.nan),
+            "repost_share": over(daily_sum(rows, (rows["repost"] > 0).to_numpy().astype("float64")), records),
         }
     )
 
@@ -87,7 +81,17 @@ def sentiment(context: Context) -> Features:
     nothing = pd.DataFrame(
         np.nan,
         index=range(context.sessions),
-        columns=["tone", "level", "intensity", "dispersion", "positive", "negative", "documents", "engagement", "repost_share"],
+        columns=[
+            "tone",
+            "level",
+            "intensity",
+            "dispersion",
+            "positive",
+            "negative",
+            "documents",
+            "engagement",
+            "repost_share",
+        ],
     )
     found_daily = {} if records is None else daily(records[records["symbol"] == context.symbol], context.calendar)
     by_source = {name: found_daily.get(name, nothing) for name in (*STREAMS, *VOICES, "historical")}
@@ -109,7 +113,11 @@ def _stream(name: str, day: pd.DataFrame) -> dict[str, pd.Series[float]]:
     surges = np.flatnonzero(surprise.to_numpy() > SHARP_TURN)
     here = np.arange(len(day))
     behind = np.searchsorted(surges, here, side="right") - 1
-    since = np.where(behind >= 0, here - surges[np.maximum(behind, 0)], np.nan) if len(surges) else np.full(len(day), np.nan)
+    since = (
+        np.where(behind >= 0, here - surges[np.maximum(behind, 0)], np.nan)
+        if len(surges)
+        else np.full(len(day), np.nan)
+    )
     quiet = documents.isna() | surprise.isna()
     return {
         f"{name}_tone": tone,
@@ -129,7 +137,8 @@ def _stream(name: str, day: pd.DataFrame) -> dict[str, pd.Series[float]]:
         f"{name}_attention_decay": pd.Series(np.where(quiet, np.nan, np.exp(-np.nan_to_num(since, nan=60.0) / 5))),
         f"{name}_engagement": trailing_z(day["engagement"], 60, 20),
         f"{name}_repost_share": day["repost_share"],
-        f"{name}_intensity_momentum": day["intensity"].rolling(5, min_periods=1).mean() - day["intensity"].rolling(20, min_periods=5).mean(),
+        f"{name}_intensity_momentum": day["intensity"].rolling(5, min_periods=1).mean()
+        - day["intensity"].rolling(20, min_periods=5).mean(),
     }
 
 
@@ -176,7 +185,11 @@ def _history(context: Context, by_source: dict[str, pd.DataFrame]) -> dict[str, 
         "history_rank_504": trailing_rank(tone, 504, 126),
         "history_week_rank_252": trailing_rank(week, 252, 63),
         "history_persistence_60": tone.rolling(60, min_periods=30).corr(tone.shift(1)),
-        "history_extremes_60": (tone.abs() > SHARP_TURN).astype("float64").where(tone.notna()).rolling(60, min_periods=20).mean(),
+        "history_extremes_60": (tone.abs() > SHARP_TURN)
+        .astype("float64")
+        .where(tone.notna())
+        .rolling(60, min_periods=20)
+        .mean(),
         "history_pattern_return_5": pattern,
         "coupling_same_day_60": tone.rolling(60, min_periods=30).corr(returns),
         "coupling_tone_leads_60": returns.rolling(60, min_periods=30).corr(tone.shift(1)),

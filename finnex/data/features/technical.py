@@ -12,24 +12,52 @@ import pandas as pd
 import talib
 
 from finnex.data.align import Floats
-from finnex.data.features.context import QUARTER, YEAR, Context, Features
+from finnex.data.features.context import QUARTER, YEAR, Context, Features, over
 
-BULLISH = ("CDLENGULFING", "CDLHAMMER", "CDLMORNINGSTAR", "CDLPIERCING", "CDL3WHITESOLDIERS", "CDLHARAMI", "CDLINVERTEDHAMMER", "CDLDRAGONFLYDOJI", "CDLBELTHOLD", "CDLMARUBOZU", "CDLCLOSINGMARUBOZU", "CDL3OUTSIDE", "CDL3INSIDE")
-BEARISH = ("CDLENGULFING", "CDLHANGINGMAN", "CDLEVENINGSTAR", "CDLDARKCLOUDCOVER", "CDL3BLACKCROWS", "CDLHARAMI", "CDLSHOOTINGSTAR", "CDLGRAVESTONEDOJI", "CDLBELTHOLD", "CDLMARUBOZU", "CDLCLOSINGMARUBOZU", "CDL3OUTSIDE", "CDL3INSIDE")
+BULLISH = (
+    "CDLENGULFING",
+    "CDLHAMMER",
+    "CDLMORNINGSTAR",
+    "CDLPIERCING",
+    "CDL3WHITESOLDIERS",
+    "CDLHARAMI",
+    "CDLINVERTEDHAMMER",
+    "CDLDRAGONFLYDOJI",
+    "CDLBELTHOLD",
+    "CDLMARUBOZU",
+    "CDLCLOSINGMARUBOZU",
+    "CDL3OUTSIDE",
+    "CDL3INSIDE",
+)
+BEARISH = (
+    "CDLENGULFING",
+    "CDLHANGINGMAN",
+    "CDLEVENINGSTAR",
+    "CDLDARKCLOUDCOVER",
+    "CDL3BLACKCROWS",
+    "CDLHARAMI",
+    "CDLSHOOTINGSTAR",
+    "CDLGRAVESTONEDOJI",
+    "CDLBELTHOLD",
+    "CDLMARUBOZU",
+    "CDLCLOSINGMARUBOZU",
+    "CDL3OUTSIDE",
+    "CDL3INSIDE",
+)
 INDECISION = ("CDLDOJI", "CDLSPINNINGTOP", "CDLHIGHWAVE", "CDLLONGLEGGEDDOJI", "CDLRICKSHAWMAN")
 
 
 def technical(context: Context) -> Features:
     """Return technical features on all sessions; NaN until an indicator's window is full."""
     bars = context.bars
-    o, h, l, c = (bars[name].to_numpy(dtype="float64") for name in ("open", "high", "low", "close"))  # noqa: E741
+    o, h, l, c = (bars[name].to_numpy(dtype="float64") for name in ("open", "high", "low", "close"))
     v = bars["volume"].to_numpy(dtype="float64")
     found = {**_returns(o, h, l, c), **_momentum(o, h, l, c, v), **_trend(h, l, c), **_volume(h, l, c, v)}
     found |= {**_statistics(c), **_patterns(o, h, l, c)}
     return {name: context.on_sessions(values) for name, values in found.items()}
 
 
-def _returns(o: Floats, h: Floats, l: Floats, c: Floats) -> Features:  # noqa: E741
+def _returns(o: Floats, h: Floats, l: Floats, c: Floats) -> Features:
     log_close = pd.Series(np.log(c))
     found = {f"return_{n}": (log_close - log_close.shift(n)).to_numpy() for n in (1, 2, 3, 5, 10, 20, 60, 120)}
     found["return_overnight"] = np.log(o) - log_close.shift(1).to_numpy()
@@ -41,7 +69,7 @@ def _returns(o: Floats, h: Floats, l: Floats, c: Floats) -> Features:  # noqa: E
     return found
 
 
-def _momentum(o: Floats, h: Floats, l: Floats, c: Floats, v: Floats) -> Features:  # noqa: E741
+def _momentum(o: Floats, h: Floats, l: Floats, c: Floats, v: Floats) -> Features:
     macd, signal, histogram = talib.MACD(c, 12, 26, 9)
     slow_k, slow_d = talib.STOCH(h, l, c, 14, 3, 0, 3, 0)
     fast_k, _ = talib.STOCHRSI(c, 14, 5, 3, 0)
@@ -73,7 +101,7 @@ def _momentum(o: Floats, h: Floats, l: Floats, c: Floats, v: Floats) -> Features
     }
 
 
-def _trend(h: Floats, l: Floats, c: Floats) -> Features:  # noqa: E741
+def _trend(h: Floats, l: Floats, c: Floats) -> Features:
     found: Features = {f"close_to_sma_{n}": np.log(c / talib.SMA(c, n)) for n in (5, 10, 20, 50, 100, 200)}
     found["sma_20_to_50"] = np.log(talib.SMA(c, 20) / talib.SMA(c, 50))
     found["sma_50_to_200"] = np.log(talib.SMA(c, 50) / talib.SMA(c, 200))
@@ -88,29 +116,34 @@ def _trend(h: Floats, l: Floats, c: Floats) -> Features:  # noqa: E741
     found["slope_60"] = talib.LINEARREG_SLOPE(np.log(c), 60)
     for n in (20, 55, YEAR):
         top, bottom = talib.MAX(h, n), talib.MIN(l, n)
-        found[f"channel_position_{n}"] = np.divide(c - bottom, top - bottom, out=np.full(len(c), np.nan), where=top > bottom)
+        found[f"channel_position_{n}"] = np.divide(
+            c - bottom, top - bottom, out=np.full(len(c), np.nan), where=top > bottom
+        )
     return found
 
 
-def _volume(h: Floats, l: Floats, c: Floats, v: Floats) -> Features:  # noqa: E741
+def _volume(h: Floats, l: Floats, c: Floats, v: Floats) -> Features:
     volume, log_volume = pd.Series(v), pd.Series(np.log1p(v))
     total_20, total_63 = volume.rolling(20).sum(), volume.rolling(QUARTER).sum()
-    direction = np.sign(pd.Series(c).diff())
+    direction = pd.Series(np.sign(np.diff(c, prepend=np.nan)))
     span = h - l
     location = np.divide(2 * c - h - l, span, out=np.zeros(len(c)), where=span > 0)
     typical = (h + l + c) / 3
-    vwap = (pd.Series(typical * v).rolling(20).sum() / total_20.where(total_20 > 0)).to_numpy()
+    vwap = over(pd.Series(typical * v).rolling(20).sum().to_numpy(), total_20.to_numpy())
     flow = pd.Series(location * v)
+    log_value = pd.Series(np.log1p(c * v))
     return {
         "volume_surprise_20": (log_volume - log_volume.rolling(20).mean()).to_numpy(),
         "volume_trend": (log_volume.rolling(5).mean() - log_volume.rolling(QUARTER).mean()).to_numpy(),
-        "dollar_volume_surprise": (pd.Series(np.log1p(c * v)) - pd.Series(np.log1p(c * v)).rolling(QUARTER).mean()).to_numpy(),
-        "obv_63": ((direction * volume).rolling(QUARTER).sum() / total_63.where(total_63 > 0)).to_numpy(),
-        "accumulation_63": (flow.rolling(QUARTER).sum() / total_63.where(total_63 > 0)).to_numpy(),
-        "chaikin_money_flow_20": (flow.rolling(20).sum() / total_20.where(total_20 > 0)).to_numpy(),
+        "dollar_volume_surprise": (log_value - log_value.rolling(QUARTER).mean()).to_numpy(),
+        "obv_63": over((direction * volume).rolling(QUARTER).sum().to_numpy(), total_63.to_numpy()),
+        "accumulation_63": over(flow.rolling(QUARTER).sum().to_numpy(), total_63.to_numpy()),
+        "chaikin_money_flow_20": over(flow.rolling(20).sum().to_numpy(), total_20.to_numpy()),
         "close_to_vwap_20": np.log(c / vwap),
         "force_13": (pd.Series(np.log(c)).diff() * volume / volume.rolling(20).mean()).rolling(13).mean().to_numpy(),
-        "up_volume_share_20": (volume.where(direction > 0, 0.0).rolling(20).sum() / total_20.where(total_20 > 0)).to_numpy(),
+        "up_volume_share_20": (
+            volume.where(direction > 0, 0.0).rolling(20).sum() / total_20.where(total_20 > 0)
+        ).to_numpy(),
         "volume_return_correlation_20": pd.Series(np.log(c)).diff().rolling(20).corr(log_volume.diff()).to_numpy(),
     }
 
@@ -130,7 +163,7 @@ def _statistics(c: Floats) -> Features:
     }
 
 
-def _patterns(o: Floats, h: Floats, l: Floats, c: Floats) -> Features:  # noqa: E741
+def _patterns(o: Floats, h: Floats, l: Floats, c: Floats) -> Features:
     """Count candlestick patterns over five sessions; TA-Lib says +-100 for a pattern, 0 for none."""
 
     def count(names: tuple[str, ...], sign: int) -> Floats:

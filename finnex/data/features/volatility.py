@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import talib
 
-from finnex.data.features.context import YEAR, Context, Features, trailing_rank
+from finnex.data.features.context import YEAR, Context, Features, log, trailing_rank
 
 ANNUAL = np.sqrt(float(YEAR))
 
@@ -18,13 +18,14 @@ ANNUAL = np.sqrt(float(YEAR))
 def volatility(context: Context) -> Features:
     """Return volatility features on all sessions; NaN until a window is full."""
     bars = context.bars
-    o, h, l, c = (pd.Series(np.log(bars[name].to_numpy(dtype="float64"))) for name in ("open", "high", "low", "close"))  # noqa: E741
+    o, h, l, c = (pd.Series(np.log(bars[name].to_numpy(dtype="float64"))) for name in ("open", "high", "low", "close"))
     returns = c.diff()
     overnight, up, down, body = o - c.shift(1), h - o, l - o, c - o
 
     def rms(squares: pd.Series[float], window: int) -> pd.Series[float]:
         # Rounding in a rolling sum can leave a window of zeros a hair below zero.
-        return np.sqrt(squares.rolling(window).mean().clip(lower=0.0)) * ANNUAL
+        annual: pd.Series[float] = squares.rolling(window).mean().clip(lower=0.0) ** 0.5 * ANNUAL
+        return annual
 
     close_to_close = {n: returns.rolling(n).std() * ANNUAL for n in (5, 10, 20, 60, 120)}
     # Parkinson, The Extreme Value Method for Estimating the Variance of the Rate of Return (1980).
@@ -36,7 +37,11 @@ def volatility(context: Context) -> Features:
     # Yang and Zhang, Drift-Independent Volatility Estimation (2000): overnight, open-to-close and range parts.
     window = 20
     k = 0.34 / (1.34 + (window + 1) / (window - 1))
-    yang_zhang = overnight.rolling(window).var() + k * body.rolling(window).var() + (1 - k) * rogers_satchell.rolling(window).mean()
+    yang_zhang = (
+        overnight.rolling(window).var()
+        + k * body.rolling(window).var()
+        + (1 - k) * rogers_satchell.rolling(window).mean()
+    )
     v20, v60 = close_to_close[20], close_to_close[60]
     downside, upside = rms(returns.clip(upper=0.0) ** 2, window), rms(returns.clip(lower=0.0) ** 2, window)
     spread = (h - l).rolling(window).mean()
@@ -59,12 +64,13 @@ def volatility(context: Context) -> Features:
         "downside_volatility_20": downside,
         "upside_volatility_20": upside,
         "volatility_skew_20": (downside - upside) / (downside + upside).where(downside + upside > 0),
-        "overnight_share_20": overnight.rolling(window).var() / (overnight.rolling(window).var() + body.rolling(window).var()),
+        "overnight_share_20": overnight.rolling(window).var()
+        / (overnight.rolling(window).var() + body.rolling(window).var()),
         "largest_move_20": returns.abs().rolling(window).max(),
         "ulcer_60": np.sqrt(((c - peak) ** 2).rolling(60).mean().clip(lower=0.0)),
     }
     on_sessions = {name: context.on_sessions(values) for name, values in found.items()}
     vix = context.series("VIX", max_age=5)
     own = pd.Series(on_sessions["volatility_20"])
-    on_sessions["implied_to_realized"] = np.log(vix / 100 / own.where(own > 0)).to_numpy()
+    on_sessions["implied_to_realized"] = log(vix / 100 / own.where(own > 0)).to_numpy()
     return {name: np.where(np.isfinite(values), values, np.nan) for name, values in on_sessions.items()}

@@ -1,19 +1,11 @@
-"""The image store: plain Zarr v3 behind one door, readable by anyone with `xarray.open_zarr`.
-
-One group per symbol, one layout per store. The exchange calendar is laid out ahead; an image is one chunk with
-one writer. A worker writes a *draft* beside the chunks and returns a receipt; the coordinator checks the bytes
-on disk against the receipt, moves the draft into place and only then sets `status`. A reader that goes by
-`status == ready` never sees a half-made or unchecked image.
-"""
+"""`ImageStore`: reading for everybody, writing for one process at a time."""
 
 from __future__ import annotations
 
-import os
 import time
 import warnings
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -23,56 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 import zarr
-from filelock import FileLock, Timeout
-from numcodecs import Blosc
-from zarr.codecs import BloscCodec, BytesCodec
 
 from finnex.data.calendar import Days
-from finnex.errors import StoreBusy, StoreCorrupt, StoreError, StoreMismatch, nearest
-
-FORMAT = 1
-EMPTY, READY, FAILED, NO_BAR = 0, 1, 2, 3
-STATUS_WORDS = {EMPTY: "empty", READY: "ready", FAILED: "failed", NO_BAR: "no_bar"}
-LABEL_WORDS = {-1: "unknown", 0: "sell", 1: "hold", 2: "buy"}
-DATE_CHUNK = 65_536  # one chunk for two centuries: small arrays are rewritten whole, by one process
-FEATURE_ROWS = 512  # sessions in one chunk of the feature tables: a night rewrites one
-UNITS = {"units": "days since 1970-01-01", "calendar": "proleptic_gregorian"}
-NOT_A_DAY = np.iinfo(np.int64).min
-
-_encoder = Blosc(cname="lz4", clevel=3, shuffle=Blosc.SHUFFLE)
-
-
-@dataclass(frozen=True)
-class StoreTemplate:
-    """What every group of a store has in common; a store refuses a template that differs."""
-
-    layout_name: str
-    layout_hash: str
-    layout_toml: str
-    catalogue_csv: str
-    lookback_sessions: int
-    shape: tuple[int, int, int]  # height, width, channel
-    channels: tuple[str, ...]
-    regions: tuple[str, ...]
-    features: tuple[str, ...]
-    horizons: tuple[int, ...]
-    label_kinds: tuple[str, ...]
-    label_settings: Mapping[str, Any]
-    exchange: str
-    synthetic_tables: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What a worker tells of one image: where its draft lies and what its bytes sum to, or why there is none."""
-
-    index: int
-    input_hash: int
-    draft: str = ""
-    crc: int = 0
-    coverage: tuple[float, ...] = ()
-    seconds: float = 0.0
-    error: str = ""
+from finnex.errors import StoreCorrupt, StoreError, StoreMismatch, nearest
+from finnex.store.drafts import DraftTarget, Receipt
+from finnex.store.template import FAILED, FIXED, FORMAT, NO_BAR, READY, StoreTemplate, lay_out
 
 
 @dataclass(frozen=True)
@@ -83,22 +30,6 @@ class SymbolState:
     status: npt.NDArray[np.int8]
     input_hash: npt.NDArray[np.uint64]
     image_crc: npt.NDArray[np.uint32]
-
-
-@dataclass(frozen=True)
-class DraftTarget:
-    """Where a worker puts its drafts: two strings and a number, so that it travels to any process."""
-
-    image_dir: str
-    token: str
-
-    def write(self, index: int, image: npt.NDArray[np.float32]) -> tuple[str, int]:
-        """Encode one image as Zarr's codecs would, write it as a draft; return its path and the bytes' crc32."""
-        encoded = _encoder.encode(np.ascontiguousarray(image, dtype="<f4"))
-        path = f"{self.image_dir}/.drafts/{self.token}-{index}"
-        with open(path, "wb") as file:  # noqa: PTH123  a thousand a second: Path costs more than the call
-            file.write(encoded)
-        return path, zlib.crc32(encoded)
 
 
 class ImageStore:
@@ -124,7 +55,9 @@ class ImageStore:
             raise StoreError(f"{path} holds no image store. `finnex build --config F` makes one.")
         root = zarr.open_group(str(path), mode="r", use_consolidated=False)
         if root.attrs.get("finnex_format") != FORMAT:
-            raise StoreError(f"{path} is a Zarr group that this version of FinNeX did not make. Choose another [store] path.")
+            raise StoreError(
+                f"{path} is a Zarr group that this version of FinNeX did not make. Choose another [store] path."
+            )
         return cls(path, root)
 
     @classmethod
@@ -205,7 +138,7 @@ class ImageStore:
     def open_images(self, symbol: str) -> xr.Dataset:
         """Return the published sessions of a symbol as a lazy data set: images, features, labels, coverage."""
         self._group(symbol)
-        data = xr.open_zarr(str(self.path), group=symbol, consolidated=False, chunks=None)
+        data: xr.Dataset = xr.open_zarr(str(self.path), group=symbol, consolidated=False, chunks=None)
         return data.isel(date=np.flatnonzero(data["status"].to_numpy() == READY))
 
     def image_array(self, symbol: str) -> zarr.Array[Any]:
@@ -246,7 +179,9 @@ class ImageStore:
             digest.update(symbol.encode())
             digest.update(state.days[ready].astype("<i8").tobytes())
             digest.update(state.image_crc[ready].astype("<u4").tobytes())
-            for name in sorted(name for name, _ in self._group(symbol).arrays() if name.startswith(("label_", "return_"))):
+            for name in sorted(
+                name for name, _ in self._group(symbol).arrays() if name.startswith(("label_", "return_"))
+            ):
                 digest.update(self._read(symbol, name)[ready].tobytes())
         return digest.hexdigest()
 
@@ -262,7 +197,7 @@ class ImageStore:
         """
         days = np.asarray(days, dtype="datetime64[D]")
         if symbol not in self.symbols:
-            self._create_group(symbol, days, template)
+            lay_out(self._root, symbol, days, template)
             self._consolidate()
             return
         stored = self._read(symbol, "date").astype("datetime64[D]")
@@ -273,13 +208,15 @@ class ImageStore:
             )
         common = days[days <= stored[-1]]
         if not np.array_equal(common, stored[np.searchsorted(stored, days[0]) :][: len(common)]):
-            raise StoreMismatch(f"{self.path}: the calendar of {symbol} differs from the stored one. Use a new [store] path.")
+            raise StoreMismatch(
+                f"{self.path}: the calendar of {symbol} differs from the stored one. Use a new [store] path."
+            )
         extra = days[days > stored[-1]]
         if len(extra):
             size = len(stored) + len(extra)
             # Every array grows before the dates do: a reader that sees a date finds its row in all others.
             for name, array in self._group(symbol).arrays():
-                if name not in {"date", "horizon", "region", "feature", "channel"}:
+                if name not in FIXED:
                     array.resize((size, *array.shape[1:]))
             dates = self._group(symbol)["date"]
             assert isinstance(dates, zarr.Array)
@@ -295,43 +232,6 @@ class ImageStore:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
             zarr.consolidate_metadata(str(self.path))
-
-    def _create_group(self, symbol: str, days: Days, template: StoreTemplate) -> None:
-        group = self._root.create_group(symbol, attributes={"symbol": symbol, "synthetic_tables": list(template.synthetic_tables)})
-        n, regions, features = len(days), len(template.regions), len(template.features)
-        horizons = len(template.horizons)
-
-        def add(name: str, dims: Sequence[str], shape: Sequence[int], chunks: Sequence[int], dtype: Any, fill: Any, **attrs: Any) -> zarr.Array[Any]:
-            return group.create_array(
-                name, shape=tuple(shape), chunks=tuple(chunks), dtype=dtype, fill_value=fill,
-                dimension_names=list(dims), attributes=attrs,
-                compressors=BloscCodec(cname="lz4", clevel=3, shuffle="shuffle"), serializer=BytesCodec(),
-            )  # fmt: skip
-
-        flags = {"flag_values": list(STATUS_WORDS), "flag_meanings": " ".join(STATUS_WORDS.values())}
-        label_flags = {"flag_values": list(LABEL_WORDS), "flag_meanings": " ".join(LABEL_WORDS.values())}
-        per_date = (DATE_CHUNK,)
-        height, width, channels = template.shape
-        image = add("image", ("date", "y", "x", "channel"), (n, *template.shape), (1, height, width, channels), "float32", float("nan"), valid_range=[0.0, 1.0], not_known=0.0)
-        (self.path / image.path / ".drafts").mkdir(exist_ok=True)
-        add("status", ("date",), (n,), per_date, "int8", EMPTY, **flags)
-        add("input_hash", ("date",), (n,), per_date, "uint64", 0)
-        add("image_crc", ("date",), (n,), per_date, "uint32", 0)
-        add("rendered_at", ("date",), (n,), per_date, "int64", 0, units="seconds since 1970-01-01", calendar="proleptic_gregorian")
-        add("coverage", ("date", "region"), (n, regions), (DATE_CHUNK, regions), "float32", float("nan"), long_name="share of a region's pixels that are known")
-        for name, dtype in (("feature_normalized", "float32"), ("feature_original", "float64")):
-            add(name, ("date", "feature"), (n, features), (FEATURE_ROWS, features), dtype, float("nan"))
-        for kind in template.label_kinds:
-            dims, shape, chunks = ("date", "horizon"), (n, horizons), (DATE_CHUNK, horizons)
-            add(f"label_{kind}", dims, shape, chunks, "int8", -1, **label_flags)
-            add(f"return_{kind}", dims, shape, chunks, "float32", float("nan"), units="1", long_name="simple return, entry at the next open")
-            add(f"label_end_{kind}", dims, shape, chunks, "int64", NOT_A_DAY, _FillValue=NOT_A_DAY, **UNITS)
-        add("horizon", ("horizon",), (horizons,), (horizons,), "int64", 0, units="sessions")[...] = np.array(template.horizons)
-        text = np.dtypes.StringDType()
-        for name, words in (("region", template.regions), ("feature", template.features), ("channel", template.channels)):
-            group.create_array(name, shape=(len(words),), chunks=(len(words),), dtype=text, dimension_names=[name])[...] = np.array(words, dtype=text)
-        dates = add("date", ("date",), (n,), per_date, "int64", 0, **UNITS)
-        dates[...] = days.astype("int64")
 
     def target(self, symbol: str, token: str) -> DraftTarget:
         """Return where workers of the run `token` write their drafts of a symbol."""
@@ -359,7 +259,9 @@ class ImageStore:
         """Return positions of published images whose bytes on disk no longer match their checksum."""
         state = self.state(symbol)
         ready = np.flatnonzero(state.status == READY)
-        return np.array([i for i in ready if self._crc_on_disk(symbol, int(i)) != int(state.image_crc[i])], dtype=np.intp)
+        return np.array(
+            [i for i in ready if self._crc_on_disk(symbol, int(i)) != int(state.image_crc[i])], dtype=np.intp
+        )
 
     def publish(self, symbol: str, receipts: Sequence[Receipt]) -> list[Receipt]:
         """Check drafts against their receipts, move them into place and set their status, in this order.
@@ -376,11 +278,17 @@ class ImageStore:
             draft = Path(receipt.draft)
             found = zlib.crc32(draft.read_bytes()) if draft.is_file() else -1
             if found != receipt.crc:
-                bad.append(Receipt(receipt.index, receipt.input_hash, error=f"the draft {draft} is not the bytes its worker wrote"))
+                bad.append(
+                    Receipt(
+                        receipt.index,
+                        receipt.input_hash,
+                        error=f"the draft {draft} is not the bytes its worker wrote",
+                    )
+                )
                 continue
             chunk = self._chunk_path(symbol, receipt.index)
             chunk.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(draft, chunk)
+            draft.replace(chunk)
             good.append(receipt)
         state = self.state(symbol)
         for receipt in good:
@@ -426,35 +334,3 @@ class ImageStore:
         array = self._group(symbol)[name]
         assert isinstance(array, zarr.Array)
         array[...] = values
-
-
-@contextmanager
-def writing(path: Path, wait_seconds: float = 0.0) -> Iterator[None]:
-    """Hold the store's writer lock: one writer at a time, readers never wait.
-
-    The lock is a file beside the store, not in it, so that the store's tree stays plain Zarr.
-
-    Raises
-    ------
-    StoreBusy
-        Another process kept the lock for `wait_seconds`.
-    StoreError
-        The folder cannot be written.
-    """
-    lock = FileLock(str(path.with_name(f".{path.name}.lock")))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=wait_seconds)
-        if path.is_dir():
-            probe = path / f".probe-{os.getpid()}"
-            probe.touch()
-            probe.unlink()
-    except Timeout:
-        raise StoreBusy(f"another process is writing to {path}. Wait for it to end, or stop it.") from None
-    except OSError as error:
-        lock.release()
-        raise StoreError(f"the store {path} cannot be written ({error.strerror}). Correct [store] path or its permissions.") from None
-    try:
-        yield
-    finally:
-        lock.release()

@@ -1,0 +1,154 @@
+"""`finnex info` and `finnex show`: what a store holds, and what one of its images looks like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from finnex.cli.terminal import ConfigOption, JsonOption, check_symbols, err, out, parse_date, print_json
+
+if TYPE_CHECKING:
+    from finnex.config import Config
+    from finnex.store import ImageStore
+
+DECISION_RULE = (
+    "an image of session t is decided at the close of t; a table row enters it only if available_at <= that "
+    "close. A date without a time counts from the next session on."
+)
+
+
+def info(config: ConfigOption, as_json: JsonOption = False) -> None:
+    """Tell what the store holds, where the inputs end, and by which rules the images were made."""
+    from finnex.config import load_config
+    from finnex.data.tables import read_tables
+    from finnex.layout import load_layout
+
+    settings = load_config(config)
+    layout = load_layout(settings.image.layout, settings.image.lookback)
+    with err().status("Reading the inputs"):
+        limits = read_tables(settings).limits()
+    store = _open(settings)
+    answer: dict[str, Any] = {
+        "store": str(settings.store.path),
+        "fingerprint": None if store is None else store.fingerprint(),
+        "symbols": {} if store is None else {symbol: _describe(store, symbol) for symbol in store.symbols},
+        "inputs": {name: {"first": first, "last": last} for name, (first, last) in limits.items()},
+        "synthetic_tables": sorted(settings.inputs.synthetic),
+        "layout": layout.name,
+        "layout_hash": layout.hash,
+        "store_layout_hash": None if store is None else store.attrs["layout_hash"],
+        "lookback_sessions": layout.lookback,
+        "label_settings": settings.labels.model_dump(),
+        "exchange": settings.exchange,
+        "decision_rule": DECISION_RULE,
+        "quote_delay_minutes": dict(settings.inputs.quote_delay_minutes),
+    }
+    if as_json:
+        print_json(answer)
+    else:
+        _print_tables(answer)
+
+
+def _open(config: Config) -> ImageStore | None:
+    from finnex.store import ImageStore
+
+    return ImageStore.open(config.store.path) if config.store.path.exists() else None
+
+
+def _describe(store: ImageStore, symbol: str) -> dict[str, Any]:
+    from finnex.store import FAILED, NO_BAR, READY
+
+    state = store.state(symbol)
+    days = state.days[state.status == READY]
+    coverage = store.open_images(symbol)["coverage"]
+    return {
+        "ready": len(days),
+        "failed": int((state.status == FAILED).sum()),
+        "no_bar": int((state.status == NO_BAR).sum()),
+        "first": str(days[0]) if len(days) else None,
+        "last": str(days[-1]) if len(days) else None,
+        "coverage": {
+            str(region): round(float(share), 4)
+            for region, share in zip(coverage["region"].to_numpy(), coverage.mean("date").to_numpy(), strict=True)
+        }
+        if len(days)
+        else {},
+    }
+
+
+def _print_tables(answer: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    console = out()
+    if answer["fingerprint"] is None:
+        console.print(f"No store at {answer['store']} yet; `finnex build` makes it.")
+    else:
+        images = Table(
+            "symbol",
+            "ready",
+            "failed",
+            "no bar",
+            "first",
+            "last",
+            title=answer["store"],
+            title_justify="left",
+        )
+        for symbol, found in answer["symbols"].items():
+            images.add_row(
+                symbol,
+                *(
+                    str(found[key] if found[key] is not None else "-")
+                    for key in ("ready", "failed", "no_bar", "first", "last")
+                ),
+            )
+        console.print(images)
+        regions = Table("region", *answer["symbols"], title="known pixels", title_justify="left")
+        names = dict.fromkeys(name for found in answer["symbols"].values() for name in found["coverage"])
+        for name in names:
+            regions.add_row(name, *(f"{found['coverage'].get(name, 0):.0%}" for found in answer["symbols"].values()))
+        console.print(regions)
+    inputs = Table("input", "first", "last", "", title="inputs", title_justify="left")
+    for name, limit in answer["inputs"].items():
+        inputs.add_row(
+            name,
+            str(limit["first"]),
+            str(limit["last"]),
+            "SYNTHETIC" if name in answer["synthetic_tables"] else "",
+        )
+    console.print(inputs)
+    labels = ", ".join(f"{key} = {value}" for key, value in answer["label_settings"].items())
+    console.print(
+        f"Layout {answer['layout']} ({answer['layout_hash']}), {answer['lookback_sessions']} sessions an image."
+    )
+    console.print(f"Labels: {labels}.")
+    console.print(f"Rule: {answer['decision_rule']}")
+    console.print(f"Fingerprint: {answer['fingerprint'] or '-'}")
+
+
+def show(
+    symbol: Annotated[str, typer.Argument(metavar="SYMBOL", help="One of the store's symbols.")],
+    day: Annotated[str, typer.Argument(metavar="DATE", help="A published session, YYYY-MM-DD.")],
+    config: ConfigOption,
+    output: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The PNG to write.")],
+) -> None:
+    """Draw one session's image, its three channels and a legend of its regions into a PNG."""
+    import numpy as np
+
+    from finnex.config import load_config
+    from finnex.errors import ConfigError
+    from finnex.reporting.figures import show_session
+    from finnex.store import ImageStore
+
+    settings = load_config(config)
+    session = parse_date(day, "DATE")
+    store = ImageStore.open(settings.store.path)
+    check_symbols([symbol], tuple(store.symbols), f"the store {store.path}")
+    with err().status(f"Drawing {symbol} {session}"):
+        try:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            show_session(store, symbol, np.datetime64(session, "D"), output)
+        except OSError as error:
+            raise ConfigError(f"--out: {output} cannot be written ({error.strerror}). Choose another path.") from None
+    out().print(f"Wrote {output}")

@@ -1,0 +1,39 @@
+"""The image store: plain Zarr v3 behind one door, readable by anyone with `xarray.open_zarr`.
+
+One group per symbol, one layout per store. The exchange calendar is laid out ahead; an image is one chunk with
+one writer. A worker writes a *draft* beside the chunks and returns a receipt; the coordinator checks the bytes
+on disk against the receipt, moves the draft into place and only then sets `status`. A reader that goes by
+`status == ready` never sees a half-made or unchecked image.
+"""
+
+from __future__ import annotations
+
+from finnex.store.drafts import DraftTarget, Receipt
+from finnex.store.images import ImageStore, SymbolState
+from finnex.store.lock import writing
+from finnex.store.template import (
+    EMPTY,
+    FAILED,
+    LABEL_WORDS,
+    NO_BAR,
+    NOT_A_DAY,
+    READY,
+    STATUS_WORDS,
+    StoreTemplate,
+)
+
+__all__ = [
+    "EMPTY",
+    "FAILED",
+    "LABEL_WORDS",
+    "NOT_A_DAY",
+    "NO_BAR",
+    "READY",
+    "STATUS_WORDS",
+    "DraftTarget",
+    "ImageStore",
+    "Receipt",
+    "StoreTemplate",
+    "SymbolState",
+    "writing",
+]

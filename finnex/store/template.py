@@ -1,0 +1,135 @@
+"""The shape of a store: its constants, what all groups have in common, and how one symbol's group is laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.codecs import BloscCodec, BytesCodec
+
+from finnex.data.calendar import Days
+
+FORMAT = 1
+EMPTY, READY, FAILED, NO_BAR = 0, 1, 2, 3
+STATUS_WORDS = {EMPTY: "empty", READY: "ready", FAILED: "failed", NO_BAR: "no_bar"}
+LABEL_WORDS = {-1: "unknown", 0: "sell", 1: "hold", 2: "buy"}
+DATE_CHUNK = 65_536  # one chunk for two centuries: small arrays are rewritten whole, by one process
+FEATURE_ROWS = 512  # sessions in one chunk of the feature tables: a night rewrites one
+UNITS = {"units": "days since 1970-01-01", "calendar": "proleptic_gregorian"}
+NOT_A_DAY = np.iinfo(np.int64).min
+FIXED = ("date", "horizon", "region", "feature", "channel")
+"""Coordinates: all other arrays of a group have `date` as their first dimension."""
+
+
+@dataclass(frozen=True)
+class StoreTemplate:
+    """What every group of a store has in common; a store refuses a template that differs."""
+
+    layout_name: str
+    layout_hash: str
+    layout_toml: str
+    catalogue_csv: str
+    lookback_sessions: int
+    shape: tuple[int, int, int]  # height, width, channel
+    channels: tuple[str, ...]
+    regions: tuple[str, ...]
+    features: tuple[str, ...]
+    horizons: tuple[int, ...]
+    label_kinds: tuple[str, ...]
+    label_settings: Mapping[str, Any]
+    exchange: str
+    synthetic_tables: tuple[str, ...] = ()
+
+
+def lay_out(root: zarr.Group, symbol: str, days: Days, template: StoreTemplate) -> None:
+    """Create the group of a symbol: every array, its calendar ahead, no image yet."""
+    group = root.create_group(
+        symbol, attributes={"symbol": symbol, "synthetic_tables": list(template.synthetic_tables)}
+    )
+    n, regions, features = len(days), len(template.regions), len(template.features)
+    horizons = len(template.horizons)
+
+    def add(
+        name: str,
+        dims: Sequence[str],
+        shape: Sequence[int],
+        chunks: Sequence[int],
+        dtype: Any,
+        fill: Any,
+        **attrs: Any,
+    ) -> zarr.Array[Any]:
+        return group.create_array(
+            name, shape=tuple(shape), chunks=tuple(chunks), dtype=dtype, fill_value=fill,
+            dimension_names=list(dims), attributes=attrs,
+            compressors=BloscCodec(cname="lz4", clevel=3, shuffle="shuffle"), serializer=BytesCodec(),
+        )  # fmt: skip
+
+    flags = {"flag_values": list(STATUS_WORDS), "flag_meanings": " ".join(STATUS_WORDS.values())}
+    label_flags = {"flag_values": list(LABEL_WORDS), "flag_meanings": " ".join(LABEL_WORDS.values())}
+    per_date = (DATE_CHUNK,)
+    height, width, channels = template.shape
+    add(
+        "image",
+        ("date", "y", "x", "channel"),
+        (n, *template.shape),
+        (1, height, width, channels),
+        "float32",
+        float("nan"),
+        valid_range=[0.0, 1.0],
+        not_known=0.0,
+    )
+    add("status", ("date",), (n,), per_date, "int8", EMPTY, **flags)
+    add("input_hash", ("date",), (n,), per_date, "uint64", 0)
+    add("image_crc", ("date",), (n,), per_date, "uint32", 0)
+    add(
+        "rendered_at",
+        ("date",),
+        (n,),
+        per_date,
+        "int64",
+        0,
+        units="seconds since 1970-01-01",
+        calendar="proleptic_gregorian",
+    )
+    add(
+        "coverage",
+        ("date", "region"),
+        (n, regions),
+        (DATE_CHUNK, regions),
+        "float32",
+        float("nan"),
+        long_name="share of a region's pixels that are known",
+    )
+    for name, dtype in (("feature_normalized", "float32"), ("feature_original", "float64")):
+        add(name, ("date", "feature"), (n, features), (FEATURE_ROWS, features), dtype, float("nan"))
+    for kind in template.label_kinds:
+        dims, shape, chunks = ("date", "horizon"), (n, horizons), (DATE_CHUNK, horizons)
+        add(f"label_{kind}", dims, shape, chunks, "int8", -1, **label_flags)
+        add(
+            f"return_{kind}",
+            dims,
+            shape,
+            chunks,
+            "float32",
+            float("nan"),
+            units="1",
+            long_name="simple return, entry at the next open",
+        )
+        add(f"label_end_{kind}", dims, shape, chunks, "int64", NOT_A_DAY, _FillValue=NOT_A_DAY, **UNITS)
+    add("horizon", ("horizon",), (horizons,), (horizons,), "int64", 0, units="sessions")[...] = np.array(
+        template.horizons
+    )
+    text = np.dtypes.StringDType()
+    for name, words in (
+        ("region", template.regions),
+        ("feature", template.features),
+        ("channel", template.channels),
+    ):
+        group.create_array(name, shape=(len(words),), chunks=(len(words),), dtype=text, dimension_names=[name])[...] = (
+            np.array(words, dtype=text)
+        )
+    dates = add("date", ("date",), (n,), per_date, "int64", 0, **UNITS)
+    dates[...] = days.astype("int64")

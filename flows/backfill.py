@@ -1,0 +1,14 @@
+"""Draw a range of sessions: symbols, first and last day, and whether to draw published ones again."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from flows.build import build_images
+from flows.requests import BackfillRequest
+
+
+@flow(name="finnex-backfill")
+def backfill(request: BackfillRequest) -> None:
+    """Draw every session of a range that is missing or whose picture changed, and publish it in the store."""
+    build_images(request.load(), request)

@@ -1,0 +1,45 @@
+"""Fixtures that many tests share: the bundled sample as files, a configuration over it, small tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from finnex.config import Config, parse_config
+from finnex.sample import SYNTHETIC_TABLES, sample_tables
+
+REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def sample_inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The bundled sample, written once."""
+    return sample_tables(tmp_path_factory.mktemp("inputs"))
+
+
+@pytest.fixture
+def sample_config(sample_inputs: dict[str, Path], tmp_path: Path) -> Callable[..., Config]:
+    """Return a maker of configurations over the sample, with a store of their own."""
+
+    def make(**changes: object) -> Config:
+        document: dict[str, object] = {
+            "inputs": {name: str(path) for name, path in sample_inputs.items()} | {"synthetic": list(SYNTHETIC_TABLES)},
+            "symbols": ["NVDA"],
+            "start": date(2015, 3, 2),
+            "end": date(2015, 3, 31),
+            "store": {"path": str(tmp_path / "images.zarr")},
+        }
+        return parse_config(document | changes, tmp_path / "finnex.toml")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Research tables beside the project, where they are present."""
+    if not (REAL_DATA / "prices.csv.gz").is_file():
+        pytest.skip("the research tables are not beside the project")
+    return REAL_DATA

@@ -1,0 +1,37 @@
+"""Real servers for tests: one stack for all modules that name this plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from finnex.cli.template import FILE, configuration_text
+from finnex.sample import SYNTHETIC_TABLES
+from flows.runs import FlowRuns
+from flows.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def served_project(tmp_path_factory: pytest.TempPathFactory, sample_inputs: dict[str, Path]) -> Path:
+    """A configuration over the sample: two symbols, two hundred sessions, two epochs."""
+    path = tmp_path_factory.mktemp("served") / FILE
+    inputs = {name: str(table) for name, table in sample_inputs.items()}
+    text = configuration_text(inputs, ["NVDA", "AAPL"], synthetic=SYNTHETIC_TABLES, epochs=2)
+    text = text.replace("# start = 2015-01-02", "start = 2015-03-02").replace("# end = 2024-03-08", "end = 2015-12-15")
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, served_project: Path) -> Iterator[Stack]:
+    """Prefect, MLflow and the flows, as `finnex up --config` starts them, on free ports."""
+    with Stack(tmp_path_factory.mktemp("state"), prefect_port=0, mlflow_port=0, config=served_project) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def runs(stack: Stack) -> FlowRuns:
+    """What starts and follows flow runs on the stack."""
+    return FlowRuns(stack.prefect_address)

@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from finnex.build import build, draw_here, open_for_writing, prepare_symbol, read_run
+from finnex.config import Config
+from finnex.errors import ConfigError
+from finnex.store import READY, ImageStore, Receipt, writing
+
+Maker = Callable[..., Config]
+
+
+def bytes_of(path: Path) -> dict[str, str]:
+    return {
+        str(file.relative_to(path)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(path.rglob("*"))
+        if file.is_file()
+    }
+
+
+def images_of(config: Config, symbol: str = "NVDA") -> xr.Dataset:
+    return ImageStore.open(config.store.path).open_images(symbol)
+
+
+def edited(config: Config, folder: Path, table: str, edit: Callable[[pd.DataFrame], pd.DataFrame]) -> Config:
+    """The same configuration with one table read, edited and written elsewhere."""
+    source = getattr(config.inputs, table)
+    frame = edit(pd.read_csv(source, dtype=str))
+    target = folder / f"{table}_edited.csv"
+    frame.to_csv(target, index=False)
+    return config.model_copy(update={"inputs": config.inputs.model_copy(update={table: target})})
+
+
+def test_a_build_publishes_every_session_of_the_range(sample_config: Maker) -> None:
+    config = sample_config()
+    result = build(config)
+    data = images_of(config)
+    assert (result.built, result.skipped, result.failed) == (22, 0, 0)
+    assert data.sizes["date"] == 22
+    assert data["date"].to_numpy()[[0, -1]].astype("datetime64[D]").astype(str).tolist() == [
+        "2015-03-02",
+        "2015-03-31",
+    ]
+    images = data["image"].to_numpy()
+    assert ((images >= 0) & (images <= 1)).all()
+    assert result.fingerprint == ImageStore.open(config.store.path).fingerprint()
+    assert data.attrs["synthetic_tables"] == ["fundamentals", "sentiment"]
+
+
+def test_all_nine_cells_are_alive_and_change_from_session_to_session(sample_config: Maker) -> None:
+    config = sample_config()
+    build(config)
+    images = images_of(config)["image"].to_numpy()
+    for rows in (slice(0, 171), slice(171, 342), slice(342, 512)):
+        for channel in range(3):
+            cell = images[:, rows, :, channel]
+            assert (cell > 0).mean() > 0.5
+            assert cell[cell > 0].std() > 0.05
+            assert np.abs(cell[0] - cell[-1]).mean() > 0.01
+
+
+def test_a_second_build_builds_nothing_and_changes_no_byte(sample_config: Maker) -> None:
+    config = sample_config()
+    first = build(config)
+    before = bytes_of(config.store.path)
+    second = build(config)
+    assert (second.built, second.skipped, second.fingerprint) == (0, 22, first.fingerprint)
+    assert bytes_of(config.store.path) == before
+
+
+def test_a_forced_build_draws_the_same_pictures_again(sample_config: Maker) -> None:
+    config = sample_config()
+    first = build(config)
+    again = build(config, force=True)
+    assert again.built == first.built
+    assert again.fingerprint == first.fingerprint
+
+
+def test_after_one_changed_row_exactly_the_sessions_whose_picture_changes_are_drawn(
+    sample_config: Maker, tmp_path: Path
+) -> None:
+    config = sample_config()
+    build(config)
+    before = images_of(config)["image"].to_numpy()
+
+    def more_volume(frame: pd.DataFrame) -> pd.DataFrame:
+        row = (frame["symbol"] == "NVDA") & (frame["date"] == "2015-03-17")
+        frame.loc[row, "volume"] = str(float(frame.loc[row, "volume"].iloc[0]) * 3)
+        return frame
+
+    result = build(edited(config, tmp_path, "prices", more_volume))
+    after = images_of(config)["image"].to_numpy()
+    different = [index for index in range(len(before)) if not np.array_equal(before[index], after[index])]
+    days = images_of(config)["date"].to_numpy().astype("datetime64[D]")
+    assert result.built == len(different)
+    assert days[different[0]] == np.datetime64("2015-03-17")
+    assert different == list(range(different[0], len(before)))
+
+
+def test_a_changed_row_that_no_image_of_the_range_shows_draws_nothing(sample_config: Maker, tmp_path: Path) -> None:
+    config = sample_config()
+    build(config)
+    other = edited(config, tmp_path, "prices", lambda frame: frame[frame["date"] <= "2015-04-15"])
+    assert build(other).built == 0
+
+
+@pytest.mark.parametrize("day", ["2015-03-06", "2015-03-20", "2015-03-30"])
+def test_images_know_nothing_after_their_session(day: str, sample_config: Maker, tmp_path: Path) -> None:
+    config = sample_config()
+    build(config)
+    blind = config.model_copy(
+        update={"store": config.store.model_copy(update={"path": tmp_path / "blind.zarr"}), "end": None}
+    )
+    for table, column in (
+        ("prices", "date"),
+        ("macro", "available_date"),
+        ("sentiment", "timestamp"),
+        ("fundamentals", "available_date"),
+    ):
+        blind = edited(blind, tmp_path, table, lambda frame, column=column: frame[frame[column] <= f"{day}~"])
+    build(blind)
+    full, seen = images_of(config), images_of(blind)
+    days = seen["date"].to_numpy()
+    assert days[-1].astype("datetime64[D]") == np.datetime64(day)
+    np.testing.assert_array_equal(full["image"].sel(date=days).to_numpy(), seen["image"].to_numpy())
+
+
+def test_start_selects_what_is_drawn_and_never_what_is_read(sample_config: Maker, tmp_path: Path) -> None:
+    wide = sample_config()
+    build(wide)
+    late = sample_config(start=wide.start.replace(day=16), store={"path": str(tmp_path / "late.zarr")})  # type: ignore[union-attr]
+    build(late)
+    a, b = images_of(wide), images_of(late)
+    np.testing.assert_array_equal(a["image"].sel(date=b["date"]).to_numpy(), b["image"].to_numpy())
+
+
+def test_a_session_without_a_bar_is_recorded_and_not_drawn(sample_config: Maker, tmp_path: Path) -> None:
+    config = sample_config()
+    hole = edited(
+        config,
+        tmp_path,
+        "prices",
+        lambda frame: frame[~((frame["symbol"] == "NVDA") & (frame["date"] == "2015-03-17"))],
+    )
+    assert build(hole).built == 21
+    assert np.datetime64("2015-03-17") not in images_of(config)["date"].to_numpy()
+
+
+def test_labels_mature_when_more_days_become_known(sample_config: Maker, tmp_path: Path) -> None:
+    config = sample_config()
+    early = edited(config, tmp_path, "prices", lambda frame: frame[frame["date"] <= "2015-03-31"])
+    first = build(early)
+    assert images_of(config)["label_price_movement"].sel(horizon=5).to_numpy()[-1] == -1
+    second = build(config)
+    assert second.built == 0
+    assert images_of(config)["label_price_movement"].sel(horizon=5).to_numpy()[-1] != -1
+    assert second.fingerprint != first.fingerprint
+
+
+def test_one_session_that_fails_costs_no_other(sample_config: Maker) -> None:
+    config = sample_config()
+    run = read_run(config)
+    with writing(config.store.path):
+        store = open_for_writing(run)
+        one = prepare_symbol(run, store, "NVDA")
+        batch = one.batches()[0]
+
+        def with_a_broken_bar(blocks: object) -> Iterator[list[Receipt]]:
+            for block in one.blocks(batch, dates_per_task=1):
+                broken = block.indexes[0] == batch[4] + one.offset
+                yield from draw_here([replace(block, values=block.values[:, :3]) if broken else block])
+
+        outcome = one.run_batch(batch, with_a_broken_bar)
+    assert outcome.built == len(batch) - 1
+    assert [day.isoformat() for day, _ in outcome.failed] == ["2015-03-06"]
+    assert "IndexError" in outcome.failed[0][1]
+    again = build(config)
+    assert (again.built, again.skipped) == (1, 21)
+
+
+def test_grouped_dates_draw_the_same_pictures(sample_config: Maker, tmp_path: Path) -> None:
+    alone = sample_config()
+    grouped = sample_config(dask={"dates_per_task": 7}, store={"path": str(tmp_path / "grouped.zarr")})
+    assert build(alone).fingerprint == build(grouped).fingerprint
+
+
+@pytest.mark.slow
+def test_two_worker_processes_draw_the_same_pictures(sample_config: Maker, tmp_path: Path) -> None:
+    from distributed import Client, LocalCluster
+
+    here = sample_config()
+    there = sample_config(store={"path": str(tmp_path / "dask.zarr")})
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        result = build(there, client=client)
+    assert result.fingerprint == build(here).fingerprint
+    assert (ImageStore.open(there.store.path).state("NVDA").status == READY).sum() == 22
+
+
+def test_an_empty_range_names_the_range_and_makes_no_store(sample_config: Maker, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="2013-01-02 to 2023-09-21"):
+        build(sample_config(end=None), start=pd.Timestamp("2030-01-01").date())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_layout_and_the_catalogue_travel_inside_the_store(sample_config: Maker) -> None:
+    config = sample_config()
+    build(config)
+    attrs = ImageStore.open(config.store.path).attrs
+    run = read_run(config)
+    assert (attrs["layout_toml"], attrs["catalogue_csv"]) == (run.layout.text, run.layout.catalogue.text)
+
+
+def test_a_year_of_real_tables_builds_with_every_session(real_data: Path, tmp_path: Path) -> None:
+    from finnex.config import parse_config
+
+    inputs = {name: str(real_data / f"{name}.csv.gz") for name in ("prices", "macro", "fundamentals", "sentiment")}
+    document = {
+        "inputs": inputs,
+        "symbols": ["TSLA"],
+        "start": pd.Timestamp("2021-01-04").date(),
+        "end": pd.Timestamp("2021-03-31").date(),
+        "store": {"path": str(tmp_path / "tsla.zarr")},
+    }
+    config = parse_config(document, tmp_path / "finnex.toml")
+    result = build(config)
+    assert (result.built, result.failed) == (61, 0)
+    coverage = images_of(config, "TSLA")["coverage"].mean("date").to_series()
+    assert coverage[["news", "social", "technical", "volatility", "price_chart"]].min() > 0.5

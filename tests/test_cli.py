@@ -1,0 +1,281 @@
+"""The command line keeps its word: one JSON object, one clear message, the store as it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from finnex.cli import main
+from finnex.cli.template import FILE, configuration_text
+from finnex.config import Config, Section, parse_config
+
+BUILD_KEYS = {"built", "skipped", "failed", "seconds", "images_per_second", "fingerprint"}
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "finnex.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """Return a checksum of every file below a folder, by path."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def built_project(tmp_path_factory: pytest.TempPathFactory, sample_inputs: dict[str, Path]) -> Path:
+    """A folder with a configuration, a table of prices and a store of ten sessions."""
+    folder = tmp_path_factory.mktemp("project")
+    prices = pd.read_csv(sample_inputs["prices"], dtype=str)
+    chosen = prices["symbol"].isin(["NVDA", "AAPL"]) & prices["date"].between("2014-01-01", "2015-06-30")
+    prices[chosen].to_csv(folder / "prices.csv", index=False)
+    text = configuration_text({"prices": "prices.csv"}, ["NVDA", "AAPL"])
+    (folder / FILE).write_text(
+        text.replace("# start = 2015-01-02", "start = 2015-03-02").replace("# end = 2024-03-08", "end = 2015-03-06")
+    )
+    done = run("build", "--config", str(folder / FILE), "--workers", "0", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["built"] == 10
+    return folder
+
+
+@pytest.fixture
+def project(built_project: Path, tmp_path: Path) -> Path:
+    """A copy of the built project that a test may spoil."""
+    return Path(shutil.copytree(built_project, tmp_path / "project"))
+
+
+Spoil = Callable[[Path], list[str]]
+
+
+def cell(row: int, column: str, value: str) -> Spoil:
+    """Return what puts a value into one cell of the prices table; `row` counts as an editor does."""
+
+    def spoil(folder: Path) -> list[str]:
+        prices = pd.read_csv(folder / "prices.csv", dtype=str)
+        prices.loc[row - 2, column] = value
+        prices.to_csv(folder / "prices.csv", index=False)
+        return []
+
+    return spoil
+
+
+def drop_column(folder: Path) -> list[str]:
+    pd.read_csv(folder / "prices.csv", dtype=str).drop(columns="close").to_csv(folder / "prices.csv", index=False)
+    return []
+
+
+def repeat_row(folder: Path) -> list[str]:
+    prices = pd.read_csv(folder / "prices.csv", dtype=str)
+    pd.concat([prices, prices.iloc[[7]]]).to_csv(folder / "prices.csv", index=False)
+    return []
+
+
+def remove_table(folder: Path) -> list[str]:
+    (folder / "prices.csv").unlink()
+    return []
+
+
+def configuration(old: str, new: str) -> Spoil:
+    def spoil(folder: Path) -> list[str]:
+        text = (folder / FILE).read_text()
+        assert old in text
+        (folder / FILE).write_text(text.replace(old, new))
+        return []
+
+    return spoil
+
+
+def options(*given: str) -> Spoil:
+    return lambda _: list(given)
+
+
+BAD_INPUT = {
+    "missing file": (remove_table, ["prices", "prices.csv", "does not exist", "Correct the path"]),
+    "missing column": (drop_column, ["prices.csv", "column 'close'", "missing"]),
+    "duplicate key": (repeat_row, ["prices.csv", "row ", "earlier row", "Keep one"]),
+    "non-numeric price": (cell(12, "open", "n/a"), ["prices.csv", "row 12", "column 'open'", "'n/a'", "Correct"]),
+    "negative price": (cell(9, "close", "-3.5"), ["prices.csv", "row 9", "column 'close'", "-3.5", "above zero"]),
+    "high below low": (cell(5, "high", "0.01"), ["prices.csv", "row 5", "column 'high'", "0.01", "below low"]),
+    "unparsable date": (cell(3, "date", "02/30/14"), ["prices.csv", "row 3", "column 'date'", "02/30/14", "YYYY-MM-DD"]),
+    "unknown symbol in the configuration": (configuration('"AAPL"', '"AAPPL"'), ["AAPPL", "AAPL"]),
+    "unknown symbol on the command line": (options("--symbol", "NVAD"), ["NVAD", "Did you mean 'NVDA'?"]),
+    "empty range": (options("--start", "2015-03-07", "--end", "2015-03-08"), ["2015-03-07", "2015-03-08", "no session"]),
+    "range backwards": (options("--start", "2015-03-08", "--end", "2015-03-02"), ["2015-03-08", "empty", "Swap"]),
+    "date option that does not parse": (options("--start", "3 March"), ["--start", "3 March", "YYYY-MM-DD"]),
+    "unknown configuration key": (configuration("[store]", "[store]\nfolder = 1"), [FILE, "store.folder", "path"]),
+    "unknown layout": (configuration('# layout = "mega"', 'layout = "mgea"'), ["mgea", "mega"]),
+    "no scheduler at the address": (
+        configuration("[dask] ", '[dask]\naddress = "tcp://127.0.0.1:9"\n#'),
+        ["tcp://127.0.0.1:9", "dask scheduler"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_INPUT)
+def test_bad_input_is_told_in_one_message_and_leaves_the_store_as_it_was(
+    name: str, project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil, expected = BAD_INPUT[name]
+    monkeypatch.setattr("flows.cluster.CONNECT_SECONDS", 2)
+    before = tree(project / "images.zarr")
+    extra = spoil(project)
+    workers = [] if "scheduler" in name else ["--workers", "0"]
+    with pytest.raises(SystemExit) as ending:
+        main(["build", "--config", str(project / FILE), *workers, "--json", *extra])
+    told = capsys.readouterr()
+    assert ending.value.code == 2
+    assert told.out == ""
+    assert "Traceback" not in told.err
+    for part in expected:
+        assert part in told.err
+    assert tree(project / "images.zarr") == before
+
+
+def test_a_bad_table_is_told_the_same_way_by_the_real_process(project: Path) -> None:
+    cell(9, "close", "-3.5")(project)
+    done = run("build", "--config", str(project / FILE))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("finnex: ")
+    assert "Traceback" not in done.stderr
+    assert "row 9, column 'close'" in done.stderr
+
+
+def test_an_unwritable_store_is_told_and_nothing_is_made(project: Path) -> None:
+    (project / "file").write_text("not a folder")
+    configuration('path = "images.zarr"', 'path = "file/images.zarr"')(project)
+    done = run("build", "--config", str(project / FILE), "--workers", "0")
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr
+    assert "[store] path" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_configuration_is_told(tmp_path: Path) -> None:
+    done = run("build", "--config", str(tmp_path / "nowhere.toml"))
+    assert done.returncode == 2
+    assert "nowhere.toml" in done.stderr
+    assert "finnex init" in done.stderr
+
+
+def test_usage_errors_exit_with_2() -> None:
+    done = run("build")
+    assert done.returncode == 2
+    assert "--config" in done.stderr
+
+
+def test_a_second_build_draws_nothing_and_prints_one_json_object(project: Path) -> None:
+    before = tree(project / "images.zarr")
+    done = run("build", "--config", str(project / FILE), "--workers", "0", "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert set(answer) == BUILD_KEYS
+    assert (answer["built"], answer["skipped"], answer["failed"]) == (0, 10, 0)
+    assert tree(project / "images.zarr") == before
+    assert done.stderr == ""
+
+
+def test_info_tells_what_the_store_holds_as_one_json_object(project: Path) -> None:
+    done = run("info", "--config", str(project / FILE), "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    nvda = answer["symbols"]["NVDA"]
+    assert (nvda["ready"], nvda["failed"], nvda["first"], nvda["last"]) == (5, 0, "2015-03-02", "2015-03-06")
+    assert 0.9 < nvda["coverage"]["price_chart"] <= 1
+    assert answer["inputs"]["prices"] == {"first": "2014-01-02", "last": "2015-06-30"}
+    assert answer["layout_hash"] == answer["store_layout_hash"]
+    assert answer["fingerprint"]
+    assert answer["synthetic_tables"] == []
+    assert "available_at" in answer["decision_rule"]
+    assert answer["label_settings"]["horizon"] == 5
+
+
+def test_info_works_before_there_is_a_store(project: Path) -> None:
+    shutil.rmtree(project / "images.zarr")
+    done = run("info", "--config", str(project / FILE), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["symbols"] == {}
+
+
+def test_show_refuses_a_session_that_is_not_published(project: Path, tmp_path: Path) -> None:
+    done = run("show", "--config", str(project / FILE), "NVDA", "2015-03-07", "--out", str(tmp_path / "a.png"))
+    assert done.returncode == 2
+    assert "2015-03-07" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_init_writes_a_configuration_once(tmp_path: Path) -> None:
+    assert run("init", str(tmp_path / "new")).returncode == 0
+    text = (tmp_path / "new" / FILE).read_text()
+    again = run("init", str(tmp_path / "new"))
+    assert again.returncode == 2
+    assert "kept as it is" in again.stderr
+    assert (tmp_path / "new" / FILE).read_text() == text
+
+
+def keys(model: type[Section], prefix: str = "") -> set[str]:
+    found = set()
+    for name, field in model.model_fields.items():
+        nested = field.annotation
+        if isinstance(nested, type) and issubclass(nested, Section):
+            found |= keys(nested, f"{prefix}{name}.")
+        else:
+            found.add(prefix + name)
+    return found
+
+
+def flat(document: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found = {}
+    for name, value in document.items():
+        if isinstance(value, dict) and f"{prefix}{name}" != "inputs.quote_delay_minutes":
+            found |= flat(value, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = value
+    return found
+
+
+def test_the_new_configuration_shows_every_key_with_its_default(tmp_path: Path) -> None:
+    given = configuration_text({"prices": "prices.csv"}, ["AAPL"])
+    lines = [line.removeprefix("# ") if " = " in line.split("#")[1 if line[0] == "#" else 0] else line for line in given.splitlines() if line]
+    shown = flat(tomllib.loads("\n".join(lines)))
+    assert set(shown) == keys(Config)
+    (tmp_path / "prices.csv").touch()
+    defaults = flat(parse_config(tomllib.loads(given), tmp_path / FILE).model_dump(mode="json"))
+    chosen = {"symbols", "start", "end", "image.lookback", "training.threads", "mlflow.uri", "dask.address", "store.path"}
+    for key in keys(Config) - chosen:
+        if not key.startswith("inputs."):
+            assert shown[key] == defaults[key], key
+
+
+def test_help_is_instant() -> None:
+    seconds = []
+    for _ in range(5):
+        began = time.perf_counter()
+        done = run("--help")
+        seconds.append(time.perf_counter() - began)
+        assert done.returncode == 0
+    assert min(seconds) < 0.3
+
+
+def test_help_loads_no_heavy_library() -> None:
+    code = "import sys, finnex.cli; print([m for m in ('numpy', 'pandas', 'prefect', 'torch', 'zarr', 'rich') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
+    assert done.stdout.strip() == "[]"

@@ -5,6 +5,7 @@ It takes the same steps as `finnex.build.build`, with the same functions, so tha
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -34,6 +35,8 @@ BATCH_SESSIONS = 250
 """About a year: enough that Prefect's own cost does not show, little enough that a retry costs seconds."""
 WAIT_FOR_STORE_SECONDS = 3600.0
 """Flows that overlap queue for the store's writer lock."""
+FEW_SESSIONS = 16
+"""So many are drawn in this process before worker processes would have started: an ordinary night."""
 RETRY_AFTER_SECONDS = (2.0, 20.0)
 
 
@@ -55,15 +58,17 @@ def build_images(config: Config, request: BackfillRequest) -> BuildResult:
     built = skipped = 0
     drawing_seconds = 0.0
     failures: list[tuple[str, date, str]] = []
-    with writing(config.store.path, WAIT_FOR_STORE_SECONDS), cluster_client(config) as client:
+    with contextlib.ExitStack() as opened:
+        opened.enter_context(writing(config.store.path, WAIT_FOR_STORE_SECONDS))
+        client = opened.enter_context(cluster_client(config)) if config.dask.address else None
         store = open_for_writing(run)
-        draw = draw_here if client is None else draw_on_dask(client)
         for place, symbol in enumerate(symbols):
-            work = prepare_symbol(
-                run, store, symbol, start=request.start, end=request.end, force=request.force
-            )
+            work = prepare_symbol(run, store, symbol, start=request.start, end=request.end, force=request.force)
             skipped += work.skipped
             log.info("%s: %d sessions to draw, %d up to date", symbol, work.due, work.skipped)
+            if client is None and work.due > FEW_SESSIONS:
+                client = opened.enter_context(cluster_client(config))
+            draw = draw_here if client is None else draw_on_dask(client)
             counter = _Counter(progress, work, place, len(symbols))
             for positions in work.batches(BATCH_SESSIONS):
                 batch = Batch(work, positions, draw, config.dask.dates_per_task, counter)
@@ -150,9 +155,7 @@ class _Counter:
     def __call__(self, sessions: int) -> None:
         self._done = min(self._done + sessions, self._work.due)
         work = self._work
-        text = (
-            f"{work.symbol}: {self._done} of {work.due} images (symbol {self._place + 1} of {self._symbols})"
-        )
+        text = f"{work.symbol}: {self._done} of {work.due} images (symbol {self._place + 1} of {self._symbols})"
         self._progress.show(self._place + self._done / self._work.due, self._symbols, text)
 
 
@@ -167,9 +170,7 @@ def _tell(result: BuildResult, progress: ProgressArtifact) -> None:
     }
     publish_table("build-result", [summary], "What the build did")
     if result.failures:
-        rows = [
-            {"symbol": symbol, "session": day, "reason": reason} for symbol, day, reason in result.failures
-        ]
+        rows = [{"symbol": symbol, "session": day, "reason": reason} for symbol, day, reason in result.failures]
         publish_table("failed-sessions", rows, "Sessions without an image, and why")
         symbol, day, reason = result.failures[0]
         raise BuildError(

@@ -15,6 +15,8 @@ from finnex.config import Config
 from finnex.errors import ServiceError
 
 CONNECT_SECONDS = 15
+LOOPBACK = "127.0.0.1"
+"""A scheduler is remote code execution for whoever reaches it; its dashboard would listen everywhere by default."""
 SAME_EVERYWHERE = ("python", "dask", "distributed", "cloudpickle", "numpy", "pandas", "numcodecs", "finnex")
 """Packages whose version may change what a worker draws, or whether it understands its task at all."""
 
@@ -50,7 +52,7 @@ def local_cluster(workers: int, memory_limit: str) -> Iterator[distributed.Clien
         dask.config.set(_settings()),
         distributed.LocalCluster(
             n_workers=workers, threads_per_worker=1, processes=True, memory_limit=memory_limit,
-            dashboard_address=None, silence_logs=logging.ERROR,
+            host=LOOPBACK, dashboard_address=f"{LOOPBACK}:0", silence_logs=logging.ERROR,
         ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):  # fmt: skip

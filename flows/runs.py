@@ -90,9 +90,7 @@ class FlowRuns:
     @staticmethod
     def _artifacts(client: SyncPrefectClient, run: UUID, kind: str) -> list[Artifact]:
         wanted = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run]))
-        return [
-            artifact for artifact in client.read_artifacts(artifact_filter=wanted) if artifact.type == kind
-        ]
+        return [artifact for artifact in client.read_artifacts(artifact_filter=wanted) if artifact.type == kind]
 
     def _why(self, client: SyncPrefectClient, run: UUID, state: str, message: str) -> str:
         errors = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run]), level=LogFilterLevel(ge_=ERROR_LEVEL))

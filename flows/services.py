@@ -57,9 +57,7 @@ def answers(url: str) -> bool:
 
 
 def _environment(state: Path, **own: str) -> dict[str, str]:
-    inherited = {
-        key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "MLFLOW_"))
-    }
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "MLFLOW_"))}
     # MLflow accepts only the word "true" here, Prefect any truth.
     quiet = {"DO_NOT_TRACK": "true", "PYTHONUNBUFFERED": "1", MARK: str(state)}
     return inherited | quiet | own
@@ -116,9 +114,7 @@ def mlflow_server(state: Path, port: int) -> Service:
             *("--allowed-hosts", f"{LOOPBACK}:{port},localhost:{port}"),
             *("--cors-allowed-origins", f"http://{LOOPBACK}:{port},http://localhost:{port}"),
         ),
-        environment=_environment(
-            state, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false", MLFLOW_DISABLE_TELEMETRY="true"
-        ),
+        environment=_environment(state, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false", MLFLOW_DISABLE_TELEMETRY="true"),
         log=state / "logs" / "mlflow.log",
         ready=lambda: answers(f"http://{LOOPBACK}:{port}/health"),
         port=port,

@@ -113,10 +113,16 @@ BAD_INPUT = {
     "non-numeric price": (cell(12, "open", "n/a"), ["prices.csv", "row 12", "column 'open'", "'n/a'", "Correct"]),
     "negative price": (cell(9, "close", "-3.5"), ["prices.csv", "row 9", "column 'close'", "-3.5", "above zero"]),
     "high below low": (cell(5, "high", "0.01"), ["prices.csv", "row 5", "column 'high'", "0.01", "below low"]),
-    "unparsable date": (cell(3, "date", "02/30/14"), ["prices.csv", "row 3", "column 'date'", "02/30/14", "YYYY-MM-DD"]),
+    "unparsable date": (
+        cell(3, "date", "02/30/14"),
+        ["prices.csv", "row 3", "column 'date'", "02/30/14", "YYYY-MM-DD"],
+    ),
     "unknown symbol in the configuration": (configuration('"AAPL"', '"AAPPL"'), ["AAPPL", "AAPL"]),
     "unknown symbol on the command line": (options("--symbol", "NVAD"), ["NVAD", "Did you mean 'NVDA'?"]),
-    "empty range": (options("--start", "2015-03-07", "--end", "2015-03-08"), ["2015-03-07", "2015-03-08", "no session"]),
+    "empty range": (
+        options("--start", "2015-03-07", "--end", "2015-03-08"),
+        ["2015-03-07", "2015-03-08", "no session"],
+    ),
     "range backwards": (options("--start", "2015-03-08", "--end", "2015-03-02"), ["2015-03-08", "empty", "Swap"]),
     "date option that does not parse": (options("--start", "3 March"), ["--start", "3 March", "YYYY-MM-DD"]),
     "unknown configuration key": (configuration("[store]", "[store]\nfolder = 1"), [FILE, "store.folder", "path"]),
@@ -254,12 +260,25 @@ def flat(document: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def test_the_new_configuration_shows_every_key_with_its_default(tmp_path: Path) -> None:
     given = configuration_text({"prices": "prices.csv"}, ["AAPL"])
-    lines = [line.removeprefix("# ") if " = " in line.split("#")[1 if line[0] == "#" else 0] else line for line in given.splitlines() if line]
+    lines = [
+        line.removeprefix("# ") if " = " in line.split("#")[1 if line[0] == "#" else 0] else line
+        for line in given.splitlines()
+        if line
+    ]
     shown = flat(tomllib.loads("\n".join(lines)))
     assert set(shown) == keys(Config)
     (tmp_path / "prices.csv").touch()
     defaults = flat(parse_config(tomllib.loads(given), tmp_path / FILE).model_dump(mode="json"))
-    chosen = {"symbols", "start", "end", "image.lookback", "training.threads", "mlflow.uri", "dask.address", "store.path"}
+    chosen = {
+        "symbols",
+        "start",
+        "end",
+        "image.lookback",
+        "training.threads",
+        "mlflow.uri",
+        "dask.address",
+        "store.path",
+    }
     for key in keys(Config) - chosen:
         if not key.startswith("inputs."):
             assert shown[key] == defaults[key], key
@@ -276,6 +295,7 @@ def test_help_is_instant() -> None:
 
 
 def test_help_loads_no_heavy_library() -> None:
-    code = "import sys, finnex.cli; print([m for m in ('numpy', 'pandas', 'prefect', 'torch', 'zarr', 'rich') if m in sys.modules])"
+    heavy = "('numpy', 'pandas', 'pydantic', 'prefect', 'torch', 'zarr', 'rich')"
+    code = f"import sys, finnex.cli; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     assert done.stdout.strip() == "[]"

@@ -126,6 +126,19 @@ def test_coverage_counts_the_pixels_that_are_not_known() -> None:
     assert coverage[[region.name for region in MEGA.regions].index("technical")] == pytest.approx(0.5)
 
 
+def test_an_image_drawn_over_another_keeps_nothing_of_it() -> None:
+    renderer = Renderer(MEGA)
+    values, bars = window(6)
+    values[:20] = np.nan
+    bars[5] = np.nan
+    fresh, coverage = renderer.draw(values, bars)
+    used, _ = renderer.draw(*window(7))
+    over, again = renderer.draw(values, bars, used)
+    assert over is used
+    np.testing.assert_array_equal(over, fresh)
+    assert again == coverage
+
+
 def test_time_runs_from_left_to_right() -> None:
     values, bars = window(3)
     later, _ = Renderer(MEGA).draw(np.roll(values, -1, axis=0), bars)

@@ -32,7 +32,9 @@ class Renderer:
             for region in self.layout.regions
         }
 
-    def draw(self, values: npt.NDArray[np.float32], bars: npt.NDArray[np.float32]) -> tuple[Image, tuple[float, ...]]:
+    def draw(
+        self, values: npt.NDArray[np.float32], bars: npt.NDArray[np.float32], out: Image | None = None
+    ) -> tuple[Image, tuple[float, ...]]:
         """Draw the last session of a window.
 
         Parameters
@@ -41,6 +43,9 @@ class Renderer:
             (lookback, features) in [0.02, 1], NaN where not known; columns as in the catalogue.
         bars
             (lookback, 5): see `finnex.data.panel.Panel`.
+        out
+            An image that an earlier call returned, to be drawn over. Fresh memory for every image costs more
+            than drawing it.
 
         Returns
         -------
@@ -50,19 +55,21 @@ class Renderer:
             Share of known pixels of each region, margins left out, in the layout's order.
         """
         layout = self.layout
-        canvas = np.zeros((len(layout.channels), layout.height, layout.width), dtype=np.float32)
+        image = np.zeros((layout.height, layout.width, len(layout.channels)), dtype=np.float32) if out is None else out
         coverage = []
         for region in layout.regions:
             shown = values[:, self._columns[region.name]]
-            tile = region.encoder.draw(shown, bars, region.height)
             if isinstance(region.encoder, Heatmap):
-                # The same share as of the tile's pixels, counted on the few values they repeat.
+                # NaN is 0 before the few values are repeated over many pixels, and the pixels are counted likewise.
                 rows = np.bincount(feature_of_row(shown.shape[1], region.height), minlength=shown.shape[1])
-                known = float((~np.isnan(shown)).sum(axis=0) @ rows) / (region.height * len(shown))
+                coverage.append(float((~np.isnan(shown)).sum(axis=0) @ rows) / (region.height * len(shown)))
+                tile = region.encoder.draw(np.nan_to_num(shown, nan=0.0), bars, region.height)
             else:
-                known = float(1 - np.isnan(tile).mean())
-            coverage.append(known)
+                tile = region.encoder.draw(shown, bars, region.height)
+                missing = np.isnan(tile)
+                coverage.append(float(1 - missing.mean()))
+                tile[missing] = 0.0
             left, (top, bottom) = region.columns[0], region.rows
-            target = canvas[layout.channels.index(region.channel), top:bottom, left : left + tile.shape[1]]
-            np.copyto(target, tile, where=~np.isnan(tile))
-        return np.ascontiguousarray(canvas.transpose(1, 2, 0)), tuple(coverage)
+            # Every pixel but the margins is written each time, so an image drawn over keeps nothing of the last.
+            image[top:bottom, left : left + tile.shape[1], layout.channels.index(region.channel)] = tile
+        return image, tuple(coverage)

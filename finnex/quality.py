@@ -1,0 +1,200 @@
+"""Quality checks of a store: each with its value, its limit, and what it means in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from finnex.errors import StoreError
+from finnex.layout import Section, parse_catalogue, parse_layout
+from finnex.store import LABEL_WORDS, READY, ImageStore
+
+LOWEST_KNOWN = 0.02  # what the renderer gives to the smallest known value; between 0 and it nothing may stand
+SMALLEST_DIFFERENCE = 0.05  # mean absolute pixel difference of two sessions that a reader can tell apart
+SMALLEST_DEVIATION = 0.01  # of a cell's pixels over sessions, below which the cell carries nothing
+SMALLEST_CLASS = 0.05
+SPECIFICATION_SECTIONS = (("macro_economic", 0, 171), ("behavioral_technical", 171, 342), ("fundamental_competitive", 342, 512))
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: what was measured, against which limit, and why it matters.
+
+    Attributes
+    ----------
+    value
+        The measurement; NaN where there was nothing to measure.
+    limit
+        The bound in words, such as `>= 0.05`.
+    """
+
+    name: str
+    passed: bool
+    value: float
+    limit: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Sessions looked at, and each one's successor: images (n, y, x, channel), float32."""
+
+    images: npt.NDArray[np.float32]
+    following: npt.NDArray[np.float32]
+
+
+def _sections(store: ImageStore) -> tuple[Section, ...]:
+    text = str(store.attrs["layout_toml"])
+    if not text.strip():
+        return tuple(Section(name, (first, stop)) for name, first, stop in SPECIFICATION_SECTIONS)
+    return parse_layout(text, parse_catalogue(str(store.attrs["catalogue_csv"]))).sections
+
+
+def _take(store: ImageStore, sample: int, seed: int) -> _Sample:
+    """Read pairs of adjacent published sessions, spread over symbols and time."""
+    pairs = []
+    for symbol in store.symbols:
+        ready = np.flatnonzero(store.state(symbol).status == READY)
+        pairs += [(symbol, int(i)) for i, j in zip(ready[:-1], ready[1:], strict=True) if j == i + 1]
+    if len(pairs) < 2:
+        raise StoreError(
+            f"{store.path} has {len(pairs)} pairs of adjacent published sessions; quality needs 2 or more. Build more sessions."
+        )
+    chosen = np.random.default_rng(seed).permutation(len(pairs))[:sample]
+    arrays = {symbol: store.image_array(symbol) for symbol in store.symbols}
+    images = [np.asarray(arrays[symbol][i : i + 2], dtype=np.float32) for symbol, i in (pairs[k] for k in chosen)]
+    both = np.stack(images)
+    return _Sample(both[:, 0], both[:, 1])
+
+
+def _pixel_checks(seen: npt.NDArray[np.float32]) -> list[Check]:
+    outside = float(np.mean(~((seen >= 0) & (seen <= 1))))
+    reserved = float(np.mean((seen > 0) & (seen < LOWEST_KNOWN - 1e-6)))
+    unknown = float(np.mean(seen == 0))
+    return [
+        Check("pixel range", outside == 0, outside, "= 0", "share of pixels that are not numbers in [0, 1]"),
+        Check(
+            "zero means not known", reserved == 0, reserved, "= 0",
+            f"share of pixels between 0 and {LOWEST_KNOWN}: neither known nor marked unknown",
+        ),
+        Check("known pixels", unknown <= 0.5, 1 - unknown, ">= 0.5", "share of all pixels that show a known value"),
+    ]  # fmt: skip
+
+
+def _cell_checks(seen: npt.NDArray[np.float32], sections: Sequence[Section], channels: Sequence[str]) -> list[Check]:
+    checks = []
+    for section in sections:
+        rows = slice(*section.rows)
+        for number, channel in enumerate(channels):
+            deviation = float(seen[:, rows, :, number].std(axis=0).mean())
+            checks.append(
+                Check(
+                    f"alive: {section.name} {channel}", deviation >= SMALLEST_DEVIATION, deviation,
+                    f">= {SMALLEST_DEVIATION}", "standard deviation of a pixel over sessions, mean of the cell",
+                )
+            )  # fmt: skip
+    return checks
+
+
+def _variety_checks(sample: _Sample, sections: Sequence[Section], seed: int) -> list[Check]:
+    n = len(sample.images)
+    partner = np.roll(np.random.default_rng(seed + 1).permutation(n), 1)
+    order = np.roll(partner, -1)  # a cycle through all sessions: nobody meets itself
+    checks = []
+    for section in sections:
+        rows = slice(*section.rows)
+        here, there = sample.images[order, rows], sample.images[partner, rows]
+        random = float(np.abs(here - there).mean())
+        near = float(np.abs(sample.images[:, rows] - sample.following[:, rows]).mean())
+        checks.append(
+            Check(
+                f"variety: {section.name}", random > SMALLEST_DIFFERENCE, random, f"> {SMALLEST_DIFFERENCE}",
+                "mean absolute pixel difference of two random sessions",
+            )
+        )  # fmt: skip
+        checks.append(
+            Check(
+                f"continuity: {section.name}", near < random, near / random if random else float("nan"), "< 1",
+                "difference of adjacent sessions over that of random ones: time must show",
+            )
+        )  # fmt: skip
+    return checks
+
+
+def _store_checks(store: ImageStore) -> list[Check]:
+    damaged = duplicates = published = 0
+    for symbol in store.symbols:
+        damaged += len(store.damaged(symbol))
+        state = store.state(symbol)
+        crc = state.image_crc[state.status == READY]
+        published += len(crc)
+        duplicates += len(crc) - len(np.unique(crc))
+    return [
+        Check("published sessions", published > 0, published, "> 0", "images that readers can see, all symbols"),
+        Check("checksums", damaged == 0, damaged, "= 0", "published images whose bytes on disk are not those that were written"),
+        Check("duplicates", duplicates == 0, duplicates, "= 0", "images of one symbol that equal an earlier one bit for bit"),
+    ]  # fmt: skip
+
+
+def _coverage_checks(store: ImageStore) -> list[Check]:
+    tables = {symbol: store.open_images(symbol)["coverage"] for symbol in store.symbols}
+    regions = [str(name) for name in next(iter(tables.values()))["region"].to_numpy()]
+    means = np.mean([table.mean("date").to_numpy() for table in tables.values() if table.sizes["date"]], axis=0)
+    return [
+        Check(f"coverage: {name}", bool(mean > 0), float(mean), "> 0", "mean share of the region's pixels that are known")
+        for name, mean in zip(regions, means, strict=True)
+    ]
+
+
+def _label_checks(store: ImageStore, kind: str, horizon: int) -> list[Check]:
+    labels = []
+    for symbol in store.symbols:
+        data = store.open_images(symbol)
+        if f"label_{kind}" in data and horizon in data["horizon"].to_numpy():
+            labels.append(data[f"label_{kind}"].sel(horizon=horizon).to_numpy())
+    found = np.concatenate(labels) if labels else np.zeros(0, dtype=np.int8)
+    known = found[found >= 0]
+    if len(known) == 0:
+        return [Check("labels", False, 0, "> 0", f"sessions with a known {kind} label over {horizon} sessions")]
+    shares = {LABEL_WORDS[code]: float(np.mean(known == code)) for code in (0, 1, 2)}
+    return [
+        Check("labels", True, len(known), "> 0", f"sessions with a known {kind} label over {horizon} sessions"),
+        *(
+            Check(f"class: {word}", share >= SMALLEST_CLASS, share, f">= {SMALLEST_CLASS}", "share of the known labels")
+            for word, share in shares.items()
+        ),
+    ]
+
+
+def quality_checks(
+    store: ImageStore, *, sample: int = 64, seed: int = 0, kind: str = "price_movement", horizon: int = 5
+) -> list[Check]:
+    """Check what is published: pixels, cells, variety and continuity in time, bytes, coverage, labels.
+
+    Parameters
+    ----------
+    sample
+        Pairs of adjacent sessions whose pixels are read (6 MB each); checksums, duplicates, coverage and labels
+        are checked on all of them.
+    kind, horizon
+        The label whose classes are counted.
+
+    Raises
+    ------
+    StoreError
+        Fewer than two pairs of adjacent sessions are published.
+    """
+    taken = _take(store, sample, seed)
+    sections = _sections(store)
+    channels = [str(name) for name in store.open_images(store.symbols[0])["channel"].to_numpy()]
+    return [
+        *_store_checks(store),
+        *_pixel_checks(taken.images),
+        *_cell_checks(taken.images, sections, channels),
+        *_variety_checks(taken, sections, seed),
+        *_coverage_checks(store),
+        *_label_checks(store, kind, horizon),
+    ]

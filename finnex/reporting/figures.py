@@ -1,0 +1,160 @@
+"""What a store shows to the eye: one session with its legend, many sessions side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.patches import Rectangle
+
+from finnex.reporting.style import CHANNEL_COLOURS, FAINT, INK, figure, keep, png
+
+CHANNELS = ("red", "green", "blue")
+
+
+class RegionLike(Protocol):
+    """What the legend needs of a layout's region; bounds are half-open."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def section(self) -> str: ...
+    @property
+    def channel(self) -> str: ...
+    @property
+    def rows(self) -> tuple[int, int]: ...
+    @property
+    def columns(self) -> tuple[int, int]: ...
+    @property
+    def encoder_name(self) -> str: ...
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _bare(axes: Axes) -> None:
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.grid(False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _channel_map(channel: str) -> LinearSegmentedColormap:
+    return LinearSegmentedColormap.from_list(channel, ["#0b0d12", CHANNEL_COLOURS[channel], "#fdfdfd"])
+
+
+def _section_lines(axes: Axes, regions: Sequence[RegionLike]) -> dict[str, float]:
+    """Draw the borders of the sections; return the middle row of each."""
+    spans: dict[str, list[int]] = {}
+    for region in regions:
+        spans.setdefault(region.section, []).extend(region.rows)
+    for rows in spans.values():
+        if min(rows) > 0:
+            axes.axhline(min(rows) - 0.5, color="white", linewidth=1.1, alpha=0.75)
+    return {name: (min(rows) + max(rows)) / 2 for name, rows in spans.items()}
+
+
+def show_session(image: npt.NDArray[np.float32], regions: Sequence[RegionLike], title: str, out: Path | None = None) -> bytes:
+    """Draw one session: the image, its three channels alone, and a map that names every region.
+
+    Parameters
+    ----------
+    image
+        (y, x, 3) float32 in [0, 1], 0 where not known.
+    regions
+        Rectangles with name, section, channel and encoder, such as `Layout.regions`.
+    out
+        PNG to write.
+
+    Returns
+    -------
+    bytes
+        The PNG.
+    """
+    height, width = image.shape[:2]
+    with figure(15.2, 10.6) as drawn:
+        drawn.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold")
+        grid = drawn.add_gridspec(2, 3, height_ratios=[1, 1])
+        whole = drawn.add_subplot(grid[0, 0])
+        whole.imshow(image, interpolation="nearest")
+        whole.set_title("mega-image: red, green and blue together")
+        _bare(whole)
+        for name, middle in _section_lines(whole, regions).items():
+            whole.text(-8, middle, _words(name), rotation=90, ha="right", va="center", fontsize=8, color=FAINT)
+        whole.text(0, height + 8, "oldest session", ha="left", va="top", fontsize=7.5, color=FAINT)
+        whole.text(width, height + 8, "newest session", ha="right", va="top", fontsize=7.5, color=FAINT)
+        for number, channel in enumerate(CHANNELS):
+            axes = drawn.add_subplot(grid[(number + 1) // 3, (number + 1) % 3])
+            shown = np.ma.masked_equal(image[:, :, number], 0)
+            colours = _channel_map(channel)
+            colours.set_bad("#d9dde5")
+            axes.imshow(shown, cmap=colours, vmin=0, vmax=1, interpolation="nearest")
+            axes.set_title(f"{channel} channel", color=CHANNEL_COLOURS[channel])
+            _bare(axes)
+            for region in regions:
+                if region.channel == channel:
+                    _frame(axes, region)
+        _legend(drawn.add_subplot(grid[1, 1:]), image, regions)
+        return keep(png(drawn), out)
+
+
+def _frame(axes: Axes, region: RegionLike) -> None:
+    (top, bottom), (left, right) = region.rows, region.columns
+    axes.add_patch(
+        Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, edgecolor="white", linewidth=1.1)
+    )
+    axes.text(
+        left + 6, top + 6, _words(region.name), ha="left", va="top", fontsize=7.5, color="white",
+        bbox={"facecolor": "#0b0d12", "alpha": 0.62, "edgecolor": "none", "pad": 1.6},
+    )  # fmt: skip
+
+
+def _legend(axes: Axes, image: npt.NDArray[np.float32], regions: Sequence[RegionLike]) -> None:
+    """List every region in reading order: section, channel, name, encoder, place, share known."""
+    axes.set_title("regions")
+    _bare(axes)
+    axes.set_xlim(0, 1)
+    ordered = sorted(regions, key=lambda region: (region.rows[0], CHANNELS.index(region.channel), region.columns[0]))
+    lines = len(ordered) + len({region.section for region in ordered}) + 1
+    axes.set_ylim(lines + 0.2, -0.6)
+    size = min(9.5, 190 / lines)
+    columns = (0.035, 0.33, 0.56, 0.735, 0.995)
+    for x, word in zip(columns, ("region", "encoder", "rows", "columns", "known"), strict=True):
+        axes.text(x, 0, word, fontsize=size, color=FAINT, va="center", ha="right" if word == "known" else "left")
+    line, section = 1, ""
+    for region in ordered:
+        if region.section != section:
+            section = region.section
+            axes.text(0, line + 0.1, _words(section), fontsize=size + 0.5, fontweight="bold", va="center")
+            line += 1
+        (top, bottom), (left, right) = region.rows, region.columns
+        pixels = image[top:bottom, left:right, CHANNELS.index(region.channel)]
+        axes.add_patch(Rectangle((0.006, line - 0.3), 0.016, 0.6, color=CHANNEL_COLOURS[region.channel]))
+        texts = (
+            _words(region.name), _words(region.encoder_name), f"{top} - {bottom - 1}", f"{left} - {right - 1}",
+            f"{(pixels > 0).mean():.0%}",
+        )  # fmt: skip
+        for x, text in zip(columns, texts, strict=True):
+            axes.text(x, line, text, fontsize=size, color=INK, va="center", ha="right" if x > 0.9 else "left")
+        line += 1
+
+
+def contact_sheet(
+    images: Sequence[npt.NDArray[np.float32]], titles: Sequence[str], columns: int = 4, out: Path | None = None
+) -> bytes:
+    """Draw sessions side by side, each at a third of its size, for a look at many at once."""
+    rows = -(-len(images) // columns)
+    with figure(2.45 * columns, 2.6 * rows, dpi=90) as drawn:
+        for number, (image, title) in enumerate(zip(images, titles, strict=True)):
+            axes = drawn.add_subplot(rows, columns, number + 1)
+            axes.imshow(image[::2, ::2], interpolation="nearest")
+            axes.set_title(title, fontsize=8, fontweight="normal")
+            _bare(axes)
+        return keep(png(drawn), out)

@@ -1,0 +1,46 @@
+"""Which MLflow server records a training: the configured one, a running one, or one for the time being."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from finnex.config import Config
+from finnex.errors import ServiceError
+from flows.services import answers
+from flows.stack import ADDRESSES, Stack, state_folder
+
+
+@contextmanager
+def recording_server(config: Config) -> Iterator[str]:
+    """Yield the address of an MLflow server that answers.
+
+    It is `[mlflow] uri`, else that of the stack that this process belongs to, else that of a running `finnex up`,
+    else one that is started here on the same state folder, so that `finnex up` shows the run later.
+
+    Raises
+    ------
+    ServiceError
+        The configured server does not answer; nothing was computed in vain.
+    """
+    given = config.mlflow.uri or os.environ.get("MLFLOW_TRACKING_URI") or _running()
+    if given is None:
+        with Stack(state_folder(), mlflow_port=0, only_mlflow=True) as stack:
+            yield stack.mlflow_address
+        return
+    if given.startswith("http") and not answers(f"{given.rstrip('/')}/health"):
+        raise ServiceError(
+            f"no MLflow server answers at {given}. Start it, correct [mlflow] uri, or remove that key: "
+            "then `finnex train` starts one itself."
+        )
+    yield given
+
+
+def _running() -> str | None:
+    try:
+        address = str(json.loads((state_folder() / ADDRESSES).read_text())["mlflow"])
+    except (OSError, ValueError, KeyError):
+        return None
+    return address if answers(f"{address}/health") else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,11 @@ LOWEST_KNOWN = 0.02  # what the renderer gives to the smallest known value; betw
 SMALLEST_DIFFERENCE = 0.05  # mean absolute pixel difference of two sessions that a reader can tell apart
 SMALLEST_DEVIATION = 0.01  # of a cell's pixels over sessions, below which the cell carries nothing
 SMALLEST_CLASS = 0.05
-SPECIFICATION_SECTIONS = (("macro_economic", 0, 171), ("behavioral_technical", 171, 342), ("fundamental_competitive", 342, 512))
+SPECIFICATION_SECTIONS = (
+    ("macro_economic", 0, 171),
+    ("behavioral_technical", 171, 342),
+    ("fundamental_competitive", 342, 512),
+)
 
 
 @dataclass(frozen=True)
@@ -58,10 +63,11 @@ def _take(store: ImageStore, sample: int, seed: int) -> _Sample:
     pairs = []
     for symbol in store.symbols:
         ready = np.flatnonzero(store.state(symbol).status == READY)
-        pairs += [(symbol, int(i)) for i, j in zip(ready[:-1], ready[1:], strict=True) if j == i + 1]
+        pairs += [(symbol, int(i)) for i, j in pairwise(ready) if j == i + 1]
     if len(pairs) < 2:
         raise StoreError(
-            f"{store.path} has {len(pairs)} pairs of adjacent published sessions; quality needs 2 or more. Build more sessions."
+            f"{store.path} has {len(pairs)} pairs of adjacent published sessions; quality needs 2 or more. "
+            "Build more sessions."
         )
     chosen = np.random.default_rng(seed).permutation(len(pairs))[:sample]
     arrays = {symbol: store.image_array(symbol) for symbol in store.symbols}
@@ -134,7 +140,7 @@ def _store_checks(store: ImageStore) -> list[Check]:
         duplicates += len(crc) - len(np.unique(crc))
     return [
         Check("published sessions", published > 0, published, "> 0", "images that readers can see, all symbols"),
-        Check("checksums", damaged == 0, damaged, "= 0", "published images whose bytes on disk are not those that were written"),
+        Check("checksums", damaged == 0, damaged, "= 0", "published images whose bytes on disk are not those written"),
         Check("duplicates", duplicates == 0, duplicates, "= 0", "images of one symbol that equal an earlier one bit for bit"),
     ]  # fmt: skip
 
@@ -144,7 +150,13 @@ def _coverage_checks(store: ImageStore) -> list[Check]:
     regions = [str(name) for name in next(iter(tables.values()))["region"].to_numpy()]
     means = np.mean([table.mean("date").to_numpy() for table in tables.values() if table.sizes["date"]], axis=0)
     return [
-        Check(f"coverage: {name}", bool(mean > 0), float(mean), "> 0", "mean share of the region's pixels that are known")
+        Check(
+            f"coverage: {name}",
+            bool(mean > 0),
+            float(mean),
+            "> 0",
+            "mean share of the region's pixels that are known",
+        )
         for name, mean in zip(regions, means, strict=True)
     ]
 
@@ -163,7 +175,13 @@ def _label_checks(store: ImageStore, kind: str, horizon: int) -> list[Check]:
     return [
         Check("labels", True, len(known), "> 0", f"sessions with a known {kind} label over {horizon} sessions"),
         *(
-            Check(f"class: {word}", share >= SMALLEST_CLASS, share, f">= {SMALLEST_CLASS}", "share of the known labels")
+            Check(
+                f"class: {word}",
+                share >= SMALLEST_CLASS,
+                share,
+                f">= {SMALLEST_CLASS}",
+                "share of the known labels",
+            )
             for word, share in shares.items()
         ),
     ]

@@ -22,9 +22,7 @@ def sessions(n: int, start: str = "2015-01-02") -> npt.NDArray[np.datetime64]:
     return np.busday_offset(np.datetime64(start), np.arange(n), roll="forward")
 
 
-def paint(
-    image: Image, section: str, channel: int, values: npt.NDArray[np.floating], third: int | None = None
-) -> None:
+def paint(image: Image, section: str, channel: int, values: npt.NDArray[np.floating], third: int | None = None) -> None:
     """Draw a heat map of (feature, 56) values in [0, 1] the way the renderer does: rows are features, oldest left."""
     top, bottom = SECTION_ROWS[section]
     px, left = (9, 0) if third is None else (3, 171 * third)
@@ -70,9 +68,7 @@ def make_store(
     for symbol, wanted in labels.items():
         store.ensure_symbol(symbol, days, made)
         target = store.target(symbol, "test")
-        failed = store.publish(
-            symbol, [publish_one(target, i, images(symbol, i)) for i in range(n - unpublished)]
-        )
+        failed = store.publish(symbol, [publish_one(target, i, images(symbol, i)) for i in range(n - unpublished)])
         assert not failed
         label = np.full((n, len(HORIZONS)), -1, dtype=np.int8)
         label[: n - horizon, column] = np.asarray(wanted)[: n - horizon]

@@ -78,12 +78,14 @@ def test_a_session_without_a_bar_is_not_drawn_and_moves_no_other() -> None:
     assert not np.isnan(np.delete(tile, slice(9, 12), axis=1)).any()
 
 
-def test_an_event_ramp_is_as_high_as_the_event_is_near() -> None:
-    near = np.array([[0.25, 1.0], [1.0, 0.25]], dtype=np.float32)  # pairs: to the next, since the last
-    tile = EventProximity(session_px=4).draw(near, NO_BARS, height=4)
+def test_an_event_ramp_reaches_as_far_as_the_event_is_near() -> None:
+    near = np.array([[0.5, 1.0], [1.0, 0.5], [0.1, np.nan]], dtype=np.float32)  # pairs: to the next, since the last
+    tile = EventProximity(session_px=1).draw(near, NO_BARS, height=4)
     dark = np.float32(0.02)
-    assert tile[:, 0].tolist() == [1.0, 1.0, 1.0, 1.0]  # left part looks back: just happened
-    assert tile[:, 3].tolist() == [dark, dark, dark, 0.25]  # right part looks ahead: far away
+    assert tile[:, 0].tolist() == [dark, 0.5, 1.0, 1.0]  # half way to the next above, just happened below
+    assert tile[:, 1].tolist() == [1.0, 1.0, 0.5, dark]
+    assert tile[:2, 2].tolist() == [dark, dark]
+    assert np.isnan(tile[2:, 2]).all()
 
 
 @settings(max_examples=40, deadline=None)

@@ -12,10 +12,11 @@ from finnex.encoders.tile import FLOOR, Encoder, Tile
 
 @dataclass(frozen=True)
 class EventProximity(Encoder):
-    """One band an event; in a session's columns the left part looks back to the last event, the right ahead.
+    """One band an event: above its middle line the next event, below it the last one.
 
     Features come in pairs: nearness of the next event, nearness of the last one, both bright when near. A bar
-    stands as high in its band as the event is near, and as bright.
+    reaches as far from the middle line as the event is near, and is as bright: the upper ramps rise towards the
+    day, the lower ones fade behind it.
     """
 
     def accepts(self, features: int) -> str:
@@ -24,16 +25,23 @@ class EventProximity(Encoder):
 
     def draw(self, values: npt.NDArray[np.float32], bars: npt.NDArray[np.float32], height: int) -> Tile:
         """Return the bands, first event on top."""
-        sessions, events, px = len(values), values.shape[1] // 2, self.session_px
-        band = np.arange(height) * events // height
-        first = np.searchsorted(band, np.arange(events), side="left")
-        size = np.bincount(band, minlength=events)
-        # Distance of each row from the foot of its band, in (0, 1].
-        from_foot = (first[band] + size[band] - np.arange(height)) / size[band]
-        tile = np.empty((height, sessions, px), dtype=np.float32)
-        back = px - px // 2
-        for columns, near in ((slice(0, back), values[:, 1::2]), (slice(back, px), values[:, 0::2])):
-            value = near.T[band]  # (height, sessions)
-            bar = np.where(from_foot[:, None] <= value, value, np.float32(FLOOR))
-            tile[:, :, columns] = np.where(np.isnan(value), np.float32(np.nan), bar)[:, :, None]
-        return tile.reshape(height, sessions * px)
+        feature, reach = rows_of(values.shape[1] // 2, height)
+        near = values.T[feature]
+        bar = np.where(reach[:, None] <= near, near, np.float32(FLOOR))
+        return np.repeat(np.where(np.isnan(near), np.float32(np.nan), bar), self.session_px, axis=1)
+
+
+def rows_of(events: int, height: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
+    """Return for each row which feature it shows, and how near an event must be for its bar to reach the row.
+
+    The reach is in (0, 1]: small beside the middle line of a band, 1 at its edges.
+    """
+    row = np.arange(height)
+    band = row * events // height
+    first = np.searchsorted(band, np.arange(events), side="left")
+    size = np.bincount(band, minlength=events)
+    upper = (size[band] + 1) // 2
+    inside = row - first[band]
+    above = inside < upper
+    reach = np.where(above, (upper - inside) / upper, (inside - upper + 1) / np.maximum(size[band] - upper, 1))
+    return 2 * band + np.where(above, 0, 1), reach

@@ -114,8 +114,8 @@ def scorecard(predictions: pd.DataFrame, *, split: str = "test", draws: int = 20
     for name, table in tables.items():
         if not table[[*ROW, "label"]].equals(reference[[*ROW, "label"]]):
             raise TrainingError(
-                f"'{name}' has {len(table)} predictions for split '{split}', '{judged[0]}' has {len(reference)}, and they are "
-                "not of the same sessions. Predict all of them on one split."
+                f"'{name}' has {len(table)} predictions for split '{split}', '{judged[0]}' has {len(reference)}, "
+                "and they are not of the same sessions. Predict all of them on one split."
             )
     dates = reference["decision_date"].to_numpy().astype("datetime64[D]")
     labels = reference["label"].to_numpy()

@@ -82,7 +82,7 @@ class TemporalBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Mix neighbouring sessions: (B, T, width) -> (B, T, width)."""
         mixed = self.mix(self.norm(x).transpose(1, 2)).transpose(1, 2)  # (B, T, width)
-        return x + self.dropout(self.out(functional.gelu(mixed)))
+        return torch.as_tensor(x + self.dropout(self.out(functional.gelu(mixed))))
 
 
 class Branch(nn.Module):
@@ -118,20 +118,20 @@ class Branch(nn.Module):
 class CrossModalAttention(nn.Module):
     """Sessions of each section look at sessions of all three; then each section is summed up in one vector.
 
-    First the sections' sessions are laid side by side and convolved along time: attention alone memorised the
-    training images of a lead-lag rule and stayed at chance on new ones, with this step it reached 1.00 in two
+    First the sections' sessions are laid side by side and convolved along time. Attention alone memorised the
+    training images of a lead-lag rule and stayed at chance on new ones; with this step it reached 1.00 in two
     epochs. What a head of the attention prefers is a learned table over (section asking, section asked, lag in
     sessions): 'sentiment two sessions before price' is one cell of it, whatever the place in the window.
     """
 
     def __init__(self, width: int, heads: int, steps: int, dropout: float) -> None:
         super().__init__()
-        self.heads, self.steps = heads, steps
+        self.width, self.heads, self.steps = width, heads, steps
         self.align = nn.Conv1d(3 * width, 3 * width, ALIGNED_SESSIONS, padding=ALIGNED_SESSIONS // 2)
+        self.section = nn.Parameter(torch.randn(len(SECTION_NAMES), width) * 0.02)
         self.norm = nn.LayerNorm(width)
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
-        self.section = nn.Parameter(torch.randn(len(SECTION_NAMES), width) * 0.02)
         self.lag_preference = nn.Parameter(self._near_lags(heads, steps))  # (heads, 3, 3, 2*steps-1)
         self.mlp = nn.Sequential(
             nn.LayerNorm(width),
@@ -161,35 +161,42 @@ class CrossModalAttention(nn.Module):
         """Attend across sections: three of (B, T, width) -> (B, 3, width)."""
         B, T, D = macro.shape
         joined = torch.cat([macro, behavioral, fundamental], dim=-1)  # (B, T, 3D)
-        aligned = functional.gelu(self.align(joined.transpose(1, 2))).transpose(1, 2)  # (B, T, 3D)
-        tokens = (joined + aligned).unflatten(-1, (3, D)).transpose(1, 2) + self.section[:, None]  # (B, 3, T, D)
-        flat = tokens.flatten(1, 2)  # (B, 3T, D)
-        qkv = self.qkv(self.norm(flat)).reshape(B, 3 * T, 3, self.heads, D // self.heads)
+        aligned = functional.gelu(self.align(joined.transpose(1, 2)))  # (B, 3D, T)
+        aligned = aligned.reshape(B, 3, D, T).transpose(2, 3)  # (B, 3, T, D)
+        tokens = (aligned + self.section[:, None]).flatten(1, 2)  # (B, 3T, D)
+        qkv = self.qkv(self.norm(tokens)).reshape(B, 3 * T, 3, self.heads, D // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, heads, 3T, D/heads)
-        seen = functional.scaled_dot_product_attention(q, k, v, attn_mask=self._bias(T))
-        flat = flat + self.out(seen.transpose(1, 2).flatten(2))  # (B, 3T, D)
-        flat = flat + self.mlp(flat)
-        tokens = flat.reshape(B, 3, T, D)
+        seen = functional.scaled_dot_product_attention(q, k, v, attn_mask=self._bias(T))  # (B, heads, 3T, D/heads)
+        tokens = tokens + self.out(seen.transpose(1, 2).flatten(2))
+        tokens = (tokens + self.mlp(tokens)).reshape(B, 3, T, D)
         weights = self.weigh(tokens).softmax(dim=2)  # (B, 3, T, 1)
-        summary = [
-            (weights * tokens).sum(2),
-            tokens.mean(2),
-            tokens.amax(2),
-            tokens[:, :, -2],
-        ]  # -1 is the margin
+        newest = aligned[:, :, -2]  # the last step is the margin
+        summary = [aligned.amax(2), aligned.mean(2), newest, (weights * tokens).sum(2)]  # each (B, 3, D)
         return torch.as_tensor(self.sum_up(torch.cat(summary, dim=-1)))  # (B, 3, D)
 
 
 class FusionLayer(nn.Module):
-    """Joins the sections' vectors: (B, 3, width) -> (B, fused)."""
+    """Joins the sections' vectors: (B, 3, width) -> (B, fused).
+
+    The straight way beside the hidden layer decides whether a small network finds a rule before it memorises
+    the images: without it a lead-lag rule was not found in ten epochs, with it in two.
+    """
 
     def __init__(self, inputs: int, outputs: int, dropout: float = 0.1) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.LayerNorm(inputs), nn.Linear(inputs, outputs), nn.GELU(), nn.Dropout(dropout))
+        self.straight = nn.Linear(inputs, outputs)
+        self.hidden = nn.Sequential(
+            nn.LayerNorm(inputs),
+            nn.Linear(inputs, outputs),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(outputs, outputs),
+        )
 
     def forward(self, attended: Tensor) -> Tensor:
         """Fuse the three sections."""
-        return torch.as_tensor(self.layers(attended.flatten(1)))
+        joined = attended.flatten(1)  # (B, 3*width)
+        return torch.as_tensor(self.straight(joined) + self.hidden(joined))
 
 
 class ClassificationHead(nn.Module):

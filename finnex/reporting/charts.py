@@ -19,15 +19,15 @@ class Epoch(Protocol):
     """What the learning curve needs of an epoch's report."""
 
     @property
-    def epoch(self) -> int: ...
+    def epoch(self) -> int: ...  # noqa: D102
     @property
-    def loss(self) -> float: ...
+    def loss(self) -> float: ...  # noqa: D102
     @property
-    def validation_loss(self) -> float: ...
+    def validation_loss(self) -> float: ...  # noqa: D102
     @property
-    def validation_accuracy(self) -> float: ...
+    def validation_accuracy(self) -> float: ...  # noqa: D102
     @property
-    def best(self) -> bool: ...
+    def best(self) -> bool: ...  # noqa: D102
 
 
 def learning_curve(history: Sequence[Epoch], out: Path | None = None) -> bytes:
@@ -53,7 +53,9 @@ def learning_curve(history: Sequence[Epoch], out: Path | None = None) -> bytes:
         return keep(png(drawn), out)
 
 
-def confusion_matrix(counts: npt.NDArray[np.int64], classes: Sequence[str], title: str, out: Path | None = None) -> bytes:
+def confusion_matrix(
+    counts: npt.NDArray[np.int64], classes: Sequence[str], title: str, out: Path | None = None
+) -> bytes:
     """Draw counts (truth, answer) with the share of each truth's row."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     with figure(3.7, 3.3) as drawn:
@@ -80,13 +82,25 @@ def score_chart(card: Scorecard, out: Path | None = None) -> bytes:
         left, right = drawn.subplots(1, 2)
         for line, colour in zip(reversed(card.lines), [FAINT] * (len(card.lines) - 1) + [SERIES[0]], strict=True):
             interval, name = line.accuracy, line.model.replace("_", " ")
-            left.plot([100 * interval.low, 100 * interval.high], [name, name], color=colour, linewidth=3, solid_capstyle="round")
+            left.plot(
+                [100 * interval.low, 100 * interval.high],
+                [name, name],
+                color=colour,
+                linewidth=3,
+                solid_capstyle="round",
+            )
             left.plot([100 * interval.value], [name], "o", color=colour, markersize=7, markeredgecolor="white")
         left.set_title(f"accuracy, % ({card.sessions} sessions)")
-        for name, gap in reversed(card.gaps.items()):
+        for name, gap in reversed(list(card.gaps.items())):
             words = f"over {name.replace('_', ' ')}"
             colour = SERIES[2] if gap.low > 0 else SERIES[4] if gap.high < 0 else FAINT
-            right.plot([100 * gap.low, 100 * gap.high], [words, words], color=colour, linewidth=3, solid_capstyle="round")
+            right.plot(
+                [100 * gap.low, 100 * gap.high],
+                [words, words],
+                color=colour,
+                linewidth=3,
+                solid_capstyle="round",
+            )
             right.plot([100 * gap.value], [words], "o", color=colour, markersize=7, markeredgecolor="white")
         right.axvline(0, color=INK, linewidth=1)
         right.set_title("lead, percentage points")
@@ -95,17 +109,24 @@ def score_chart(card: Scorecard, out: Path | None = None) -> bytes:
         return keep(png(drawn), out)
 
 
-def coverage_over_time(days: Days, coverage: npt.NDArray[np.floating], regions: Sequence[str], title: str, out: Path | None = None) -> bytes:
+def coverage_over_time(
+    days: Days,
+    coverage: npt.NDArray[np.floating],
+    regions: Sequence[str],
+    title: str,
+    out: Path | None = None,
+) -> bytes:
     """Draw the share of each region's pixels that is known, by session: a table of colours, regions downwards."""
     with figure(7.4, 1.0 + 0.22 * len(regions)) as drawn:
         axes = drawn.subplots()
-        left, right = mdates.date2num(days[[0, -1]].astype("datetime64[s]"))
+        left, right = (float(day) for day in days[[0, -1]].astype("int64"))  # matplotlib counts days from 1970 too
         shown = axes.imshow(
             coverage.T, aspect="auto", cmap="viridis", vmin=0, vmax=1, interpolation="nearest",
             extent=(left, max(right, left + 1), len(regions) - 0.5, -0.5),
         )  # fmt: skip
         axes.xaxis_date()
-        axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
+        dates = mdates.ConciseDateFormatter(axes.xaxis.get_major_locator())  # type: ignore[no-untyped-call]
+        axes.xaxis.set_major_formatter(dates)
         axes.set_yticks(range(len(regions)), [region.replace("_", " ") for region in regions], fontsize=8)
         axes.grid(False)
         axes.set_title(title)

@@ -21,17 +21,17 @@ class RegionLike(Protocol):
     """What the legend needs of a layout's region; bounds are half-open."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str: ...  # noqa: D102
     @property
-    def section(self) -> str: ...
+    def section(self) -> str: ...  # noqa: D102
     @property
-    def channel(self) -> str: ...
+    def channel(self) -> str: ...  # noqa: D102
     @property
-    def rows(self) -> tuple[int, int]: ...
+    def rows(self) -> tuple[int, int]: ...  # noqa: D102
     @property
-    def columns(self) -> tuple[int, int]: ...
+    def columns(self) -> tuple[int, int]: ...  # noqa: D102
     @property
-    def encoder_name(self) -> str: ...
+    def encoder_name(self) -> str: ...  # noqa: D102
 
 
 def _words(name: str) -> str:
@@ -61,7 +61,9 @@ def _section_lines(axes: Axes, regions: Sequence[RegionLike]) -> dict[str, float
     return {name: (min(rows) + max(rows)) / 2 for name, rows in spans.items()}
 
 
-def show_session(image: npt.NDArray[np.float32], regions: Sequence[RegionLike], title: str, out: Path | None = None) -> bytes:
+def show_session(
+    image: npt.NDArray[np.float32], regions: Sequence[RegionLike], title: str, out: Path | None = None
+) -> bytes:
     """Draw one session: the image, its three channels alone, and a map that names every region.
 
     Parameters
@@ -147,7 +149,10 @@ def _legend(axes: Axes, image: npt.NDArray[np.float32], regions: Sequence[Region
 
 
 def contact_sheet(
-    images: Sequence[npt.NDArray[np.float32]], titles: Sequence[str], columns: int = 4, out: Path | None = None
+    images: Sequence[npt.NDArray[np.float32]],
+    titles: Sequence[str],
+    columns: int = 4,
+    out: Path | None = None,
 ) -> bytes:
     """Draw sessions side by side, each at a third of its size, for a look at many at once."""
     rows = -(-len(images) // columns)

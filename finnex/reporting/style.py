@@ -30,7 +30,7 @@ _RC: dict[str, Any] = {
 @contextmanager
 def figure(width: float, height: float, dpi: int = DPI) -> Iterator[Figure]:
     """Give an Agg figure in the house style, of a size in inches; no display, no global state left behind."""
-    with mpl.rc_context(_RC):
+    with mpl.rc_context(_RC):  # type: ignore[arg-type]  # mpl types keys as literals
         drawn = Figure(figsize=(width, height), dpi=dpi, layout="constrained")
         FigureCanvasAgg(drawn)
         yield drawn

@@ -1,4 +1,4 @@
-"""What a model must beat, on exactly its sessions: the majority class, and a logistic regression on the last session."""
+"""What a model must beat on exactly its sessions: the majority class, a logistic regression on the last session."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class _Columns:
         self.kept = np.flatnonzero(~np.isnan(features).all(axis=0))
         if len(self.kept) == 0:
             raise TrainingError(
-                f"all {features.shape[1]} features are unknown in all {len(features)} training sessions. Check the store's inputs."
+                f"all {features.shape[1]} features are unknown in all {len(features)} training sessions. "
+                "Check the store's inputs."
             )
         self.means = np.nanmean(features[:, self.kept].astype(np.float64), axis=0)
         self.scaler = StandardScaler().fit(self._filled(features))

@@ -66,7 +66,8 @@ class PinnedStore:
         found = self._store.fingerprint()
         if found != self.fingerprint:
             raise TrainingError(
-                f"{self._store.path} changed while a model was trained on it: fingerprint {self.fingerprint} became {found}. "
+                f"{self._store.path} changed while a model was trained on it: "
+                f"fingerprint {self.fingerprint} became {found}. "
                 "Train again when no build is running."
             )
 
@@ -173,7 +174,7 @@ def prefetch(items: Callable[[], Iterator[T]], depth: int = 2) -> Iterator[T]:
             for item in items():
                 if not offer(item):
                     return
-        except BaseException as error:  # noqa: BLE001 - raised again by the consumer
+        except BaseException as error:
             offer(error)
         else:
             offer(None)

@@ -214,7 +214,7 @@ def fit(
             accelerator.backward(loss)
             accelerator.clip_grad_norm_(learner.parameters(), settings.gradient_clip)
             optimizer.step()
-            rate = schedule.get_last_lr()[0]
+            rate = float(schedule.get_last_lr()[0])
             schedule.step()
             meter.add(loss, len(batch))
             on_progress(Progress("train", step, steps, epoch, settings.epochs, float(meter.loss) / meter.images))

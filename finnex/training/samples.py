@@ -97,4 +97,4 @@ def labelled_samples(store: ImageStore, labels: LabelSettings, symbols: tuple[st
             "sessions. Build more sessions; the last ones wait for their outcome."
         )
     order = np.lexsort((joined["symbol"], joined["decision"]))
-    return Samples(symbols=names, **{key: values[order] for key, values in joined.items()})  # type: ignore[arg-type]
+    return Samples(symbols=names, **{key: values[order] for key, values in joined.items()})

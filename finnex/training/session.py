@@ -62,6 +62,8 @@ class TrainingResult:
         Version of the store's data that was trained on.
     parameters
         Everything that was set, flat, for the record.
+    image_shape
+        Height, width, channels of what the model takes.
     in_memory
         Whether images were held in memory or streamed.
     """
@@ -74,6 +76,7 @@ class TrainingResult:
     seconds: float
     fingerprint: str
     parameters: Mapping[str, str | int | float]
+    image_shape: tuple[int, int, int]
     in_memory: bool
 
     @property
@@ -103,8 +106,8 @@ def _check_parts(samples: Samples, split: TimeSplit) -> None:
     present = np.unique(samples.label[split.train])
     if len(present) < 2:
         raise TrainingError(
-            f"all {len(split.train)} training samples are of the class '{CLASSES[int(present[0])]}'; a model learns from two or more. "
-            "Widen the range, or change threshold_volatility in [labels]."
+            f"all {len(split.train)} training samples are of the class '{CLASSES[int(present[0])]}'; "
+            "a model learns from two or more. Widen the range, or change threshold_volatility in [labels]."
         )
 
 
@@ -201,7 +204,8 @@ def train(
     pinned = PinnedStore(store, samples)
     if pinned.image_shape[:2] != (IMAGE_PX, IMAGE_PX):
         raise TrainingError(
-            f"{store.path} has images of {pinned.image_shape[:2]} pixels; {config.model.architecture} takes {IMAGE_PX} x {IMAGE_PX}."
+            f"{store.path} has images of {pinned.image_shape[:2]} pixels; "
+            f"{config.model.architecture} takes {IMAGE_PX} x {IMAGE_PX}. Choose a layout of that size."
         )
     model = FinNeXMultiScaleCNN(pinned.image_shape[2], len(CLASSES), preset=config.model.preset)
     in_memory = pinned.hold_in_memory(memory_limit_bytes, lambda done, total: tell(Progress("read", done, total)))
@@ -238,5 +242,6 @@ def train(
         seconds=time.perf_counter() - begun,
         fingerprint=pinned.fingerprint,
         parameters=parameters,
+        image_shape=pinned.image_shape,
         in_memory=in_memory,
     )

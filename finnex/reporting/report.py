@@ -1,0 +1,167 @@
+"""Puts a report together: checks, scores and pictures of one store and, where there is one, one training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from finnex.config import Config
+from finnex.evaluation import Scorecard, confusion, scorecard
+from finnex.evaluation.scorecard import PROBABILITIES
+from finnex.layout import Region, parse_catalogue, parse_layout
+from finnex.quality import Check, quality_checks
+from finnex.reporting.charts import (
+    class_distribution,
+    confusion_matrix,
+    coverage_over_time,
+    learning_curve,
+    score_chart,
+)
+from finnex.reporting.figures import contact_sheet, show_session
+from finnex.reporting.html import Picture, ReportContent, render_report
+from finnex.store import READY, ImageStore
+from finnex.training import TrainingResult
+
+SHEET_IMAGES = 8
+CLASSES = ("sell", "hold", "buy")
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report and what it was made of.
+
+    Attributes
+    ----------
+    html
+        One self-contained file.
+    """
+
+    html: str
+    pictures: tuple[Picture, ...]
+    checks: tuple[Check, ...]
+    card: Scorecard | None
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """Checks that did not pass."""
+        return tuple(check for check in self.checks if not check.passed)
+
+
+def store_regions(store: ImageStore) -> tuple[Region, ...]:
+    """Return the regions of the layout that the store keeps; none where it keeps no layout."""
+    text = str(store.attrs["layout_toml"])
+    if not text.strip():
+        return ()
+    return parse_layout(text, parse_catalogue(str(store.attrs["catalogue_csv"]))).regions
+
+
+def _image_pictures(store: ImageStore) -> list[Picture]:
+    published = [
+        (symbol, day)
+        for symbol in store.symbols
+        for state in [store.state(symbol)]
+        for day in state.days[state.status == READY]
+    ]
+    latest = max(published, key=lambda item: item[1])
+    spread = [published[round(k)] for k in np.linspace(0, len(published) - 1, min(SHEET_IMAGES, len(published)))]
+    symbol, day = latest
+    return [
+        Picture(
+            "session", f"{symbol}, {day}", "Grey is not known. Time runs from left (oldest) to right; rows are features.",
+            show_session(store.image(symbol, day), store_regions(store), f"{symbol}  {day}"),
+        ),
+        Picture(
+            "contact_sheet", "Sessions across the store", "Images must differ, and none may have dead areas.",
+            contact_sheet([store.image(*item) for item in spread], [f"{name}  {date}" for name, date in spread]),
+        ),
+    ]  # fmt: skip
+
+
+def _coverage_picture(store: ImageStore) -> Picture:
+    data = store.open_images(store.symbols[0])
+    regions = [str(name) for name in data["region"].to_numpy()]
+    drawn = coverage_over_time(
+        data["date"].to_numpy().astype("datetime64[D]"),
+        data["coverage"].to_numpy(),
+        regions,
+        f"known pixels, {store.symbols[0]}",
+    )
+    return Picture(
+        "coverage",
+        "Coverage over time",
+        "Dark stretches are sessions for which a region's inputs were not known.",
+        drawn,
+    )
+
+
+def _training_pictures(result: TrainingResult, card: Scorecard) -> list[Picture]:
+    table = result.predictions
+    own = table[(table["model"] == card.model) & (table["split"] == card.split)]
+    counts = confusion(own["label"].to_numpy(), own[PROBABILITIES].to_numpy())
+    return [
+        Picture("scores", "Scores", "Dots are estimates, bars are 95 % intervals; green leads exclude 0.", score_chart(card)),
+        Picture(
+            "learning_curve", "Learning", "Training loss that falls while validation loss rises is memory, not learning.",
+            learning_curve(result.history),
+        ),
+        Picture(
+            "confusion_matrix", "Answers", "Counts and shares of what happened; the diagonal is right.",
+            confusion_matrix(counts, CLASSES, f"{card.model.replace('_', ' ')}, {card.rows} rows"),
+        ),
+        Picture(
+            "classes", "Classes", "Shares that drift between the parts are a change of the market that no split can undo.",
+            class_distribution({name: part.classes for name, part in result.parts.items()}),
+        ),
+    ]  # fmt: skip
+
+
+def make_report(
+    config: Config,
+    store: ImageStore,
+    result: TrainingResult | None = None,
+    *,
+    input_limits: Mapping[str, tuple[str, str]] | None = None,
+    sample: int = 64,
+) -> Report:
+    """Check a store and draw it; with a training, score and draw that too.
+
+    Parameters
+    ----------
+    input_limits
+        First and last row of each input table, as text.
+    sample
+        Sessions whose pixels the quality checks read.
+    """
+    checks = quality_checks(store, sample=sample, kind=config.labels.kind, horizon=config.labels.horizon)
+    card = scorecard(result.predictions) if result is not None else None
+    attrs = store.attrs
+    facts = {
+        "store": store.path.name,
+        "fingerprint": store.fingerprint() if result is None else result.fingerprint,
+        "layout": f"{attrs['layout_name']} ({attrs['layout_hash']})",
+        "symbols": ", ".join(store.symbols),
+        "label": f"{config.labels.kind} over {config.labels.horizon} sessions",
+    }
+    pictures = []
+    if result is not None and card is not None:
+        for name, part in result.parts.items():
+            facts[name] = f"{part.samples} images, {part.sessions} sessions, {part.first} to {part.last}"
+        facts["left out between parts"] = (
+            f"{result.purged} images whose outcome reaches into the next part or its embargo"
+        )
+        facts["training"] = f"{result.seconds:.0f} s, {len(result.history)} epochs, best {result.best_epoch}"
+        pictures += _training_pictures(result, card)
+    pictures += [*_image_pictures(store), _coverage_picture(store)]
+    content = ReportContent(
+        title="FinNeX: store and training" if result is not None else "FinNeX: store",
+        facts=facts,
+        synthetic_tables=list(attrs["synthetic_tables"]),
+        checks=checks,
+        pictures=pictures,
+        input_limits=input_limits or {},
+        card=card,
+        parameters=result.parameters if result is not None else {},
+    )
+    return Report(render_report(content), tuple(pictures), tuple(checks), card)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -17,6 +18,9 @@ SECTOR_ETFS = ("XLB", "XLC", "XLE", "XLF", "XLI", "XLK", "XLP", "XLRE", "XLU", "
 
 HORIZONS = (1, 3, 5, 10, 20)
 """Label horizons in sessions."""
+
+MappedTable = Literal["enhanced", "sentiment", "competitive"]
+"""Tables whose columns may have other names in the file."""
 
 PositiveInt = Annotated[int, Field(ge=1)]
 
@@ -30,15 +34,28 @@ class Section(BaseModel):
 class Inputs(Section):
     """Paths of the input tables, relative to the configuration file, and when their rows become known."""
 
-    prices: Path
+    prices: Path | None = None
+    """Absent, the open, high, low, close and volume of the enhanced file are the prices."""
     macro: Path | None = None
     fundamentals: Path | None = None
     sentiment: Path | None = None
     competitive: Path | None = None
     events: Path | None = None
+    options: Path | None = None
     enhanced: Path | None = None
     synthetic: tuple[str, ...] = ()
     """Names of tables that hold generated data; written into every store and report."""
+    preset: Literal["specification"] | None = None
+    """How other people's enhanced, sentiment and competitive files are read: `finnex.data.mapping`."""
+    columns: dict[MappedTable, dict[str, str]] = Field(default_factory=dict)
+    """By table, our name of a column to the file's name of it; goes before the preset."""
+    timestamp_zone: str | None = None
+    """IANA zone of time stamps that carry none; absent, such a stamp is refused."""
+    lexicon: Literal["vader", "loughran_mcdonald"] | None = None
+    """What scores a sentiment record that has a text and no score; absent, such a record is refused."""
+    enhanced_heatmaps: tuple[str, ...] = ()
+    """Heat maps that take the enhanced file's columns which the catalogue does not know, filled in this order;
+    absent, such columns are refused."""
     quote_delay_minutes: dict[str, Annotated[int, Field(ge=0)]] = Field(
         default_factory=lambda: (
             {"VIX": 15, "SP500": 0, "NASDAQ": 0}
@@ -48,9 +65,19 @@ class Inputs(Section):
     """Macro series that are market quotes, with minutes after the session close until their value is known.
     Every other series follows `available_date`, a date being usable from the next session on."""
 
+    @model_validator(mode="after")
+    def _prices_come_from_somewhere(self) -> Inputs:
+        if self.prices is None and self.enhanced is None:
+            raise ValueError("there are no prices; name a prices table, or an enhanced file that has them")
+        if self.timestamp_zone is not None and self.timestamp_zone not in (zones := available_timezones()):
+            raise ValueError(
+                f"timestamp_zone '{self.timestamp_zone}' is unknown. {nearest(self.timestamp_zone, zones)}"
+            )
+        return self
+
     def tables(self) -> Iterator[tuple[str, Path]]:
         """Yield name and path of every table that is given."""
-        for name in ("prices", "macro", "fundamentals", "sentiment", "competitive", "events", "enhanced"):
+        for name in ("prices", "macro", "fundamentals", "sentiment", "competitive", "events", "options", "enhanced"):
             path = getattr(self, name)
             if path is not None:
                 yield name, path
@@ -68,6 +95,10 @@ class ImageSettings(Section):
     layout: str = "mega"
     lookback: PositiveInt | None = None
     """Sessions shown; absent, the layout's own window."""
+    catalogue: Path | None = None
+    """A catalogue of your own, relative to the configuration file; absent, the bundled one."""
+    blending: bool = False
+    """Whether regions are muted by their blend (regime, source agreement, ...)."""
 
 
 class LabelSettings(Section):
@@ -93,7 +124,7 @@ class TrainingSettings(Section):
 
     epochs: PositiveInt = 12
     batch_size: PositiveInt = 32
-    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 1e-3
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 2e-3
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 1e-2
     warmup_epochs: Annotated[int, Field(ge=0)] = 1
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.05
@@ -218,6 +249,8 @@ def parse_config(document: dict[str, object], path: Path) -> Config:
         for name, table in absolute.items()
         if not table.is_file()
     ]
+    if config.image.catalogue is not None and not (root / config.image.catalogue).is_file():
+        missing.append(f"{path}: [image] catalogue names {root / config.image.catalogue}, which does not exist.")
     if missing:
         raise ConfigError(
             "\n".join([*missing, "Correct the path; it is relative to the folder of the configuration file."])
@@ -226,8 +259,13 @@ def parse_config(document: dict[str, object], path: Path) -> Config:
         "inputs": config.inputs.model_copy(update=absolute),
         "store": StoreSettings(path=root / config.store.path),
     }
+    image: dict[str, object] = {}
     if config.image.layout.endswith(".toml"):
-        changes["image"] = config.image.model_copy(update={"layout": str(root / config.image.layout)})
+        image["layout"] = str(root / config.image.layout)
+    if config.image.catalogue is not None:
+        image["catalogue"] = root / config.image.catalogue
+    if image:
+        changes["image"] = config.image.model_copy(update=image)
     return config.model_copy(update=changes)
 
 

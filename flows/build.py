@@ -12,7 +12,6 @@ from datetime import date
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
-from prefect.utilities.annotations import quote
 
 from finnex.build import (
     BuildResult,
@@ -27,6 +26,7 @@ from finnex.build import (
 from finnex.config import Config
 from finnex.errors import BuildError
 from finnex.store import writing
+from flows.arguments import untouched
 from flows.cluster import cluster_client
 from flows.progress import ProgressArtifact, publish_table
 from flows.requests import BackfillRequest
@@ -73,7 +73,7 @@ def build_images(config: Config, request: BackfillRequest) -> BuildResult:
             for positions in work.batches(BATCH_SESSIONS):
                 batch = Batch(work, positions, draw, config.dask.dates_per_task, counter)
                 first, last = work.days(positions)
-                draw_batch(symbol, first, last, quote(batch), return_state=True)
+                draw_batch(symbol, first, last, untouched(batch), return_state=True)
                 built += batch.built
                 drawing_seconds += batch.seconds
                 failures += [(symbol, day, reason) for day, reason in batch.failed.items()]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from finnex.config import Config
 from finnex.errors import ServiceError
@@ -44,3 +47,27 @@ def _running() -> str | None:
     except (OSError, ValueError, KeyError):
         return None
     return address if answers(f"{address}/health") else None
+
+
+def end_open_runs(uri: str, experiment: str, flow_run_id: str) -> int:
+    """Mark the unfinished MLflow runs of a flow run KILLED; return how many there were.
+
+    Over the REST interface: it is called when a process was killed, and must not wait for mlflow's import.
+    """
+
+    def ask(path: str, body: dict[str, object]) -> dict[str, Any]:
+        request = urllib.request.Request(
+            f"{uri.rstrip('/')}/api/2.0/mlflow/{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as reply:
+            answer: dict[str, Any] = json.load(reply)
+            return answer
+
+    found = ask("experiments/search", {"max_results": 1, "filter": f"name = '{experiment}'"})
+    ids = [one["experiment_id"] for one in found.get("experiments", [])]
+    wanted = f"tags.`prefect.flow_run_id` = '{flow_run_id}' AND attributes.status = 'RUNNING'"
+    left = ask("runs/search", {"experiment_ids": ids, "filter": wanted}).get("runs", []) if ids else []
+    for run in left:
+        ended = {"run_id": run["info"]["run_id"], "status": "KILLED", "end_time": int(time.time() * 1000)}
+        ask("runs/update", ended)
+    return len(left)

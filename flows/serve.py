@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from flows.train import train_model
 DEPLOYMENTS = ("finnex-backfill/backfill", "finnex-nightly/nightly", "finnex-train/train")
 RUNS_AT_ONCE = 2
 """A build and a training fill two cores."""
+EXIT_SECONDS = 10.0
+"""What a process may take to end after its run has."""
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
 
 
@@ -57,16 +60,27 @@ def _deployment(
 
 
 class FlowRunner(Runner):
-    """A runner that cancels its runs when it is told to stop.
+    """A runner that, told to stop, cancels what runs and leaves alone what has ended.
 
-    Prefect's own handler calls `astop` without awaiting it: its runs are killed and stay `Running` for ever.
+    Prefect's own handler calls `astop` without awaiting it, so that runs are killed and stay `Running` for ever;
+    and `astop` calls a run cancelled that has completed while its process is still on its way out.
     """
 
     def handle_sigterm(self, *args: object, **kwargs: object) -> None:
         """Cancel what runs, then end the polling loop."""
         if not self.started or self._loop is None:
             sys.exit(0)
-        self._loop.call_soon_threadsafe(lambda: asyncio.ensure_future(self.astop()))
+        self._loop.call_soon_threadsafe(lambda: asyncio.ensure_future(self._end()))
+
+    async def _end(self) -> None:
+        deadline = time.monotonic() + EXIT_SECONDS
+        for run_id in self._process_manager.flow_run_ids():
+            state = (await self._client.read_flow_run(run_id)).state
+            while state is not None and state.is_final() and time.monotonic() < deadline:
+                if run_id not in self._process_manager.flow_run_ids():
+                    break
+                await asyncio.sleep(0.1)
+        await self.astop()
 
 
 def main() -> None:

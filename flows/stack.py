@@ -30,7 +30,8 @@ from flows.services import LOOPBACK, MARK, READY_FILE, Service, flow_service, ml
 
 PREFECT_PORT, MLFLOW_PORT = 4200, 5000
 START_SECONDS = 120.0
-STOP_SECONDS = 30.0
+STOP_SECONDS = 45.0
+"""Prefect gives a cancelled run thirty."""
 TAIL_LINES = 15
 ADDRESSES = "addresses.json"
 """Where the servers of a state folder listen, while they do."""

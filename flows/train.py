@@ -5,48 +5,75 @@ Everything runs in the flow's own process: a Dask worker could not start the chi
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from prefect import flow, get_run_logger, task
+from prefect import Flow, flow, get_run_logger, runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import FlowRun, State
-from prefect.flows import Flow
-from prefect.runtime import flow_run
-from prefect.utilities.annotations import quote
 
 from finnex.config import Config
+from finnex.reporting.report import Report
+from finnex.reporting.tracking import TrackedRun, log_training
 from finnex.store import ImageStore
-from finnex.training import Progress
-from flows.learning import Learned, Report, learn, progress_words, record, report
+from finnex.training import Progress, TrainingResult, train
+from flows.arguments import untouched
+from flows.learning import progress_words, score_rows, write_report
 from flows.progress import ProgressArtifact, publish_table
-from flows.recording import recording_server
+from flows.recording import end_open_runs, recording_server
 from flows.requests import TrainRequest
 
 
-def _end_its_mlflow_run(_: Flow[..., Any], run: FlowRun, __: State[Any]) -> None:
-    """Let no MLflow run say RUNNING for ever after its flow run has ended."""
-    from finnex.reporting.tracking import end_runs  # noqa: PLC0415  mlflow takes seconds to import
+@task(name="train", cache_policy=NO_CACHE, persist_result=False)
+def train_network(config: Config, store: ImageStore, progress: ProgressArtifact) -> TrainingResult:
+    """Train the network and its baselines, and predict the unseen sessions."""
 
-    config = TrainRequest.model_validate(run.parameters["request"]).load()
+    def tell(at: Progress) -> None:
+        done, text = progress_words(at)
+        progress.show(done, 1.1, text)  # what comes after the training is the rest
+        if at.report is not None:
+            get_run_logger().info(text)
+
+    return train(config, store, on_progress=tell)
+
+
+@task(name="check and report", cache_policy=NO_CACHE, persist_result=False)
+def check_and_report(config: Config, store: ImageStore, result: TrainingResult) -> tuple[Report, Path]:
+    """Check the store's quality, judge the model, and write the report."""
+    report, path = write_report(config, store, result)
+    for check in report.failed:
+        get_run_logger().warning("quality: %s is %s, wanted %s", check.name, check.value, check.limit)
+    return report, path
+
+
+@task(name="record in MLflow", retries=2, retry_delay_seconds=[2, 10], cache_policy=NO_CACHE, persist_result=False)
+def record(config: Config, store: ImageStore, result: TrainingResult, report: Report, uri: str) -> TrackedRun:
+    """Record parameters, scores, report, pictures and the model as one MLflow run."""
+    pictures = {picture.name: picture.png for picture in report.pictures}
+    return log_training(config, store, result, report.html, pictures, uri, flow_run_id=str(runtime.flow_run.id))
+
+
+def end_its_mlflow_run(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Let no MLflow run say RUNNING for ever where the flow's process was killed."""
+    config = TrainRequest.model_validate(flow_run.parameters["request"]).load()
     with recording_server(config) as uri:
-        end_runs(uri, flow_run_id=str(run.id))
+        end_open_runs(uri, config.mlflow.experiment, str(flow_run.id))
 
 
-@flow(name="finnex-train", on_cancellation=[_end_its_mlflow_run], on_crashed=[_end_its_mlflow_run])
+@flow(name="finnex-train", on_cancellation=[end_its_mlflow_run], on_crashed=[end_its_mlflow_run])
 def train_model(request: TrainRequest) -> None:
     """Train the configured model and its baselines, and record scores, pictures and report in MLflow."""
     config = request.load()
     store = ImageStore.open(config.store.path)
     progress = ProgressArtifact("training", "Reading images")
-    with recording_server(config) as uri:  # told now if it does not answer, not after an hour of training
-        learned = learn_step(quote(config), quote(store), quote(progress))
-        progress.show(0.92, 1, "Checking quality and writing the report")
-        written = report_step(quote(config), quote(store), quote(learned))
-        run_id = record_step(quote(config), quote(store), quote(learned), quote(written), uri)
-    publish_table("scores", written.score_rows(), written.card.verdict())
-    publish_table("training-result", [{"run_id": run_id, "report": written.path, "mlflow": uri}], "Where to look")
-    get_run_logger().info("%s The report is at %s", written.card.verdict(), written.path)
-    progress.finish(written.card.verdict())
-
-
-once = task(cache_policy=NO_CACHE, persist_result=False)
+    with recording_server(config) as uri:  # told now if it does not answer, not after the training
+        result = train_network(untouched(config), untouched(store), untouched(progress))
+        progress.show(1, 1.1, "Checking quality, writing the report")
+        report, path = check_and_report(untouched(config), untouched(store), untouched(result))
+        tracked = record(untouched(config), untouched(store), untouched(result), untouched(report), uri)
+    assert report.card is not None  # there was a training
+    verdict = report.card.verdict()
+    publish_table("scores", score_rows(report.card), verdict)
+    publish_table("training-result", [{"verdict": verdict, "mlflow_url": tracked.url, "report": path}], "Where to look")
+    get_run_logger().info("%s Report: %s", verdict, path)
+    progress.finish(verdict)

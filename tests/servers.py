@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from finnex.cli.template import FILE, configuration_text
 from finnex.sample import SYNTHETIC_TABLES
+from flows.requests import NightlyRequest, TrainRequest
 from flows.runs import FlowRuns
 from flows.stack import Stack
 
@@ -35,3 +37,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory, served_project: Path) -> Ite
 def runs(stack: Stack) -> FlowRuns:
     """What starts and follows flow runs on the stack."""
     return FlowRuns(stack.prefect_address)
+
+
+@pytest.fixture(scope="session")
+def trained(runs: FlowRuns, served_project: Path) -> UUID:
+    """A finished training on a finished build, both through their deployments."""
+    where = str(served_project)
+    build = runs.start("finnex-nightly/nightly", NightlyRequest(config=where))
+    runs.follow(build, lambda *_: None)
+    training = runs.start("finnex-train/train", TrainRequest(config=where))
+    runs.follow(training, lambda *_: None)
+    return training

@@ -38,7 +38,8 @@ def blank() -> Image:
 
 def template(synthetic: tuple[str, ...] = (), features: int = 6) -> StoreTemplate:
     return StoreTemplate(
-        layout_name="test", layout_hash="0123abcd", layout_toml="", catalogue_csv="", shape=(512, 512, 3),
+        layout_name="test", layout_hash="0123abcd", layout_toml="", catalogue_csv="", lookback_sessions=56,
+        shape=(512, 512, 3),
         channels=("red", "green", "blue"), regions=REGIONS, features=tuple(f"feature_{i}" for i in range(features)),
         horizons=HORIZONS, label_kinds=("price_movement", "triple_barrier"), label_settings=LABEL_SETTINGS,
         exchange="XNYS", synthetic_tables=synthetic,
@@ -92,7 +93,7 @@ def publish_one(target: DraftTarget, index: int, image: Image) -> Receipt:
         for top, bottom in SECTION_ROWS.values()
         for channel in range(3)
     ]
-    return Receipt(index, index + 1, draft, crc, tuple(covered))
+    return Receipt(index, index + 1, draft, crc, coverage=tuple(covered), weights=(1.0,) * len(covered))
 
 
 def make_config(store: ImageStore, root: Path, **training: object) -> Config:

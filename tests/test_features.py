@@ -14,7 +14,7 @@ from finnex.data.features.context import row_mean, row_rank
 from finnex.data.features.fundamental import split_free, views
 from finnex.data.features.technical import technical
 from finnex.data.features.volatility import volatility
-from finnex.data.normalize import FLOOR, FeatureSpec, normalize
+from finnex.data.normalize import FLOOR, FeatureSpec, denormalize, normalize
 from finnex.data.panel import Panel, make_panel
 from finnex.data.tables import Tables, read_tables
 from finnex.errors import InputError, LayoutError
@@ -117,14 +117,10 @@ def test_no_feature_is_infinite_and_nearly_all_are_known_in_the_sample(panel: Pa
     dead = [name for column, name in enumerate(panel.features) if np.isnan(panel.normalized[drawn, column]).all()]
     # What the sample's tables do not hold; each is masked, none invented.
     absent = (
-        "unemployment",
-        "payrolls_",
-        "fed_funds",
-        "claims",
-        "sessions_to_cpi",
-        "sessions_since_cpi",
-        "competitive_rank",
-    )
+        "unemployment", "payrolls_", "fed_funds", "claims", "balance_sheet", "mortgage", "financial_stress", "dollar_return",
+        "consumer_mood", "building_permits", "durable_orders", "sessions_to_cpi", "competitive_rank", "option_",
+        "sector_xli", "sector_xlp", "sector_xlv", "sector_xly",
+    )  # fmt: skip
     assert [name for name in dead if not name.startswith(absent)] == []
 
 
@@ -145,7 +141,7 @@ def test_a_split_that_rescales_history_changes_no_technical_feature(tables: Tabl
     for family in (technical, volatility):
         before, after = family(context), family(moved)
         for name in before:
-            a, b = normalize(before[name], spec[name]), normalize(after[name], spec[name])
+            a, b = normalize(before[name], spec[name]).brightness, normalize(after[name], spec[name]).brightness
             np.testing.assert_allclose(
                 a,
                 b,
@@ -261,24 +257,38 @@ def spec(**changes: object) -> FeatureSpec:
 
 def test_bounded_values_span_the_scale_and_orientation_turns_it() -> None:
     values = np.array([0.0, 0.5, 1.0, 2.0, np.nan])
-    np.testing.assert_allclose(normalize(values, spec()), [0.02, 0.51, 1.0, 1.0, np.nan], atol=1e-6)
-    np.testing.assert_allclose(normalize(values, spec(orientation=-1)), [1.0, 0.51, 0.02, 0.02, np.nan], atol=1e-6)
+    np.testing.assert_allclose(normalize(values, spec()).brightness, [0.02, 0.51, 1.0, 1.0, np.nan], atol=1e-6)
+    np.testing.assert_allclose(normalize(values, spec(orientation=-1)).brightness, [1.0, 0.51, 0.02, 0.02, np.nan], atol=1e-6)
 
 
 def test_a_zscore_uses_the_past_only_and_a_flat_past_is_neutral() -> None:
     rng = np.random.default_rng(1)
     values = rng.normal(size=400)
     z = spec(normalizer="zscore", low=-3.0, high=3.0, window_sessions=252)
-    full = normalize(values, z)
+    full = normalize(values, z).brightness
     assert np.isnan(full[:62]).all()
     assert not np.isnan(full[62:]).any()
-    assert full[:300].tobytes() == normalize(values[:300], z).tobytes()
-    assert np.allclose(normalize(np.full(100, 7.0), z)[63:], 0.51, atol=1e-6)
+    assert full[:300].tobytes() == normalize(values[:300], z).brightness.tobytes()
+    assert np.allclose(normalize(np.full(100, 7.0), z).brightness[63:], 0.51, atol=1e-6)
 
 
 def test_a_value_is_carried_for_its_age_and_no_longer() -> None:
     values = np.array([0.5, np.nan, np.nan, np.nan])
-    assert np.isnan(normalize(values, spec(max_age_sessions=2))).tolist() == [False, False, False, True]
+    assert np.isnan(normalize(values, spec(max_age_sessions=2)).brightness).tolist() == [False, False, False, True]
+
+
+@pytest.mark.parametrize("orientation", [1, -1])
+@pytest.mark.parametrize("kind", [{}, {"normalizer": "zscore", "low": -3.0, "high": 3.0, "window_sessions": 252}])
+def test_a_value_that_was_not_clipped_comes_back(kind: dict[str, object], orientation: int) -> None:
+    one = spec(orientation=orientation, **kind)
+    values = np.random.default_rng(2).uniform(-0.2, 1.2, 300)
+    found = normalize(values, one)
+    back = denormalize(found.brightness, one, found.location, found.scale)
+    known = ~np.isnan(back)
+    assert known.mean() > 0.6
+    tolerance = (one.high - one.low) * found.scale[known] / 2**20
+    assert (np.abs(back[known] - values[known]) <= tolerance).all()
+    assert np.isnan(back[(values < 0) | (values > 1)]).all() or kind
 
 
 @pytest.mark.parametrize("change", [{"low": 1.0}, {"orientation": 0}, {"normalizer": "zscore", "window_sessions": 5}])

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import distributed
 import numpy as np
@@ -22,8 +27,10 @@ from flows.backfill import backfill
 from flows.build import Batch
 from flows.cluster import cluster_client, local_cluster
 from flows.nightly import nightly
-from flows.requests import BackfillRequest, NightlyRequest
+from flows.recording import end_open_runs
+from flows.requests import BackfillRequest, NightlyRequest, TrainRequest
 from flows.runs import FlowRuns
+from flows.stack import Stack
 from flows.train import train_model
 
 pytest_plugins = ("servers",)
@@ -88,6 +95,89 @@ def test_a_flow_that_fails_says_why_in_the_words_of_the_error(runs: FlowRuns, tm
     run = runs.start("finnex-nightly/nightly", NightlyRequest(config=str(tmp_path / "nowhere.toml")))
     with pytest.raises(ServiceError, match=r"ended as Failed.*nowhere\.toml: cannot be read"):
         runs.follow(run, ignore)
+
+
+def mlflow_runs(address: str, flow_run_id: object) -> list[dict[str, Any]]:
+    """Return the MLflow runs of a flow run."""
+    wanted = {"experiment_ids": ["0", "1"], "filter": f"tags.`prefect.flow_run_id` = '{flow_run_id}'"}
+    request = urllib.request.Request(
+        f"{address}/api/2.0/mlflow/runs/search", json.dumps(wanted).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as reply:
+        found: list[dict[str, Any]] = json.load(reply).get("runs", [])
+    return found
+
+
+@pytest.mark.slow
+def test_a_training_is_judged_on_unseen_sessions_and_recorded_with_its_report(
+    runs: FlowRuns, trained: UUID, stack: Stack, served_project: Path
+) -> None:
+    scores = runs.table(trained, "scores")
+    assert [row["model"] for row in scores] == ["multiscale_cnn", "majority", "logistic_regression"]
+    assert all(row["low"] <= row["accuracy"] <= row["high"] for row in scores)
+    assert len({row["test_sessions"] for row in scores}) == 1
+    report = served_project.parent / "report" / "report.html"
+    assert runs.table(trained, "training-result")[0]["report"] == str(report)
+    assert "synthetic" in report.read_text().lower()
+    [recorded] = mlflow_runs(stack.mlflow_address, trained)
+    assert recorded["info"]["status"] == "FINISHED"
+    tags = {tag["key"]: tag["value"] for tag in recorded["data"]["tags"]}
+    config = load_config(served_project)
+    assert tags["fingerprint"] == ImageStore.open(config.store.path).fingerprint()
+
+
+@pytest.mark.slow
+def test_a_training_of_an_empty_store_says_what_to_do(runs: FlowRuns, served_project: Path, tmp_path: Path) -> None:
+    other = tmp_path / "finnex.toml"
+    other.write_text(served_project.read_text().replace('path = "images.zarr"', f'path = "{tmp_path / "none.zarr"}"'))
+    run = runs.start("finnex-train/train", TrainRequest(config=str(other)))
+    with pytest.raises(ServiceError, match=r"holds no image store.*finnex build"):
+        runs.follow(run, ignore)
+
+
+@pytest.mark.slow
+def test_an_mlflow_run_is_ended_when_its_flow_run_was_killed(stack: Stack) -> None:
+    address = stack.mlflow_address
+
+    def ask(path: str, body: dict[str, object]) -> dict[str, Any]:
+        data, kind = json.dumps(body).encode(), {"Content-Type": "application/json"}
+        with urllib.request.urlopen(
+            urllib.request.Request(f"{address}/api/2.0/mlflow/{path}", data, kind), timeout=10
+        ) as reply:
+            found: dict[str, Any] = json.load(reply)
+        return found
+
+    experiment = ask("experiments/create", {"name": "killed"})["experiment_id"]
+    tags = [{"key": "prefect.flow_run_id", "value": "a-flow-run"}]
+    run = ask("runs/create", {"experiment_id": experiment, "tags": tags})["run"]["info"]["run_id"]
+    assert end_open_runs(address, "killed", "another-flow-run") == 0
+    assert end_open_runs(address, "killed", "a-flow-run") == 1
+    assert end_open_runs(address, "killed", "a-flow-run") == 0
+    with urllib.request.urlopen(f"{address}/api/2.0/mlflow/runs/get?run_id={run}", timeout=10) as reply:
+        assert json.load(reply)["run"]["info"]["status"] == "KILLED"
+
+
+@pytest.mark.slow
+def test_the_nightly_schedule_really_creates_runs(stack: Stack) -> None:
+    """With SQLAlchemy 2.1 Prefect's scheduler fails, in its log only, and no night is ever run."""
+    wanted = {"deployments": {"name": {"any_": ["nightly"]}}, "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
+    deadline = time.monotonic() + 60
+    found: list[dict[str, Any]] = []
+    while len(found) < 3 and time.monotonic() < deadline:
+        request = urllib.request.Request(
+            f"{stack.prefect_address}/api/flow_runs/filter",
+            json.dumps(wanted).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as reply:
+            found = json.load(reply)
+        time.sleep(1)
+    assert len(found) >= 3, (stack.state / "logs" / "prefect.log").read_text()[-2000:]
+    new_york = ZoneInfo("America/New_York")
+    for run in found:
+        start = datetime.fromisoformat(run["expected_start_time"]).astimezone(new_york)
+        assert (start.hour, start.minute) == (18, 30)
+        assert start.weekday() < 5
 
 
 Flaky = Callable[[Sequence[Block]], Iterator[list[Receipt]]]

@@ -41,7 +41,7 @@ def test_every_feature_is_the_row_of_exactly_one_heat_map() -> None:
         ("columns = [0, 170]", "columns = [0, 180]", "overlaps"),
         ("columns = [0, 170]", "columns = [2, 170]", "gap at row 171, column 0"),
         ("session_px = 9", "session_px = 10", "need 560 columns"),
-        ("rows = [60, 85]", "rows = [60, 70]", "need as many rows"),
+        ("rows = [36, 63]", "rows = [36, 40]", "need as many rows"),
         ('features = ["return_5"]', 'features = ["return_5", "return_1"]', "exactly one feature"),
         ("lookback_sessions = 56", "lookback_session = 56", "lookback_sessions"),
         ("volume_share = 0.25", "volume_share = 0.9", "volume_share 0.9"),
@@ -133,7 +133,7 @@ def test_an_image_drawn_over_another_keeps_nothing_of_it() -> None:
     bars[5] = np.nan
     fresh, coverage = renderer.draw(values, bars)
     used, _ = renderer.draw(*window(7))
-    over, again = renderer.draw(values, bars, used)
+    over, again = renderer.draw(values, bars, out=used)
     assert over is used
     np.testing.assert_array_equal(over, fresh)
     assert again == coverage

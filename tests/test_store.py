@@ -27,7 +27,7 @@ def image_of(seed: int) -> np.ndarray:
 
 def draw(store: ImageStore, index: int, seed: int, run: str = "run") -> Receipt:
     path, crc = store.target("A", run).write(index, image_of(seed))
-    return Receipt(index, seed, path, crc, (1.0, 0.5), 0.1)
+    return Receipt(index, seed, path, crc, (1.0, 0.5), (1.0, 1.0), 0.1)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import typer
 
 from finnex.cli.build import build, init
 from finnex.cli.demo import demo
+from finnex.cli.explain import explain
 from finnex.cli.look import info, show
 from finnex.cli.train import train
 from finnex.cli.up import up
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (demo, init, build, info, show, train, up):
+for command in (demo, init, build, info, show, explain, train, up):
     app.command()(command)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from finnex.cli.terminal import err, out, progress_bar
+from finnex.cli.terminal import err, out, print_scores, progress_bar
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -31,15 +34,35 @@ def demo(
     Runs through real Prefect, Dask and MLflow processes on this machine. Run again in the same folder, it
     skips what is built.
     """
-    from flows.stack import Stack, stop_on_signals
+    from flows.stack import stop_on_signals
 
     screen = out()
     began = time.monotonic()
     config = _project(directory, screen)
-    with stop_on_signals(), Stack(directory / "state", prefect_port=0, mlflow_port=0, config=config) as stack:
+    with stop_on_signals(), _servers(directory, config) as stack:
         screen.print(f"Servers: Prefect UI {stack.prefect_address}, MLflow UI {stack.mlflow_address}")
-        built, scores = _run_flows(stack, config, screen)
-    _summary(screen, directory, config, built, scores, time.monotonic() - began)
+        outcome = _run_flows(stack, config, screen)
+    _summary(screen, config, outcome, time.monotonic() - began)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    built: dict[str, Any]
+    scores: list[dict[str, Any]]
+    where: dict[str, Any]
+
+
+@contextmanager
+def _servers(directory: Path, config: Path) -> Iterator[Stack]:
+    from flows.stack import Stack
+
+    stack = Stack(directory / "state", prefect_port=0, mlflow_port=0, config=config)
+    try:
+        with err().status("Starting Prefect, MLflow and the flows"):
+            stack.start()
+        yield stack
+    finally:
+        stack.stop()
 
 
 def _project(directory: Path, screen: Console) -> Path:
@@ -66,7 +89,7 @@ def _project(directory: Path, screen: Console) -> Path:
     return path
 
 
-def _run_flows(stack: Stack, config: Path, screen: Console) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _run_flows(stack: Stack, config: Path, screen: Console) -> _Outcome:
     from flows.requests import BackfillRequest, TrainRequest
     from flows.runs import FlowRuns
 
@@ -78,7 +101,7 @@ def _run_flows(stack: Stack, config: Path, screen: Console) -> tuple[dict[str, A
         f"Images: {built['built']} drawn, {built['skipped']} up to date, {built['images_per_second']:.0f} images/s"
     )
     training = _follow(runs, stack, "finnex-train/train", TrainRequest(config=where), "Training")
-    return built, runs.table(training, "scores")
+    return _Outcome(built, runs.table(training, "scores"), runs.table(training, "training-result")[0])
 
 
 def _follow(runs: FlowRuns, stack: Stack, deployment: str, request: BaseModel, title: str) -> Any:
@@ -93,3 +116,25 @@ def _follow(runs: FlowRuns, stack: Stack, deployment: str, request: BaseModel, t
             log = stack.state / "logs" / "flows.log"
             raise ServiceError(f"{title}: {error}\nThe end of {log}:\n{tail(log)}") from None
     return run
+
+
+def _summary(screen: Console, config: Path, outcome: _Outcome, seconds: float) -> None:
+    from finnex.config import load_config
+    from finnex.sample import SAMPLE_LIMITS, SYNTHETIC_TABLES
+
+    folder, built = config.parent, outcome.built
+    store = load_config(config).store.path
+    drawn = f"{built['built']} drawn now, {built['images_per_second']:.0f} images/s"
+    screen.print(f"\n{built['built'] + built['skipped']} images in {store.name}, {drawn}.")
+    print_scores(screen, outcome.scores)
+    screen.print(outcome.where["verdict"])
+    screen.print(f"\nThe sample's {' and '.join(SYNTHETIC_TABLES)} are SYNTHETIC. {SAMPLE_LIMITS}")
+    screen.print(
+        f"\nImages       {store}\n"
+        f"Report       {outcome.where['report']}, its pictures beside it\n"
+        f"Runs         {folder / 'state' / 'mlflow' / 'mlflow.db'}\n"
+        f"Logs         {folder / 'state' / 'logs'}\n"
+        f"Look around  finnex up --state {folder / 'state'} --config {config}\n"
+        f"One image    finnex show --config {config} NVDA 2016-03-01 --out nvda.png"
+    )
+    screen.print(f"Done in {seconds:.0f} s; the servers are stopped.")

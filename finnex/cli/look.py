@@ -138,8 +138,8 @@ def show(
 
     from finnex.config import load_config
     from finnex.errors import ConfigError
-    from finnex.layout import parse_catalogue, parse_layout
     from finnex.reporting.figures import show_session
+    from finnex.reporting.report import store_regions
     from finnex.store import ImageStore
 
     settings = load_config(config)
@@ -147,14 +147,12 @@ def show(
     store = ImageStore.open(settings.store.path)
     check_symbols([symbol], tuple(store.symbols), f"the store {store.path}")
     image = store.image(symbol, np.datetime64(session, "D"))
-    catalogue = parse_catalogue(store.attrs["catalogue_csv"])
-    layout = parse_layout(store.attrs["layout_toml"], catalogue, store.attrs["lookback_sessions"])
     synthetic = ", ".join(store.attrs["synthetic_tables"])
     title = f"{symbol}  {session}" + (f"   (synthetic: {synthetic})" if synthetic else "")
     with err().status(f"Drawing {symbol} {session}"):
         try:
             output.parent.mkdir(parents=True, exist_ok=True)
-            show_session(image, layout.regions, title, output)
+            show_session(image, store_regions(store), title, output)
         except OSError as error:
             raise ConfigError(f"--out: {output} cannot be written ({error.strerror}). Choose another path.") from None
     out().print(f"Wrote {output}")

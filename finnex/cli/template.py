@@ -29,6 +29,12 @@ _TEMPLATE = """\
 # Macro series that are market quotes, with minutes after the close until they are known. Every other series
 # counts from the session after its `available_date`.
 # quote_delay_minutes = {{ VIX = 15, SP500 = 0 }}
+# Files as somebody else has them (docs/specification.md):
+# preset = "specification"   # names and words of the enhanced, sentiment and competitive files
+# columns = {{ sentiment = {{ score = "sentiment_score" }} }}   # our name = the file's name
+# timestamp_zone = "America/New_York"   # of time stamps that carry no zone; absent: they are refused
+# lexicon = "vader"          # or "loughran_mcdonald": scores records that have a text and no score
+# enhanced_heatmaps = ["technical"]     # heat maps for enhanced columns that the catalogue does not know
 
 [store]
 {store}
@@ -36,6 +42,7 @@ _TEMPLATE = """\
 [image]
 # layout = "mega"            # a bundled layout, or a layout file of your own
 # lookback = 56              # sessions an image shows; absent: the layout's own window
+# catalogue = "my_catalogue.csv"   # a catalogue of your own; absent: the bundled one
 
 [labels]                     # what a model is asked
 # kind = "price_movement"    # or "triple_barrier"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -134,3 +134,17 @@ def check_symbols(wanted: list[str], known: tuple[str, ...], where: str) -> tupl
             hint = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(known[:12])}."
             raise ConfigError(f"symbol '{symbol}' is not in {where}. {hint}")
     return tuple(dict.fromkeys(wanted))
+
+
+def print_scores(screen: Console, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print a model and its baselines, with the number of sessions they were judged on."""
+    from rich.table import Table
+
+    table = Table()
+    for heading in ("model", "accuracy", "95 % interval", "test sessions", "predictions"):
+        table.add_column(heading, no_wrap=heading == "model")
+    for row in rows:
+        interval = f"{row['low']:.3f} to {row['high']:.3f}"
+        counts = (str(row["test_sessions"]), str(row["test_predictions"]))
+        table.add_row(str(row["model"]), f"{row['accuracy']:.3f}", interval, *counts)
+    screen.print(table)

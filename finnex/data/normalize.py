@@ -66,8 +66,25 @@ class FeatureSpec:
             )
 
 
-def normalize(values: Floats, spec: FeatureSpec) -> npt.NDArray[np.float32]:
-    """Return brightness in [0.02, 1] per session, NaN where the value or its scale is not known.
+@dataclass(frozen=True)
+class Normalized:
+    """One feature as brightness, with what turns it back: each (sessions,).
+
+    Attributes
+    ----------
+    brightness
+        float32 in [0.02, 1], NaN where not known.
+    location, scale
+        float64: `original = location + scale * x`, x running from `low` to `high` over the brightness.
+    """
+
+    brightness: npt.NDArray[np.float32]
+    location: npt.NDArray[np.float64]
+    scale: npt.NDArray[np.float64]
+
+
+def normalize(values: Floats, spec: FeatureSpec) -> Normalized:
+    """Return brightness per session, NaN where the value or its scale is not known.
 
     Parameters
     ----------
@@ -75,17 +92,35 @@ def normalize(values: Floats, spec: FeatureSpec) -> npt.NDArray[np.float32]:
         (sessions,) in the feature's unit.
     """
     carried = carry_forward(values, spec.max_age_sessions)
-    if spec.normalizer == "bounded":
-        scaled = carried
-    else:
+    location, scale = np.zeros(len(carried)), np.ones(len(carried))
+    if spec.normalizer == "zscore":
         rolling = pd.Series(carried).rolling(spec.window_sessions, min_periods=LEAST)
-        mean, spread = rolling.mean().to_numpy(), rolling.std().to_numpy()
-        flat = spread <= 1e-9 * np.abs(mean) + 1e-15  # a value that never moved stands at its own mean
-        scaled = np.where(flat, 0.0, (carried - mean) / np.where(flat, 1.0, spread))
-        scaled = np.where(np.isnan(carried) | np.isnan(spread), np.nan, scaled)
+        location, spread = rolling.mean().to_numpy(dtype="float64"), rolling.std().to_numpy(dtype="float64")
+        flat = spread <= 1e-9 * np.abs(location) + 1e-15  # a value that never moved stands at its own mean
+        scale = np.where(flat, 0.0, spread)
+        scaled = np.where(flat, 0.0, (carried - location) / np.where(flat, 1.0, spread))
+    else:
+        scaled = np.asarray(carried)
     unit = np.clip((scaled - spec.low) / (spec.high - spec.low), 0.0, 1.0)
     if spec.orientation < 0:
         unit = 1.0 - unit
     brightness = np.round((FLOOR + (1.0 - FLOOR) * unit) / QUANTUM) * QUANTUM
     # One pattern of bits for every NaN: the hash of a window must not depend on how a NaN came about.
-    return np.where(np.isnan(brightness), np.float32(np.nan), np.maximum(brightness, FLOOR)).astype(np.float32)
+    bright = np.where(np.isnan(brightness), np.float32(np.nan), np.maximum(brightness, FLOOR)).astype(np.float32)
+    return Normalized(bright, location, scale)
+
+
+def denormalize(
+    brightness: npt.NDArray[np.float32], spec: FeatureSpec, location: Floats, scale: Floats
+) -> npt.NDArray[np.float64]:
+    """Return original values from brightness: the inverse of `normalize`.
+
+    NaN where the brightness is unknown or stands at an end of its scale: there the value may have been clipped.
+    Exact to half a quantum of the scale, `(high - low) * scale / 2**21`.
+    """
+    bright = np.asarray(brightness, dtype=np.float64)
+    unit = (bright - FLOOR) / (1.0 - FLOOR)
+    if spec.orientation < 0:
+        unit = 1.0 - unit
+    clipped = (bright <= FLOOR + QUANTUM) | (bright >= 1.0 - QUANTUM)
+    return np.where(clipped, np.nan, location + scale * (spec.low + unit * (spec.high - spec.low)))

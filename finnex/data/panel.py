@@ -17,9 +17,10 @@ from finnex.data.normalize import QUANTUM, FeatureSpec, normalize
 from finnex.data.tables import Tables
 from finnex.errors import InputError, Problem, nearest
 
-BAR_COLUMNS = ("open", "high", "low", "close", "volume")
+BAR_COLUMNS = ("open", "high", "low", "close", "volume", "moving_average")
 VOLUME_SCALE = 4.0  # a bar of the volume chart is full at four times the trailing mean
 VOLUME_WINDOW = 63
+MOVING_AVERAGE = 20  # sessions of the line in the price chart
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,9 +33,12 @@ class Panel:
         (sessions, features) float64 in each feature's unit, NaN where not known.
     normalized
         (sessions, features) float32 in [0.02, 1], NaN where not known.
+    location, scale
+        (sessions, features) float64: each session's own normaliser, `original = location + scale * x`.
     bars
-        (sessions, 5) float32: log of open, high, low and close over the close before, and volume over four times
-        its trailing mean, in [0, 1]. Free of scale, so that a split changes no picture. NaN without a bar.
+        (sessions, 6) float32: log of open, high, low and close over the close before; volume over four times its
+        trailing mean, in [0, 1]; log of the mean of the last 20 closes over the close before, NaN until there are
+        20. Free of scale, so that a split changes no picture. NaN without a bar.
     """
 
     symbol: str
@@ -42,6 +46,8 @@ class Panel:
     features: tuple[str, ...]
     original: npt.NDArray[np.float64]
     normalized: npt.NDArray[np.float32]
+    location: npt.NDArray[np.float64]
+    scale: npt.NDArray[np.float64]
     bars: npt.NDArray[np.float32]
 
     @property
@@ -80,14 +86,16 @@ def make_panel(tables: Tables, config: Config, symbol: str, specs: Sequence[Feat
         )
     names = tuple(spec.name for spec in specs)
     original = np.stack([found[name] for name in names], axis=1).astype(np.float64)
-    normalized = np.stack([normalize(found[spec.name], spec) for spec in specs], axis=1)
+    each = [normalize(found[spec.name], spec) for spec in specs]
     return Panel(
-        symbol,
-        context.calendar,
-        names,
-        original,
-        np.ascontiguousarray(normalized),
-        _bars(context.bars, len(context.calendar)),
+        symbol=symbol,
+        calendar=context.calendar,
+        features=names,
+        original=original,
+        normalized=np.stack([one.brightness for one in each], axis=1),
+        location=np.stack([one.location for one in each], axis=1),
+        scale=np.stack([one.scale for one in each], axis=1),
+        bars=_bars(context.bars, len(context.calendar)),
     )
 
 
@@ -97,7 +105,12 @@ def _bars(bars: pd.DataFrame, sessions: int) -> npt.NDArray[np.float32]:
     mean = bars["volume"].rolling(VOLUME_WINDOW, min_periods=1).mean()
     share = (bars["volume"] / (VOLUME_SCALE * mean.where(mean > 0))).fillna(0.0).clip(0.0, 1.0).to_numpy()
     placed = np.full((sessions, len(BAR_COLUMNS)), np.nan)
-    placed[bars.index.to_numpy()] = np.column_stack([logarithm - before[:, None], share])
+    average = np.full(len(bars), np.nan)
+    if len(bars) >= MOVING_AVERAGE:
+        # Each mean is a sum of its own 20 closes: a running sum would carry the rounding of all closes before.
+        own = np.lib.stride_tricks.sliding_window_view(bars["close"].to_numpy(dtype="float64"), MOVING_AVERAGE)
+        average[MOVING_AVERAGE - 1 :] = np.log(own.mean(axis=1))
+    placed[bars.index.to_numpy()] = np.column_stack([logarithm - before[:, None], share, average - before])
     rounded = np.round(placed / QUANTUM) * QUANTUM + 0.0  # no negative zero: equal pictures have equal bytes
     return np.where(np.isnan(rounded), np.float32(np.nan), rounded).astype(np.float32)
 

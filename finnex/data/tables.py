@@ -16,11 +16,19 @@ import pandas as pd
 
 from finnex.config import Config
 from finnex.data import parse
+from finnex.data.lexicon import fill_scores
+from finnex.data.mapping import PRICE_COLUMNS, SOURCES, Reading, reading_of
 from finnex.errors import ConfigError, InputError, Problem, nearest
 
-SENTIMENT_SOURCES = ("news", "social", "historical", "analyst", "management")
+SENTIMENT_SOURCES = SOURCES
 ORIGIN_PRECEDENCE = ("sec", "synthetic", "yahoo", "income_statement", "")
 """Where two origins report one quarter, the earlier in this list is believed; others rank last, by name."""
+OPTION_COLUMNS = (
+    "implied_volatility", "implied_volatility_90", "skew", "put_call", "put_call_open_interest", "net_flow",
+)  # fmt: skip
+"""Of the options table, all optional: implied volatility of 30 and 90 days (a year, 0.4 is 40 %), the implied
+volatility of puts less calls of equal delta, put over call volume and open interest, net call less put premium over
+its total in [-1, 1]."""
 ROUNDING = 1e-6
 """Relative slack for high and low: vendors round adjusted prices column by column."""
 
@@ -35,6 +43,7 @@ class Tables:
     sentiment: pd.DataFrame | None = None
     competitive: pd.DataFrame | None = None
     events: pd.DataFrame | None = None
+    options: pd.DataFrame | None = None
     enhanced: pd.DataFrame | None = None
 
     def limits(self) -> dict[str, tuple[date, date]]:
@@ -70,8 +79,11 @@ def _duplicates(frame: pd.DataFrame, key: list[str], path: Path) -> list[Problem
 
 def read_prices(path: Path, problems: list[Problem]) -> pd.DataFrame:
     """Read daily bars: symbol, date, open, high, low, close (currency, split-adjusted), volume (shares)."""
-    text = parse.read_text(path)
-    columns = ("symbol", "date", "open", "high", "low", "close", "volume")
+    return _bars(parse.read_text(path), path, problems)
+
+
+def _bars(text: pd.DataFrame, path: Path, problems: list[Problem]) -> pd.DataFrame:
+    columns = ("symbol", "date", *PRICE_COLUMNS)
     if missing := parse.require_columns(text, columns, path):
         problems += missing
         return text
@@ -185,12 +197,16 @@ def read_fundamentals(path: Path, problems: list[Problem]) -> pd.DataFrame:
     return frame.sort_values(["symbol", "available", "period_end"], ignore_index=True, kind="stable")
 
 
-def read_sentiment(path: Path, problems: list[Problem]) -> pd.DataFrame:
-    """Read scored records: symbol, timestamp (UTC), source, score in [-1, 1]; optional weights and flags."""
-    text = parse.read_text(path)
+def read_sentiment(path: Path, problems: list[Problem], reading: Reading | None = None) -> pd.DataFrame:
+    """Read records: symbol, timestamp (UTC), source, score in [-1, 1] or text; optional weights and flags."""
+    reading = reading or Reading()
+    text = reading.read(path, problems)
+    if "score" not in text.columns and "text" in text.columns:
+        text["score"] = ""
     if missing := parse.require_columns(text, ("symbol", "timestamp", "source", "score"), path):
         problems += missing
         return text
+    fill_scores(text, path, problems, reading.lexicon)
     stamp, only_date = parse.moment(text["timestamp"], path, problems)
     frame = pd.DataFrame(
         {
@@ -198,7 +214,7 @@ def read_sentiment(path: Path, problems: list[Problem]) -> pd.DataFrame:
             "timestamp": stamp,
             "source": parse.word(text["source"], path, problems, SENTIMENT_SOURCES),
             "provider": text["provider"].str.strip() if "provider" in text.columns else "",
-            "score": parse.number(text["score"], path, problems, optional=False),
+            "score": parse.number(text["score"], path, problems, optional="text" in text.columns),
         }
     )
     problems += parse.refuse(
@@ -228,9 +244,9 @@ def read_sentiment(path: Path, problems: list[Problem]) -> pd.DataFrame:
     return frame.sort_values(["symbol", "timestamp"], ignore_index=True, kind="stable")
 
 
-def read_competitive(path: Path, problems: list[Problem]) -> pd.DataFrame:
+def read_competitive(path: Path, problems: list[Problem], reading: Reading | None = None) -> pd.DataFrame:
     """Read comparisons: symbol, date, peer, any numeric metrics; a row is usable from the next session on."""
-    text = parse.read_text(path)
+    text = (reading or Reading()).read(path, problems)
     if missing := parse.require_columns(text, ("symbol", "date", "peer"), path):
         problems += missing
         return text
@@ -246,6 +262,28 @@ def read_competitive(path: Path, problems: list[Problem]) -> pd.DataFrame:
             frame[column] = parse.number(text[column], path, problems, optional=True)
     problems += _duplicates(frame, ["symbol", "peer", "date"], path)
     return frame.sort_values(["symbol", "date", "peer"], ignore_index=True)
+
+
+def read_options(path: Path, problems: list[Problem]) -> pd.DataFrame:
+    """Read daily options figures: symbol, date, any of `OPTION_COLUMNS`; usable from the next session on."""
+    text = parse.read_text(path)
+    if missing := parse.require_columns(text, ("symbol", "date"), path):
+        problems += missing
+        return text
+    frame = pd.DataFrame(
+        {"symbol": parse.word(text["symbol"], path, problems), "date": parse.day(text["date"], path, problems)}
+    )
+    for column in text.columns:
+        if column in OPTION_COLUMNS:
+            frame[column] = parse.number(text[column], path, problems, optional=True)
+        elif column not in frame.columns:
+            problems.append(Problem(str(path), "the column is unknown", nearest(column, OPTION_COLUMNS), column=column))
+    for column in ("implied_volatility", "implied_volatility_90", "put_call", "put_call_open_interest"):
+        if column in frame.columns:
+            low = frame[column] < 0
+            problems += parse.refuse(frame, low, path, column, f"{column} must not be negative", "Correct the cell.")
+    problems += _duplicates(frame, ["symbol", "date"], path)
+    return frame.sort_values(["symbol", "date"], ignore_index=True)
 
 
 def read_events(path: Path, problems: list[Problem]) -> pd.DataFrame:
@@ -274,16 +312,19 @@ def read_events(path: Path, problems: list[Problem]) -> pd.DataFrame:
     return frame.sort_values(["name", "date"], ignore_index=True)
 
 
-def read_enhanced(path: Path, problems: list[Problem]) -> pd.DataFrame:
-    """Read ready-made Stage 1 features: symbol, date, numeric columns known at that session's close."""
-    text = parse.read_text(path)
+def read_enhanced(path: Path, problems: list[Problem], reading: Reading | None = None) -> pd.DataFrame:
+    """Read ready-made Stage 1 features: symbol, date, numeric columns known at that session's close.
+
+    Open, high, low, close and volume are prices and no features; `read_bars_of_enhanced` reads them.
+    """
+    text = (reading or Reading()).read(path, problems)
     if missing := parse.require_columns(text, ("symbol", "date"), path):
         problems += missing
         return text
     columns = {
         column: parse.number(text[column], path, problems, optional=True)
         for column in text.columns
-        if column not in {"symbol", "date"}
+        if column not in {"symbol", "date", *PRICE_COLUMNS}
     }
     frame = pd.DataFrame(
         {
@@ -296,6 +337,11 @@ def read_enhanced(path: Path, problems: list[Problem]) -> pd.DataFrame:
     return frame.sort_values(["symbol", "date"], ignore_index=True)
 
 
+def read_bars_of_enhanced(path: Path, problems: list[Problem], reading: Reading) -> pd.DataFrame:
+    """Read the prices that stand in an enhanced file, checked as a table of prices is."""
+    return _bars(reading.read(path, problems), path, problems)
+
+
 READERS: dict[str, Callable[[Path, list[Problem]], pd.DataFrame]] = {
     "prices": read_prices,
     "macro": read_macro,
@@ -303,8 +349,15 @@ READERS: dict[str, Callable[[Path, list[Problem]], pd.DataFrame]] = {
     "sentiment": read_sentiment,
     "competitive": read_competitive,
     "events": read_events,
+    "options": read_options,
     "enhanced": read_enhanced,
 }
+_MAPPED: dict[str, Callable[[Path, list[Problem], Reading], pd.DataFrame]] = {
+    "sentiment": read_sentiment,
+    "competitive": read_competitive,
+    "enhanced": read_enhanced,
+}
+"""Readers of tables that `finnex.data.mapping` may rename."""
 
 
 def read_tables(config: Config) -> Tables:
@@ -320,14 +373,20 @@ def read_tables(config: Config) -> Tables:
     problems: list[Problem] = []
     frames = {}
     for name, path in config.inputs.tables():
+        reading = reading_of(config, name)
+        found: list[Problem] = []
         try:
-            frames[name] = READERS[name](path, problems)
+            frames[name] = _MAPPED[name](path, found, reading) if name in _MAPPED else READERS[name](path, found)
+            if name == "enhanced" and config.inputs.prices is None:
+                frames["prices"] = read_bars_of_enhanced(path, found, reading)
         except InputError as error:
-            problems += error.problems
+            found += error.problems
+        problems += [reading.in_the_files_words(problem) for problem in dict.fromkeys(found)]
     if problems:
         raise InputError(problems)
     known = set(frames["prices"]["symbol"])
     for symbol in (*config.symbols, *config.peers):
         if symbol not in known:
-            raise ConfigError(f"symbol '{symbol}' has no rows in {config.inputs.prices}. {nearest(symbol, known)}")
+            file = config.inputs.prices or config.inputs.enhanced
+            raise ConfigError(f"symbol '{symbol}' has no rows in {file}. {nearest(symbol, known)}")
     return Tables(**frames)

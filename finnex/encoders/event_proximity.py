@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from finnex.encoders.origin import Origin, of_rows
 from finnex.encoders.tile import FLOOR, Encoder, Tile
 
 
@@ -29,6 +30,10 @@ class EventProximity(Encoder):
         near = values.T[feature]
         bar = np.where(reach[:, None] <= near, near, np.float32(FLOOR))
         return np.repeat(np.where(np.isnan(near), np.float32(np.nan), bar), self.session_px, axis=1)
+
+    def origin(self, sessions: int, features: int, height: int) -> Origin:
+        """One feature a half band, one session a column."""
+        return of_rows(rows_of(features // 2, height)[0], sessions, self.session_px)
 
 
 def rows_of(events: int, height: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:

@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from finnex.encoders.origin import Origin, of_pairs
 from finnex.encoders.tile import Encoder, Tile, square, to_brightness, to_unit
-from finnex.errors import LayoutError
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,12 @@ class Gramian(Encoder):
 
     method: Literal["summation", "difference"] = "summation"
 
-    def __post_init__(self) -> None:
+    def mistakes(self) -> list[str]:
         """Refuse an unknown field."""
-        super().__post_init__()
+        found = super().mistakes()
         if self.method not in ("summation", "difference"):
-            raise LayoutError(f"method '{self.method}' is no Gramian field. Use 'summation' or 'difference'.")
+            found.append(f"method '{self.method}' is no Gramian field. Use 'summation' or 'difference'.")
+        return found
 
     def accepts(self, features: int) -> str:
         """Exactly one feature."""
@@ -45,6 +46,10 @@ class Gramian(Encoder):
             self.session_px,
             height,
         )
+
+    def origin(self, sessions: int, features: int, height: int) -> Origin:
+        """Two sessions of the one feature."""
+        return of_pairs(sessions, self.session_px, height)
 
 
 def field(x: npt.NDArray[np.float64], method: str) -> npt.NDArray[np.float64]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from finnex.encoders.origin import Origin, of_rows
 from finnex.encoders.tile import Encoder, Tile
 
 
@@ -21,6 +22,10 @@ class Heatmap(Encoder):
     def draw(self, values: npt.NDArray[np.float32], bars: npt.NDArray[np.float32], height: int) -> Tile:
         """Return each feature as a band; bands differ by at most one row in height."""
         return np.repeat(values.T[feature_of_row(values.shape[1], height)], self.session_px, axis=1)
+
+    def origin(self, sessions: int, features: int, height: int) -> Origin:
+        """One feature a row, one session a column."""
+        return of_rows(feature_of_row(features, height), sessions, self.session_px)
 
 
 def feature_of_row(features: int, height: int) -> npt.NDArray[np.intp]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from finnex.encoders.origin import Origin, of_pairs
 from finnex.encoders.tile import Encoder, Tile, square, to_brightness, to_unit
 
 
@@ -25,6 +26,10 @@ class Recurrence(Encoder):
     def draw(self, values: npt.NDArray[np.float32], bars: npt.NDArray[np.float32], height: int) -> Tile:
         """Return nearness of every pair of sessions, oldest top left."""
         return square(to_brightness(1 - distances(to_unit(values[:, 0]))), self.session_px, height)
+
+    def origin(self, sessions: int, features: int, height: int) -> Origin:
+        """Two sessions of the one feature."""
+        return of_pairs(sessions, self.session_px, height)
 
 
 def distances(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -1,17 +1,19 @@
-"""What every encoder is: parameters in, `draw` out."""
+"""What every encoder is: parameters in, `draw` and `origin` out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 
+from finnex.encoders.origin import Origin
 from finnex.errors import LayoutError
 
 Tile = Annotated[npt.NDArray[np.float32], "(height, width) in [0.02, 1], NaN where not known"]
 FLOOR = 0.02
+KINDS = {int: "whole number", float: "number", str: "word"}
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,20 @@ class Encoder:
     session_px: int = 3
 
     def __post_init__(self) -> None:
-        """Refuse parameters that cannot be drawn."""
+        """Refuse parameters that cannot be drawn, all at once; layouts come from files, so types are checked too."""
+        mistakes = []
+        for field in fields(self):
+            value, kind = getattr(self, field.name), type(field.default)
+            if type(value) is not kind and not (kind is float and type(value) is int):
+                mistakes.append(f"{field.name} {value!r} is no {KINDS[kind]}. Write one, such as {field.default!r}.")
+        if mistakes := mistakes or self.mistakes():
+            raise LayoutError(" ".join(mistakes))
+
+    def mistakes(self) -> list[str]:
+        """Return what is wrong with the parameters, each with its remedy."""
         if self.session_px < 1:
-            raise LayoutError(f"session_px {self.session_px} is below 1. Give the columns that one session takes.")
+            return [f"session_px {self.session_px} is below 1. Give the columns that one session takes."]
+        return []
 
     def accepts(self, features: int) -> str:
         """Return why the encoder cannot draw this many features, or '' where it can."""
@@ -43,8 +56,12 @@ class Encoder:
         values
             (sessions, features) in [0.02, 1], NaN where not known; the region's features in its order.
         bars
-            (sessions, 5): see `finnex.data.panel.Panel`.
+            (sessions, 6): see `finnex.data.panel.Panel`.
         """
+        raise NotImplementedError
+
+    def origin(self, sessions: int, features: int, height: int) -> Origin:
+        """Return where each pixel of such a tile comes from: the map that explaining and decoding stand on."""
         raise NotImplementedError
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from finnex.encoders import Heatmap
 from finnex.encoders.heatmap import feature_of_row
+from finnex.images.modulation import apply
 from finnex.layout import Layout
 
 RENDERER_VERSION = "1"
@@ -33,7 +34,11 @@ class Renderer:
         }
 
     def draw(
-        self, values: npt.NDArray[np.float32], bars: npt.NDArray[np.float32], out: Image | None = None
+        self,
+        values: npt.NDArray[np.float32],
+        bars: npt.NDArray[np.float32],
+        weights: npt.NDArray[np.float32] | None = None,
+        out: Image | None = None,
     ) -> tuple[Image, tuple[float, ...]]:
         """Draw the last session of a window.
 
@@ -43,6 +48,8 @@ class Renderer:
             (lookback, features) in [0.02, 1], NaN where not known; columns as in the catalogue.
         bars
             (lookback, 5): see `finnex.data.panel.Panel`.
+        weights
+            (regions,) in [0.5, 1]: see `finnex.images.modulation`; absent, 1 everywhere.
         out
             An image that an earlier call returned, to be drawn over. Fresh memory for every image costs more
             than drawing it.
@@ -57,15 +64,16 @@ class Renderer:
         layout = self.layout
         image = np.zeros((layout.height, layout.width, len(layout.channels)), dtype=np.float32) if out is None else out
         coverage = []
-        for region in layout.regions:
+        for number, region in enumerate(layout.regions):
+            weight = 1.0 if weights is None else float(weights[number])
             shown = values[:, self._columns[region.name]]
             if isinstance(region.encoder, Heatmap):
                 # NaN is 0 before the few values are repeated over many pixels, and the pixels are counted likewise.
                 rows = np.bincount(feature_of_row(shown.shape[1], region.height), minlength=shown.shape[1])
                 coverage.append(float((~np.isnan(shown)).sum(axis=0) @ rows) / (region.height * len(shown)))
-                tile = region.encoder.draw(np.nan_to_num(shown, nan=0.0), bars, region.height)
+                tile = region.encoder.draw(np.nan_to_num(apply(shown, weight), nan=0.0), bars, region.height)
             else:
-                tile = region.encoder.draw(shown, bars, region.height)
+                tile = apply(region.encoder.draw(shown, bars, region.height), weight)
                 missing = np.isnan(tile)
                 coverage.append(float(1 - missing.mean()))
                 tile[missing] = 0.0

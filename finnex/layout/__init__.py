@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from finnex.layout.catalogue import Catalogue, CatalogueEntry, parse_catalogue
-from finnex.layout.layout import Layout, Region, Section, load_layout, parse_layout
+from finnex.layout.layout import Layout, Region, Section
+from finnex.layout.reading import BUNDLED, load_layout, parse_layout, stored_layout
 
 __all__ = [
+    "BUNDLED",
     "Catalogue",
     "CatalogueEntry",
     "Layout",
@@ -14,4 +16,5 @@ __all__ = [
     "load_layout",
     "parse_catalogue",
     "parse_layout",
+    "stored_layout",
 ]

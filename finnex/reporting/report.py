@@ -69,14 +69,18 @@ def _image_pictures(store: ImageStore) -> list[Picture]:
     symbol, day = latest
     return [
         Picture(
-            "session", f"{symbol}, {day}", "Grey is not known. Time runs from left (oldest) to right; rows are features.",
+            "session",
+            f"{symbol}, {day}",
+            "Grey is not known. Time runs from left (oldest) to right; rows are features.",
             show_session(store.image(symbol, day), store_regions(store), f"{symbol}  {day}"),
         ),
         Picture(
-            "contact_sheet", "Sessions across the store", "Images must differ, and none may have dead areas.",
+            "contact_sheet",
+            "Sessions across the store",
+            "Images must differ, and none may have dead areas.",
             contact_sheet([store.image(*item) for item in spread], [f"{name}  {date}" for name, date in spread]),
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _coverage_picture(store: ImageStore) -> Picture:
@@ -101,20 +105,28 @@ def _training_pictures(result: TrainingResult, card: Scorecard) -> list[Picture]
     own = table[(table["model"] == card.model) & (table["split"] == card.split)]
     counts = confusion(own["label"].to_numpy(), own[PROBABILITIES].to_numpy())
     return [
-        Picture("scores", "Scores", "Dots are estimates, bars are 95 % intervals; green leads exclude 0.", score_chart(card)),
         Picture(
-            "learning_curve", "Learning", "Training loss that falls while validation loss rises is memory, not learning.",
+            "scores", "Scores", "Dots are estimates, bars are 95 % intervals; green leads exclude 0.", score_chart(card)
+        ),
+        Picture(
+            "learning_curve",
+            "Learning",
+            "Training loss that falls while validation loss rises is memory, not learning.",
             learning_curve(result.history),
         ),
         Picture(
-            "confusion_matrix", "Answers", "Counts and shares of what happened; the diagonal is right.",
+            "confusion_matrix",
+            "Answers",
+            "Counts and shares of what happened; the diagonal is right.",
             confusion_matrix(counts, CLASSES, f"{card.model.replace('_', ' ')}, {card.rows} rows"),
         ),
         Picture(
-            "classes", "Classes", "Shares that drift between the parts are a change of the market that no split can undo.",
+            "classes",
+            "Classes",
+            "Shares that drift between the parts are a change of the market that no split can undo.",
             class_distribution({name: part.classes for name, part in result.parts.items()}),
         ),
-    ]  # fmt: skip
+    ]
 
 
 def make_report(

@@ -21,6 +21,7 @@ class Receipt:
     draft: str = ""
     crc: int = 0
     coverage: tuple[float, ...] = ()
+    weights: tuple[float, ...] = ()
     seconds: float = 0.0
     error: str = ""
 

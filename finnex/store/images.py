@@ -81,6 +81,7 @@ class ImageStore:
                 "layout_toml": template.layout_toml,
                 "catalogue_csv": template.catalogue_csv,
                 "lookback_sessions": template.lookback_sessions,
+                "blending": template.blending,
                 "exchange": template.exchange,
                 "label_settings": dict(template.label_settings),
                 "synthetic_tables": list(template.synthetic_tables),
@@ -135,10 +136,15 @@ class ImageStore:
             image_crc=self._read(symbol, "image_crc"),
         )
 
-    def open_images(self, symbol: str) -> xr.Dataset:
-        """Return the published sessions of a symbol as a lazy data set: images, features, labels, coverage."""
+    def open_sessions(self, symbol: str) -> xr.Dataset:
+        """Return every session of a symbol's axis, published or not, as a lazy data set; go by `status`."""
         self._group(symbol)
         data: xr.Dataset = xr.open_zarr(str(self.path), group=symbol, consolidated=False, chunks=None)
+        return data
+
+    def open_images(self, symbol: str) -> xr.Dataset:
+        """Return the published sessions of a symbol as a lazy data set: images, features, labels, coverage."""
+        data = self.open_sessions(symbol)
         return data.isel(date=np.flatnonzero(data["status"].to_numpy() == READY))
 
     def image_array(self, symbol: str) -> zarr.Array[Any]:
@@ -300,11 +306,16 @@ class ImageStore:
                 state.status[receipt.index] = FAILED
         if good:
             rows = np.array([receipt.index for receipt in good])
-            rendered, coverage = self._read(symbol, "rendered_at"), self._read(symbol, "coverage")
+            rendered = self._read(symbol, "rendered_at")
             rendered[rows] = int(time.time())
-            coverage[rows] = np.array([receipt.coverage for receipt in good], dtype=np.float32)
             self._write(symbol, "rendered_at", rendered)
-            self._write(symbol, "coverage", coverage)
+            for name, values in (
+                ("coverage", [receipt.coverage for receipt in good]),
+                ("region_weight", [receipt.weights for receipt in good]),
+            ):
+                table = self._read(symbol, name)
+                table[rows] = np.array(values, dtype=np.float32)
+                self._write(symbol, name, table)
             self._write(symbol, "input_hash", state.input_hash)
             self._write(symbol, "image_crc", state.image_crc)
         if good or bad:

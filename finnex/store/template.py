@@ -20,6 +20,13 @@ DATE_CHUNK = 65_536  # one chunk for two centuries: small arrays are rewritten w
 FEATURE_ROWS = 512  # sessions in one chunk of the feature tables: a night rewrites one
 UNITS = {"units": "days since 1970-01-01", "calendar": "proleptic_gregorian"}
 NOT_A_DAY = np.iinfo(np.int64).min
+FEATURE_TABLES = (
+    ("feature_normalized", "float32", "brightness in [0.02, 1]"),
+    ("feature_original", "float64", "value in the unit of the catalogue"),
+    ("feature_location", "float64", "original = location + scale * x, x from low to high of the catalogue"),
+    ("feature_scale", "float64", "see feature_location"),
+)
+"""Per date and feature: what was drawn, what it was drawn from, and what turns one into the other."""
 FIXED = ("date", "horizon", "region", "feature", "channel")
 """Coordinates: all other arrays of a group have `date` as their first dimension."""
 
@@ -42,6 +49,7 @@ class StoreTemplate:
     label_settings: Mapping[str, Any]
     exchange: str
     synthetic_tables: tuple[str, ...] = ()
+    blending: bool = False
 
 
 def lay_out(root: zarr.Group, symbol: str, days: Days, template: StoreTemplate) -> None:
@@ -103,8 +111,17 @@ def lay_out(root: zarr.Group, symbol: str, days: Days, template: StoreTemplate) 
         float("nan"),
         long_name="share of a region's pixels that are known",
     )
-    for name, dtype in (("feature_normalized", "float32"), ("feature_original", "float64")):
-        add(name, ("date", "feature"), (n, features), (FEATURE_ROWS, features), dtype, float("nan"))
+    add(
+        "region_weight",
+        ("date", "region"),
+        (n, regions),
+        (DATE_CHUNK, regions),
+        "float32",
+        float("nan"),
+        long_name="drawn = neutral + weight * (value - neutral)",
+    )
+    for name, dtype, meaning in FEATURE_TABLES:
+        add(name, ("date", "feature"), (n, features), (FEATURE_ROWS, features), dtype, float("nan"), long_name=meaning)
     for kind in template.label_kinds:
         dims, shape, chunks = ("date", "horizon"), (n, horizons), (DATE_CHUNK, horizons)
         add(f"label_{kind}", dims, shape, chunks, "int8", -1, **label_flags)

@@ -16,7 +16,9 @@ from finnex.data.features.competitive import competitive
 from finnex.data.features.context import Context, Features
 from finnex.data.features.fundamental import fundamental
 from finnex.data.features.macro import macro
-from finnex.data.features.market import market, regime
+from finnex.data.features.market import market
+from finnex.data.features.options import options
+from finnex.data.features.regime import regime
 from finnex.data.features.sentiment import sentiment
 from finnex.data.features.technical import technical
 from finnex.data.features.volatility import volatility
@@ -34,6 +36,7 @@ FAMILIES = {
     "sentiment": sentiment,
     "fundamental": fundamental,
     "competitive": competitive,
+    "options": options,
 }
 """Family name to the function that computes it."""
 

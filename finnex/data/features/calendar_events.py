@@ -47,8 +47,11 @@ def calendar_events(context: Context) -> Features:
         positions = np.searchsorted(wide.days, rows["date"].to_numpy().astype("datetime64[D]"), side="left")
         public = wide.first_session_after(rows["announced"].to_numpy().astype("datetime64[D]"))
         found |= _distances(name, positions, public, offset, context.sessions)
-    found["sessions_since_earnings"] = _since_filing(context)
-    return found
+    if context.observations.get("CPILFESL") is not None:
+        # A release is an event too: where no schedule is given, the last one is known from the figures themselves.
+        since = _since(context.observations["CPILFESL"].known, context.sessions)
+        found["sessions_since_cpi"] = np.where(np.isnan(found["sessions_since_cpi"]), since, found["sessions_since_cpi"])
+    return found | _earnings(context)
 
 
 @lru_cache(maxsize=16)
@@ -100,17 +103,36 @@ def _distances(
     }
 
 
-def _since_filing(context: Context) -> npt.NDArray[np.float64]:
-    filings = context.tables.fundamentals
-    nothing = np.full(context.sessions, np.nan)
+def _since(known: npt.NDArray[np.intp], sessions: int) -> npt.NDArray[np.float64]:
+    """Return sessions since the last of `known` (ascending positions), NaN before the first."""
+    known = np.unique(known[known < sessions])
+    here = np.arange(sessions)
+    if len(known) == 0:
+        return np.full(sessions, np.nan)
+    behind = np.searchsorted(known, here, side="right") - 1
+    return np.where(behind >= 0, np.minimum(here - known[np.maximum(behind, 0)], HORIZON), np.nan)
+
+
+def _earnings(context: Context) -> Features:
+    """Return sessions since the last filing, and until the next one is due.
+
+    Nobody announces filings in the inputs: the next one is expected a median gap of the last eight after the last.
+    """
+    filings, nothing = context.tables.fundamentals, np.full(context.sessions, np.nan)
     if filings is None:
-        return nothing
+        return {"sessions_since_earnings": nothing, "sessions_to_earnings": nothing}
     own = filings[filings["symbol"] == context.symbol]
     known = np.unique(known_from(own["available"], own["available_is_date"], context.calendar))
-    known = known[known < context.sessions]
-    here = np.arange(context.sessions)
-    behind = np.searchsorted(known, here, side="right") - 1
-    if len(known) == 0:
-        return nothing
-    since = np.where(behind >= 0, here - known[np.maximum(behind, 0)], np.nan)
-    return np.minimum(since, HORIZON)
+    # Amendments and second origins follow within days; a new quarter takes at least a month and a half.
+    reports = [int(position) for position in known[:1]]
+    for position in known[1:]:
+        if position - reports[-1] >= 30:
+            reports.append(int(position))
+    since = _since(known, context.sessions)
+    until = nothing.copy()
+    for number in range(4, len(reports)):
+        gap = float(np.median(np.diff(reports[max(0, number - 8) : number + 1])))
+        following = reports[number + 1] if number + 1 < len(reports) else context.sessions
+        here = np.arange(reports[number], min(following, context.sessions))
+        until[here] = np.clip(reports[number] + gap - here, 0, HORIZON)
+    return {"sessions_since_earnings": since, "sessions_to_earnings": until}

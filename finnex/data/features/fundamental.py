@@ -18,7 +18,7 @@ SPLIT_JUMP = 1.35
 the count is carried through it. Levels of market value are therefore known up to a constant factor only."""
 METRICS = (
     "revenue", "gross_profit", "operating_income", "net_income", "total_assets", "equity", "operating_cf", "capex",
-    "free_cash_flow", "shares_outstanding",
+    "free_cash_flow", "shares_outstanding", "total_debt",
 )  # fmt: skip
 Quarters = dict[int, dict[str, tuple[int, float]]]
 """Quarter end in days since 1970 to metric to (rank of its origin, value)."""
@@ -131,6 +131,7 @@ def _figures(quarters: Quarters, newest: int) -> dict[str, float]:
         - ratio(year("net_income", 4), at("total_assets", 4)),
         "asset_turnover": ratio(year("revenue"), at("total_assets", 0)),
         "equity_to_assets": ratio(at("equity", 0), at("total_assets", 0)),
+        "debt_to_assets": ratio(at("total_debt", 0), at("total_assets", 0)),
         "accruals": ratio(at("net_income", 0) - at("operating_cf", 0), at("total_assets", 0)),
         "capex_intensity": ratio(abs(at("capex", 0)), at("revenue", 0)),
         "_revenue_year": year("revenue"),

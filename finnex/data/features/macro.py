@@ -7,9 +7,10 @@ once a month, on the session that first knows it.
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from finnex.data.align import Floats, as_of
-from finnex.data.features.context import Context, Features, log_returns
+from finnex.data.features.context import Context, Features, log, log_returns
 
 MONTHLY_AGE = 66  # sessions a monthly figure may be carried: three months, then nobody trades on it
 FLOWS = (("TLT", "SPY"), ("LQD", "IEF"), ("TIP", "IEF"), ("EEM", "SPY"), ("EFA", "SPY"))
@@ -17,7 +18,7 @@ FLOWS = (("TLT", "SPY"), ("LQD", "IEF"), ("TIP", "IEF"), ("EEM", "SPY"), ("EFA",
 
 def macro(context: Context) -> Features:
     """Return macro features on all sessions, NaN where the inputs lack the series or it is out of date."""
-    found = _curve(context) | _credit(context)
+    found = _curve(context) | _credit(context) | _policy(context) | _activity(context)
     found |= _released(context, "CPILFESL", "core_cpi", logarithm=True)
     found |= _released(context, "UNRATE", "unemployment", logarithm=False)
     found |= _released(context, "PAYEMS", "payrolls", logarithm=True)
@@ -39,9 +40,7 @@ def macro(context: Context) -> Features:
 
 def _curve(context: Context) -> Features:
     ten, two = context.series("DGS10", max_age=10), context.series("DGS2", max_age=10)
-    # Session by session, never for a whole file: what arrives later must not change what stood here before.
-    short = context.series("DGS3MO", max_age=10)
-    short = short.where(short.notna(), context.series("TB3MS", max_age=MONTHLY_AGE))
+    short = _short_rate(context)
     five, thirty = context.series("DGS5", max_age=10), context.series("DGS30", max_age=10)
     slope, front = ten - two, ten - short
     found = {
@@ -58,6 +57,44 @@ def _curve(context: Context) -> Features:
         "policy_expectation": two - short,
     }
     return {name: values.to_numpy(dtype="float64") for name, values in found.items()}
+
+
+def _short_rate(context: Context) -> pd.Series[float]:
+    # Session by session, never for a whole file: what arrives later must not change what stood here before.
+    daily = context.series("DGS3MO", max_age=10)
+    return daily.where(daily.notna(), context.series("TB3MS", max_age=MONTHLY_AGE))
+
+
+def _policy(context: Context) -> Features:
+    """Monetary stance: the policy rate's course, rates after inflation, the central bank's balance sheet."""
+    short, ten = _short_rate(context), context.series("DGS10", max_age=10)
+    inflation = pd.Series(_released(context, "CPILFESL", "core", logarithm=True)["core_change_12m"]) * 100
+    assets = log(context.series("WALCL", max_age=15))
+    found = {
+        "policy_rate_change_60": short - short.shift(60),
+        "policy_rate_change_252": short - short.shift(252),
+        "real_rate_3m": short - inflation,
+        "real_rate_10y": ten - inflation,
+        "balance_sheet_growth_252": assets - assets.shift(252),
+    }
+    return {name: values.to_numpy(dtype="float64") for name, values in found.items()}
+
+
+def _activity(context: Context) -> Features:
+    """Households, housing, orders, stress and the dollar, where the inputs have them."""
+    mortgage = context.series("MORTGAGE30US", max_age=15) - context.series("DGS10", max_age=10)
+    stress = context.series("STLFSI", max_age=15)
+    dollar = -log(context.series("DEXUSEU", max_age=15))  # dollars a euro: turned, so that up is a stronger dollar
+    found = {
+        "mortgage_spread": mortgage,
+        "financial_stress": stress,
+        "dollar_return_20": dollar - dollar.shift(20),
+        "dollar_return_60": dollar - dollar.shift(60),
+    }
+    plain = {name: values.to_numpy(dtype="float64") for name, values in found.items()}
+    for series, name in (("UMCSENT", "consumer_mood"), ("PERMIT", "building_permits"), ("DGORDER", "durable_orders")):
+        plain[f"{name}_change_12m"] = _released(context, series, name, logarithm=True)[f"{name}_change_12m"]
+    return plain
 
 
 def _credit(context: Context) -> Features:

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from finnex.data.features.context import (
-    QUARTER,
     YEAR,
     Context,
     Features,
@@ -17,9 +16,8 @@ from finnex.data.features.context import (
     trailing_z,
 )
 
-SECTOR_ROWS = ("XLK", "XLF", "XLE", "XLU", "XLB")
-"""Sector funds with a row of their own: technology, financials, energy, utilities, materials."""
-NOTE_DURATION = 8.0  # years, a ten-year Treasury note
+SECTOR_ROWS = ("XLK", "XLF", "XLE", "XLB", "XLU", "XLI", "XLY", "XLP", "XLV")
+"""Sector funds with rows of their own; XLC and XLRE are too young for most histories."""
 
 
 def market(context: Context) -> Features:
@@ -90,7 +88,9 @@ def _against_market(context: Context) -> dict[str, pd.Series[float]]:
     covariance, variance = own.rolling(60).cov(market), market.rolling(60).var()
     beta = covariance / variance.where(variance > 0)
     residual = own - beta.shift(1) * market
+    near = [own.rolling(60).corr(context.sector_returns[name]) for name in context.sector_returns.columns]
     return {
+        "sector_correlation_60": pd.concat(near, axis=1).max(axis=1) if near else own * np.nan,
         "beta_60": beta,
         "market_correlation_60": own.rolling(60).corr(market),
         "relative_return_5": (own - market).rolling(5).sum(),
@@ -98,43 +98,3 @@ def _against_market(context: Context) -> dict[str, pd.Series[float]]:
         "relative_return_60": (own - market).rolling(60).sum(),
         "residual_momentum_60": residual.rolling(60).sum(),
     }
-
-
-def regime(context: Context) -> Features:
-    """Return fear and greed composites and regime scores of the market, all causal.
-
-    Each component is standardised over its own trailing year; positive means greed, calm or risk taken.
-    """
-    vix = context.series("VIX", max_age=5)
-    market = context.market_returns
-    level = market.cumsum()
-    ten = context.series("DGS10", max_age=10)
-    credit = context.series("BAA", max_age=60) - context.series("AAA", max_age=60)
-    volatility = market.rolling(20).std()
-    sectors = context.sector_returns.rolling(20).sum()
-    # A ten-year note gains about its duration times the fall of its yield, in percentage points.
-    haven = market.rolling(20).sum() + NOTE_DURATION * (ten - ten.shift(20)) / 100
-    components = {
-        "greed_implied_volatility": -trailing_z(pd.Series(np.log(vix.to_numpy(dtype="float64")))),
-        "greed_momentum": trailing_z(level - level.rolling(125, min_periods=60).mean()),
-        "greed_breadth": trailing_z(pd.Series(row_mean((sectors > 0).astype("float64").where(sectors.notna())))),
-        "greed_safe_haven": trailing_z(haven),
-        "greed_credit": -trailing_z(credit),
-        "greed_realized_volatility": -trailing_z(volatility),
-    }
-    composite = pd.Series(row_mean(pd.DataFrame(components)))
-    stress = trailing_rank(volatility)
-    calm = (1 - 2 * stress).clip(lower=0.0)
-    stressed = (2 * stress - 1).clip(lower=0.0)
-    switch = (stress - stress.shift(5)).abs()
-    found = components | {
-        "fear_greed": composite,
-        "fear_greed_change_5": composite - composite.shift(5),
-        "fear_greed_change_20": composite - composite.shift(20),
-        "fear_greed_rank_252": trailing_rank(composite),
-        "regime_calm": calm,
-        "regime_stressed": stressed,
-        "regime_instability": switch.rolling(20).mean(),
-        "drawdown_market_252": level - level.rolling(YEAR, min_periods=QUARTER).max(),
-    }
-    return {name: values.to_numpy(dtype="float64") for name, values in found.items()}

@@ -197,6 +197,8 @@ def _history(context: Context, by_source: dict[str, pd.DataFrame]) -> dict[str, 
         "coupling_change_20": change.rolling(20, min_periods=10).corr(returns.rolling(5).sum()),
         "divergence_price_20": trailing_rank(week - week.shift(20)) - trailing_rank(returns.rolling(20).sum()),
         "agreement_news_social_60": news.rolling(60, min_periods=30).corr(social),
+        "agreement_news_archive_60": news.rolling(60, min_periods=30).corr(archive),
+        "agreement_social_archive_60": social.rolling(60, min_periods=30).corr(archive),
         "spread_news_social_5": news.rolling(5, min_periods=1).mean() - social.rolling(5, min_periods=1).mean(),
         "crowd_mood": _crowd(context),
     }

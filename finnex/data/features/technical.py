@@ -53,7 +53,8 @@ def technical(context: Context) -> Features:
     o, h, l, c = (bars[name].to_numpy(dtype="float64") for name in ("open", "high", "low", "close"))
     v = bars["volume"].to_numpy(dtype="float64")
     found = {**_returns(o, h, l, c), **_momentum(o, h, l, c, v), **_trend(h, l, c), **_volume(h, l, c, v)}
-    found |= {**_statistics(c), **_patterns(o, h, l, c)}
+    found |= {**_statistics(c), **_patterns(o, h, l, c), **_cycles(c)}
+    found |= _deltas(found)
     return {name: context.on_sessions(values) for name, values in found.items()}
 
 
@@ -74,11 +75,9 @@ def _momentum(o: Floats, h: Floats, l: Floats, c: Floats, v: Floats) -> Features
     slow_k, slow_d = talib.STOCH(h, l, c, 14, 3, 0, 3, 0)
     fast_k, _ = talib.STOCHRSI(c, 14, 5, 3, 0)
     aroon_down, aroon_up = talib.AROON(h, l, 25)
-    rsi = pd.Series(talib.RSI(c, 14))
     return {
-        "rsi_14": rsi.to_numpy(),
+        "rsi_14": talib.RSI(c, 14),
         "rsi_5": talib.RSI(c, 5),
-        "rsi_14_delta_5": (rsi - rsi.shift(5)).to_numpy(),
         "stochastic_k": slow_k,
         "stochastic_d": slow_d,
         "stochastic_rsi": fast_k,
@@ -148,6 +147,22 @@ def _volume(h: Floats, l: Floats, c: Floats, v: Floats) -> Features:
     }
 
 
+def _cycles(c: Floats) -> Features:
+    """Hilbert transform indicators: the dominant cycle, where in it the price stands, and whether there is one."""
+    sine, _ = talib.HT_SINE(c)
+    return {
+        "cycle_period": talib.HT_DCPERIOD(c),
+        "cycle_sine": sine,
+        "trend_mode_20": talib.SMA(talib.HT_TRENDMODE(c).astype("float64"), 20),
+    }
+
+
+def _deltas(found: Features) -> Features:
+    """Changes over 1, 5 and 20 sessions of what traders watch change."""
+    wanted = (("rsi_14", 1), ("rsi_14", 5), ("rsi_14", 20), ("macd_histogram", 1), ("macd_histogram", 5), ("adx_14", 5), ("mfi_14", 5), ("bollinger_width", 20))
+    return {f"{name}_delta_{n}": found[name] - pd.Series(found[name]).shift(n).to_numpy() for name, n in wanted}
+
+
 def _statistics(c: Floats) -> Features:
     returns = pd.Series(np.log(c)).diff()
     positive = (returns > 0).astype("float64").where(returns.notna())
@@ -157,6 +172,7 @@ def _statistics(c: Floats) -> Features:
         "kurtosis_60": returns.rolling(60).kurt().to_numpy(),
         "autocorrelation_60": returns.rolling(60).corr(returns.shift(1)).to_numpy(),
         "up_share_20": positive.rolling(20).mean().to_numpy(),
+        "linear_fit_20": talib.CORREL(np.log(c), np.arange(len(c), dtype="float64"), 20) ** 2,
         "efficiency_20": (returns.rolling(20).sum().abs() / path.where(path > 0)).to_numpy(),
         "drawdown_252": np.log(c / talib.MAX(c, YEAR)),
         "rise_from_low_252": np.log(c / talib.MIN(c, YEAR)),

@@ -1,0 +1,115 @@
+"""When a row of each table could be known: the audit's own reading of the rules.
+
+It shares nothing with `finnex.data.align`, so that a mistake there does not hide itself here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from finnex.audit.report import LeakedRow
+from finnex.data import parse
+from finnex.data.calendar import SessionCalendar
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How a table's rows are named, kept and dated.
+
+    Attributes
+    ----------
+    dated
+        Column that says when a row became known.
+    rule
+        `close`: by the close of that date. `after`: from the session after that date on. `stamp`: at that moment.
+        `release`: at that moment, or after that date where it has no time.
+    order
+        Columns by which the readers sort.
+    """
+
+    words: tuple[str, ...]
+    dated: str
+    rule: Literal["close", "after", "stamp", "release"]
+    order: tuple[str, ...]
+    about: str | None = None
+
+
+CLOCKS: dict[str, Clock] = {
+    "prices": Clock(("symbol",), "date", "close", ("symbol", "date")),
+    "macro": Clock(("series",), "available", "release", ("series", "available", "date"), "date"),
+    "fundamentals": Clock(
+        ("symbol", "origin"), "available", "release", ("symbol", "available", "period_end"), "period_end"
+    ),
+    "sentiment": Clock(("symbol", "source", "provider"), "timestamp", "stamp", ("symbol", "timestamp")),
+    "competitive": Clock(("symbol", "peer"), "date", "after", ("symbol", "date", "peer")),
+    "options": Clock(("symbol",), "date", "after", ("symbol", "date")),
+    "events": Clock(("name",), "announced", "after", ("name", "date"), "date"),
+    "enhanced": Clock(("symbol",), "date", "close", ("symbol", "date")),
+}
+"""Table name to its clock."""
+FILE_COLUMN = {"available": "available_date"}
+
+
+def later_rows(
+    table: str, frame: pd.DataFrame, calendar: SessionCalendar, position: int, quote_delay_minutes: Mapping[str, int]
+) -> Mask:
+    """Return which rows nobody could know at the decision of session `position`."""
+    clock = CLOCKS[table]
+    day, decision = calendar.days[position], calendar.decision_time[position]
+    moment = frame[clock.dated].to_numpy().astype("datetime64[ns]")
+    dated = moment.astype("datetime64[D]")
+    if clock.rule == "close":
+        later: Mask = dated > day
+    elif clock.rule == "after":
+        later = dated >= day
+    elif clock.rule == "stamp":
+        later = moment > decision
+    else:
+        later = np.where(frame["available_is_date"].to_numpy(dtype=bool), dated >= day, moment > decision)
+    if table == "macro":
+        for series, delay in quote_delay_minutes.items():
+            own = (frame["series"] == series).to_numpy()
+            observed = frame.loc[own, "date"].to_numpy().astype("datetime64[D]")
+            session = calendar.index_of(observed)
+            known = calendar.decision_time[np.maximum(session, 0)] + np.timedelta64(int(delay), "m")
+            later[own] = np.where(session >= 0, known > decision, observed >= day)
+    return later
+
+
+def describe(table: str, row: pd.Series[Any], path: Path | None, *, added: bool = False) -> LeakedRow:
+    """Return a row as a person finds it: its key, its date, its place in the file."""
+    clock = CLOCKS[table]
+    key = [str(row[word]) for word in clock.words if word in row.index and str(row[word])]
+    if clock.about is not None:
+        key.append(f"{clock.about} {pd.Timestamp(row[clock.about]).date()}")
+    moment = pd.Timestamp(row[clock.dated])
+    shown = str(moment.date()) if moment == moment.normalize() else f"{moment.isoformat()}Z"
+    place = None if added or path is None else _file_row(table, row, path)
+    return LeakedRow(table, ", ".join(key), shown, "" if path is None else path.name, place, added)
+
+
+def _file_row(table: str, row: pd.Series[Any], path: Path) -> int | None:
+    """Return the line of a row in its file: readers sort, so the file is read again. None where it is not found."""
+    clock = CLOCKS[table]
+    text = parse.read_text(path)
+    for word in clock.words:
+        if word in text.columns:
+            text = text[text[word].str.strip() == str(row[word])]
+    for column in dict.fromkeys((clock.dated, clock.about or clock.dated)):
+        name = FILE_COLUMN.get(column, column)
+        if name not in text.columns:
+            return None
+        value = pd.to_datetime(text[name], format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None)
+        text = text[value == row[column]]
+    if "score" in text.columns and len(text) > 1:
+        text = text[pd.to_numeric(text["score"], errors="coerce") == row["score"]]
+    return None if text.empty else int(text.index[0]) + parse.HEADER_ROWS

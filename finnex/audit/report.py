@@ -1,0 +1,177 @@
+"""What an audit answers: a verdict per feature and table, findings with the row that leaked, and what nobody can prove.
+
+A verdict speaks of the timing of rows. What no comparison of tables can show (today's revised values, the choice of
+symbols) stands beside it as notes, each explained once in `AuditReport.caveats`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any, Literal
+
+from finnex.errors import nearest
+
+Word = Literal["proved", "leak", "unprovable"]
+
+CAVEATS = {
+    "adjusted_prices": "prices are adjusted for splits (and dividends) that came later; the file cannot show what "
+    "stood there on the day. Features are free of the price's scale, so a split moves none of them.",
+    "chosen_symbols": "symbols, peers and sector funds were chosen today, from companies that are still there.",
+    "revised_macro": "macro values are as revised today; only their dates are point in time.",
+    "restated_filings": "a provider may have overwritten a filed figure under its old filing date.",
+    "scored_later": "a sentiment model trained after the record may have scored it; the file holds its score only.",
+    "supplier_rows": "rows are taken as supplied; nothing shows whether they were corrected afterwards.",
+    "calendar_closures": "the exchange calendar knows closures nobody had announced (2001-09-11, 2012-10-29): counts "
+    "of sessions ahead of one are short by it.",
+    "enhanced_as_given": "an enhanced column is used as it is: only a later vintage of the file shows whether its "
+    "published values stay (--vintage FILE).",
+}
+"""What row timing cannot prove: name to what it means."""
+CAVEATS_OF = {
+    "prices": ("adjusted_prices", "chosen_symbols"),
+    "macro": ("revised_macro",),
+    "fundamentals": ("restated_filings", "chosen_symbols"),
+    "sentiment": ("scored_later",),
+    "competitive": ("supplier_rows", "chosen_symbols"),
+    "options": ("supplier_rows",),
+    "events": ("supplier_rows",),
+    "calendar": ("calendar_closures",),
+    "enhanced": ("enhanced_as_given",),
+}
+"""Table name to what cannot be proved of it."""
+
+
+@dataclass(frozen=True)
+class LeakedRow:
+    """A table row, as the file has it.
+
+    Attributes
+    ----------
+    file_row
+        Line in the file as an editor counts it, the header being line 1; None where the row is in no file.
+    added
+        Whether the audit made the row up: a later row of this kind would have changed the past.
+    """
+
+    table: str
+    key: str
+    day: str
+    file: str = ""
+    file_row: int | None = None
+    added: bool = False
+
+    def __str__(self) -> str:
+        place = f"{self.file}, row {self.file_row}" if self.file_row is not None else self.table
+        return f"{place} ({self.key}, dated {self.day}{'; added by the audit' if self.added else ''})"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One leak: what was seen, where, and what to do about it."""
+
+    kind: str
+    table: str
+    features: tuple[str, ...]
+    evidence: str
+    remedy: str
+    symbol: str | None = None
+    session: date | None = None
+    rows: tuple[LeakedRow, ...] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer for one feature or table.
+
+    Attributes
+    ----------
+    tables
+        Tables whose rows were seen to move it; for a table, itself.
+    notes
+        Names of what row timing cannot prove of it: keys of `AuditReport.caveats`.
+    """
+
+    name: str
+    verdict: Word
+    reason: str
+    tables: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """The whole answer of an audit.
+
+    Attributes
+    ----------
+    sessions
+        Symbol to the sessions that were rebuilt.
+    rebuilds
+        How many panels were computed.
+    caveats
+        What cannot be proved of the inputs given, by name; each is `unprovable`, whatever the verdicts say.
+    """
+
+    sessions: Mapping[str, tuple[date, ...]]
+    seed: int
+    rebuilds: int
+    seconds: float
+    tables: tuple[Verdict, ...]
+    features: tuple[Verdict, ...]
+    caveats: Mapping[str, str]
+    findings: tuple[Finding, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings
+
+    def feature(self, name: str) -> Verdict:
+        """Return the verdict of a feature.
+
+        Raises
+        ------
+        KeyError
+            There is none of this name; says the nearest.
+        """
+        return _find(self.features, name)
+
+    def table(self, name: str) -> Verdict:
+        """Return the verdict of a table.
+
+        Raises
+        ------
+        KeyError
+            There is none of this name; says the nearest.
+        """
+        return _find(self.tables, name)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many features are proved, leak or cannot be proved."""
+        found = Counter(verdict.verdict for verdict in self.features)
+        return {word: found[word] for word in ("proved", "leak", "unprovable")}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report in plain types, for JSON."""
+        return {
+            "passed": self.passed,
+            "sessions": {symbol: [str(day) for day in days] for symbol, days in self.sessions.items()},
+            "seed": self.seed,
+            "rebuilds": self.rebuilds,
+            "seconds": round(self.seconds, 3),
+            "counts": self.counts(),
+            "findings": [asdict(finding) for finding in self.findings],
+            "tables": [asdict(verdict) for verdict in self.tables],
+            "features": [asdict(verdict) for verdict in self.features],
+            "unprovable": dict(self.caveats),
+        }
+
+
+def _find(verdicts: tuple[Verdict, ...], name: str) -> Verdict:
+    for verdict in verdicts:
+        if verdict.name == name:
+            return verdict
+    raise KeyError(f"'{name}' was not audited. {nearest(name, [verdict.name for verdict in verdicts])}")

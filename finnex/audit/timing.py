@@ -1,0 +1,228 @@
+"""Rebuild the sessions of one symbol from tables with another future, and trace what differs to the row that did it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from finnex.audit.alter import HOWS, Alteration, How, alteration, scrambled
+from finnex.audit.clock import CLOCKS, Mask, describe, later_rows
+from finnex.audit.compare import Differences, differences, image_of, moved_after
+from finnex.audit.report import LeakedRow
+from finnex.build import Run
+from finnex.config import Config
+from finnex.data.normalize import FeatureSpec
+from finnex.data.panel import Panel
+from finnex.data.tables import Tables
+from finnex.errors import FinnexError
+from finnex.images.render import Renderer
+
+Make = Callable[[Tables, Config, str, Sequence[FeatureSpec]], Panel]
+"""Makes the panel of a symbol: `finnex.data.panel.make_panel`, or what stands in its place."""
+SEVERAL = "several tables"
+SEARCHES = 4
+"""Rows searched for in one table and session: the first that change anything, not all of them."""
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Features that a later row of a table changed, each with the arrays that differ."""
+
+    symbol: str
+    session: date
+    table: str
+    how: How
+    features: Differences
+    row: LeakedRow | None
+
+
+class Timing:
+    """The rebuilding of one symbol.
+
+    Attributes
+    ----------
+    full
+        The panel of all tables.
+    leaks
+        What was found, traced once a feature.
+    sessions_of
+        Feature to the sessions at which it differed.
+    altered
+        Table to the number of later rows that were changed, over all sessions.
+    fed
+        Table to the features that its later rows move, as they should, in later sessions.
+    """
+
+    def __init__(self, run: Run, symbol: str, make: Make, seed: int, tick: Callable[[str], None]) -> None:
+        self.run, self.symbol = run, symbol
+        self._make, self._seed, self._tick = make, seed, tick
+        self._renderer = Renderer(run.layout)
+        self._quotes = frozenset(run.config.inputs.quote_delay_minutes)
+        self.rebuilds = 0
+        self.leaks: list[Leak] = []
+        self.sessions_of: dict[str, list[date]] = {}
+        self.altered: Counter[str] = Counter()
+        self.fed: dict[str, set[str]] = {}
+        self.moved: set[str] = set()
+        tick(f"{symbol}, the full build")
+        self.full = self._panel(run.tables)
+
+    @property
+    def frames(self) -> dict[str, pd.DataFrame]:
+        """The tables that have a clock, by name."""
+        given = {field.name: getattr(self.run.tables, field.name) for field in fields(Tables)}
+        return {name: frame for name, frame in given.items() if frame is not None and name in CLOCKS}
+
+    def path(self, table: str) -> object:
+        """Return the file of a table; None where it came as a frame."""
+        return getattr(self.run.config.inputs, table, None)
+
+    def _panel(self, tables: Tables) -> Panel:
+        self.rebuilds += 1
+        with np.errstate(all="ignore"):
+            return self._make(tables, self.run.config, self.symbol, self.run.layout.catalogue.entries)
+
+    def rebuild(self, changed: Mapping[str, pd.DataFrame], position: int | None = None) -> Panel:
+        """Return the panel of the tables with some of them changed."""
+        changed = dict(changed)
+        absent = set(self.run.config.peers) - set(changed["prices"]["symbol"]) if "prices" in changed else set()
+        if absent and position is not None:
+            # The configuration names its peers whether or not they trade yet: such a one has a bar without prices.
+            day = pd.Timestamp(self.full.calendar.days[position])
+            empty = pd.DataFrame({"symbol": sorted(absent), "date": day}).reindex(columns=changed["prices"].columns)
+            changed["prices"] = pd.concat([changed["prices"], empty], ignore_index=True)
+        return self._panel(replace(self.run.tables, **changed))
+
+    def _compare(self, changed: Mapping[str, pd.DataFrame], position: int) -> tuple[Differences, Panel | None]:
+        try:
+            seen = self.rebuild(changed, position)
+        except (FinnexError, ArithmeticError, LookupError, ValueError, TypeError) as error:
+            return {"the rebuild": (f"{type(error).__name__}: {error}",)}, None
+        found = differences(self.full, seen, position)
+        if "sessions" not in found:
+            ours, theirs = (image_of(self._renderer, panel, position) for panel in (self.full, seen))
+            if not np.array_equal(ours, theirs):
+                found["image"] = ("pixels",)
+        return found, seen
+
+    def alterations(self, position: int, how: How) -> dict[str, Alteration]:
+        """Return how each table's later rows are changed at a session; tables without such rows are left out."""
+        found = {}
+        for number, (table, frame) in enumerate(self.frames.items()):
+            rng = np.random.default_rng([self._seed, position, number])
+            delays = self.run.config.inputs.quote_delay_minutes
+            later = later_rows(table, frame, self.full.calendar, position, delays)
+            one = alteration(table, how, frame, later, self.full.calendar, position, rng, self._quotes)
+            if len(one):
+                found[table] = one
+        return found
+
+    def feeds(self, position: int) -> None:
+        """Find what each table feeds: scramble its later rows alone and see what moves in later sessions.
+
+        A comparison that no later row could have failed proves nothing; `fed` says which could.
+        """
+        for table, one in self.alterations(position, "scrambled").items():
+            self._tick(f"{self.symbol}, what {table} feeds")
+            _, seen = self._compare({table: one.first(len(one))}, position)
+            self.fed.setdefault(table, set()).update(moved_after(self.full, seen, position) if seen else ())
+
+    def fed_by(self, table: str, rows: Mask) -> tuple[str, ...]:
+        """Return the features that some rows of a table move anywhere."""
+        frame = scrambled(table, self.frames[table], rows, np.random.default_rng(self._seed))
+        found, _ = self._compare({table: frame}, len(self.full.calendar) - 1)
+        return tuple(name for name in self.full.features if name in found)
+
+    def session(self, position: int) -> None:
+        """Rebuild one session in every way, and trace what differs."""
+        day = self.full.calendar.days[position].item()
+        for how in HOWS:
+            self._tick(f"{self.symbol} {day}, later rows {how}")
+            altered = self.alterations(position, how)
+            found, seen = self._compare({table: one.first(len(one)) for table, one in altered.items()}, position)
+            self.altered.update({table: len(one) for table, one in altered.items()})
+            if seen is not None and how == "scrambled":
+                self.moved |= moved_after(self.full, seen, position)
+            fresh = {name: where for name, where in found.items() if name not in self.sessions_of}
+            for name in found:
+                days = self.sessions_of.setdefault(name, [])
+                if day not in days:
+                    days.append(day)
+            if fresh:
+                self._trace(position, how, altered, fresh)
+
+    def _trace(self, position: int, how: How, altered: Mapping[str, Alteration], wanted: Differences) -> None:
+        day: date = self.full.calendar.days[position].item()
+        traced: set[str] = set()
+        for table, one in altered.items():
+            found, _ = self._compare({table: one.first(len(one))}, position)
+            left = {name: where for name, where in found.items() if name in wanted}
+            traced |= left.keys()
+            known = 0
+            for _ in range(SEARCHES):
+                if not left:
+                    break
+                number, features = self._search(position, one, left, known)
+                row = describe(table, one.row(number), self.run_path(table), added=how == "added")
+                self.leaks.append(Leak(self.symbol, day, table, how, features, row))
+                left = {name: where for name, where in left.items() if name not in features}
+                known = number + 1
+            if left:
+                self.leaks.append(Leak(self.symbol, day, table, how, left, None))
+        if rest := {name: where for name, where in wanted.items() if name not in traced}:
+            self.leaks.append(Leak(self.symbol, day, SEVERAL, how, rest, None))
+
+    def _search(self, position: int, one: Alteration, wanted: Differences, known: int) -> tuple[int, Differences]:
+        """Return the row whose change, on top of all earlier ones, first makes any of `wanted` differ.
+
+        Bisects the number of rows changed, earliest known first: with `known` of them nothing differs, with all of
+        them something does.
+        """
+        low, high = known, len(one)
+        features = wanted
+        while high - low > 1:
+            middle = (low + high) // 2
+            self._tick(f"{self.symbol}, the row of {one.table} that leaks: {high - low} rows left")
+            found, _ = self._compare({one.table: one.first(middle)}, position)
+            found = {name: where for name, where in found.items() if name in wanted}
+            if found:
+                high, features = middle, found
+            else:
+                low = middle
+        return high - 1, features
+
+
+def sampled(
+    timing_days: npt.NDArray[np.datetime64],
+    wanted: npt.NDArray[np.intp],
+    frames: Mapping[str, pd.DataFrame],
+    symbol: str,
+    count: int,
+    rng: np.random.Generator,
+) -> list[int]:
+    """Return the sessions to rebuild: `count` at random, and one more for every four of them at the edge of a gap.
+
+    An edge is the last session before a table's next row after its longest silence: where a value carried backwards
+    from the future shows.
+    """
+    chosen = set(rng.permutation(wanted)[:count].tolist())
+    room = -(-count // 4)
+    for table in ("fundamentals", "sentiment", "macro", "events", "competitive", "options", "enhanced", "prices"):
+        if table not in frames or room == 0:
+            continue
+        frame = frames[table]
+        own = frame[frame["symbol"] == symbol] if "symbol" in frame.columns else frame
+        days = np.unique(own[CLOCKS[table].dated].to_numpy().astype("datetime64[D]"))
+        before = np.searchsorted(timing_days, days, side="left") - 1
+        silent = np.diff(before, prepend=-1)
+        silent[~np.isin(before, wanted)] = 0
+        if len(silent) and silent.max() > 1 and int(before[silent.argmax()]) not in chosen:
+            chosen.add(int(before[silent.argmax()]))
+            room -= 1
+    return sorted(chosen)

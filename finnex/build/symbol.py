@@ -1,0 +1,204 @@
+"""One symbol's part of a build: its panel, the sessions that are due, and batches of them drawn and published."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from hashlib import blake2b
+
+import numpy as np
+import numpy.typing as npt
+
+from finnex.build.draw import Block, Draw
+from finnex.build.run import Run, sessions_wanted
+from finnex.data.calendar import session_calendar
+from finnex.data.features import make_context
+from finnex.data.labels import make_labels
+from finnex.data.panel import Panel, make_panel
+from finnex.images.modulation import region_weights
+from finnex.images.render import RENDERER_VERSION
+from finnex.layout import Layout
+from finnex.store import NOT_A_DAY, READY, DraftTarget, ImageStore, Receipt
+
+BATCH_SESSIONS = 128
+"""Sessions drawn and published together: what a crash can cost, and how often progress is kept."""
+
+
+@dataclass(frozen=True)
+class BatchOutcome:
+    """What became of a batch."""
+
+    built: int
+    failed: tuple[tuple[date, str], ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SymbolBuild:
+    """One symbol's sessions that are due, ready to be drawn."""
+
+    run: Run
+    store: ImageStore
+    panel: Panel
+    offset: int
+    """Position on the store's axis of the panel's first session."""
+    positions: npt.NDArray[np.intp]
+    """Panel positions of the sessions that are due, ascending."""
+    hashes: npt.NDArray[np.uint64]
+    """Input hash of every panel position."""
+    weights: npt.NDArray[np.float32]
+    """Weight of every region at every panel position."""
+    skipped: int
+
+    @property
+    def symbol(self) -> str:
+        """The symbol."""
+        return self.panel.symbol
+
+    @property
+    def due(self) -> int:
+        """How many sessions are to be drawn."""
+        return len(self.positions)
+
+    def days(self, batch: Sequence[int]) -> tuple[date, date]:
+        """Return the first and the last date of a batch."""
+        days = self.panel.calendar.days
+        return days[batch[0]].item(), days[batch[-1]].item()
+
+    def batches(self, size: int = BATCH_SESSIONS) -> list[list[int]]:
+        """Return the due sessions (panel positions) in batches, oldest first."""
+        return [self.positions[first : first + size].tolist() for first in range(0, self.due, size)]
+
+    def blocks(self, batch: Sequence[int], dates_per_task: int) -> list[Block]:
+        """Cut a batch into tasks of at most `dates_per_task` sessions that lie near each other."""
+        lookback = self.run.layout.lookback
+        target = self.store.target(self.symbol, uuid.uuid4().hex[:12])
+        groups: list[list[int]] = []
+        for position in batch:
+            if groups and len(groups[-1]) < dates_per_task and position - groups[-1][-1] <= lookback:
+                groups[-1].append(position)
+            else:
+                groups.append([position])
+        return [self._block(group, lookback, target) for group in groups]
+
+    def _block(self, group: Sequence[int], lookback: int, target: DraftTarget) -> Block:
+        first, last = group[0] - lookback + 1, group[-1]
+        missing = max(0, -first)  # sessions before the first row of the input: not known
+        rows = slice(max(0, first), last + 1)
+        pad = ((missing, 0), (0, 0))
+        return Block(
+            store=str(self.store.path),
+            layout_hash=self.run.layout.hash,
+            target=target,
+            values=np.pad(self.panel.normalized[rows], pad, constant_values=np.nan),
+            bars=np.pad(self.panel.bars[rows], pad, constant_values=np.nan),
+            ends=tuple(position - first for position in group),
+            indexes=tuple(position + self.offset for position in group),
+            hashes=tuple(int(self.hashes[position]) for position in group),
+            weights=self.weights[list(group)],
+        )
+
+    def run_batch(
+        self,
+        batch: Sequence[int],
+        draw: Draw,
+        on_progress: Callable[[int], None] | None = None,
+        dates_per_task: int = 1,
+    ) -> BatchOutcome:
+        """Draw a batch and publish it: images first, then their status, so that readers see whole images or none."""
+        began = time.perf_counter()
+        receipts: list[Receipt] = []
+        for done in draw(self.blocks(batch, dates_per_task)):
+            receipts += done
+            if on_progress is not None:
+                on_progress(len(done))
+        bad = self.store.publish(self.symbol, sorted(receipts, key=lambda receipt: receipt.index))
+        days = self.panel.calendar.days
+        failed = tuple((days[receipt.index - self.offset].item(), receipt.error) for receipt in bad)
+        return BatchOutcome(len(receipts) - len(bad), failed, time.perf_counter() - began)
+
+
+def prepare_symbol(
+    run: Run,
+    store: ImageStore,
+    symbol: str,
+    *,
+    start: date | None = None,
+    end: date | None = None,
+    force: bool = False,
+) -> SymbolBuild:
+    """Compute a symbol's panel, lay out its calendar, write its features and labels, and find what is due.
+
+    Features are computed from the first row of the inputs whatever `start` says, so a nightly run and a full
+    build agree bit for bit. A session is due when it is not published, or when its window, the layout or the
+    renderer changed since.
+
+    Raises
+    ------
+    ConfigError
+        The symbol is not configured, or the range holds no session of it.
+    """
+    config = run.config
+    wanted = sessions_wanted(run, symbol, start, end)
+    panel = make_panel(run.tables, config, symbol, run.layout.catalogue.entries)
+    calendar = panel.calendar
+    first_year, last_year = (
+        calendar.days[0].astype("datetime64[Y]"),
+        calendar.days[-1].astype("datetime64[Y]"),
+    )
+    axis = session_calendar(
+        config.exchange,
+        first_year.astype("datetime64[D]").item(),
+        (last_year + 2).astype("datetime64[D]").item(),
+    )
+    # The last day asked for is 1 January two years on: never a session, so whole years are laid out.
+    store.ensure_symbol(symbol, axis.days, run.template)
+    state = store.state(symbol)
+    offset = int(np.searchsorted(state.days, calendar.days[0]))
+    weights = region_weights(panel, run.layout)
+    hashes = _window_hashes(panel, run.layout, weights)
+    drawable = wanted[panel.traded[wanted]]
+    store.mark_no_bar(symbol, wanted[~panel.traded[wanted]] + offset)
+    rows = drawable + offset
+    fresh = (state.status[rows] == READY) & (state.input_hash[rows] == hashes[drawable])
+    due = drawable if force else drawable[~fresh]
+    _write_tables(run, store, panel, offset, int(wanted[-1]) + 1)
+    return SymbolBuild(run, store, panel, offset, due, hashes, weights, len(drawable) - len(due))
+
+
+def _window_hashes(panel: Panel, layout: Layout, weights: npt.NDArray[np.float32]) -> npt.NDArray[np.uint64]:
+    """Return one hash per session over all that its image is drawn from."""
+    digests = panel.row_digests()
+    padded = np.concatenate([np.zeros((layout.lookback - 1, 16), dtype=np.uint8), digests])
+    seed = f"{layout.hash}|{RENDERER_VERSION}|".encode()
+    found = [
+        int.from_bytes(blake2b(
+            seed + padded[row : row + layout.lookback].tobytes() + weights[row].tobytes(), digest_size=8
+        ).digest(), "little")
+        for row in range(len(digests))
+    ]
+    return np.array(found, dtype=np.uint64)
+
+
+def _write_tables(run: Run, store: ImageStore, panel: Panel, offset: int, rows: int) -> None:
+    """Write features and labels of the panel's sessions, where they differ from what is stored.
+
+    Features go up to the last session asked for, labels to the last bar: an outcome that became known matures
+    the labels of earlier sessions.
+    """
+    for name, values in (
+        ("feature_normalized", panel.normalized),
+        ("feature_original", panel.original),
+        ("feature_location", panel.location),
+        ("feature_scale", panel.scale),
+    ):
+        store.write_rows(panel.symbol, name, offset, values[:rows])
+    bars = make_context(run.tables, run.config, panel.symbol).bars
+    for kind, labels in make_labels(bars, panel.calendar.days, run.config.labels).items():
+        end = np.where(np.isnat(labels.end), NOT_A_DAY, labels.end.astype("datetime64[D]").astype("int64"))
+        store.write_rows(panel.symbol, f"return_{kind}", offset, labels.outcome)
+        store.write_rows(panel.symbol, f"label_end_{kind}", offset, end)
+        store.write_rows(panel.symbol, f"label_{kind}", offset, labels.label)

@@ -1,0 +1,250 @@
+"""Files as somebody else has them: column names and words to ours, by configuration or by a named preset.
+
+A mapping renames and fills in what is the same for a whole file; it judges nothing. The readers of
+`finnex.data.tables` check what comes out as they check every file, and their messages name the file's own columns.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from finnex.config import Config, MappedTable
+from finnex.data import parse
+from finnex.data.lexicon import LexiconName
+from finnex.errors import ConfigError, InputError, Problem, nearest
+
+PRICE_COLUMNS = ("open", "high", "low", "close", "volume")
+SOURCES = ("news", "social", "historical", "analyst", "management")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How one table is read: for each of our columns the names it may have, the first found wins.
+
+    Names are compared without regard to case, with spaces and hyphens as underscores.
+    """
+
+    names: Mapping[str, tuple[str, ...]]
+    left_out: tuple[str, ...] = ()
+    """Columns that describe and do not measure: not read."""
+
+
+SPECIFICATION: Mapping[MappedTable, Preset] = {
+    "enhanced": Preset(
+        {
+            "symbol": ("symbol", "ticker"),
+            "date": ("date", "datetime", "timestamp", "trading_date"),
+            **{name: (name,) for name in PRICE_COLUMNS},
+        },
+        left_out=("company", "company_name", "name", "currency", "exchange", "source"),
+    ),
+    "sentiment": Preset(
+        {
+            "symbol": ("symbol", "ticker"),
+            "timestamp": ("timestamp", "datetime", "created_at", "published_at"),
+            # `platform` is one word of a short list: both where it was said, and whose scale the score is on.
+            # The author's own `source` column (a forum, a site, an author) is too fine to learn a scale from.
+            "source": ("platform", "source"),
+            "provider": ("provider", "platform", "source"),
+            "score": ("sentiment_score", "score"),
+            "confidence": ("confidence",),
+            "engagement": ("engagement_score", "engagement"),
+            "text": ("text",),
+        }
+    ),
+    "competitive": Preset(
+        {
+            # The company of a row is our `peer`; whose competitors they are, the configuration says.
+            "peer": ("peer", "competitor", "ticker", "symbol", "company"),
+            "symbol": ("subject",),
+            "date": ("date", "as_of", "collected"),
+        },
+        left_out=("company", "company_name", "name", "sector", "industry", "country", "currency", "exchange", "source"),
+    ),
+}
+"""The specification's author's files: an enhanced file, a sentiment file of records, a competitive file."""
+
+PLATFORMS: Mapping[str, str] = {
+    **{source: source for source in SOURCES},
+    **dict.fromkeys(
+        ("reddit", "twitter", "x", "stocktwits", "facebook", "instagram", "threads", "mastodon", "bluesky", "tiktok",
+         "youtube", "telegram", "discord", "hackernews", "hacker_news", "linkedin", "social_media", "forum"), "social",
+    ),
+    **dict.fromkeys(
+        ("reuters", "bloomberg", "cnbc", "wsj", "wall_street_journal", "financial_times", "ft", "marketwatch",
+         "seeking_alpha", "seekingalpha", "yahoo", "yahoo_finance", "google_news", "benzinga", "barrons", "forbes",
+         "business_insider", "the_motley_fool", "motley_fool", "investing", "investing.com", "newsapi", "finnhub",
+         "alpha_vantage", "gdelt", "cnn", "bbc", "nytimes", "guardian", "associated_press", "zacks", "tipranks"),
+        "news",
+    ),
+}  # fmt: skip
+"""Word of a `platform` column to our source."""
+
+COLLECTED = re.compile(r"_(\d{4})(\d{2})(\d{2})_\d{6}(?=\.)")
+"""The collection stamp that the specification's file names carry."""
+MIDNIGHT = r"^(\d{4}-\d{2}-\d{2})[ T]00:00(?::00(?:\.0+)?)?(?:Z|[+-]\d{2}:?\d{2})?$"
+
+
+@dataclass
+class Reading:
+    """How one file is read. `file_names` fills while it is: our column to the file's name of it."""
+
+    preset: Preset | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    symbol: str | None = None
+    """The only configured symbol: whose file it is when it has no column that says so."""
+    zone: str | None = None
+    lexicon: LexiconName | None = None
+    file_names: dict[str, str] = field(default_factory=dict)
+
+    def read(self, path: Path, problems: list[Problem]) -> pd.DataFrame:
+        """Return the file's text under our names of its columns."""
+        text = parse.read_text(path)
+        self.file_names = self._names(text, path)
+        if self.file_names:
+            used = set(self.file_names) | set(self.file_names.values())
+            left_out = self.preset.left_out if self.preset else ()
+            rest = [name for name in text.columns if name not in used and _plain(name) not in left_out]
+            text = pd.concat(
+                [*(text[theirs].rename(ours) for ours, theirs in self.file_names.items()), text[rest]], axis="columns"
+            )
+        if self.preset is not None:
+            self._fill(text, path, problems)
+        if self.zone is not None and "timestamp" in text.columns:
+            text["timestamp"] = in_zone(text["timestamp"], self.zone)
+        return text
+
+    def _names(self, text: pd.DataFrame, path: Path) -> dict[str, str]:
+        absent = [
+            Problem(str(path), f"[inputs.columns] reads '{ours}' from it, and it is not there",
+                    nearest(theirs, text.columns), column=theirs)
+            for ours, theirs in self.columns.items()
+            if theirs not in text.columns
+        ]  # fmt: skip
+        if absent:
+            raise InputError(absent)
+        plain = {_plain(name): name for name in reversed(text.columns)}
+        found = dict(self.columns)
+        for ours, options in (self.preset.names if self.preset else {}).items():
+            names = [plain[option] for option in options if option in plain]
+            if names:
+                found.setdefault(ours, names[0])
+        return found
+
+    def _fill(self, text: pd.DataFrame, path: Path, problems: list[Problem]) -> None:
+        """Bring words and dates to our form, and fill in what is the same for the whole file; in place."""
+        assert self.preset is not None
+        if "symbol" not in text.columns and self.symbol is not None:
+            text.insert(0, "symbol", self.symbol)
+        if "date" in text.columns:
+            text["date"] = text["date"].str.strip().str.replace(MIDNIGHT, r"\1", regex=True)
+        elif "peer" in text.columns and (stamp := COLLECTED.search(path.name)):
+            text["date"] = "-".join(stamp.groups())
+        if self.file_names.get("provider") == self.file_names.get("source", ""):
+            text["provider"] = text["provider"].map(_plain)
+        if "source" in text.columns:
+            words = text["source"].map(_plain)
+            strange = (words != "") & ~words.isin(PLATFORMS)
+            problems += [
+                Problem(
+                    str(path), "is no platform that the preset knows", _nearest_platform(words[row]),
+                    row=int(row) + parse.HEADER_ROWS, column="source", value=repr(text.at[row, "source"]),
+                )
+                for row in words.index[strange]
+            ]  # fmt: skip
+            # A word that was refused must not be refused a second time by the reader's own list.
+            text["source"] = words.map(PLATFORMS).where(~strange, SOURCES[0]).fillna("")
+
+    def in_the_files_words(self, problem: Problem) -> Problem:
+        """Return a problem under the file's own name of its column."""
+        return replace(problem, column=self.file_names.get(problem.column or "", problem.column))
+
+
+def reading_of(config: Config, table: str) -> Reading:
+    """Return how the configuration wants a table to be read."""
+    inputs = config.inputs
+    for name, preset in SPECIFICATION.items():
+        if name == table:
+            return Reading(
+                preset=preset if inputs.preset == "specification" else None,
+                columns=inputs.columns.get(name, {}),
+                symbol=config.symbols[0] if len(config.symbols) == 1 else None,
+                zone=inputs.timestamp_zone,
+                lexicon=inputs.lexicon,
+            )
+    return Reading()
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s-]+", "_", name.strip().casefold())
+
+
+def _nearest_platform(word: str) -> str:
+    return f"{nearest(word, PLATFORMS)} Or write one of {', '.join(SOURCES)}."
+
+
+def in_zone(stamps: pd.Series[str], zone: str) -> pd.Series[str]:
+    """Return time stamps with a zone: those that carry none are read as local times of `zone`, written in UTC.
+
+    A local time that occurs twice in autumn counts as the later one, one that spring skips as the first after it:
+    a record is never dated earlier than it can have been. Dates without a time stay as they are.
+    """
+    naive = stamps.str.fullmatch(r"\s*\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s*")
+    if not naive.any():
+        return stamps
+    local = pd.to_datetime(stamps[naive].str.strip(), format="ISO8601", errors="coerce")
+    # Standard time is the later of the two: False says that a doubtful time is not in daylight saving.
+    doubtful = np.zeros(len(local), dtype=bool)
+    utc = local.dt.tz_localize(zone, ambiguous=doubtful, nonexistent="shift_forward").dt.tz_convert("UTC")
+    written = utc.dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    result = stamps.copy()
+    result[naive] = written.where(local.notna(), stamps[naive])
+    return result
+
+
+def generated_entries(columns: Sequence[str], rooms: Mapping[str, int], header: Sequence[str]) -> str:
+    """Return catalogue rows, as CSV text, for columns of an enhanced file that no catalogue describes.
+
+    Parameters
+    ----------
+    columns
+        Names, in the file's order.
+    rooms
+        Heat map to the rows it has left; filled in this order.
+    header
+        The catalogue's columns, in its order.
+
+    Raises
+    ------
+    ConfigError
+        The heat maps have fewer rows than there are columns.
+
+    Notes
+    -----
+    Each column is drawn by its own past: standard deviations from the mean of its trailing year, -3 dark to 3
+    bright, more is brighter. Who knows better writes a catalogue.
+    """
+    places = [heatmap for heatmap, rows in rooms.items() for _ in range(rows)]
+    if len(places) < len(columns):
+        raise ConfigError(
+            f"[inputs] enhanced_heatmaps: {', '.join(rooms)} have {len(places)} rows left for {len(columns)} columns "
+            "of the enhanced file. Name further heat maps, or draw fewer columns."
+        )
+    text = io.StringIO()
+    writer = csv.DictWriter(text, header, lineterminator="\n")
+    for name, heatmap in zip(columns, places, strict=False):
+        writer.writerow(
+            dict.fromkeys(header, "")
+            | {"name": name, "table": "enhanced", "unit": "as given", "normalizer": "zscore", "low": -3, "high": 3,
+               "window_sessions": 252, "max_age_sessions": 0, "orientation": 1, "region": heatmap,
+               "source": "the enhanced file", "meaning": f"column {name} of the enhanced file, as it is"}
+        )  # fmt: skip
+    return text.getvalue()

@@ -1,0 +1,121 @@
+"""Ask a pixel: which feature, which session, which value, from which table, with what weight."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from finnex.errors import LayoutError, nearest
+from finnex.images.decode import feature_map
+from finnex.layout import stored_layout
+from finnex.store import ImageStore
+
+
+@dataclass(frozen=True)
+class PixelAnswer:
+    """What one pixel of one channel shows. Fields that do not apply are None.
+
+    Attributes
+    ----------
+    session
+        The session whose value it is; `session_other` the second one of a pixel that relates two.
+    value
+        The stored pixel, 0 where not known.
+    normalized_value
+        The feature's brightness on that session, before blending, in [0.02, 1].
+    original_value
+        The same in `unit`.
+    weight
+        Contrast that the region kept on the image's session.
+    """
+
+    section: str
+    channel: str
+    region: str
+    feature: str | None
+    meaning: str
+    session: date | None
+    session_other: date | None
+    value: float
+    normalized_value: float | None
+    original_value: float | None
+    unit: str | None
+    source_table: str | None
+    weight: float
+
+    def as_dict(self) -> dict[str, object]:
+        """Return plain values for JSON."""
+        return {name: value.isoformat() if isinstance(value, date) else value for name, value in asdict(self).items()}
+
+
+def explain(store: ImageStore, symbol: str, day: date, row: int, column: int) -> list[PixelAnswer]:
+    """Return one answer per channel for a pixel of a published image.
+
+    Raises
+    ------
+    LayoutError
+        The pixel lies outside the image.
+    StoreError
+        The session is not published, or its bytes are damaged.
+    """
+    layout = stored_layout(store.attrs)
+    if not (0 <= row < layout.height and 0 <= column < layout.width):
+        raise LayoutError(
+            f"pixel row {row}, column {column} lies outside the image; rows run from 0 to {layout.height - 1}, "
+            f"columns from 0 to {layout.width - 1}."
+        )
+    image = store.image(symbol, np.datetime64(day, "D"))
+    data = store.open_sessions(symbol)
+    here = int(np.searchsorted(data["date"].to_numpy().astype("datetime64[D]"), np.datetime64(day, "D")))
+    weights = data["region_weight"].isel(date=here).to_numpy()
+    pixels = feature_map(layout)
+    answers = []
+    for channel_number, channel in enumerate(layout.channels):
+        place = (row, column, channel_number)
+        region_number, feature = int(pixels.region[place]), int(pixels.feature[place])
+        lag, other = int(pixels.lag[place]), int(pixels.lag_other[place])
+        region = layout.regions[region_number]
+        answer: dict[str, Any] = {
+            "section": region.section, "channel": channel, "region": region.name,
+            "session": _date(data, here - lag) if lag >= 0 else None,
+            "session_other": _date(data, here - other) if other >= 0 else None,
+            "value": float(image[place]), "weight": float(weights[region_number]),
+        }  # fmt: skip
+        if feature >= 0:
+            entry = layout.catalogue.entries[feature]
+            normalized = _number(data, "feature_normalized", here - lag, feature)
+            answer |= {
+                "feature": entry.name, "meaning": entry.meaning, "unit": entry.unit, "source_table": entry.table,
+                "normalized_value": normalized,
+                "original_value": _number(data, "feature_original", here - lag, feature),
+            }  # fmt: skip
+        else:
+            what = "margin: no session is drawn here" if lag < 0 else "price and volume bars of the session"
+            answer |= {
+                "feature": None, "meaning": what, "unit": None, "source_table": None if lag < 0 else "prices",
+                "normalized_value": None, "original_value": None,
+            }  # fmt: skip
+        answers.append(PixelAnswer(**answer))
+    return answers
+
+
+def _date(data: xr.Dataset, position: int) -> date:
+    day: date = data["date"].to_numpy()[position].astype("datetime64[D]").item()
+    return day
+
+
+def _number(data: xr.Dataset, name: str, position: int, feature: int) -> float | None:
+    value = float(data[name].isel(date=position, feature=feature))
+    return None if np.isnan(value) else value
+
+
+def of_channel(answers: list[PixelAnswer], channel: str) -> PixelAnswer:
+    """Return the answer of a channel by name."""
+    for answer in answers:
+        if answer.channel == channel:
+            return answer
+    raise LayoutError(f"channel '{channel}' is unknown. {nearest(channel, [answer.channel for answer in answers])}")

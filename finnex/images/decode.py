@@ -1,0 +1,108 @@
+"""From pixels back to values: which feature and session a pixel shows, and the panel that a whole image holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from finnex.data.normalize import denormalize
+from finnex.encoders.heatmap import feature_of_row
+from finnex.images.modulation import undo
+from finnex.layout import Layout
+
+MARGIN = -1
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """What every pixel of a layout shows; each array is (height, width, channel), int32.
+
+    Attributes
+    ----------
+    region
+        Position in `layout.regions`.
+    feature
+        Position in the catalogue; -1 where the pixel shows price bars or the margin.
+    lag
+        Sessions before the newest one (0 is the session of the image); -1 in margins.
+    lag_other
+        The second session of a pixel that relates two; -1 elsewhere.
+    """
+
+    region: npt.NDArray[np.int32]
+    feature: npt.NDArray[np.int32]
+    lag: npt.NDArray[np.int32]
+    lag_other: npt.NDArray[np.int32]
+
+
+def feature_map(layout: Layout) -> FeatureMap:
+    """Return for every pixel its region, feature and session."""
+    shape = (layout.height, layout.width, len(layout.channels))
+    region, feature, lag, other = (np.full(shape, MARGIN, dtype=np.int32) for _ in range(4))
+    position = layout.catalogue.position
+    for number, one in enumerate(layout.regions):
+        channel = layout.channels.index(one.channel)
+        rows, columns = slice(*one.rows), slice(one.columns[0], one.columns[0] + layout.lookback * one.encoder.session_px)
+        region[rows, slice(*one.columns), channel] = number
+        origin = one.encoder.origin(layout.lookback, len(one.features), one.height)
+        catalogued = np.array([position[name] for name in one.features] + [MARGIN], dtype=np.int32)
+        feature[rows, columns, channel] = catalogued[origin.feature]
+        lag[rows, columns, channel] = origin.lag
+        other[rows, columns, channel] = origin.lag_other
+    return FeatureMap(region, feature, lag, other)
+
+
+def decode(
+    image: npt.NDArray[np.float32], layout: Layout, weights: npt.NDArray[np.float32] | None = None
+) -> pd.DataFrame:
+    """Return the normalised panel that the heat maps of an image hold.
+
+    Parameters
+    ----------
+    image
+        (height, width, channel), of this layout.
+    weights
+        The image's region weights; absent, 1 (blending off).
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows: lag in sessions, oldest first, 0 last. Columns: features in the catalogue's order, those that a heat
+        map shows. Values in [0.02, 1], NaN where not known; exact to 1e-6.
+    """
+    found: dict[str, npt.NDArray[np.float64]] = {}
+    for number, region in enumerate(layout.regions):
+        if region.encoder_name != "heatmap":
+            continue
+        px, channel = region.encoder.session_px, layout.channels.index(region.channel)
+        columns = region.columns[0] + np.arange(layout.lookback) * px
+        shown = feature_of_row(len(region.features), region.height)
+        first_row = region.rows[0] + np.searchsorted(shown, np.arange(len(region.features)))
+        drawn = image[np.ix_(first_row, columns, [channel])][:, :, 0]
+        value = undo(drawn, 1.0 if weights is None else float(weights[number]))
+        for name, row, known in zip(region.features, value, drawn > 0, strict=True):
+            found[name] = np.where(known, row, np.nan)
+    lags = pd.Index(np.arange(layout.lookback - 1, -1, -1), name="lag")
+    return pd.DataFrame({name: found[name] for name in layout.catalogue.names if name in found}, index=lags)
+
+
+def to_original(normalized: pd.DataFrame, layout: Layout, location: pd.DataFrame, scale: pd.DataFrame) -> pd.DataFrame:
+    """Return original values of a decoded panel; NaN where not known or possibly clipped.
+
+    Parameters
+    ----------
+    location, scale
+        Each session's normaliser (`feature_location`, `feature_scale` of the store), like `normalized`.
+    """
+    return pd.DataFrame(
+        {
+            name: denormalize(
+                normalized[name].to_numpy(), layout.catalogue.find(str(name)), location[name].to_numpy(), scale[name].to_numpy()
+            )
+            for name in normalized.columns
+        },
+        index=normalized.index,
+    )

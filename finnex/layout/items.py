@@ -1,0 +1,78 @@
+"""Keys and values of a layout file: what can be read is returned, what cannot is noted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from finnex.errors import nearest
+
+Item = Mapping[str, Any]
+
+
+class Items:
+    """Reads keys and keeps a list of mistakes, each with its place and its remedy."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        self.mistakes = mistakes
+
+    def items(self, document: Item, key: str) -> list[Item]:
+        """Return the tables under [[key]]; none where there are none."""
+        found = document.get(key, [])
+        if not found or not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+            self.mistakes.append(f"the layout has no {key}s. Write each under [[{key}]].")
+            return []
+        return found
+
+    def only(self, item: Item, valid: Iterable[str], where: str) -> None:
+        """Note every key that is not valid, with the nearest that is."""
+        known = set(valid)
+        self.mistakes += [f"{where}: unknown key '{key}'. {nearest(key, known)}" for key in item if key not in known]
+
+    def need(self, item: Item, key: str, where: str, kind: type, words: str) -> Any:
+        """Return a key's value, None where it is missing or of another kind."""
+        if key not in item:
+            self.mistakes.append(f"{where}: key '{key}' is missing. Add it.")
+        elif type(item[key]) is not kind:
+            self.mistakes.append(f"{where}: {key} {item[key]!r} is wrong. Write {words}.")
+        else:
+            return item[key]
+        return None
+
+    def count(self, canvas: Item, key: str) -> int | None:
+        """Return a whole number of at least 1."""
+        found: int | None = self.need(canvas, key, "canvas", int, "a whole number")
+        if found is not None and found < 1:
+            self.mistakes.append(f"canvas: {key} {found} is below 1. Correct it.")
+            return None
+        return found
+
+    def words(self, item: Item, key: str, where: str, valid: Iterable[str]) -> tuple[str, ...]:
+        """Return a list of different words, those that `valid` knows where it knows any."""
+        found = item.get(key, [])
+        if not isinstance(found, list) or not all(isinstance(word, str) for word in found):
+            self.mistakes.append(f'{where}: {key} {found!r} is no list of words. Write it as ["word", ...].')
+            return ()
+        known = set(valid)
+        for word in repeated(found):
+            self.mistakes.append(f"{where}: '{word}' stands twice in {key}. Keep one.")
+        for word in found:
+            if known and word not in known:
+                self.mistakes.append(f"{where}: {key[:-1]} '{word}' is not in the catalogue. {nearest(word, known)}")
+        return tuple(dict.fromkeys(word for word in found if not known or word in known))
+
+    def span(self, item: Item, key: str, where: str) -> tuple[int, int] | None:
+        """Return the half-open bounds of [first, last]."""
+        bounds = self.need(item, key, where, list, "[first, last], both included")
+        if bounds is None:
+            return None
+        if len(bounds) == 2 and all(type(bound) is int for bound in bounds) and 0 <= bounds[0] <= bounds[1]:
+            return bounds[0], bounds[1] + 1
+        self.mistakes.append(f"{where}: {key} {bounds!r} is no span. Write [first, last], both included.")
+        return None
+
+
+def repeated(words: Iterable[str]) -> list[str]:
+    """Return the words that come more than once."""
+    seen: set[str] = set()
+    return list(dict.fromkeys(word for word in words if word in seen or seen.add(word)))  # type: ignore[func-returns-value]

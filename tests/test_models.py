@@ -1,0 +1,126 @@
+"""The network: shapes, position, and that it can learn at all."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from stores import blank, paint
+from torch.nn import functional
+
+from finnex.errors import TrainingError
+from finnex.models import FinNeXMultiScaleCNN
+from finnex.models.layers import session_columns
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed() -> None:
+    torch.manual_seed(0)
+
+
+def noise_images(n: int) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(1).uniform(0.02, 1, (n, 3, 512, 512)).astype(np.float32))
+
+
+@pytest.mark.parametrize(("preset", "width"), [("small", 64), ("base", 256)])
+def test_whole_images_give_class_scores_and_one_vector_per_section(preset: str, width: int) -> None:
+    model = FinNeXMultiScaleCNN(input_channels=3, num_classes=3, patch_size=32, preset=preset).eval()
+    logits, attended = model(noise_images(2))
+    assert logits.shape == (2, 3)
+    assert attended.shape == (2, 3, width)
+    assert torch.isfinite(logits).all()
+
+
+def test_patches_are_taken_too() -> None:
+    model = FinNeXMultiScaleCNN(patch_size=32).eval()
+    logits, attended = model(noise_images(1)[:, :, :32, :32])
+    assert logits.shape == (1, 3)
+    assert attended.shape == (1, 3, 64)
+
+
+def test_an_unknown_preset_names_the_nearest() -> None:
+    with pytest.raises(TrainingError, match="Did you mean 'small'"):
+        FinNeXMultiScaleCNN(preset="smal")  # type: ignore[arg-type]
+
+
+def test_the_macro_branch_sees_the_longest_time_and_the_fundamental_branch_the_shortest() -> None:
+    model = FinNeXMultiScaleCNN()
+    fields = [b.receptive_field for b in (model.macro_branch, model.behavioral_branch, model.fundamental_branch)]
+    assert fields == sorted(fields, reverse=True)
+    assert len(set(fields)) == 3
+
+
+def test_a_branch_sees_its_receptive_field_and_nothing_beyond() -> None:
+    branch = FinNeXMultiScaleCNN().fundamental_branch.eval()
+    values = torch.zeros(1, 3, 171, 171)
+    known = torch.ones_like(values)
+    changed = values.clone()
+    changed[..., 28 * 3 : 28 * 3 + 3] = 1.0  # session 28 of a region across the canvas
+    # A region a third wide reads these columns as sessions of its own: only the first reading is compared.
+    stem = branch.stem
+    with torch.no_grad():
+        stem.values.weight[:, 3 * 171 :] = 0.0
+        moved = (branch(changed, known) - branch(values, known)).abs().sum(-1)[0] > 1e-7
+    touched = torch.nonzero(moved).flatten().tolist()
+    reach = (branch.receptive_field - 1) // 2
+    assert touched[0] == 28 - reach
+    assert touched[-1] == 28 + reach
+
+
+def test_the_answer_depends_on_which_row_and_which_session_moved() -> None:
+    model = FinNeXMultiScaleCNN().eval()
+    answers = []
+    for row, session in ((0, 10), (5, 10), (5, 50)):
+        values = np.full((12, 56), 0.5)
+        values[row, session] = 1.0
+        image = blank()
+        paint(image, "macro", 0, values)
+        answers.append(model(torch.from_numpy(image).permute(2, 0, 1)[None])[1].flatten())
+    assert (answers[0] - answers[1]).abs().max() > 1e-4
+    assert (answers[1] - answers[2]).abs().max() > 1e-4
+
+
+def test_columns_of_three_pixels_lose_nothing_of_either_session_width() -> None:
+    rng = np.random.default_rng(0)
+    image = blank()
+    wide, narrow = rng.uniform(0, 1, (10, 56)), rng.uniform(0, 1, (10, 56))
+    paint(image, "macro", 0, wide)
+    paint(image, "behavioral", 0, narrow, third=1)
+    values, known = session_columns(torch.from_numpy(image).permute(2, 0, 1)[None])
+    seen = values.numpy()[0, 0] / 2 + 0.51  # back to pixels
+    np.testing.assert_allclose(seen[0, : 56 * 3 : 3], 0.02 + 0.98 * wide[0], atol=1e-6)
+    np.testing.assert_allclose(seen[171, 57 : 57 + 56], 0.02 + 0.98 * narrow[0], atol=1e-6)
+    assert known.numpy()[0, 0, 0, : 56 * 3].all()
+    assert not known.numpy()[0, 1].any()
+
+
+def test_unknown_pixels_count_as_neutral_and_are_told_apart_from_it() -> None:
+    model = FinNeXMultiScaleCNN().eval()
+    neutral = torch.full((1, 3, 512, 512), 0.51)
+    values, known = session_columns(torch.zeros_like(neutral))
+    assert not values.any()
+    assert not known.any()
+    assert (model(neutral)[1] - model(torch.zeros_like(neutral))[1]).abs().max() > 1e-3
+
+
+def test_the_batch_around_an_image_does_not_change_its_answer() -> None:
+    model = FinNeXMultiScaleCNN().train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    images = noise_images(3)
+    torch.testing.assert_close(model(images)[0][:1], model(images[:1])[0], atol=1e-5, rtol=1e-4)
+
+
+def test_the_model_overfits_32_images_to_100_percent() -> None:
+    model = FinNeXMultiScaleCNN()
+    images = noise_images(32).half().contiguous(memory_format=torch.channels_last)  # as batches come
+    labels = torch.from_numpy(np.random.default_rng(2).integers(0, 3, 32))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    for _ in range(10):
+        loss = functional.cross_entropy(model(images)[0], labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        assert (model.eval()(images)[0].argmax(1) == labels).all()

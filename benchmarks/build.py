@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 import psutil
 
+from benchmarks.peers import all_peers
+
 WORKERS = 2
 GROUPED = 50
 
@@ -181,15 +183,21 @@ def main() -> None:
                 rows.append((label, result, peak))
         store = ImageStore.open(config.store.path)
         images = store.open_images(arguments.symbol)["image"][:128].to_numpy()
+        peers = all_peers(make("unused", 1), lookback=56)
         bare = bare_write(images, repeats=max(1, rows[0][1].built // (128 * WORKERS)))
     print(f"{arguments.symbol}, {rows[0][1].built} images, {WORKERS} worker processes")
-    print(f"{'Stage 1 and normalisation':34} {seconds:8.2f} s for {sessions} sessions ({seconds * 2520 / sessions:.2f} s for ten years)")
+    print(
+        f"{'Stage 1 and normalisation':34} {seconds:8.2f} s for {sessions} sessions ({seconds * 2520 / sessions:.2f} s for ten years)"
+    )
     print(f"{'what':34} {'images/s':>9} {'of bare write':>14} {'peak memory':>12}")
     print(f"{'bare Zarr write, same arrays':34} {bare:9.0f} {1:14.2f}")
     for label, result, peak in rows:
         rate = result.images_per_second
         print(f"{'build, ' + label:34} {rate:9.0f} {rate / bare:14.2f} {peak / 1e9:9.2f} GB")
         assert result.failed == 0, result.failures
+    for label, peer in peers:
+        shown = f"{peer:9.1f} {peer / bare:14.3f}" if peer is not None else f"{'not here':>9}"
+        print(f"{label:34} {shown}   (one process, stored nowhere)")
 
 
 if __name__ == "__main__":

@@ -55,6 +55,8 @@ def build_images(config: Config, request: BackfillRequest) -> BuildResult:
     symbols = tuple(request.symbols) or config.symbols
     progress = ProgressArtifact("images", "Reading inputs")
     run = read_run(config)
+    for doubt in run.doubts:
+        log.warning(doubt)
     built = skipped = 0
     drawing_seconds = 0.0
     failures: list[tuple[str, date, str]] = []
@@ -86,6 +88,7 @@ def build_images(config: Config, request: BackfillRequest) -> BuildResult:
         images_per_second=built / drawing_seconds if drawing_seconds else 0.0,
         fingerprint=fingerprint,
         failures=tuple(failures),
+        doubts=run.doubts,
     )
     _tell(result, progress)
     return result

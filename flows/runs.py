@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,10 +17,11 @@ from prefect.client.schemas.filters import (
     LogFilterFlowRunId,
     LogFilterLevel,
 )
-from prefect.client.schemas.objects import Artifact
+from prefect.client.schemas.objects import Artifact, State
 from pydantic import BaseModel
 
-from finnex.errors import ServiceError
+import finnex.errors
+from finnex.errors import FinnexError, ServiceError
 
 POLL_SECONDS = 0.5
 ERROR_LEVEL = 40
@@ -63,8 +65,8 @@ class FlowRuns:
 
         Raises
         ------
-        ServiceError
-            The run failed, crashed or was cancelled; with its last error lines.
+        FlowRunEnded
+            The run failed, crashed or was cancelled.
         """
         with SyncPrefectClient(f"{self.address}/api") as client:
             while True:
@@ -76,7 +78,7 @@ class FlowRuns:
                     break
                 time.sleep(POLL_SECONDS)
             if not state.is_completed():
-                raise ServiceError(self._why(client, run, state.name or "Failed", state.message or ""))
+                raise _ended(client, run, state)
 
     def table(self, run: UUID, key: str) -> list[dict[str, Any]]:
         """Return the rows of a table artifact of the run; none where it published no such table."""
@@ -92,7 +94,30 @@ class FlowRuns:
         wanted = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run]))
         return [artifact for artifact in client.read_artifacts(artifact_filter=wanted) if artifact.type == kind]
 
-    def _why(self, client: SyncPrefectClient, run: UUID, state: str, message: str) -> str:
-        errors = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run]), level=LogFilterLevel(ge_=ERROR_LEVEL))
-        said = "" if message else "\n".join(log.message for log in client.read_logs(errors)[-3:])
-        return f"the flow run ended as {state}: {message or said or 'it left no message'}"
+
+class FlowRunEnded(ServiceError):
+    """A flow run did not complete.
+
+    Attributes
+    ----------
+    explained
+        Whether the message says what to do about it; else the log of the flows tells more.
+    """
+
+    def __init__(self, message: str, *, explained: bool) -> None:
+        super().__init__(message)
+        self.explained = explained
+
+
+def _ended(client: SyncPrefectClient, run: UUID, state: State[Any]) -> FlowRunEnded:
+    told = re.match(r"Flow run encountered an exception: (\w+): (.*)", state.message or "", re.DOTALL)
+    if told and _is_ours(told[1]):
+        return FlowRunEnded(told[2], explained=True)
+    errors = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run]), level=LogFilterLevel(ge_=ERROR_LEVEL))
+    said = state.message or "\n".join(log.message for log in client.read_logs(errors)[-3:]) or "it left no message"
+    return FlowRunEnded(f"the flow run ended as {state.name}: {said}", explained=False)
+
+
+def _is_ours(name: str) -> bool:
+    kind = getattr(finnex.errors, name, None)
+    return isinstance(kind, type) and issubclass(kind, FinnexError)

@@ -29,7 +29,7 @@ from finnex.errors import ServiceError
 from flows.services import LOOPBACK, MARK, READY_FILE, Service, flow_service, mlflow_server, prefect_server
 
 PREFECT_PORT, MLFLOW_PORT = 4200, 5000
-START_SECONDS = 120.0
+START_SECONDS = 180.0
 STOP_SECONDS = 45.0
 """Prefect gives a cancelled run thirty."""
 TAIL_LINES = 15

@@ -24,7 +24,7 @@ from flows.recording import end_open_runs, recording_server
 from flows.requests import TrainRequest
 
 
-@task(name="train", cache_policy=NO_CACHE, persist_result=False)
+@task(name="train", task_run_name="train", cache_policy=NO_CACHE, persist_result=False)
 def train_network(config: Config, store: ImageStore, progress: ProgressArtifact) -> TrainingResult:
     """Train the network and its baselines, and predict the unseen sessions."""
 
@@ -37,7 +37,7 @@ def train_network(config: Config, store: ImageStore, progress: ProgressArtifact)
     return train(config, store, on_progress=tell)
 
 
-@task(name="check and report", cache_policy=NO_CACHE, persist_result=False)
+@task(name="check and report", task_run_name="check and report", cache_policy=NO_CACHE, persist_result=False)
 def check_and_report(config: Config, store: ImageStore, result: TrainingResult) -> tuple[Report, Path]:
     """Check the store's quality, judge the model, and write the report."""
     report, path = write_report(config, store, result)
@@ -46,7 +46,14 @@ def check_and_report(config: Config, store: ImageStore, result: TrainingResult) 
     return report, path
 
 
-@task(name="record in MLflow", retries=2, retry_delay_seconds=[2, 10], cache_policy=NO_CACHE, persist_result=False)
+@task(
+    name="record in MLflow",
+    task_run_name="record in MLflow",
+    retries=2,
+    retry_delay_seconds=[2, 10],
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
 def record(config: Config, store: ImageStore, result: TrainingResult, report: Report, uri: str) -> TrackedRun:
     """Record parameters, scores, report, pictures and the model as one MLflow run."""
     pictures = {picture.name: picture.png for picture in report.pictures}

@@ -62,7 +62,11 @@ def test_decoding_gives_back_original_values_that_were_not_clipped(store: ImageS
 def test_every_pixel_has_an_answer() -> None:
     pixels = feature_map(MEGA)
     assert (pixels.region >= 0).all()
-    assert ((pixels.feature >= 0) | (pixels.lag < 0) | np.isin(pixels.region, [MEGA.regions.index(MEGA.region("price_chart"))])).all()
+    assert (
+        (pixels.feature >= 0)
+        | (pixels.lag < 0)
+        | np.isin(pixels.region, [MEGA.regions.index(MEGA.region("price_chart"))])
+    ).all()
     assert pixels.lag.max() == MEGA.lookback - 1
     for number, region in enumerate(MEGA.regions):
         shown = np.unique(pixels.feature[(pixels.region == number) & (pixels.lag >= 0)])
@@ -80,7 +84,12 @@ def test_a_heat_map_pixel_names_its_feature_session_and_values(store: ImageStore
     where = region.features.index("rsi_14") * region.height // len(region.features) + 1
     found = answer_at(store, region.rows[0] + where, region.columns[0] + 55 * 3, "green")
     data: xr.Dataset = store.open_sessions("NVDA").sel(date=np.datetime64(DAY), feature="rsi_14")
-    assert (found.section, found.region, found.feature, found.session) == ("behavioral_technical", "technical", "rsi_14", DAY)
+    assert (found.section, found.region, found.feature, found.session) == (
+        "behavioral_technical",
+        "technical",
+        "rsi_14",
+        DAY,
+    )
     assert found.original_value == pytest.approx(float(data["feature_original"]))
     assert found.normalized_value == pytest.approx(float(data["feature_normalized"]))
     assert (found.unit, found.source_table) == ("points", "prices")

@@ -258,7 +258,9 @@ def spec(**changes: object) -> FeatureSpec:
 def test_bounded_values_span_the_scale_and_orientation_turns_it() -> None:
     values = np.array([0.0, 0.5, 1.0, 2.0, np.nan])
     np.testing.assert_allclose(normalize(values, spec()).brightness, [0.02, 0.51, 1.0, 1.0, np.nan], atol=1e-6)
-    np.testing.assert_allclose(normalize(values, spec(orientation=-1)).brightness, [1.0, 0.51, 0.02, 0.02, np.nan], atol=1e-6)
+    np.testing.assert_allclose(
+        normalize(values, spec(orientation=-1)).brightness, [1.0, 0.51, 0.02, 0.02, np.nan], atol=1e-6
+    )
 
 
 def test_a_zscore_uses_the_past_only_and_a_flat_past_is_neutral() -> None:

@@ -59,7 +59,8 @@ def test_a_branch_sees_its_receptive_field_and_nothing_beyond() -> None:
     # A region a third wide reads these columns as sessions of its own: only the first reading is compared.
     stem = branch.stem
     with torch.no_grad():
-        stem.values.weight[:, 3 * 171 :] = 0.0
+        for part in stem.parts:
+            part.weight.zero_()
         moved = (branch(changed, known) - branch(values, known)).abs().sum(-1)[0] > 1e-7
     touched = torch.nonzero(moved).flatten().tolist()
     reach = (branch.receptive_field - 1) // 2

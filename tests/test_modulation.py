@@ -78,7 +78,9 @@ def test_weights_know_nothing_of_later_sessions(sample_config: Maker) -> None:
     from dataclasses import replace
 
     full = region_weights(make_panel(tables, run.config, "NVDA", layout.catalogue.entries), layout)
-    cut = region_weights(make_panel(replace(tables, prices=prices), run.config, "NVDA", layout.catalogue.entries), layout)
+    cut = region_weights(
+        make_panel(replace(tables, prices=prices), run.config, "NVDA", layout.catalogue.entries), layout
+    )
     assert full[: len(cut)].tobytes() == cut.tobytes()
 
 

@@ -108,15 +108,20 @@ def test_a_rare_class_and_missing_labels_fail(tmp_path: Path) -> None:
     assert not checked(tmp_path / "none", walks, np.full(N, -1))["labels"].passed
 
 
-def test_an_uncovered_region_is_named(tmp_path: Path) -> None:
-    def without(index: int) -> Image:
+def test_an_input_that_ran_dry_is_named_and_one_that_never_was_is_told(tmp_path: Path) -> None:
+    def drying(index: int) -> Image:
         image = walks(index)
-        image[:171, :, 0] = 0
+        image[171:342, :, 2] = 0
+        if index >= N - 20:
+            image[:171, :, 0] = 0
         return image
 
-    found = checked(tmp_path, without)
-    assert not found["coverage: macro_red"].passed
-    assert found["coverage: macro_green"].passed
+    found = checked(tmp_path, drying)
+    assert [name for name, check in found.items() if name.startswith("coverage") and not check.passed] == [
+        "coverage: macro_red"
+    ]
+    assert found["coverage: behavioral_blue"].meaning.startswith("no input")
+    assert not found["alive: behavioral_technical blue"].passed
 
 
 def test_a_store_of_one_session_says_what_is_missing(tmp_path: Path) -> None:

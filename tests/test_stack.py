@@ -72,7 +72,7 @@ def test_up_prints_three_addresses_shows_all_deployments_and_leaves_nothing_behi
     with finnex_up(state, "--prefect-port", "0", "--mlflow-port", "0") as process:
         began = time.monotonic()
         found = addresses(process)
-        assert time.monotonic() - began < 60
+        assert time.monotonic() - began < 120  # 10 s on an idle machine
         served = get(found["Prefect UI"] + "/api/deployments/filter", {})
         assert {deployment["name"] for deployment in served} == DEPLOYMENTS
         night = next(deployment for deployment in served if deployment["name"] == "nightly")

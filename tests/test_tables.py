@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finnex.data.tables import READERS
+from finnex.data.readers import READERS
 from finnex.errors import InputError, Problem
 
 PRICES = "symbol,date,open,high,low,close,volume\n"

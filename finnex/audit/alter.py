@@ -130,7 +130,7 @@ def _numbers(table: str, name: str, values: npt.NDArray[np.float64], rng: Rng) -
     if name == "score":
         return rng.uniform(-1, 1, count)
     if name == "repost":
-        return 1.0 - np.minimum(values, 1.0)
+        return rng.integers(0, 2, count).astype("float64")
     known = values[~np.isnan(values)]
     size = float(np.abs(known).mean()) if len(known) else 1.0
     drawn = values * np.exp(rng.normal(0, 1, count))
@@ -179,9 +179,11 @@ def _added(
         return rows.iloc[rng.permutation(len(rows))[:MOST_ADDED]]
 
     if table == "sentiment":
-        chosen = some(early)
+        # One of each kind right after the close, and an opinion: reposts count as attention only.
+        each = early.drop_duplicates(["symbol", "source", "provider"], keep="last").assign(repost=0.0)
+        chosen = pd.concat([each, some(early)], ignore_index=True)
         wait = rng.integers(0, 30 * 86_400, len(chosen))
-        wait[:20] = 0  # and right after the close
+        wait[: len(each)] = 0
         return chosen.assign(timestamp=decision + SECOND + pd.to_timedelta(wait, unit="s"))
     if table in ("macro", "fundamentals"):
         restated = some(early if table == "fundamentals" else early[~early["series"].isin(quotes)])
@@ -190,11 +192,10 @@ def _added(
         restated = restated.assign(available=day + pd.to_timedelta(wait, unit="D"), available_is_date=True)
         return pd.concat([restated, _after_the_end(changed, day, clock.words[0], clock.about or "")], ignore_index=True)
     if table == "events":
-        chosen = some(early)
-        wait = pd.to_timedelta(rng.integers(0, 90, len(chosen)), unit="D")
-        added = chosen.assign(announced=day, date=day + wait).drop_duplicates(["name", "date"])
+        each = early.drop_duplicates("name", keep="last")
+        added = pd.concat([each.assign(date=day + days * DAY) for days in (0, 1, 2, 5, 20, 60)], ignore_index=True)
         taken = pd.MultiIndex.from_frame(frame[["name", "date"]])
-        return added[~pd.MultiIndex.from_frame(added[["name", "date"]]).isin(taken)]
+        return added.assign(announced=day)[~pd.MultiIndex.from_frame(added[["name", "date"]]).isin(taken)]
     word = clock.words[-1]
     newcomers = changed[later].tail(MOST_ADDED).drop_duplicates([*clock.words[:-1], "date"]).assign(**{word: NEW})
     return pd.concat([newcomers, _after_the_end(changed, day, *clock.words, "date")], ignore_index=True)

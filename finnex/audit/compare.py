@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from finnex.data.panel import BAR_COLUMNS, Panel
+from finnex.images.modulation import region_weights
 from finnex.images.render import Image, Renderer
+from finnex.layout import Layout
 
 Differences = dict[str, tuple[str, ...]]
-"""What differs (a feature, `bars.close`, `image`, `sessions`) to where: original, normalized, ..."""
+"""What differs (a feature, `bars.close`, `weight.news`, `image`, `sessions`) to where: original, normalized, ..."""
 
 
 def differences(full: Panel, seen: Panel, position: int) -> Differences:
@@ -26,6 +28,13 @@ def differences(full: Panel, seen: Panel, position: int) -> Differences:
         for column in np.flatnonzero(moved):
             found.setdefault(names[column], []).append(what)
     return {name: tuple(where) for name, where in found.items()}
+
+
+def weights_that_differ(layout: Layout, full: Panel, seen: Panel, position: int) -> Differences:
+    """Return the regions whose blend differs in the sessions up to and including `position`."""
+    ours, theirs = (region_weights(panel, layout)[: position + 1] for panel in (full, seen))
+    moved = np.flatnonzero((ours != theirs).any(axis=0))
+    return {f"weight.{layout.regions[number].name}": ("weight",) for number in moved}
 
 
 def moved_after(full: Panel, seen: Panel, position: int) -> set[str]:
@@ -52,7 +61,8 @@ def _arrays(
 
 
 def _differ(ours: npt.NDArray[np.floating], theirs: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
-    return (ours != theirs) & ~(np.isnan(ours) & np.isnan(theirs))
+    moved: npt.NDArray[np.bool_] = (ours != theirs) & ~(np.isnan(ours) & np.isnan(theirs))
+    return moved
 
 
 def image_of(renderer: Renderer, panel: Panel, position: int) -> Image:
@@ -61,4 +71,4 @@ def image_of(renderer: Renderer, panel: Panel, position: int) -> Image:
     rows, pad = slice(max(0, first), position + 1), ((max(0, -first), 0), (0, 0))
     values = np.pad(panel.normalized[rows], pad, constant_values=np.nan)
     bars = np.pad(panel.bars[rows], pad, constant_values=np.nan)
-    return renderer.draw(values, bars)[0]
+    return renderer.draw(values, bars, region_weights(panel, renderer.layout)[position])[0]

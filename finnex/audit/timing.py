@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +15,7 @@ import pandas as pd
 
 from finnex.audit.alter import HOWS, Alteration, How, alteration, scrambled
 from finnex.audit.clock import CLOCKS, Mask, describe, later_rows
-from finnex.audit.compare import Differences, differences, image_of, moved_after
+from finnex.audit.compare import Differences, differences, image_of, moved_after, weights_that_differ
 from finnex.audit.report import LeakedRow
 from finnex.build import Run
 from finnex.config import Config
@@ -32,7 +34,15 @@ SEARCHES = 4
 
 @dataclass(frozen=True)
 class Leak:
-    """Features that a later row of a table changed, each with the arrays that differ."""
+    """Features that a later row of a table changed, each with the arrays that differ.
+
+    Attributes
+    ----------
+    row
+        The first row that matters; None where it was not searched for.
+    shown
+        Whether the session's image differs too.
+    """
 
     symbol: str
     session: date
@@ -40,6 +50,7 @@ class Leak:
     how: How
     features: Differences
     row: LeakedRow | None
+    shown: bool
 
 
 class Timing:
@@ -79,9 +90,10 @@ class Timing:
         given = {field.name: getattr(self.run.tables, field.name) for field in fields(Tables)}
         return {name: frame for name, frame in given.items() if frame is not None and name in CLOCKS}
 
-    def path(self, table: str) -> object:
-        """Return the file of a table; None where it came as a frame."""
-        return getattr(self.run.config.inputs, table, None)
+    def describe(self, table: str, row: pd.Series[Any], *, added: bool = False) -> LeakedRow:
+        """Return a row of a table as a person finds it."""
+        path: Path | None = getattr(self.run.config.inputs, table, None)
+        return describe(table, row, path, added=added)
 
     def _panel(self, tables: Tables) -> Panel:
         self.rebuilds += 1
@@ -106,10 +118,12 @@ class Timing:
             return {"the rebuild": (f"{type(error).__name__}: {error}",)}, None
         found = differences(self.full, seen, position)
         if "sessions" not in found:
-            ours, theirs = (image_of(self._renderer, panel, position) for panel in (self.full, seen))
-            if not np.array_equal(ours, theirs):
-                found["image"] = ("pixels",)
+            found |= weights_that_differ(self.run.layout, self.full, seen, position)
         return found, seen
+
+    def _same_image(self, seen: Panel, position: int) -> bool:
+        ours, theirs = (image_of(self._renderer, panel, position) for panel in (self.full, seen))
+        return np.array_equal(ours, theirs)
 
     def alterations(self, position: int, how: How) -> dict[str, Alteration]:
         """Return how each table's later rows are changed at a session; tables without such rows are left out."""
@@ -149,15 +163,20 @@ class Timing:
             self.altered.update({table: len(one) for table, one in altered.items()})
             if seen is not None and how == "scrambled":
                 self.moved |= moved_after(self.full, seen, position)
+            shown = seen is not None and "sessions" not in found and not self._same_image(seen, position)
+            if shown and not found:
+                found = {"image": ("pixels",)}  # the renderer itself looks past its window
             fresh = {name: where for name, where in found.items() if name not in self.sessions_of}
             for name in found:
                 days = self.sessions_of.setdefault(name, [])
                 if day not in days:
                     days.append(day)
             if fresh:
-                self._trace(position, how, altered, fresh)
+                self._trace(position, how, altered, fresh, shown)
 
-    def _trace(self, position: int, how: How, altered: Mapping[str, Alteration], wanted: Differences) -> None:
+    def _trace(
+        self, position: int, how: How, altered: Mapping[str, Alteration], wanted: Differences, shown: bool
+    ) -> None:
         day: date = self.full.calendar.days[position].item()
         traced: set[str] = set()
         for table, one in altered.items():
@@ -169,14 +188,14 @@ class Timing:
                 if not left:
                     break
                 number, features = self._search(position, one, left, known)
-                row = describe(table, one.row(number), self.run_path(table), added=how == "added")
-                self.leaks.append(Leak(self.symbol, day, table, how, features, row))
+                row = self.describe(table, one.row(number), added=how == "added")
+                self.leaks.append(Leak(self.symbol, day, table, how, features, row, shown))
                 left = {name: where for name, where in left.items() if name not in features}
                 known = number + 1
             if left:
-                self.leaks.append(Leak(self.symbol, day, table, how, left, None))
+                self.leaks.append(Leak(self.symbol, day, table, how, left, None, shown))
         if rest := {name: where for name, where in wanted.items() if name not in traced}:
-            self.leaks.append(Leak(self.symbol, day, SEVERAL, how, rest, None))
+            self.leaks.append(Leak(self.symbol, day, SEVERAL, how, rest, None, shown))
 
     def _search(self, position: int, one: Alteration, wanted: Differences, known: int) -> tuple[int, Differences]:
         """Return the row whose change, on top of all earlier ones, first makes any of `wanted` differ.

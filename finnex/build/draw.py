@@ -73,7 +73,11 @@ def draw_block(block: Block) -> list[Receipt]:
             draft, crc = block.target.write(index, canvas)
             receipts.append(
                 replace(
-                    receipt, draft=draft, crc=crc, coverage=coverage, weights=tuple(weights.tolist()),
+                    receipt,
+                    draft=draft,
+                    crc=crc,
+                    coverage=coverage,
+                    weights=tuple(weights.tolist()),
                     seconds=time.perf_counter() - began,
                 )
             )

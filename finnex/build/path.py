@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What a build did; `failed` counts sessions, `failures` says which and why."""
+    """What a build did; `failed` counts sessions, `failures` says which and why; `doubts` is what is odd about the inputs."""
 
     built: int
     skipped: int
@@ -29,6 +29,7 @@ class BuildResult:
     images_per_second: float
     fingerprint: str
     failures: tuple[tuple[str, date, str], ...] = field(default=())
+    doubts: tuple[str, ...] = field(default=())
 
 
 def build(
@@ -88,4 +89,5 @@ def build(
         images_per_second=built / drawing_seconds if drawing_seconds else 0.0,
         fingerprint=fingerprint,
         failures=tuple(failures),
+        doubts=run.doubts,
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -9,11 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from finnex.config import HORIZONS, Config
+from finnex.data.doubts import doubts
 from finnex.data.features import symbol_calendar
 from finnex.data.labels import KINDS
+from finnex.data.mapping import generated_entries
 from finnex.data.tables import Tables, read_tables
 from finnex.errors import ConfigError, nearest
-from finnex.layout import Layout, load_layout
+from finnex.layout import Layout, load_layout, parse_catalogue, parse_layout
 from finnex.store import ImageStore, StoreTemplate
 
 
@@ -25,6 +30,8 @@ class Run:
     tables: Tables
     layout: Layout
     template: StoreTemplate
+    doubts: tuple[str, ...]
+    """What is odd about the inputs, one sentence each; worth saying, not worth refusing."""
 
 
 def read_run(config: Config) -> Run:
@@ -35,8 +42,10 @@ def read_run(config: Config) -> Run:
     InputError, ConfigError, LayoutError
         With everything that is wrong.
     """
-    layout = load_layout(config.image.layout, config.image.lookback, blending=config.image.blending)
-    tables = read_tables(config)
+    image, tables = config.image, read_tables(config)
+    layout = load_layout(image.layout, image.lookback, image.catalogue, blending=image.blending)
+    if tables.enhanced is not None:
+        layout = _with_columns(layout, list(tables.enhanced.columns), config.inputs.enhanced_heatmaps)
     template = StoreTemplate(
         layout_name=layout.name,
         layout_hash=layout.hash,
@@ -54,7 +63,26 @@ def read_run(config: Config) -> Run:
         exchange=config.exchange,
         synthetic_tables=tuple(sorted(config.inputs.synthetic)),
     )
-    return Run(config, tables, layout, template)
+    return Run(config, tables, layout, template, tuple(doubts(tables, config)))
+
+
+def _with_columns(layout: Layout, columns: Sequence[str], heatmaps: Sequence[str]) -> Layout:
+    """Return the layout with generated entries for the columns that its catalogue does not know."""
+    unknown = [name for name in columns if name not in {"symbol", "date", *layout.catalogue.position}]
+    if not unknown or not heatmaps:
+        return layout
+    regions = [layout.region(name) for name in heatmaps]
+    rooms = {region.name: region.height - len(region.features) for region in regions}
+    text = layout.catalogue.text.rstrip("\n") + "\n"
+    text += generated_entries(unknown, rooms, next(csv.reader(io.StringIO(text))))
+    wider = parse_layout(layout.text, parse_catalogue(text), layout.lookback, blending=layout.blending)
+    drawn = {name for region in wider.regions for name in region.features}
+    if left := [name for name in unknown if name not in drawn]:
+        raise ConfigError(
+            f"[inputs] enhanced_heatmaps: column '{left[0]}' of the enhanced file is drawn nowhere: a region of "
+            f"{', '.join(heatmaps)} is no heat map, or lists its features. Name heat maps that take the catalogue's."
+        )
+    return wider
 
 
 def open_for_writing(run: Run) -> ImageStore:

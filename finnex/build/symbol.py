@@ -175,9 +175,12 @@ def _window_hashes(panel: Panel, layout: Layout, weights: npt.NDArray[np.float32
     padded = np.concatenate([np.zeros((layout.lookback - 1, 16), dtype=np.uint8), digests])
     seed = f"{layout.hash}|{RENDERER_VERSION}|".encode()
     found = [
-        int.from_bytes(blake2b(
-            seed + padded[row : row + layout.lookback].tobytes() + weights[row].tobytes(), digest_size=8
-        ).digest(), "little")
+        int.from_bytes(
+            blake2b(
+                seed + padded[row : row + layout.lookback].tobytes() + weights[row].tobytes(), digest_size=8
+            ).digest(),
+            "little",
+        )
         for row in range(len(digests))
     ]
     return np.array(found, dtype=np.uint64)

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 
 import typer
 
+from finnex.cli.audit import audit
 from finnex.cli.build import build, init
 from finnex.cli.demo import demo
 from finnex.cli.explain import explain
+from finnex.cli.layout import layout
 from finnex.cli.look import info, show
 from finnex.cli.train import train
 from finnex.cli.up import up
@@ -32,8 +34,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (demo, init, build, info, show, explain, train, up):
+for command in (demo, init, build, info, show, explain, train, up, audit):
     app.command()(command)
+app.add_typer(layout, name="layout")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

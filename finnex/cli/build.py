@@ -99,6 +99,8 @@ def build(
             settings, symbols=chosen or None, start=first, end=last, force=force, client=client,
             on_start=counter.start, on_progress=counter.count,
         )  # fmt: skip
+    for doubt in result.doubts:
+        err().print(f"warning: {doubt}")
     if as_json:
         print_json(
             {

@@ -105,16 +105,17 @@ def _run_flows(stack: Stack, config: Path, screen: Console) -> _Outcome:
 
 
 def _follow(runs: FlowRuns, stack: Stack, deployment: str, request: BaseModel, title: str) -> Any:
-    from finnex.errors import ServiceError
+    from flows.runs import FlowRunEnded
     from flows.stack import tail
 
     with progress_bar(title, counted=False) as show:
         run = runs.start(deployment, request)
         try:
             runs.follow(run, lambda percent, what: show(round(percent), 100, what), stack.check)
-        except ServiceError as error:
+        except FlowRunEnded as error:
             log = stack.state / "logs" / "flows.log"
-            raise ServiceError(f"{title}: {error}\nThe end of {log}:\n{tail(log)}") from None
+            more = f"(Log: {log})" if error.explained else f"The end of {log}:\n{tail(log)}"
+            raise FlowRunEnded(f"{title}: {error}\n{more}", explained=True) from None
     return run
 
 

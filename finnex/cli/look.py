@@ -21,20 +21,20 @@ DECISION_RULE = (
 
 def info(config: ConfigOption, as_json: JsonOption = False) -> None:
     """Tell what the store holds, where the inputs end, and by which rules the images were made."""
+    from finnex.build import read_run
     from finnex.config import load_config
-    from finnex.data.tables import read_tables
-    from finnex.layout import load_layout
 
     settings = load_config(config)
-    layout = load_layout(settings.image.layout, settings.image.lookback)
     with err().status("Reading the inputs"):
-        limits = read_tables(settings).limits()
+        run = read_run(settings)
+    layout, limits = run.layout, run.tables.limits()
     store = _open(settings)
     answer: dict[str, Any] = {
         "store": str(settings.store.path),
         "fingerprint": None if store is None else store.fingerprint(),
         "symbols": {} if store is None else {symbol: _describe(store, symbol) for symbol in store.symbols},
         "inputs": {name: {"first": first, "last": last} for name, (first, last) in limits.items()},
+        "warnings": list(run.doubts),
         "synthetic_tables": sorted(settings.inputs.synthetic),
         "layout": layout.name,
         "layout_hash": layout.hash,
@@ -82,6 +82,8 @@ def _print_tables(answer: dict[str, Any]) -> None:
     from rich.table import Table
 
     console = out()
+    for warning in answer["warnings"]:
+        console.print(f"warning: {warning}", soft_wrap=True)
     if answer["fingerprint"] is None:
         console.print(f"No store at {answer['store']} yet; `finnex build` makes it.")
     else:

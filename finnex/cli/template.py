@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
+from finnex.config import DaskSettings, LabelSettings, ModelSettings, TrainingSettings
 from finnex.errors import ConfigError
 
 FILE = "finnex.toml"
@@ -42,44 +43,47 @@ _TEMPLATE = """\
 [image]
 # layout = "mega"            # a bundled layout, or a layout file of your own
 # lookback = 56              # sessions an image shows; absent: the layout's own window
+# blending = false           # blend sources by trust and regime: drawn nearer to neutral where they say less
 # catalogue = "my_catalogue.csv"   # a catalogue of your own; absent: the bundled one
 
 [labels]                     # what a model is asked
-# kind = "price_movement"    # or "triple_barrier"
-# horizon = 5                # sessions from the next open: 1, 3, 5, 10 or 20
-# threshold_volatility = 0.5 # Buy above, Sell below this multiple of trailing volatility over the horizon
-# barrier_volatility = 1.0   # height of the two barriers of "triple_barrier"
-# volatility_sessions = 63   # sessions of trailing volatility
+# kind = "{labels.kind}"    # or "triple_barrier"
+# horizon = {labels.horizon}                # sessions from the next open: 1, 3, 5, 10 or 20
+# Buy above and Sell below this multiple of trailing volatility over the horizon.
+# threshold_volatility = {labels.threshold_volatility}
+# barrier_volatility = {labels.barrier_volatility}   # height of the two barriers of "triple_barrier"
+# volatility_sessions = {labels.volatility_sessions}   # sessions of trailing volatility
 
 [model]
-# architecture = "multiscale_cnn"
-# preset = "small"           # "small" trains on two cores in minutes, "base" has the published size
+# architecture = "{model.architecture}"
+# preset = "{model.preset}"           # "small" trains on two cores in minutes, "base" is full-size
 
 [training]
 {epochs}
-# batch_size = 32
-# learning_rate = 0.001
-# weight_decay = 0.01
-# warmup_epochs = 1
-# label_smoothing = 0.05
-# gradient_clip = 1.0
-# patience_epochs = 5        # epochs without a better validation before it stops
-# train_fraction = 0.7       # the sessions are cut in time: train, then validation, then test
-# validation_fraction = 0.1
-# embargo_sessions = 5       # sessions left out between two parts, beyond those whose labels overlap
-# class_weights = "none"     # "balanced" weighs rare classes up
+# batch_size = {training.batch_size}
+# learning_rate = {training.learning_rate}
+# weight_decay = {training.weight_decay}
+# warmup_epochs = {training.warmup_epochs}
+# label_smoothing = {training.label_smoothing}
+# gradient_clip = {training.gradient_clip}
+# patience_epochs = {training.patience_epochs}        # epochs without a better validation before it stops
+# train_fraction = {training.train_fraction}       # the sessions are cut in time: train, then validation, then test
+# validation_fraction = {training.validation_fraction}
+# Sessions left out between two parts, beyond those whose labels overlap.
+# embargo_sessions = {training.embargo_sessions}
+# class_weights = "{training.class_weights}"     # "balanced" weighs rare classes up
 # threads = 2                # threads of the arithmetic; absent: one for each core
-# seed = 7
+# seed = {training.seed}
 
 [mlflow]
 # uri = "http://127.0.0.1:5000"   # absent: the server that `finnex up` starts
 # experiment = "finnex"
 
 [dask]                       # where images are drawn
-# workers = 2                # local worker processes; 0 draws in the calling process
+# workers = {dask.workers}                # local worker processes; 0 draws in the calling process
 # address = "tcp://host:8786"   # or an existing scheduler, instead of workers
-# dates_per_task = 1         # sessions that share one Dask task
-# memory_limit = "2GiB"      # of one worker
+# dates_per_task = {dask.dates_per_task}         # sessions that share one Dask task
+# memory_limit = "{dask.memory_limit}"      # of one worker
 """
 
 _TABLES = {
@@ -89,6 +93,7 @@ _TABLES = {
     "sentiment": "symbol, timestamp, source, score in [-1, 1]",
     "competitive": "symbol, date, peer, any numeric metric",
     "events": "name, date, announced",
+    "options": "symbol, date, implied volatilities, skew, put/call, flow",
     "enhanced": "symbol, date, features computed elsewhere",
 }
 
@@ -119,6 +124,10 @@ def configuration_text(
     )
     return _TEMPLATE.format(
         file=FILE,
+        labels=LabelSettings(),
+        model=ModelSettings(),
+        training=TrainingSettings(),
+        dask=DaskSettings(),
         symbols=_line("symbols", json.dumps(list(symbols)), "what to draw", given=True),
         start=_line(
             "start",
@@ -134,7 +143,7 @@ def configuration_text(
         ),
         inputs="\n".join(tables),
         store=_line("path", json.dumps("images.zarr"), "the images: plain Zarr", given=True),
-        epochs=_line("epochs", str(epochs or 12), "at most", given=epochs is not None),
+        epochs=_line("epochs", str(epochs or TrainingSettings().epochs), "at most", given=epochs is not None),
     )
 
 

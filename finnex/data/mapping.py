@@ -248,3 +248,22 @@ def generated_entries(columns: Sequence[str], rooms: Mapping[str, int], header: 
                "source": "the enhanced file", "meaning": f"column {name} of the enhanced file, as it is"}
         )  # fmt: skip
     return text.getvalue()
+
+
+def symbol_of_file(path: Path) -> str:
+    """Return whose enhanced file it is: its symbol column, else the first word of its name, in capitals.
+
+    Raises
+    ------
+    ConfigError
+        It is of several companies, or its name has no word.
+    """
+    text = parse.read_text(path)
+    options = SPECIFICATION["enhanced"].names["symbol"]
+    column = next((name for name in text.columns if _plain(name) in options), None)
+    found = sorted(set(text[column].str.strip()) - {""}) if column is not None else []
+    word = re.match("[A-Za-z]+", path.name)
+    if len(found) > 1 or (not found and word is None):
+        told = f"is of several companies ({', '.join(found[:5])})" if found else "does not say whose it is"
+        raise ConfigError(f"{path} {told}. Name one with symbol=.")
+    return found[0] if found else str(word and word.group()).upper()

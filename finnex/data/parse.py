@@ -10,6 +10,8 @@ import pandas as pd
 
 from finnex.errors import InputError, Problem, nearest
 
+FIRST, LAST = pd.Timestamp("1700-01-01"), pd.Timestamp("2200-01-01")
+"""Nanoseconds end in 2262; nobody trades that far ahead."""
 HEADER_ROWS = 2
 """A frame's first row stands in line 2 of its file: line 1 is the header."""
 
@@ -74,11 +76,15 @@ def number(text: pd.Series[str], path: Path, problems: list[Problem], *, optiona
     return value.where(~bad)
 
 
+def _in_utc(text: pd.Series[str]) -> pd.Series[pd.Timestamp]:
+    """Return moments in UTC without zone, `datetime64[ns]`; NaT where the text is none, or none of our centuries."""
+    value = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None)
+    return value.where((value >= FIRST) & (value <= LAST)).astype("datetime64[ns]")
+
+
 def day(text: pd.Series[str], path: Path, problems: list[Problem]) -> pd.Series[pd.Timestamp]:
     """Return midnights, `datetime64[ns]`, from ISO dates (YYYY-MM-DD; a time part must be midnight)."""
-    value = (
-        pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None).astype("datetime64[ns]")
-    )
+    value = _in_utc(text)
     bad = value.isna() | (value != value.dt.normalize())
     problems += _problems(text, bad, path, "is not a date", "Write it as YYYY-MM-DD.")
     return value.where(~bad)
@@ -93,9 +99,7 @@ def moment(
     """
     only_date = text.str.fullmatch(r"\d{4}-\d{2}-\d{2}")
     zoned = text.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$", regex=True) & ~only_date
-    value = (
-        pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None).astype("datetime64[ns]")
-    )
+    value = _in_utc(text)
     problems += _problems(text, value.isna(), path, "is not a time stamp", "Write it as 2024-03-08T14:30:00Z.")
     naive = value.notna() & ~only_date & ~zoned
     problems += _problems(

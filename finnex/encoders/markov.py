@@ -56,11 +56,11 @@ def transitions(x: npt.NDArray[np.float64], n_bins: int) -> npt.NDArray[np.float
     """
     known = ~np.isnan(x)
     level = np.clip(np.floor(np.where(known, x, 0.0) * n_bins), 0, n_bins - 1).astype(np.intp)
-    counts = np.zeros((n_bins, n_bins))
     step = known[:-1] & known[1:]
-    np.add.at(counts, (level[:-1][step], level[1:][step]), 1.0)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
+    counts = np.bincount((level[:-1] * n_bins + level[1:])[step], minlength=n_bins**2).reshape(n_bins, n_bins)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     field: npt.NDArray[np.float64] = shares[level[:, None], level[None, :]]
-    field[~known] = np.nan
-    field[:, ~known] = np.nan
+    if not known.all():
+        field[~known] = np.nan
+        field[:, ~known] = np.nan
     return field

@@ -84,7 +84,7 @@ class Scorecard:
             for words, names in (("beats", beaten), ("is behind", behind), ("cannot be told from", open_))
             if names
         ]
-        return f"On {self.sessions} unseen sessions {self.model} {', '.join(said)} (95 % intervals)."
+        return f"On {self.sessions} unseen sessions {self.model.replace('_', ' ')} {', '.join(said)} (95 % intervals)."
 
 
 def scorecard(predictions: pd.DataFrame, *, split: str = "test", draws: int = 2000, seed: int = 0) -> Scorecard:

@@ -45,7 +45,10 @@ def feature_map(layout: Layout) -> FeatureMap:
     position = layout.catalogue.position
     for number, one in enumerate(layout.regions):
         channel = layout.channels.index(one.channel)
-        rows, columns = slice(*one.rows), slice(one.columns[0], one.columns[0] + layout.lookback * one.encoder.session_px)
+        rows, columns = (
+            slice(*one.rows),
+            slice(one.columns[0], one.columns[0] + layout.lookback * one.encoder.session_px),
+        )
         region[rows, slice(*one.columns), channel] = number
         origin = one.encoder.origin(layout.lookback, len(one.features), one.height)
         catalogued = np.array([position[name] for name in one.features] + [MARGIN], dtype=np.int32)
@@ -100,7 +103,10 @@ def to_original(normalized: pd.DataFrame, layout: Layout, location: pd.DataFrame
     return pd.DataFrame(
         {
             name: denormalize(
-                normalized[name].to_numpy(), layout.catalogue.find(str(name)), location[name].to_numpy(), scale[name].to_numpy()
+                normalized[name].to_numpy(),
+                layout.catalogue.find(str(name)),
+                location[name].to_numpy(),
+                scale[name].to_numpy(),
             )
             for name in normalized.columns
         },

@@ -47,7 +47,7 @@ class Renderer:
         values
             (lookback, features) in [0.02, 1], NaN where not known; columns as in the catalogue.
         bars
-            (lookback, 5): see `finnex.data.panel.Panel`.
+            (lookback, 6): see `finnex.data.panel.Panel`.
         weights
             (regions,) in [0.5, 1]: see `finnex.images.modulation`; absent, 1 everywhere.
         out

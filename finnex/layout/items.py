@@ -40,10 +40,10 @@ class Items:
         return None
 
     def count(self, canvas: Item, key: str) -> int | None:
-        """Return a whole number of at least 1."""
+        """Return a whole number from 1 to 8192."""
         found: int | None = self.need(canvas, key, "canvas", int, "a whole number")
-        if found is not None and found < 1:
-            self.mistakes.append(f"canvas: {key} {found} is below 1. Correct it.")
+        if found is not None and not 1 <= found <= 8192:
+            self.mistakes.append(f"canvas: {key} {found} is outside 1 to 8192. Correct it.")
             return None
         return found
 

@@ -114,27 +114,24 @@ class _Reader(Items):
             return None
         self.only(canvas, CANVAS, "canvas")
         name = self.need(canvas, "name", "canvas", str, "a word")
-        height, width, window = (
-            self.count(canvas, key) for key in ("height", "width", "lookback_sessions")
-        )  # fmt: skip
+        height, width, window = (self.count(canvas, key) for key in ("height", "width", "lookback_sessions"))
         channels = self.words(canvas, "channels", "canvas", set())
-        every = (
-            self.need(canvas, "every_feature", "canvas", bool, "true or false") if "every_feature" in canvas else False
-        )
-        if not channels and "channels" not in canvas:
-            self.mistakes.append("canvas: key 'channels' is missing. Add it.")
+        if not channels:
+            self.mistakes.append('canvas: no channels are named. Write channels = ["red", "green", "blue"].')
+        every = "every_feature" in canvas and self.need(canvas, "every_feature", "canvas", bool, "true or false")
         sections = [found for item in self.items(document, "section") if (found := self.section(item))]
         read = [self.region(item, sections, channels) for item in self.items(document, "region")]
         for word in repeated(place.name for place, _ in read):
             self.mistakes.append(f"two regions are called '{word}'. Rename one.")
+        if height and width and channels:
+            self.mistakes += tiling_mistakes([place for place, _ in read], channels, sections, height, width)
+        regions = [region for _, region in read if region]
+        window = lookback or window
+        for region in regions if window else ():
+            self.fits(region, window or 0)
+        self.once(regions, bool(every) and len(regions) == len(read))
         if not (name and height and width and window and channels):
             return None
-        window = lookback or window
-        self.mistakes += tiling_mistakes([place for place, _ in read], channels, sections, height, width)
-        regions = [region for _, region in read if region]
-        for region in regions:
-            self.fits(region, window)
-        self.once(regions, every and len(regions) == len(read))
         return Layout(
             name, height, width, channels, window, tuple(sections), tuple(regions), self.catalogue, text, blending
         )  # fmt: skip
@@ -224,6 +221,7 @@ class _Reader(Items):
                 f"{where}: {window} sessions of {region.encoder.session_px} pixels need {needed} columns, it has "
                 f"{region.width}. Show fewer sessions or make it wider."
             )
+            return
         shown = set(region.encoder.origin(1, len(region.features), region.height).feature[:, 0].tolist())
         if len(shown) < len(region.features):
             self.mistakes.append(

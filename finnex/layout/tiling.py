@@ -26,15 +26,16 @@ class Place:
 def tiling_mistakes(
     places: Sequence[Place], channels: Sequence[str], sections: Sequence[Section], height: int, width: int
 ) -> list[str]:
-    """Return every overlap and gap. A region whose place cannot be read hides the gaps it may have left."""
+    """Return every overlap and gap. A region whose place cannot be read hides no gap but those it may have left."""
     mistakes = _sections(sections, height)
     owner = np.zeros((height, width, len(channels)), dtype=np.int32)
-    blurred: set[str] = set()
+    excused = np.zeros(owner.shape, dtype=np.bool_)
     for number, place in enumerate(places, start=1):
+        (top, bottom), (left, right) = place.rows or (0, height), place.columns or (0, width)
         if place.channel is None or place.rows is None or place.columns is None:
-            blurred |= {place.channel} if place.channel else set(channels)
+            meant = slice(None) if place.channel is None else slice(found := channels.index(place.channel), found + 1)
+            excused[top:bottom, left:right, meant] = True
             continue
-        (top, bottom), (left, right) = place.rows, place.columns
         if bottom > height or right > width:
             mistakes.append(
                 f"region '{place.name}': reaches row {bottom - 1}, column {right - 1}, beyond the canvas. Shrink it."
@@ -47,12 +48,11 @@ def tiling_mistakes(
             )
         under[under == 0] = number
     for index, channel in enumerate(channels):
-        if channel not in blurred:
-            mistakes += [
-                f"channel '{channel}' has a gap at row {top}, column {left}, {down} rows by {across} columns. "
-                "Regions must tile every channel."
-                for top, left, down, across in _gaps(owner[:, :, index] == 0)
-            ]
+        mistakes += [
+            f"channel '{channel}' has a gap at row {top}, column {left}, {down} rows by {across} columns. "
+            "Regions must tile every channel."
+            for top, left, down, across in _gaps((owner[:, :, index] == 0) & ~excused[:, :, index])
+        ]
     return mistakes
 
 

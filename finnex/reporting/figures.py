@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.patches import Rectangle
 
 from finnex.reporting.style import CHANNEL_COLOURS, FAINT, INK, figure, keep, png
@@ -46,8 +46,10 @@ def _bare(axes: Axes) -> None:
         spine.set_visible(False)
 
 
-def _channel_map(channel: str) -> LinearSegmentedColormap:
-    return LinearSegmentedColormap.from_list(channel, ["#0b0d12", CHANNEL_COLOURS[channel], "#fdfdfd"])
+def _channel_map(channel: str) -> Colormap:
+    """Dark to bright through the channel's colour; grey where not known."""
+    colours = LinearSegmentedColormap.from_list(channel, ["#0b0d12", CHANNEL_COLOURS[channel], "#fdfdfd"])
+    return colours.with_extremes(bad="#d9dde5")
 
 
 def _section_lines(axes: Axes, regions: Sequence[RegionLike]) -> dict[str, float]:
@@ -95,9 +97,7 @@ def show_session(
         for number, channel in enumerate(CHANNELS):
             axes = drawn.add_subplot(grid[(number + 1) // 3, (number + 1) % 3])
             shown = np.ma.masked_equal(image[:, :, number], 0)
-            colours = _channel_map(channel)
-            colours.set_bad("#d9dde5")
-            axes.imshow(shown, cmap=colours, vmin=0, vmax=1, interpolation="nearest")
+            axes.imshow(shown, cmap=_channel_map(channel), vmin=0, vmax=1, interpolation="nearest")
             axes.set_title(f"{channel} channel", color=CHANNEL_COLOURS[channel])
             _bare(axes)
             for region in regions:

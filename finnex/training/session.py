@@ -137,7 +137,7 @@ def _table(
         frames.append(
             pd.DataFrame(
                 {
-                    "decision_date": samples.decision[rows].astype("datetime64[s]"),
+                    "decision_date": samples.decision[rows].astype("datetime64[ms]"),
                     "symbol": np.array(samples.symbols)[samples.symbol[rows]],
                     "split": part,
                     "fold": 0,
@@ -146,9 +146,9 @@ def _table(
                     "fingerprint": fingerprint,
                     "label_kind": config.labels.kind,
                     "horizon": config.labels.horizon,
-                    "entry": samples.entry[rows].astype("datetime64[s]"),
-                    "exit": samples.label_end[rows].astype("datetime64[s]"),
-                    "label_end": samples.label_end[rows].astype("datetime64[s]"),
+                    "entry": samples.entry[rows].astype("datetime64[ms]"),
+                    "exit": samples.label_end[rows].astype("datetime64[ms]"),
+                    "label_end": samples.label_end[rows].astype("datetime64[ms]"),
                     **{f"p_{word}": p[:, code] for code, word in enumerate(CLASSES)},
                     "label": samples.label[rows],
                     "return": samples.outcome[rows],
@@ -231,7 +231,9 @@ def train(
     pinned.check()
     tables = [_table(config.model.architecture, samples, shown, answers, config, pinned.fingerprint)]
     for name, baseline in BASELINES.items():
-        answers = {part: baseline(samples, split, rows) for part, rows in shown.items()}
+        together = baseline(samples, split, np.concatenate(list(shown.values())))
+        ends = np.cumsum([len(rows) for rows in shown.values()])[:-1]
+        answers = dict(zip(shown, np.split(together, ends), strict=True))
         tables.append(_table(name, samples, shown, answers, config, pinned.fingerprint))
     return TrainingResult(
         predictions=pd.concat(tables, ignore_index=True),

@@ -50,7 +50,9 @@ def calendar_events(context: Context) -> Features:
     if context.observations.get("CPILFESL") is not None:
         # A release is an event too: where no schedule is given, the last one is known from the figures themselves.
         since = _since(context.observations["CPILFESL"].known, context.sessions)
-        found["sessions_since_cpi"] = np.where(np.isnan(found["sessions_since_cpi"]), since, found["sessions_since_cpi"])
+        found["sessions_since_cpi"] = np.where(
+            np.isnan(found["sessions_since_cpi"]), since, found["sessions_since_cpi"]
+        )
     return found | _earnings(context)
 
 

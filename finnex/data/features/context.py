@@ -86,7 +86,9 @@ class Context:
     @cached_property
     def sector_returns(self) -> pd.DataFrame:
         """Log returns of every sector fund the inputs have, in the order of the configuration."""
-        return pd.DataFrame({name: log_returns(self.market_close(name)) for name in self.sectors})
+        return pd.DataFrame(
+            {name: log_returns(self.market_close(name)) for name in self.sectors}, index=range(self.sessions)
+        )
 
     @cached_property
     def market_returns(self) -> pd.Series[float]:
@@ -96,7 +98,7 @@ class Context:
     @cached_property
     def peer_returns(self) -> pd.DataFrame:
         """Log returns of the competitors."""
-        return pd.DataFrame({name: log_returns(self.closes[name]) for name in self.peers})
+        return pd.DataFrame({name: log_returns(self.closes[name]) for name in self.peers}, index=range(self.sessions))
 
 
 def log_returns(close: pd.Series[float], sessions: int = 1) -> pd.Series[float]:
@@ -134,7 +136,9 @@ def row_mean(frame: pd.DataFrame) -> Floats:
 def row_std(frame: pd.DataFrame) -> Floats:
     """Return the standard deviation across the known values of each row; NaN below two."""
     mean = row_mean(frame)
-    squared = pd.DataFrame({name: (frame[name].to_numpy(dtype="float64") - mean) ** 2 for name in frame.columns})
+    squared = pd.DataFrame(
+        {name: (frame[name].to_numpy(dtype="float64") - mean) ** 2 for name in frame.columns}, index=range(len(frame))
+    )
     variance = row_mean(squared)
     count = frame.notna().sum(axis=1).to_numpy() if frame.shape[1] else np.zeros(len(frame))
     return np.where(count >= 2, np.sqrt(variance), np.nan)

@@ -10,7 +10,7 @@ import pandas as pd
 from finnex.data.align import Floats, as_of, known_from
 from finnex.data.calendar import SessionCalendar
 from finnex.data.features.context import Context, Features
-from finnex.data.tables import ORIGIN_PRECEDENCE
+from finnex.data.readers import ORIGIN_PRECEDENCE
 
 MAX_AGE = 130  # sessions: two quarters without a filing, then the figures are not current
 SPLIT_JUMP = 1.35

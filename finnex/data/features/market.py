@@ -13,7 +13,6 @@ from finnex.data.features.context import (
     row_mean,
     row_std,
     trailing_rank,
-    trailing_z,
 )
 
 SECTOR_ROWS = ("XLK", "XLF", "XLE", "XLB", "XLU", "XLI", "XLY", "XLP", "XLV")

@@ -159,7 +159,16 @@ def _cycles(c: Floats) -> Features:
 
 def _deltas(found: Features) -> Features:
     """Changes over 1, 5 and 20 sessions of what traders watch change."""
-    wanted = (("rsi_14", 1), ("rsi_14", 5), ("rsi_14", 20), ("macd_histogram", 1), ("macd_histogram", 5), ("adx_14", 5), ("mfi_14", 5), ("bollinger_width", 20))
+    wanted = (
+        ("rsi_14", 1),
+        ("rsi_14", 5),
+        ("rsi_14", 20),
+        ("macd_histogram", 1),
+        ("macd_histogram", 5),
+        ("adx_14", 5),
+        ("mfi_14", 5),
+        ("bollinger_width", 20),
+    )
     return {f"{name}_delta_{n}": found[name] - pd.Series(found[name]).shift(n).to_numpy() for name, n in wanted}
 
 

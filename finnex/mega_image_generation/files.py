@@ -1,0 +1,51 @@
+"""From the specification's three files to a run with a store that may go when the process ends."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from finnex.build import Run, SymbolBuild, open_for_writing, prepare_symbol
+from finnex.config import Config, Inputs, parse_config
+from finnex.data.mapping import symbol_of_file
+from finnex.store import writing
+
+HEATMAPS = ("technical", "market", "fundamentals")
+"""Where columns of an enhanced file that the catalogue does not know are drawn, unless `enhanced_heatmaps` says."""
+
+
+def configuration(files: Mapping[str, str | Path], options: Mapping[str, Any]) -> Config:
+    """Return the configuration that three files and the generator's options stand for."""
+    given = dict(options)
+    inputs = {name: str(path) for name, path in files.items()} | {
+        "preset": "specification",
+        "enhanced_heatmaps": HEATMAPS,
+    }
+    inputs |= {name: given.pop(name) for name in list(given) if name in Inputs.model_fields}
+    symbol = given.pop("symbol", None) or symbol_of_file(Path(files["enhanced"]))
+    store = given.pop("store", None) or _scratch()
+    document = {"inputs": inputs, "symbols": [symbol], "store": {"path": str(store)}} | given
+    return parse_config(document, Path("FinNeXMegaImageGenerator"))
+
+
+def _scratch() -> Path:
+    """Return a place for a store that goes when the process ends: images are read from it until then."""
+    folder = Path(tempfile.mkdtemp(prefix="finnex-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder / "images.zarr"
+
+
+def elsewhere(config: Config) -> Config:
+    """Return the configuration with a store that goes when the process ends."""
+    return config.model_copy(update={"store": config.store.model_copy(update={"path": _scratch()})})
+
+
+def prepare(run: Run) -> SymbolBuild:
+    """Compute the panel and lay out the store, for every session that has a bar."""
+    with writing(run.config.store.path):
+        store = open_for_writing(run)
+        return prepare_symbol(run, store, run.config.symbols[0], start=run.tables.prices["date"].min().date())

@@ -1,0 +1,279 @@
+"""docs/inputs.md promises what happens to each kind of wrong or missing input; every row of its table is made here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from finnex.build import BuildResult, build
+from finnex.config import parse_config
+from finnex.errors import FinnexError
+from finnex.store import NO_BAR, ImageStore
+
+DOC = Path(__file__).parents[1] / "docs" / "inputs.md"
+Frames = dict[str, pd.DataFrame]
+
+
+def promised() -> dict[str, tuple[str, str]]:
+    """Case to (answer, words of the message), from the table of the page."""
+    rows = [
+        line.strip("| \n").split("|") for line in DOC.read_text(encoding="utf-8").splitlines() if line.startswith("| ")
+    ]
+    cells = [[cell.strip() for cell in row] for row in rows if len(row) == 3 or len(row) == 2]
+    return {row[0]: (row[1], row[2] if len(row) == 3 else "") for row in cells if row[0] != "case"}
+
+
+@pytest.fixture(scope="module")
+def base(sample_inputs: dict[str, Path]) -> Frames:
+    """Small tables, every cell as text."""
+    frames = {name: pd.read_csv(path, dtype=str, keep_default_na=False) for name, path in sample_inputs.items()}
+    prices = frames["prices"]
+    frames["prices"] = prices[
+        prices["symbol"].isin(["NVDA", "META"]) & (prices["date"] >= "2014-01-01") & (prices["date"] <= "2015-04-30")
+    ]
+    macro = frames["macro"]
+    frames["macro"] = macro[
+        macro["series"].isin(["VIX", "DGS10", "CPILFESL", "XLK", "XLF"])
+        & (macro["date"] >= "2014-01-01")
+        & (macro["date"] <= "2015-04-30")
+    ]
+    sentiment = frames["sentiment"]
+    frames["sentiment"] = sentiment[
+        (sentiment["symbol"] == "NVDA") & (sentiment["timestamp"] < "2015-05-01") & (sentiment["timestamp"] > "2014-06")
+    ]
+    fundamentals = frames["fundamentals"]
+    frames["fundamentals"] = fundamentals[fundamentals["symbol"] == "NVDA"]
+    return {name: frame.reset_index(drop=True) for name, frame in frames.items()}
+
+
+@dataclass
+class Case:
+    """Tables to be spoilt, and configuration keys to be changed."""
+
+    frames: Frames
+    folder: Path
+    changes: dict[str, object] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+
+    def cell(self, table: str, row: int, column: str, value: str) -> None:
+        self.frames[table].loc[row, column] = value
+
+    def bar(self, day: str) -> int:
+        prices = self.frames["prices"]
+        return int(prices.index[(prices["symbol"] == "NVDA") & (prices["date"] == day)][0])
+
+    def build(self) -> BuildResult:
+        paths = {}
+        for name, frame in self.frames.items():
+            path = self.folder / f"{name}.csv"
+            if name not in self.absent:
+                frame.to_csv(path, index=False)
+            paths[name] = str(path)
+        document: dict[str, object] = {
+            "inputs": paths, "symbols": ["NVDA"], "start": date(2015, 3, 2), "end": date(2015, 3, 4),
+            "store": {"path": str(self.folder / "images.zarr")},
+        }  # fmt: skip
+        return build(parse_config(document | self.changes, self.folder / "finnex.toml"))
+
+    def store(self) -> ImageStore:
+        return ImageStore.open(self.folder / "images.zarr")
+
+
+def drop_column(case: Case) -> None:
+    case.frames["prices"] = case.frames["prices"].drop(columns="close")
+
+
+def no_rows(case: Case) -> None:
+    case.frames["macro"] = case.frames["macro"].iloc[:0]
+
+
+def text_column(case: Case) -> None:
+    case.frames["fundamentals"]["revenue"] = "good"
+
+
+def twice(table: str) -> Callable[[Case], None]:
+    def spoil(case: Case) -> None:
+        frame = case.frames[table]
+        case.frames[table] = pd.concat([frame, frame.iloc[[5]]], ignore_index=True)
+
+    return spoil
+
+
+def cell(table: str, row: int, column: str, value: str) -> Callable[[Case], None]:
+    return lambda case: case.cell(table, row, column, value)
+
+
+def unsplit(case: Case) -> None:
+    prices = case.frames["prices"]
+    early = (prices["symbol"] == "NVDA") & (prices["date"] < "2014-09-02")
+    for column in ("open", "high", "low", "close"):
+        prices.loc[early, column] = (prices.loc[early, column].astype(float) * 2).astype(str)
+
+
+def hole(case: Case) -> None:
+    case.frames["prices"] = case.frames["prices"].drop(index=case.bar("2015-03-03")).reset_index(drop=True)
+
+
+def sunday(case: Case) -> None:
+    row = case.frames["prices"].loc[[case.bar("2015-02-27")]].assign(date="2015-03-01")
+    case.frames["prices"] = pd.concat([case.frames["prices"], row], ignore_index=True)
+
+
+def without_sentiment(case: Case) -> None:
+    del case.frames["sentiment"]
+
+
+def without_vix(case: Case) -> None:
+    macro = case.frames["macro"]
+    case.frames["macro"] = macro[macro["series"] != "VIX"]
+
+
+def after_a_half_day(case: Case) -> None:
+    row = case.frames["sentiment"].iloc[[0]].assign(timestamp="2014-11-28T19:00:00Z", score="1.0", source="analyst")
+    rest = case.frames["sentiment"]
+    case.frames["sentiment"] = pd.concat([rest[rest["source"] != "analyst"], row], ignore_index=True)
+
+
+def more_filings(**values: list[str]) -> Callable[[Case], None]:
+    def spoil(case: Case) -> None:
+        frame = case.frames["fundamentals"]
+        quarter = frame[frame["period_end"] == frame["period_end"].iloc[11]].iloc[[0] * len(values["available_date"])]
+        case.frames["fundamentals"] = pd.concat([frame, quarter.assign(**values)], ignore_index=True)
+
+    return spoil
+
+
+def nothing(case: Case) -> None:
+    del case
+
+
+SPOIL: dict[str, Callable[[Case], None]] = {
+    "missing file": lambda case: setattr(case, "absent", ("macro",)),
+    "missing column": drop_column,
+    "no rows": no_rows,
+    "a column of text": text_column,
+    "infinity": cell("prices", 7, "open", "inf"),
+    "empty price cell": cell("prices", 7, "close", ""),
+    "negative price": cell("prices", 7, "low", "-3"),
+    "high below low": cell("prices", 7, "high", "0.001"),
+    "close above high": cell("prices", 7, "close", "99999"),
+    "a date that does not parse": cell("prices", 7, "date", "7 March"),
+    "duplicate bar": twice("prices"),
+    "time stamp without a zone": cell("sentiment", 7, "timestamp", "2015-03-02T10:00:00"),
+    "sentiment stamped by date only": cell("sentiment", 7, "timestamp", "2015-03-02"),
+    "sentiment outside its range": cell("sentiment", 7, "score", "1.01"),
+    "unknown sentiment source": cell("sentiment", 7, "source", "gossip"),
+    "macro value before its observation": cell("macro", 7, "available_date", "2013-01-01"),
+    "filing before its period ends": cell("fundamentals", 3, "available_date", "2001-01-01"),
+    "filing in the future": cell("fundamentals", 3, "available_date", "2150-01-01"),
+    "event announced after it happened": cell("events", 3, "announced", "2030-01-01"),
+    "duplicate macro row": twice("macro"),
+    "unknown symbol": lambda case: case.changes.update(symbols=["NVDIA"]),
+    "unknown options column": lambda case: case.frames.update(
+        options=pd.DataFrame({"symbol": ["NVDA"], "date": ["2015-03-02"], "skw": ["1"]})
+    ),
+    "a split in raw prices": unsplit,
+    "duplicated sentiment record": twice("sentiment"),
+    "a session missing in prices": hole,
+    "a feature that is never known": without_vix,
+    "a table that is not given": without_sentiment,
+    "a half day": after_a_half_day,
+    "a restated quarter": more_filings(available_date=["2015-03-02"], revenue=["1"]),
+    "two providers for one quarter": more_filings(available_date=["2015-03-02"], revenue=["1"], origin=["yahoo"]),
+    "a bar on a day without a session": sunday,
+}
+
+
+def feature(case: Case, name: str, day: str) -> float:
+    data = case.store().open_sessions("NVDA")
+    return float(data["feature_original"].sel(date=np.datetime64(day), feature=name))
+
+
+def test_the_page_and_the_cases_name_the_same_inputs() -> None:
+    assert set(promised()) == set(SPOIL)
+
+
+@pytest.mark.parametrize("name", SPOIL)
+def test_an_input_is_answered_as_the_page_says(name: str, base: Frames, tmp_path: Path) -> None:
+    answer, words = promised()[name]
+    case = Case({table: frame.copy() for table, frame in base.items()}, tmp_path)
+    SPOIL[name](case)
+    if answer == "refused":
+        with pytest.raises(FinnexError) as caught:
+            case.build()
+        assert words in str(caught.value)
+        assert words
+        assert not (tmp_path / "images.zarr").exists()
+        return
+    result = case.build()
+    if answer == "warned":
+        assert [doubt for doubt in result.doubts if words in doubt]
+    if name == "a session missing in prices":
+        state = case.store().state("NVDA")
+        assert state.status[state.days == np.datetime64("2015-03-03")].tolist() == [NO_BAR]
+    elif name == "a feature that is never known":
+        assert np.isnan(feature(case, "vix_level", "2015-03-04"))
+    elif name == "a table that is not given":
+        coverage = case.store().open_images("NVDA")["coverage"].sel(region="news")
+        assert (coverage == 0).all()
+    elif name == "a half day":
+        assert np.isnan(feature(case, "analyst_last", "2014-11-28"))
+        assert feature(case, "analyst_last", "2014-12-01") == 1.0
+    elif name == "a restated quarter":
+        assert feature(case, "revenue_growth_qoq", "2015-03-02") > -1.9
+        assert feature(case, "revenue_growth_qoq", "2015-03-03") < -1.9
+    elif name == "two providers for one quarter":
+        assert feature(case, "revenue_growth_qoq", "2015-03-02") == feature(case, "revenue_growth_qoq", "2015-03-03")
+    assert result.built >= 2
+
+
+CELLS = st.one_of(
+    st.sampled_from(["", "nan", "inf", "-1", "0", "1e300", "1e-300", "x", "2015-03-03", "NVDA", "true"]),
+    st.text(max_size=5),
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_mutated_table_gives_a_clear_error_or_images_in_range(
+    data: st.DataObject, base: Frames, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    case = Case({table: frame.copy() for table, frame in base.items()}, tmp_path_factory.mktemp("mutated"))
+    for _ in range(data.draw(st.integers(1, 3))):
+        table = data.draw(st.sampled_from(sorted(base)))
+        frame = case.frames[table]
+        row, column = data.draw(st.integers(0, len(frame) - 1)), data.draw(st.sampled_from(list(frame.columns)))
+        case.cell(table, row, column, data.draw(CELLS))
+    try:
+        case.build()
+    except FinnexError as error:
+        assert str(error)
+        assert not (case.folder / "images.zarr").exists()
+        return
+    images = case.store().open_images("NVDA")["image"].to_numpy()
+    assert len(images) == 3
+    assert ((images >= 0) & (images <= 1)).all()
+
+
+def test_a_bad_table_after_a_good_build_changes_nothing_stored(base: Frames, tmp_path: Path) -> None:
+    case = Case({table: frame.copy() for table, frame in base.items()}, tmp_path)
+    case.build()
+    before = {file: file.read_bytes() for file in (tmp_path / "images.zarr").rglob("*") if file.is_file()}
+    case.cell("prices", 7, "open", "x")
+    with pytest.raises(FinnexError):
+        case.build()
+    assert before == {file: file.read_bytes() for file in (tmp_path / "images.zarr").rglob("*") if file.is_file()}
+
+
+def test_prices_of_one_company_alone_are_enough(base: Frames, tmp_path: Path) -> None:
+    prices = base["prices"]
+    case = Case({"prices": prices[prices["symbol"] == "NVDA"].reset_index(drop=True)}, tmp_path)
+    assert case.build().built == 3

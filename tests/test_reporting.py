@@ -1,0 +1,159 @@
+"""Pictures and the report: legible, self-contained, and loud about generated data."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import numpy.typing as npt
+import pytest
+from stores import SECTION_ROWS, blank, make_config, make_store, paint, sessions
+from test_evaluation import table
+
+from finnex.evaluation import Scorecard, scorecard
+from finnex.quality import Check
+from finnex.reporting.charts import class_distribution, confusion_matrix, coverage_over_time, score_chart
+from finnex.reporting.figures import contact_sheet, show_session
+from finnex.reporting.html import Picture, ReportContent, render_report
+from finnex.reporting.report import make_report
+
+REPORT_LIMIT_BYTES = 3_000_000
+
+
+@dataclass(frozen=True)
+class Area:
+    name: str
+    section: str
+    channel: str
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+    encoder_name: str = "heatmap"
+
+
+AREAS = [
+    Area(f"{section}_{channel}", section, channel, rows, (0, 512))
+    for section, rows in SECTION_ROWS.items()
+    for channel in ("red", "green", "blue")
+]
+
+
+def picture_of(seed: int) -> npt.NDArray[np.float32]:
+    image = blank()
+    for section in SECTION_ROWS:
+        for channel in range(3):
+            paint(image, section, channel, np.random.default_rng([seed, channel]).uniform(0, 1, (10, 56)))
+    return image
+
+
+def pixels(png: bytes) -> npt.NDArray[np.float32]:
+    return np.asarray(matplotlib.image.imread(io.BytesIO(png)))
+
+
+class Sources(HTMLParser):
+    """Everything a page would run or fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scripts, self.fetched, self.images = 0, [], 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.scripts += tag == "script" or any(name.startswith("on") for name, _ in attrs)
+        for name, value in attrs:
+            if name in {"src", "href"} and value is not None:
+                self.images += value.startswith("data:image/png;base64,")
+                if not value.startswith("data:"):
+                    self.fetched.append(value)
+
+
+def test_a_session_is_shown_with_its_channels_and_unknown_pixels_grey(tmp_path: Path) -> None:
+    image = picture_of(0)
+    image[:171, :, 0] = 0
+    png = show_session(image, AREAS, "AAPL  2016-01-04", tmp_path / "session.png")
+    assert (tmp_path / "session.png").read_bytes() == png
+    shown = pixels(png)
+    assert shown.shape[0] > 900
+    assert shown.shape[1] > 1400
+    grey = np.array([0xD9, 0xDD, 0xE5]) / 255
+    share = np.isclose(shown[..., :3], grey, atol=0.01).all(axis=-1).mean()
+    without = np.isclose(pixels(show_session(picture_of(0), AREAS, "t"))[..., :3], grey, atol=0.01).all(axis=-1).mean()
+    assert share > without + 0.03
+
+
+def test_pictures_of_one_input_are_equal_and_of_two_are_not() -> None:
+    one, again, other = (contact_sheet([picture_of(seed)], ["t"]) for seed in (0, 0, 1))
+    assert one == again
+    assert one != other
+
+
+def test_charts_are_drawn_for_short_and_long_inputs() -> None:
+    card = scorecard(table(0.6))
+    for n in (2, 500):
+        drawn = coverage_over_time(sessions(n), np.random.default_rng(0).uniform(0, 1, (n, 9)), ["r"] * 9, "known")
+        assert pixels(drawn).std() > 0.05
+    assert pixels(score_chart(card)).std() > 0.02
+    assert pixels(confusion_matrix(np.eye(3, dtype=np.int64) * 5, ("sell", "hold", "buy"), "t")).std() > 0.05
+    assert pixels(class_distribution({"train": {"sell": 3, "hold": 5, "buy": 0}})).std() > 0.05
+
+
+def content(synthetic: list[str], checks: list[Check], card: Scorecard | None = None) -> ReportContent:
+    picture = Picture("p", "A picture", "How to read it.", contact_sheet([picture_of(0)], ["t"]))
+    return ReportContent(
+        title="Report <b>of</b> a store", facts={"store": "images.zarr"}, synthetic_tables=synthetic, checks=checks,
+        pictures=[picture], card=card, parameters={"training.seed": 7},
+        input_limits={"prices": ("2013-01-02", "2023-12-29"), "sentiment": ("2014-01-02", "2016-12-30")},
+    )  # fmt: skip
+
+
+def test_the_report_runs_nothing_fetches_nothing_and_escapes_its_words() -> None:
+    html = render_report(content([], [Check("pixel range", True, 0.0, "= 0", "no & other")]))
+    found = Sources()
+    found.feed(html)
+    assert (found.scripts, found.fetched, found.images) == (0, [], 1)
+    assert not re.search(r"url\(|@import|http", html)
+    assert "Report &lt;b&gt;of&lt;/b&gt; a store" in html
+    assert "prefers-color-scheme: dark" in html
+
+
+def test_generated_tables_are_printed_loudly_and_only_then() -> None:
+    loud = render_report(content(["sentiment"], []))
+    assert "Synthetic data: the input tables sentiment hold generated values" in loud
+    assert loud.count("SYNTHETIC") == 1
+    assert "Synthetic data" not in render_report(content([], []))
+
+
+def test_a_failed_check_is_counted_and_marked() -> None:
+    checks = [Check("a", True, 1, "> 0", "m"), Check("b", False, float("nan"), "> 0", "m")]
+    html = render_report(content([], checks))
+    assert "1 of 2 checks failed" in html
+    assert html.count("FAIL") == 1
+    assert "All 1 checks passed" in render_report(content([], checks[:1]))
+
+
+def test_scores_come_with_their_numbers_of_sessions_and_intervals() -> None:
+    card = scorecard(table(0.6))
+    html = render_report(content([], [], card))
+    assert card.verdict() in html
+    assert f'<td class="n">{card.sessions}</td><td class="n">{card.rows}</td>' in html
+    for line in card.lines:
+        assert f"{100 * line.accuracy.low:.1f} % to {100 * line.accuracy.high:.1f} %" in html
+
+
+@pytest.fixture(scope="module")
+def small_report(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[str]]:
+    root = tmp_path_factory.mktemp("report")
+    labels = {"AAA": np.arange(40) % 3}
+    store = make_store(root / "s.zarr", sessions(40), lambda _, i: picture_of(i), labels, synthetic=("fundamentals",))
+    report = make_report(make_config(store, root), store, sample=8)
+    return report.html, [picture.name for picture in report.pictures]
+
+
+def test_a_store_has_a_report_without_any_training(small_report: tuple[str, list[str]]) -> None:
+    html, names = small_report
+    assert names == ["session", "contact_sheet", "coverage"]
+    assert "Synthetic data: the input tables fundamentals" in html
+    assert len(html.encode()) < REPORT_LIMIT_BYTES

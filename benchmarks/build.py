@@ -1,4 +1,4 @@
-"""How fast are images built, and how does that compare with writing the same arrays without drawing them?
+"""How fast images are built, beside writing the same arrays without drawing them, and beside other libraries.
 
 `python -m benchmarks.build [--data FOLDER] [--symbol S] [--start D] [--end D]` builds from FOLDER's tables
 (prices, macro, fundamentals, sentiment; the bundled sample without it) on two Dask worker processes, once with one
@@ -58,7 +58,7 @@ class PeakMemory:
 
 @contextmanager
 def workers(config: Any) -> Iterator[Any]:
-    """A LocalCluster as the command line makes it, warmed up: every worker has drawn once."""
+    """Start a LocalCluster as the command line does, with everything imported."""
     from flows.cluster import cluster_client
 
     with cluster_client(config) as client:
@@ -71,16 +71,15 @@ def _import_everything() -> None:
     import finnex.build  # noqa: F401
 
 
-_ready: np.ndarray
+_ready: list[np.ndarray] = []
 
 
 def _load(path: str) -> None:
     """Give a writer process its own copy of the arrays, before the clock starts."""
-    global _ready
     import zarr
 
     zarr.config.set({"async.concurrency": 1, "threading.max_workers": 1})
-    _ready = np.load(path)
+    _ready.extend(np.load(path))
 
 
 def _warm(_: int) -> None:
@@ -186,8 +185,9 @@ def main() -> None:
         peers = all_peers(make("unused", 1), lookback=56)
         bare = bare_write(images, repeats=max(1, rows[0][1].built // (128 * WORKERS)))
     print(f"{arguments.symbol}, {rows[0][1].built} images, {WORKERS} worker processes")
+    ten_years = seconds * 2520 / sessions
     print(
-        f"{'Stage 1 and normalisation':34} {seconds:8.2f} s for {sessions} sessions ({seconds * 2520 / sessions:.2f} s for ten years)"
+        f"{'Stage 1 and normalisation':34} {seconds:8.2f} s for {sessions} sessions ({ten_years:.2f} s for ten years)"
     )
     print(f"{'what':34} {'images/s':>9} {'of bare write':>14} {'peak memory':>12}")
     print(f"{'bare Zarr write, same arrays':34} {bare:9.0f} {1:14.2f}")

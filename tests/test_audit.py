@@ -481,6 +481,7 @@ def test_the_command_exits_with_1_on_a_finding_and_names_it(
     code, printed, _ = run(capsys, "--config", config, "--sessions", 1)
     assert code == 1
     assert "enhanced_knows_the_future" in printed
+    assert "enhanced.csv, row 2 (NVDA, dated 2013-06-03)" in printed
     assert "equals the return from its own close to the close 5 sessions after" in " ".join(printed.split())
 
 

@@ -117,7 +117,8 @@ def test_no_feature_is_infinite_and_nearly_all_are_known_in_the_sample(panel: Pa
     dead = [name for column, name in enumerate(panel.features) if np.isnan(panel.normalized[drawn, column]).all()]
     # What the sample's tables do not hold; each is masked, none invented.
     absent = (
-        "unemployment", "payrolls_", "fed_funds", "claims", "balance_sheet", "mortgage", "financial_stress", "dollar_return",
+        "unemployment", "payrolls_", "fed_funds", "claims", "balance_sheet", "mortgage", "financial_stress",
+        "dollar_return",
         "consumer_mood", "building_permits", "durable_orders", "sessions_to_cpi", "competitive_rank", "option_",
         "sector_xli", "sector_xlp", "sector_xlv", "sector_xly",
     )  # fmt: skip

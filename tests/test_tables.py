@@ -118,8 +118,8 @@ def test_any_text_in_a_cell_gives_a_problem_or_a_clean_frame(
 ) -> None:
     folder = tmp_path_factory.mktemp("fuzz")
     frame = pd.DataFrame(
-        {"symbol": ["A", "A"], "date": ["2024-01-02", "2024-01-03"], "open": ["10", "10"], "high": ["12", "12"], "low": ["9", "9"],
-         "close": ["11", "11"], "volume": ["5", "5"]}
+        {"symbol": ["A", "A"], "date": ["2024-01-02", "2024-01-03"], "open": ["10", "10"], "high": ["12", "12"],
+         "low": ["9", "9"], "close": ["11", "11"], "volume": ["5", "5"]}
     )  # fmt: skip
     frame.loc[1, column] = cell
     path = folder / "prices.csv"

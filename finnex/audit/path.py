@@ -20,7 +20,7 @@ from finnex.audit.declarations import (
 )
 from finnex.audit.enhanced import Market, Vintage, compare_vintage, fitted_on_everything, knows_the_future
 from finnex.audit.labels import REMEDY, audit_labels, changed_before_their_end
-from finnex.audit.report import AuditReport, Finding
+from finnex.audit.report import AuditReport, Finding, LeakedRow
 from finnex.audit.timing import SEVERAL, Leak, Make, Timing, sampled
 from finnex.audit.verdicts import caveats, feature_verdicts, table_verdicts
 from finnex.build import Run, read_run, sessions_wanted
@@ -95,10 +95,11 @@ def audit(
     findings += _declarations(run, timings[0][0])
     seen = Vintage([], {})
     if (enhanced := run.tables.enhanced) is not None:
-        findings += fitted_on_everything(enhanced)
+        asked = fitted_on_everything(enhanced)
         for symbol in chosen:
             counter.tick(f"{symbol}, enhanced columns")
-            findings += knows_the_future(enhanced, _market(run, symbol))
+            asked += knows_the_future(enhanced, _market(run, symbol))
+        findings += [replace(one, rows=(_first_row(one, enhanced, timings[0][0]),)) for one in asked]
         if later is not None and vintage is not None:
             seen = compare_vintage(enhanced, later, (config.inputs.enhanced, vintage))
             findings += seen.findings
@@ -210,6 +211,13 @@ def _market(run: Run, symbol: str) -> Market:
     with np.errstate(all="ignore"):
         computed = compute(context)
     return Market(symbol, context.calendar.days, bars, computed)
+
+
+def _first_row(finding: Finding, enhanced: pd.DataFrame, timing: Timing) -> LeakedRow:
+    """Return the first row of an enhanced column that a finding speaks of."""
+    own = enhanced["symbol"] == finding.symbol if finding.symbol else enhanced["symbol"].notna()
+    rows = enhanced[own & enhanced[finding.features[0]].notna()]
+    return timing.describe("enhanced", rows.iloc[0])
 
 
 def _declarations(run: Run, timing: Timing) -> list[Finding]:

@@ -32,7 +32,11 @@ def table_verdicts(timings: Sequence[Timing], findings: Sequence[Finding], vinta
         notes = CAVEATS_OF[table]
         if leaks:
             kinds = ", ".join(dict.fromkeys(finding.kind for finding in leaks))
-            found.append(Verdict(table, "leak", f"{len(leaks)} findings: {kinds}", (table,), notes))
+            found.append(
+                Verdict(
+                    table, "leak", f"{len(leaks)} finding{'' if len(leaks) == 1 else 's'}: {kinds}", (table,), notes
+                )
+            )
         elif table == "enhanced" and not _stays(timings[0], vintage):
             reason = "columns are used as they are, and no later vintage of the file was given"
             found.append(Verdict(table, "unprovable", reason, (table,), notes))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What a build did; `failed` counts sessions, `failures` says which and why; `doubts` is what is odd about the inputs."""
+    """What a build did; `failures` says which sessions failed and why, `doubts` what is odd about the inputs."""
 
     built: int
     skipped: int

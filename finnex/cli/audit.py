@@ -87,7 +87,7 @@ def _print(screen: Console, report: AuditReport) -> None:
         screen.print(f"   {escape(finding.remedy)}")
     counts, days = report.counts(), sum(len(days) for days in report.sessions.values())
     screen.print(
-        f"\n{len(report.findings)} findings at {days} sessions of {', '.join(report.sessions)} (seed {report.seed}). "
+        f"\n{len(report.findings) or 'No'} finding{'' if len(report.findings) == 1 else 's'} at {days} sessions of {', '.join(report.sessions)} (seed {report.seed}). "
         f"Features: {counts['proved']} proved, {counts['leak']} leak, {counts['unprovable']} unprovable. "
         f"{report.rebuilds} rebuilds in {report.seconds:.0f} s."
     )

@@ -27,8 +27,10 @@ def explain(
     from finnex.explain import of_channel
     from finnex.store import ImageStore
 
+    session = parse_date(day, "DATE")
+    assert session is not None, "an argument is never absent"
     settings = load_config(config)
-    answers = ask(ImageStore.open(settings.store.path), symbol, parse_date(day, "DATE"), row, col)
+    answers = ask(ImageStore.open(settings.store.path), symbol, session, row, col)
     if channel is not None:
         answers = [of_channel(answers, channel)]
     if as_json:

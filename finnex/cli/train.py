@@ -21,6 +21,7 @@ def train(config: ConfigOption, as_json: JsonOption = False) -> None:
     from finnex.training import train as train_model
     from flows.learning import progress_words, score_rows, write_report
     from flows.recording import recording_server
+    from flows.services import answers
 
     settings = load_config(config)
     store = ImageStore.open(settings.store.path)
@@ -57,4 +58,5 @@ def train(config: ConfigOption, as_json: JsonOption = False) -> None:
     screen = out()
     print_scores(screen, rows)
     screen.print(report.card.verdict())
-    screen.print(f"Report  {path}\nMLflow  {tracked.url}")
+    recorded = tracked.url if answers(f"{uri.rstrip('/')}/health") else f"run {tracked.run_id}; `finnex up` shows it"
+    screen.print(f"Report  {path}\nMLflow  {recorded}")

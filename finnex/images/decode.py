@@ -51,7 +51,7 @@ def feature_map(layout: Layout) -> FeatureMap:
         )
         region[rows, slice(*one.columns), channel] = number
         origin = one.encoder.origin(layout.lookback, len(one.features), one.height)
-        catalogued = np.array([position[name] for name in one.features] + [MARGIN], dtype=np.int32)
+        catalogued = np.array([*(position[name] for name in one.features), MARGIN], dtype=np.int32)
         feature[rows, columns, channel] = catalogued[origin.feature]
         lag[rows, columns, channel] = origin.lag
         other[rows, columns, channel] = origin.lag_other
@@ -84,7 +84,7 @@ def decode(
         columns = region.columns[0] + np.arange(layout.lookback) * px
         shown = feature_of_row(len(region.features), region.height)
         first_row = region.rows[0] + np.searchsorted(shown, np.arange(len(region.features)))
-        drawn = image[np.ix_(first_row, columns, [channel])][:, :, 0]
+        drawn = image[first_row[:, None], columns[None, :], channel]
         value = undo(drawn, 1.0 if weights is None else float(weights[number]))
         for name, row, known in zip(region.features, value, drawn > 0, strict=True):
             found[name] = np.where(known, row, np.nan)

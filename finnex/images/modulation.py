@@ -35,7 +35,8 @@ def agreement(first: str, second: str) -> Callable[[Column], Floats]:
         known = ~np.isnan(both)
         total = np.where(known, both, 0.0).sum(axis=0)
         count = known.sum(axis=0)
-        return (np.divide(total, count, out=np.full(both.shape[1], np.nan), where=count > 0) + 1) / 2
+        mean: Floats = np.divide(total, count, out=np.full(both.shape[1], np.nan), where=count > 0)
+        return (mean + 1) / 2
 
     return blend
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -21,7 +23,7 @@ NOTE_DURATION = 8.0  # years, a ten-year Treasury note
 STATES = ("calm", "normal", "stressed")
 STATE_MEAN = (-1.0, 0.0, 1.5)
 STATE_SPREAD = (0.6, 0.6, 0.9)
-"""What each state looks like: log market volatility of 20 sessions against its trailing year, in standard deviations."""
+"""What each state looks like: log market volatility of 20 sessions in standard deviations of its trailing year."""
 STAY = 0.98
 """Chance that tomorrow's state is today's: a state lasts fifty sessions on average."""
 
@@ -86,10 +88,10 @@ def filtered_states(z: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     seen = False
     for session, value in enumerate(z.tolist()):
         belief = [switch + (STAY - switch) * p for p in belief]
-        if value == value:
+        if not math.isnan(value):
             seen = True
-            shape = [np.exp(-0.5 * ((value - m) / s) ** 2) / s for m, s in zip(STATE_MEAN, STATE_SPREAD, strict=True)]
-            joint = [p * float(q) + 1e-12 for p, q in zip(belief, shape, strict=True)]
+            shape = [math.exp(-0.5 * ((value - m) / s) ** 2) / s for m, s in zip(STATE_MEAN, STATE_SPREAD, strict=True)]
+            joint = [p * q + 1e-12 for p, q in zip(belief, shape, strict=True)]
             total = sum(joint)
             belief = [p / total for p in joint]
         if seen:

@@ -158,7 +158,7 @@ def _cycles(c: Floats) -> Features:
 
 
 def _deltas(found: Features) -> Features:
-    """Changes over 1, 5 and 20 sessions of what traders watch change."""
+    """Return changes over 1, 5 and 20 sessions of what traders watch change."""
     wanted = (
         ("rsi_14", 1),
         ("rsi_14", 5),

@@ -310,3 +310,20 @@ def test_real_tables_leave_no_trace_of_the_future(real_data: Path) -> None:
     for how, other in tables_without_the_future(tables, day, "2019-08-30T20:00"):
         blind = make_panel(other, real, "TSLA", LAYOUT.catalogue.entries)
         assert full.normalized[:sessions].tobytes() == blind.normalized[:sessions].tobytes(), how
+
+
+def test_an_event_that_is_not_announced_yet_neither_counts_nor_hides_a_later_one(
+    tables: Tables, config: Config
+) -> None:
+    events = pd.DataFrame(
+        {"name": "FOMC", "date": ["2015-03-18", "2015-03-25"], "announced": ["2015-03-18", "2015-01-02"]}
+    ).assign(
+        date=lambda frame: pd.to_datetime(frame["date"]), announced=lambda frame: pd.to_datetime(frame["announced"])
+    )
+    context = make_context(replace(tables, events=events), config, "NVDA")
+    found = FAMILIES["calendar_events"](context)
+    here = int(np.searchsorted(context.calendar.days, np.datetime64("2015-03-18")))
+    # An emergency meeting, announced by date only on its own day: known from the next session on.
+    assert found["sessions_to_fomc"][here - 1 : here + 2].tolist() == [6.0, 5.0, 4.0]
+    assert np.isnan(found["sessions_since_fomc"][here])
+    assert found["sessions_since_fomc"][here + 1] == 1.0

@@ -89,19 +89,17 @@ def _distances(
 ) -> Features:
     """Return sessions to the next and since the last event, for sessions `offset ... offset + sessions - 1`.
 
-    Only events already public at a session count; `positions` ascend.
+    Only events already public at a session count.
     """
-    here = np.arange(offset, offset + sessions)
-    ahead = np.searchsorted(positions, here, side="left")
-    to_next = np.full(sessions, np.nan)
-    inside = ahead < len(positions)
-    following = positions[ahead[inside]]
-    to_next[inside] = np.where(public[ahead[inside]] <= here[inside], following - here[inside], np.nan)
-    behind = np.searchsorted(positions, here, side="right") - 1
-    since = np.where(behind >= 0, here - positions[np.maximum(behind, 0)], np.nan)
+    here = np.arange(offset, offset + sessions)[:, None]
+    known = public[None, :] <= here
+    # What is not public yet must not even hide a later event that is.
+    following = np.where(known & (positions[None, :] >= here), positions, np.inf).min(axis=1, initial=np.inf)
+    last = np.where(known & (positions[None, :] <= here), positions, -np.inf).max(axis=1, initial=-np.inf)
+    to_next, since = following - here[:, 0], here[:, 0] - last
     return {
-        f"sessions_to_{name}": np.minimum(to_next, HORIZON),
-        f"sessions_since_{name}": np.minimum(since, HORIZON),
+        f"sessions_to_{name}": np.where(np.isinf(to_next), np.nan, np.minimum(to_next, HORIZON)),
+        f"sessions_since_{name}": np.where(np.isinf(since), np.nan, np.minimum(since, HORIZON)),
     }
 
 

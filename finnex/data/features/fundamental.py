@@ -81,13 +81,15 @@ def _latest(quarters: Quarters) -> dict[str, float]:
 def _figures(quarters: Quarters, newest: int) -> dict[str, float]:
     """Return what follows from the quarters up to `newest`; NaN where a figure or an earlier quarter is missing."""
 
-    def at(name: str, back: int) -> float:
-        # Fiscal quarters end within about three weeks of a multiple of 91 days.
+    # Fiscal quarters end within about three weeks of a multiple of 91 days before the newest.
+    history = []
+    for back in range(8):
         wanted = newest - 91 * back
-        near = [end for end in quarters if abs(end - wanted) <= 24]
-        if not near:
-            return np.nan
-        return quarters[min(near, key=lambda end: abs(end - wanted))].get(name, (0, np.nan))[1]
+        near = min(quarters, key=lambda end: abs(end - wanted))
+        history.append(quarters[near] if abs(near - wanted) <= 24 else {})
+
+    def at(name: str, back: int) -> float:
+        return history[back].get(name, (0, np.nan))[1]
 
     def year(name: str, back: int = 0) -> float:
         return at(name, back) + at(name, back + 1) + at(name, back + 2) + at(name, back + 3)

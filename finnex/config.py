@@ -136,7 +136,7 @@ class TrainingSettings(Section):
     class_weights: Literal["none", "balanced"] = "none"
     """`balanced` weighs rare classes up; probabilities then no longer follow the classes' frequencies."""
     threads: PositiveInt | None = None
-    """Threads of the network's arithmetic; absent, one for each core."""
+    """Threads of the network's arithmetic; absent, one less than there are cores."""
     seed: Annotated[int, Field(ge=0)] = 7
 
     @model_validator(mode="after")

@@ -16,6 +16,7 @@ from finnex.models.layers import session_columns
 @pytest.fixture(autouse=True)
 def fixed_seed() -> None:
     torch.manual_seed(0)
+    torch.set_num_threads(1)
 
 
 def noise_images(n: int) -> torch.Tensor:

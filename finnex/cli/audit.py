@@ -85,9 +85,10 @@ def _print(screen: Console, report: AuditReport) -> None:
         for row in finding.rows:
             screen.print(f"   Row: {escape(str(row))}")
         screen.print(f"   {escape(finding.remedy)}")
+    found = "1 finding" if len(report.findings) == 1 else f"{len(report.findings) or 'No'} findings"
     counts, days = report.counts(), sum(len(days) for days in report.sessions.values())
     screen.print(
-        f"\n{len(report.findings) or 'No'} finding{'' if len(report.findings) == 1 else 's'} at {days} sessions of {', '.join(report.sessions)} (seed {report.seed}). "
+        f"\n{found} at {days} sessions of {', '.join(report.sessions)} (seed {report.seed}). "
         f"Features: {counts['proved']} proved, {counts['leak']} leak, {counts['unprovable']} unprovable. "
         f"{report.rebuilds} rebuilds in {report.seconds:.0f} s."
     )

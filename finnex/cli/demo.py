@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from flows.runs import FlowRuns
     from flows.stack import Stack
 
-EPOCHS = 6
+EPOCHS = 4
 """Enough for the learning curve to show, few enough for two cores."""
 
 
@@ -39,9 +39,13 @@ def demo(
     screen = out()
     began = time.monotonic()
     config = _project(directory, screen)
-    with stop_on_signals(), _servers(directory, config) as stack:
-        screen.print(f"Servers: Prefect UI {stack.prefect_address}, MLflow UI {stack.mlflow_address}")
-        outcome = _run_flows(stack, config, screen)
+    try:
+        with stop_on_signals(), _servers(directory, config) as stack:
+            screen.print(f"Servers: Prefect UI {stack.prefect_address}, MLflow UI {stack.mlflow_address}")
+            outcome = _run_flows(stack, config, screen)
+    except KeyboardInterrupt:
+        err().print(f"Stopped, the servers too. `finnex demo {directory}` goes on with what is built.")
+        raise typer.Exit(130) from None
     _summary(screen, config, outcome, time.monotonic() - began)
 
 

@@ -123,9 +123,10 @@ class CrossModalAttention(nn.Module):
     """Sessions of each section look at sessions of all three; then each section is summed up in one vector.
 
     First the sections' sessions are laid side by side and convolved along time. Attention alone memorised the
-    training images of a lead-lag rule and stayed at chance on new ones; with this step it reached 1.00 in two
-    epochs. What a head of the attention prefers is a learned table over (section asking, section asked, lag in
-    sessions): 'sentiment two sessions before price' is one cell of it, whatever the place in the window.
+    training images of a lead-lag rule and stayed at chance on new ones; with this step and the fusion's straight
+    way it reached 1.00 in two epochs of 2,400 images. What a head of the attention prefers is a learned table
+    over (section asking, section asked, lag in sessions): 'sentiment two sessions before price' is one cell of
+    it, whatever the place in the window.
     """
 
     def __init__(self, width: int, heads: int, steps: int, dropout: float) -> None:

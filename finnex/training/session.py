@@ -199,7 +199,9 @@ def train(
         validation_fraction=settings.validation_fraction, embargo_sessions=settings.embargo_sessions,
     )  # fmt: skip
     _check_parts(samples, split)
-    torch.set_num_threads(settings.threads or os.cpu_count() or 1)
+    # A core is left to the reader and to other programs: threads that meet after every small product wait for
+    # the slowest, and where cores are shared two of them took six times as long as one.
+    torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 1) - 1))
     torch.manual_seed(settings.seed)
     pinned = PinnedStore(store, samples)
     if pinned.image_shape[:2] != (IMAGE_PX, IMAGE_PX):

@@ -80,7 +80,6 @@ def _latest(quarters: Quarters) -> dict[str, float]:
 
 def _figures(quarters: Quarters, newest: int) -> dict[str, float]:
     """Return what follows from the quarters up to `newest`; NaN where a figure or an earlier quarter is missing."""
-
     # Fiscal quarters end within about three weeks of a multiple of 91 days before the newest.
     history = []
     for back in range(8):

@@ -106,7 +106,9 @@ def _git_commit() -> str | None:
 def _run(client: MlflowClient, experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
     """Open a run; however the block ends, the run ends too."""
     known = client.get_experiment_by_name(experiment)
-    experiment_id = known.experiment_id if known is not None else client.create_experiment(experiment)
+    # MLflow opens an experiment of unknown kind in its view for language models.
+    kind = {"mlflow.experimentKind": "custom_model_development"}
+    experiment_id = known.experiment_id if known is not None else client.create_experiment(experiment, tags=kind)
     run_id = str(client.create_run(experiment_id, run_name=name, tags=dict(tags)).info.run_id)
     try:
         yield run_id

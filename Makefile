@@ -10,11 +10,12 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	sh tests/debian_packages.sh
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -m slow
 
 # What to run before a commit: everything but tests that start servers, clusters or a browser.
 check: lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check

@@ -72,7 +72,7 @@ _TEMPLATE = """\
 # Sessions left out between two parts, beyond those whose labels overlap.
 # embargo_sessions = {training.embargo_sessions}
 # class_weights = "{training.class_weights}"     # "balanced" weighs rare classes up
-# threads = 2                # threads of the arithmetic; absent: one for each core
+# threads = 2                # threads of the arithmetic; absent: one less than the cores
 # seed = {training.seed}
 
 [mlflow]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from typing import Annotated
 
@@ -17,7 +18,7 @@ KINDS = {int: "whole number", float: "number", str: "word"}
 
 
 @dataclass(frozen=True)
-class Encoder:
+class Encoder(ABC):
     """Common to all encoders.
 
     Attributes
@@ -44,10 +45,11 @@ class Encoder:
             return [f"session_px {self.session_px} is below 1. Give the columns that one session takes."]
         return []
 
+    @abstractmethod
     def accepts(self, features: int) -> str:
         """Return why the encoder cannot draw this many features, or '' where it can."""
-        raise NotImplementedError
 
+    @abstractmethod
     def draw(self, values: npt.NDArray[np.float32], bars: npt.NDArray[np.float32], height: int) -> Tile:
         """Draw one tile of `height` rows and `sessions * session_px` columns.
 
@@ -58,11 +60,10 @@ class Encoder:
         bars
             (sessions, 6): see `finnex.data.panel.Panel`.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def origin(self, sessions: int, features: int, height: int) -> Origin:
         """Return where each pixel of such a tile comes from: the map that explaining and decoding stand on."""
-        raise NotImplementedError
 
 
 def to_unit(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from finnex.build.draw import Block, Draw
 from finnex.build.run import Run, sessions_wanted
 from finnex.data.calendar import session_calendar
-from finnex.data.features import make_context
+from finnex.data.features import symbol_bars
 from finnex.data.labels import make_labels
 from finnex.data.panel import Panel, make_panel
 from finnex.images.modulation import region_weights
@@ -199,7 +199,7 @@ def _write_tables(run: Run, store: ImageStore, panel: Panel, offset: int, rows: 
         ("feature_scale", panel.scale),
     ):
         store.write_rows(panel.symbol, name, offset, values[:rows])
-    bars = make_context(run.tables, run.config, panel.symbol).bars
+    bars = symbol_bars(run.tables, panel.symbol, panel.calendar)
     for kind, labels in make_labels(bars, panel.calendar.days, run.config.labels).items():
         end = np.where(np.isnat(labels.end), NOT_A_DAY, labels.end.astype("datetime64[D]").astype("int64"))
         store.write_rows(panel.symbol, f"return_{kind}", offset, labels.outcome)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -74,5 +75,4 @@ class Items:
 
 def repeated(words: Iterable[str]) -> list[str]:
     """Return the words that come more than once."""
-    seen: set[str] = set()
-    return list(dict.fromkeys(word for word in words if word in seen or seen.add(word)))  # type: ignore[func-returns-value]
+    return [word for word, times in Counter(words).items() if times > 1]

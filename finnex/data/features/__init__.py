@@ -24,7 +24,7 @@ from finnex.data.features.technical import technical
 from finnex.data.features.volatility import volatility
 from finnex.data.tables import Tables
 
-__all__ = ["FAMILIES", "Context", "Features", "compute", "make_context", "symbol_calendar"]
+__all__ = ["FAMILIES", "Context", "Features", "compute", "make_context", "symbol_bars", "symbol_calendar"]
 
 FAMILIES = {
     "technical": technical,
@@ -47,17 +47,22 @@ def symbol_calendar(tables: Tables, config: Config, symbol: str) -> SessionCalen
     return session_calendar(config.exchange, days.iloc[0].date(), days.iloc[-1].date())
 
 
+def symbol_bars(tables: Tables, symbol: str, calendar: SessionCalendar) -> pd.DataFrame:
+    """Return a symbol's bars on the sessions it traded, indexed by session position."""
+    own = tables.prices[tables.prices["symbol"] == symbol]
+    return _on_positions(own, calendar)[["open", "high", "low", "close", "volume"]]
+
+
 def make_context(tables: Tables, config: Config, symbol: str) -> Context:
     """Return what the features of a symbol may look at: its sessions from the first bar to the last."""
     prices = tables.prices
-    own = prices[prices["symbol"] == symbol]
     calendar = symbol_calendar(tables, config, symbol)
     symbols = sorted(set(prices["symbol"]))
     peers = config.peers or tuple(name for name in symbols if name not in config.sectors)
     return Context(
         symbol=symbol,
         calendar=calendar,
-        bars=_on_positions(own, calendar)[["open", "high", "low", "close", "volume"]],
+        bars=symbol_bars(tables, symbol, calendar),
         closes=_wide(prices, "close", calendar),
         volumes=_wide(prices, "volume", calendar),
         observations=macro_observations(tables.macro, calendar, config.inputs.quote_delay_minutes),

@@ -9,6 +9,7 @@ All figures of a table come from one run; only their ratios carry over to anothe
 from __future__ import annotations
 
 import argparse
+import importlib
 import multiprocessing
 import tempfile
 import threading
@@ -68,7 +69,7 @@ def workers(config: Any) -> Iterator[Any]:
 
 
 def _import_everything() -> None:
-    import finnex.build  # noqa: F401
+    importlib.import_module("finnex.build")
 
 
 _ready: list[np.ndarray] = []

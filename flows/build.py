@@ -22,6 +22,7 @@ from finnex.build import (
     open_for_writing,
     prepare_symbol,
     read_run,
+    sessions_wanted,
 )
 from finnex.config import Config
 from finnex.errors import BuildError
@@ -57,6 +58,8 @@ def build_images(config: Config, request: BackfillRequest) -> BuildResult:
     run = read_run(config)
     for doubt in run.doubts:
         log.warning(doubt)
+    for symbol in symbols:  # before anything is made or written
+        sessions_wanted(run, symbol, request.start, request.end)
     built = skipped = 0
     drawing_seconds = 0.0
     failures: list[tuple[str, date, str]] = []

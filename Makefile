@@ -3,19 +3,23 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.made-from-lock
 
-.PHONY: demo test check lint format bench clean
+.PHONY: demo test integration check lint format bench accept clean
 
 demo: $(STAMP)
 	$(BIN)/finnex demo finnex_demo
 
 test: $(STAMP)
 	sh tests/debian_packages.sh
-	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "not integration" --numprocesses 2 --dist loadfile
+
+# Failures injected into real processes, the production stack, a browser, planted rules: minutes each.
+integration: $(STAMP)
+	sh tests/debian_packages.sh
+	$(BIN)/python -m pytest -m integration --numprocesses 2 --dist loadfile
 
 # What to run before a commit: everything but tests that start servers, clusters or a browser.
 check: lint
-	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow and not integration" --numprocesses 2 --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check
@@ -29,6 +33,12 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.build
+	$(BIN)/python -m benchmarks.streaming
+	$(BIN)/python -m benchmarks.export
+
+# Do the networks learn planted rules, and nothing from shuffled labels? About twenty minutes; goes on where it was stopped.
+accept: $(STAMP)
+	$(BIN)/python -m benchmarks.accept_models
 
 $(STAMP): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "FinNeX needs Python 3.11 or later; name one with: make PYTHON=python3.11 ...")'

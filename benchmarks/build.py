@@ -27,6 +27,8 @@ from benchmarks.peers import all_peers
 
 WORKERS = 2
 GROUPED = 50
+FEW_SESSIONS = 250
+"""Peak memory of so many is set beside that of the whole range: it must not grow with the number of dates."""
 
 
 class PeakMemory:
@@ -118,13 +120,23 @@ def bare_write(images: np.ndarray, repeats: int) -> float:
         return total / seconds
 
 
-def measure(config: Any, client: Any) -> tuple[Any, float]:
+def measure(config: Any, client: Any, start: date | None = None) -> tuple[Any, float]:
     """Build once and return the result with peak memory in bytes."""
     from finnex.build import build
 
     with PeakMemory() as memory:
-        result = build(config, client=client)
+        result = build(config, client=client, start=start)
     return result, memory.peak_bytes
+
+
+def start_of_the_last(config: Any, sessions: int) -> date:
+    """Return the day from which so many sessions are left."""
+    from finnex.data.features import symbol_calendar
+    from finnex.data.tables import read_tables
+
+    calendar = symbol_calendar(read_tables(config), config, config.symbols[0])
+    day: date = calendar.days[calendar.between(config.start, config.end)[-sessions:][0]].item()
+    return day
 
 
 def stage_one(config: Any) -> tuple[float, int]:
@@ -177,6 +189,8 @@ def main() -> None:
         seconds, sessions = stage_one(make("unused", 1))
         rows = []
         with workers(make("unused", 1)) as client:
+            few = make("store-few", GROUPED)
+            few_result, few_peak = measure(few, client, start_of_the_last(few, FEW_SESSIONS))
             for label, dates_per_task in ((f"grouped, {GROUPED} dates a task", GROUPED), ("one date a task", 1)):
                 config = make(f"store-{dates_per_task}", dates_per_task)
                 result, peak = measure(config, client)
@@ -184,7 +198,7 @@ def main() -> None:
         store = ImageStore.open(config.store.path)
         images = store.open_images(arguments.symbol)["image"][:128].to_numpy()
         peers = all_peers(make("unused", 1), lookback=56)
-        bare = bare_write(images, repeats=max(1, rows[0][1].built // (128 * WORKERS)))
+        bare = bare_write(images, repeats=max(1, rows[0][1].built // (len(images) * WORKERS)))
     print(f"{arguments.symbol}, {rows[0][1].built} images, {WORKERS} worker processes")
     ten_years = seconds * 2520 / sessions
     print(
@@ -196,6 +210,10 @@ def main() -> None:
         rate = result.images_per_second
         print(f"{'build, ' + label:34} {rate:9.0f} {rate / bare:14.2f} {peak / 1e9:9.2f} GB")
         assert result.failed == 0, result.failures
+    print(
+        f"peak memory of {rows[0][1].built} sessions over that of {few_result.built}: {rows[0][2] / few_peak:.2f} "
+        f"({few_peak / 1e9:.2f} GB)"
+    )
     for label, peer in peers:
         shown = f"{peer:9.1f} {peer / bare:14.3f}" if peer is not None else f"{'not here':>9}"
         print(f"{label:34} {shown}   (one process, stored nowhere)")

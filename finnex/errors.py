@@ -3,13 +3,16 @@
 FinnexError
 ├── ConfigError        finnex.toml: unknown key, bad value, missing file
 ├── InputError         a table that cannot be trusted; lists every problem found in it
+├── InputsLate         inputs of the last close that have not arrived
 ├── LayoutError        a catalogue or layout that does not describe an image
 ├── StoreError         the image store cannot do what was asked
 │   ├── StoreMismatch  the store was made for another layout, calendar or symbol
 │   ├── StoreBusy      another process is writing
 │   └── StoreCorrupt   stored bytes are not the bytes that were written
 ├── BuildError         images that could not be drawn
+├── QualityError       a check or an audit that did not pass
 ├── TrainingError      data or settings a model cannot be trained on
+├── ExportError        plain files that cannot be written
 └── ServiceError       Prefect, Dask or MLflow could not be reached or started
 
 A message names the value, the place and the remedy. The command line prints it and exits with code 2.
@@ -28,6 +31,10 @@ class FinnexError(Exception):
 
 class ConfigError(FinnexError):
     """The run configuration cannot be used as it stands."""
+
+
+class InputsLate(FinnexError):
+    """The inputs of the last close have not arrived."""
 
 
 class LayoutError(FinnexError):
@@ -54,8 +61,16 @@ class BuildError(FinnexError):
     """Images that could not be drawn."""
 
 
+class QualityError(FinnexError):
+    """A check of the store or an audit of its inputs did not pass."""
+
+
 class TrainingError(FinnexError):
     """Data or settings a model cannot be trained on."""
+
+
+class ExportError(FinnexError):
+    """Plain files that cannot be written; nothing of them is left."""
 
 
 class ServiceError(FinnexError):

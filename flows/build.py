@@ -16,6 +16,7 @@ from prefect.cache_policies import NO_CACHE
 from finnex.build import (
     BuildResult,
     Draw,
+    Run,
     SymbolBuild,
     draw_here,
     draw_on_dask,
@@ -41,8 +42,13 @@ FEW_SESSIONS = 16
 RETRY_AFTER_SECONDS = (2.0, 20.0)
 
 
-def build_images(config: Config, request: BackfillRequest) -> BuildResult:
+def build_images(config: Config, request: BackfillRequest, run: Run | None = None) -> BuildResult:
     """Draw and publish what is missing; call inside a flow.
+
+    Parameters
+    ----------
+    run
+        The inputs, where they have been read already.
 
     Raises
     ------
@@ -55,7 +61,7 @@ def build_images(config: Config, request: BackfillRequest) -> BuildResult:
     log = get_run_logger()
     symbols = tuple(request.symbols) or config.symbols
     progress = ProgressArtifact("images", "Reading inputs")
-    run = read_run(config)
+    run = run or read_run(config)
     for doubt in run.doubts:
         log.warning(doubt)
     for symbol in symbols:  # before anything is made or written

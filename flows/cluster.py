@@ -1,4 +1,4 @@
-"""Where images are drawn: a LocalCluster of worker processes, or a Dask scheduler that is already there."""
+"""Where images are drawn: local worker processes, a Dask scheduler that is there, or workers that are asked for."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from typing import Any
 import dask
 import distributed
 
-from finnex.config import Config
+from finnex.config import Config, DaskSettings
 from finnex.errors import ServiceError
+from flows.access import LOOPBACK
+from flows.adapters import ask_for_cluster, tls_identity
 
 CONNECT_SECONDS = 15
-LOOPBACK = "127.0.0.1"
-"""A scheduler is remote code execution for whoever reaches it; its dashboard would listen everywhere by default."""
+WORKERS_SECONDS = 600
+"""How long a job queue or Kubernetes may take to give the first worker."""
 SAME_EVERYWHERE = ("python", "dask", "distributed", "cloudpickle", "numpy", "pandas", "numcodecs", "finnex")
 """Packages whose version may change what a worker draws, or whether it understands its task at all."""
 
 
 @contextmanager
 def cluster_client(config: Config) -> Iterator[distributed.Client | None]:
-    """Connect to the scheduler of `[dask] address`, or start local workers, for as long as the block lasts.
+    """Connect to the scheduler of `[dask] address`, or start or ask for workers, for as long as the block lasts.
 
     Yields
     ------
@@ -33,16 +35,32 @@ def cluster_client(config: Config) -> Iterator[distributed.Client | None]:
     Raises
     ------
     ServiceError
-        No scheduler answers at the address, it has no workers, or its packages differ from ours.
+        No scheduler answers at the address, it has no workers, its packages differ from ours, or a job queue or
+        Kubernetes gives no workers.
     """
-    if config.dask.address is not None:
-        with _existing(config.dask.address) as client:
+    settings = config.dask
+    if settings.address is not None:
+        with _existing(settings.address, security(settings)) as client:
             yield client
-    elif config.dask.workers == 0:
+    elif settings.workers == 0:
         yield None
-    else:
-        with local_cluster(config.dask.workers, config.dask.memory_limit) as client:
+    elif settings.cluster == "local":
+        with local_cluster(settings.workers, settings.memory_limit) as client:
             yield client
+    else:
+        with dask.config.set(_settings()), ask_for_cluster(settings, security(settings)) as cluster:
+            where = f"the {settings.cluster} cluster"
+            with distributed.Client(cluster, set_as_default=False) as client:
+                _wait_for_workers(client, WORKERS_SECONDS, f"{where} gave no worker within {WORKERS_SECONDS} s")
+                _check_versions(client, where)
+                yield client
+
+
+def security(settings: DaskSettings) -> distributed.Security | None:
+    """Return the identity that `[dask] tls_*` name; None where they name none."""
+    if settings.tls_ca is None or settings.tls_cert is None or settings.tls_key is None:
+        return None
+    return tls_identity(settings.tls_ca, settings.tls_cert, settings.tls_key)
 
 
 @contextmanager
@@ -68,27 +86,32 @@ def _settings() -> dict[str, Any]:
     return {
         "distributed.nanny.pre-spawn-environ": before_spawn | {"NUMBA_NUM_THREADS": "1"},
         "distributed.scheduler.allowed-failures": 1,  # a date that kills two workers has failed
+        # One task at work and one in hand: none waits for the scheduler, and nothing has to be moved between workers.
+        "distributed.scheduler.worker-saturation": 2.0,
+        "distributed.scheduler.work-stealing": False,
     }
 
 
 @contextmanager
-def _existing(address: str) -> Iterator[distributed.Client]:
+def _existing(address: str, identity: distributed.Security | None) -> Iterator[distributed.Client]:
     try:
-        client = distributed.Client(address, set_as_default=False, timeout=CONNECT_SECONDS)
-    except (OSError, ValueError) as error:
+        client = distributed.Client(address, security=identity, set_as_default=False, timeout=CONNECT_SECONDS)
+    except (OSError, ValueError) as error:  # a refused certificate is an OSError too
         raise ServiceError(
             f"no Dask scheduler answers at [dask] address '{address}' ({error}). Start one with "
             "`dask scheduler`, correct the address, or give [dask] workers instead."
         ) from None
     with client:
-        try:
-            client.wait_for_workers(1, timeout=CONNECT_SECONDS)
-        except TimeoutError:
-            raise ServiceError(
-                f"the Dask scheduler {address} has no workers. Start some with `dask worker {address}`."
-            ) from None
+        _wait_for_workers(client, CONNECT_SECONDS, f"the Dask scheduler {address} has no workers")
         _check_versions(client, address)
         yield client
+
+
+def _wait_for_workers(client: distributed.Client, seconds: float, problem: str) -> None:
+    try:
+        client.wait_for_workers(1, timeout=seconds)
+    except TimeoutError:
+        raise ServiceError(f"{problem}. Start some with `dask worker {client.scheduler.address}`.") from None
 
 
 def _check_versions(client: distributed.Client, address: str) -> None:

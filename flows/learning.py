@@ -2,46 +2,55 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from finnex.config import Config
-from finnex.data.tables import read_tables
 from finnex.errors import StoreError
 from finnex.evaluation.scorecard import Scorecard
-from finnex.reporting.report import Report, make_report
+from finnex.reporting.report import Report, input_limits, make_report
 from finnex.store import ImageStore
+from finnex.store_path import StorePath
 from finnex.training import Progress, TrainingResult
 
-READING_SHARE = 0.1
+READING_SHARE, BASELINES_SHARE = 0.1, 0.1
 
 
 def progress_words(progress: Progress) -> tuple[float, str]:
-    """Return how much of a training is done, 0 to 1, and what it is about."""
+    """Return how much of a study is done, 0 to 1, and what it is about."""
     within = progress.done / max(progress.total, 1)
+    if progress.stage == "draw":
+        return 0.0, f"{progress.done} images of a compared layout drawn"
     if progress.stage == "read":
         return READING_SHARE * within, f"{progress.done} of {progress.total} images read"
-    epochs = max(progress.epochs, progress.total if progress.stage == "epoch" else 1)
+    if progress.stage == "baselines":
+        return 1 - BASELINES_SHARE * (1 - within), f"baseline {progress.done + 1} of {progress.total}"
+    epochs = max(progress.epochs, 1)
     if progress.report is not None:
         done, last = float(progress.report.epoch), progress.report
         text = f"epoch {last.epoch} of {epochs}: validation accuracy {last.validation_accuracy:.3f}"
     else:
         done = max(progress.epoch, 1) - 1 + within
         text = f"epoch {progress.epoch} of {epochs}: batch {progress.done} of {progress.total}"
-    return READING_SHARE + (1 - READING_SHARE) * done / epochs, text
+    if progress.members > 1:
+        text = f"training {progress.member} of {progress.members}, {text}"
+    trained = (progress.member - 1 + done / epochs) / progress.members
+    return READING_SHARE + (1 - READING_SHARE - BASELINES_SHARE) * trained, text
 
 
-def write_report(config: Config, store: ImageStore, result: TrainingResult) -> tuple[Report, Path]:
-    """Check the store, judge the training, and write `report/report.html` and its pictures beside the store.
+def write_report(
+    config: Config, store: ImageStore, result: TrainingResult | None = None, *, sample: int = 64
+) -> tuple[Report, StorePath]:
+    """Check the store, judge the training, and write the report and its pictures beside the store.
+
+    It is `report/report.html` where there is a training, `report/quality.html` where there is none.
 
     Raises
     ------
     StoreError
         The folder cannot be written.
     """
-    limits = {name: (str(first), str(last)) for name, (first, last) in read_tables(config).limits().items()}
-    report = make_report(config, store, result, input_limits=limits)
-    path = config.store.path.parent / "report" / "report.html"
+    report = make_report(config, store, result, limits=input_limits(config), sample=sample)
+    path = config.store.path.parent / "report" / ("quality.html" if result is None else "report.html")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(report.html, encoding="utf-8")

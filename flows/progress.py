@@ -8,6 +8,8 @@ from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
 
+from flows.patience import if_there, patiently
+
 EVERY_SECONDS = 2.0
 """An update is one call to the server; more of them would cost more than they tell."""
 
@@ -22,7 +24,7 @@ class ProgressArtifact:
     """
 
     def __init__(self, key: str, text: str) -> None:
-        made = create_progress_artifact(progress=0.0, key=key, description=text)
+        made = patiently(lambda: create_progress_artifact(progress=0.0, key=key, description=text))
         assert isinstance(made, UUID)  # outside an event loop it is the id itself
         self._id = made
         self._told = time.monotonic()
@@ -37,7 +39,8 @@ class ProgressArtifact:
         self._update(100.0, text)
 
     def _update(self, percent: float, text: str) -> None:
-        update_progress_artifact(self._id, progress=round(min(percent, 100.0), 1), description=text)
+        shown = round(min(percent, 100.0), 1)
+        if_there(lambda: update_progress_artifact(self._id, progress=shown, description=text))
         self._told = time.monotonic()
 
 
@@ -46,4 +49,4 @@ def publish_table(key: str, rows: Sequence[Mapping[str, object]], description: s
     plain = [
         {name: value if isinstance(value, int | float) else str(value) for name, value in row.items()} for row in rows
     ]
-    create_table_artifact(table=plain, key=key, description=description)
+    patiently(lambda: create_table_artifact(table=plain, key=key, description=description))

@@ -12,6 +12,7 @@ from typing import Any
 
 from finnex.config import Config
 from finnex.errors import ServiceError
+from flows.access import PASSWORD, USER, authorization
 from flows.services import answers
 from flows.stack import ADDRESSES, Stack, state_folder
 
@@ -29,6 +30,9 @@ def recording_server(config: Config) -> Iterator[str]:
         The configured server does not answer; nothing was computed in vain.
     """
     given = config.mlflow.uri or os.environ.get("MLFLOW_TRACKING_URI") or _running()
+    if password := os.environ.get(PASSWORD):  # as `finnex up` has it; MLflow's own variables go before
+        os.environ.setdefault("MLFLOW_TRACKING_USERNAME", USER)
+        os.environ.setdefault("MLFLOW_TRACKING_PASSWORD", password)
     if given is None:
         with Stack(state_folder(), mlflow_port=0, only_mlflow=True) as stack:
             yield stack.mlflow_address
@@ -54,11 +58,12 @@ def end_open_runs(uri: str, experiment: str, flow_run_id: str) -> int:
 
     Over the REST interface: it is called when a process was killed, and must not wait for mlflow's import.
     """
+    headers = {"Content-Type": "application/json"}
+    if password := os.environ.get("MLFLOW_TRACKING_PASSWORD"):
+        headers |= authorization(os.environ.get("MLFLOW_TRACKING_USERNAME", ""), password)
 
     def ask(path: str, body: dict[str, object]) -> dict[str, Any]:
-        request = urllib.request.Request(
-            f"{uri.rstrip('/')}/api/2.0/mlflow/{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
-        )
+        request = urllib.request.Request(f"{uri.rstrip('/')}/api/2.0/mlflow/{path}", json.dumps(body).encode(), headers)
         with urllib.request.urlopen(request, timeout=10) as reply:
             answer: dict[str, Any] = json.load(reply)
             return answer

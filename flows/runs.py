@@ -37,14 +37,21 @@ class FlowRuns:
     ----------
     address
         Base address of the server, without `/api`.
+    auth_string
+        `user:password`, where the server asks for them.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, auth_string: str | None = None) -> None:
         self.address = address
+        self._auth_string = auth_string
+
+    def client(self) -> SyncPrefectClient:
+        """Return a client of the API, to be used in a `with` block."""
+        return SyncPrefectClient(f"{self.address}/api", auth_string=self._auth_string)
 
     def start(self, deployment: str, request: BaseModel) -> UUID:
         """Create a run of `flow/deployment` with the request as its parameter."""
-        with SyncPrefectClient(f"{self.address}/api") as client:
+        with self.client() as client:
             found = client.read_deployment_by_name(deployment)
             run = client.create_flow_run_from_deployment(
                 found.id, parameters={"request": request.model_dump(mode="json")}
@@ -68,7 +75,7 @@ class FlowRuns:
         FlowRunEnded
             The run failed, crashed or was cancelled.
         """
-        with SyncPrefectClient(f"{self.address}/api") as client:
+        with self.client() as client:
             while True:
                 watch()
                 state = client.read_flow_run(run).state
@@ -82,7 +89,7 @@ class FlowRuns:
 
     def table(self, run: UUID, key: str) -> list[dict[str, Any]]:
         """Return the rows of a table artifact of the run; none where it published no such table."""
-        with SyncPrefectClient(f"{self.address}/api") as client:
+        with self.client() as client:
             for artifact in self._artifacts(client, run, "table"):
                 if artifact.key == key:
                     rows: list[dict[str, Any]] = json.loads(str(artifact.data))

@@ -1,6 +1,7 @@
 """The process that serves every deployment: `python -m flows.serve [--config F]`; started by `finnex up`.
 
-It registers the deployments with the Prefect server, then starts one process for each run of a flow.
+It registers the deployments with the Prefect server, their limits and what is done about stuck runs, then starts
+one process for each run of a flow.
 """
 
 from __future__ import annotations
@@ -10,53 +11,29 @@ import asyncio
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
-from prefect import Flow
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-from prefect.deployments.runner import RunnerDeployment
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
+from prefect.client.schemas.objects import State, StateType
 from prefect.runner import Runner
-from prefect.schedules import Cron, Schedule
-from prefect.types.entrypoint import EntrypointType
+from prefect.states import Crashed
 
-from flows.backfill import backfill
-from flows.nightly import nightly
-from flows.train import train_model
+from flows.automations import apply_automations, automations
+from flows.deployments import served, share_the_writers_limit
 
-DEPLOYMENTS = ("finnex-backfill/backfill", "finnex-nightly/nightly", "finnex-train/train")
 RUNS_AT_ONCE = 2
 """A build and a training fill two cores."""
 EXIT_SECONDS = 10.0
 """What a process may take to end after its run has."""
-ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
-
-
-def deployments(config: Path | None) -> list[RunnerDeployment]:
-    """Return every deployment; `config` becomes the default of their `config` parameter.
-
-    The nightly schedule is active only where there is a configuration to run it with.
-    """
-    night = Cron("30 18 * * 1-5", timezone="America/New_York", active=config is not None)
-    return [
-        _deployment(backfill, "backfill", config),
-        _deployment(nightly, "nightly", config, night),
-        _deployment(train_model, "train", config),
-    ]
-
-
-def _deployment(
-    flow: Flow[..., Any], name: str, config: Path | None, schedule: Schedule | None = None
-) -> RunnerDeployment:
-    made = flow.to_deployment(
-        name,
-        parameters={} if config is None else {"request": {"config": str(config.resolve())}},
-        schedule=schedule,
-        concurrency_limit=ONE_AT_A_TIME,
-        entrypoint_type=EntrypointType.MODULE_PATH,  # found from any folder, unlike a file's path
-        tags=["finnex"],
-    )
-    assert isinstance(made, RunnerDeployment)  # outside an event loop it is no coroutine
-    return made
+UNDER_WAY = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 
 
 class FlowRunner(Runner):
@@ -83,16 +60,42 @@ class FlowRunner(Runner):
         await self.astop()
 
 
+def crash_what_was_left(client: SyncPrefectClient) -> int:
+    """End the runs that an earlier stack of this database left under way; return how many there were.
+
+    Their processes are gone: a stack that was killed is cleared away before the next one starts. Else they would
+    say Running for ever, and keep others from the store.
+    """
+    gone: State[None] = Crashed(message="Its process was gone when the stack was started again.")
+    of_deployments = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(is_null_=False))
+    flow_runs = of_deployments.model_copy(
+        update={"state": FlowRunFilterState(type=FlowRunFilterStateType(any_=UNDER_WAY))}
+    )
+    task_runs = TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=UNDER_WAY)))
+    ended = 0
+    while found := [run.id for run in client.read_flow_runs(flow_run_filter=flow_runs)]:
+        for run in found:
+            client.set_flow_run_state(run, gone, force=True)
+        ended += len(found)
+    for task in client.read_task_runs(task_run_filter=task_runs, flow_run_filter=of_deployments):
+        client.set_task_run_state(task.id, gone, force=True)
+    return ended
+
+
 def main() -> None:
-    """Register all deployments, say so in the ready file, then serve until a signal arrives."""
+    """Register everything, say so in the ready file, then serve until a signal arrives."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--config", type=Path, help="finnex.toml that runs use unless told otherwise")
     options.add_argument("--ready-file", type=Path, help="file to make once all deployments are registered")
     given = options.parse_args()
     # A stopped stack must not pause the nightly schedule: it goes on when the stack is started again.
     runner = FlowRunner(name="finnex", pause_on_shutdown=False, limit=RUNS_AT_ONCE)
-    for deployment in deployments(given.config):
-        runner.add_deployment(deployment)
+    with get_client(sync_client=True) as client:
+        crash_what_was_left(client)
+        for deployment in served(given.config):
+            runner.add_deployment(deployment)
+        share_the_writers_limit(client)
+        apply_automations(client, automations())
     if given.ready_file is not None:
         given.ready_file.touch()
     asyncio.run(runner.start())

@@ -11,6 +11,7 @@ with SIGKILL is cleared away by the next one.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -26,7 +27,8 @@ import psutil
 from filelock import FileLock, Timeout
 
 from finnex.errors import ServiceError
-from flows.services import LOOPBACK, MARK, READY_FILE, Service, flow_service, mlflow_server, prefect_server
+from flows.access import LOOPBACK, USER, server_password
+from flows.services import MARK, READY_FILE, Door, Service, flow_service, mlflow_server, prefect_server
 
 PREFECT_PORT, MLFLOW_PORT = 4200, 5000
 START_SECONDS = 180.0
@@ -49,14 +51,21 @@ def tail(log: Path, lines: int = TAIL_LINES) -> str:
     return "\n".join(f"    {line}" for line in log.read_text(errors="replace").splitlines()[-lines:])
 
 
-def _choose_port(wanted: int, flag: str) -> int:
-    with socket.socket() as probe:
+def _choose_port(host: str, wanted: int, flag: str) -> int:
+    try:
+        found = socket.getaddrinfo(host, wanted, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise ServiceError(f"--host {host} is no address of this machine ({error.strerror}).") from None
+    family, address = found[0], found[4]
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((LOOPBACK, wanted))
-        except OSError:
+            probe.bind(address)
+        except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise ServiceError(f"--host {host} is no address of this machine. `ip address` lists them.") from None
             raise ServiceError(
-                f"port {wanted} on {LOOPBACK} is taken by another program. "
+                f"port {wanted} on {host} is taken by another program. "
                 f"Stop that program, or choose another port with {flag} {wanted + 1}."
             ) from None
         return int(probe.getsockname()[1])
@@ -74,12 +83,14 @@ def _kill_members(state: Path) -> None:
 
 
 class Stack:
-    """Prefect server, MLflow server and the process that serves the flows, on loopback.
+    """Prefect server, MLflow server and the process that serves the flows.
 
     Parameters
     ----------
     state
         Folder of databases, artifacts and logs; made when absent.
+    host
+        Address at which the servers listen; beyond loopback, `FINNEX_PASSWORD` must be set.
     prefect_port, mlflow_port
         0 chooses a free one.
     config
@@ -90,19 +101,22 @@ class Stack:
     Raises
     ------
     ServiceError
-        From `start`: a port is taken, another stack uses the folder, or a process does not come up.
+        From `start`: a port is taken, there is no password, another stack uses the folder, or a process does not
+        come up.
     """
 
     def __init__(
         self,
         state: Path,
         *,
+        host: str = LOOPBACK,
         prefect_port: int = PREFECT_PORT,
         mlflow_port: int = MLFLOW_PORT,
         config: Path | None = None,
         only_mlflow: bool = False,
     ) -> None:
         self.state = state.expanduser().resolve()
+        self._host = host
         self._ports = prefect_port, mlflow_port
         self._config = config
         self._only_mlflow = only_mlflow
@@ -110,6 +124,7 @@ class Stack:
         self._running: list[tuple[Service, subprocess.Popen[bytes]]] = []
         self.prefect_address = ""
         self.mlflow_address = ""
+        self.auth_string: str | None = None
 
     @property
     def deployments_address(self) -> str:
@@ -127,18 +142,20 @@ class Stack:
 
     def start(self) -> None:
         """Start every process and return when all of them answer; on failure none is left."""
+        password = server_password(self._host)
+        self.auth_string = f"{USER}:{password}" if password else None
         self._take_state_folder()
         try:
             _kill_members(self.state)  # we hold the lock: whatever runs here has lost its supervisor
-            mlflow = mlflow_server(self.state, _choose_port(self._ports[1], "--mlflow-port"))
+            mlflow = Door(self._host, _choose_port(self._host, self._ports[1], "--mlflow-port"), password)
             self.mlflow_address = mlflow.address
             if self._only_mlflow:
-                self._launch(mlflow)
+                self._launch(mlflow_server(self.state, mlflow))
             else:
-                prefect = prefect_server(self.state, _choose_port(self._ports[0], "--prefect-port"))
+                prefect = Door(self._host, _choose_port(self._host, self._ports[0], "--prefect-port"), password)
                 self.prefect_address = prefect.address
-                self._launch(prefect, mlflow)
-                self._launch(flow_service(self.state, prefect.port, mlflow.address, self._config))
+                self._launch(prefect_server(self.state, prefect), mlflow_server(self.state, mlflow))
+                self._launch(flow_service(self.state, prefect, mlflow, self._config))
             addresses = {"prefect": self.prefect_address, "mlflow": self.mlflow_address}
             (self.state / ADDRESSES).write_text(json.dumps(addresses))
         except BaseException:
@@ -168,11 +185,12 @@ class Stack:
 
     def _launch(self, *services: Service) -> None:
         for service in services:
+            service.prepare()
             with service.log.open("wb") as log:
                 # A session of its own: Ctrl-C reaches the supervisor alone, which stops them in order.
                 process = subprocess.Popen(
-                    service.command, env=service.environment, cwd=self.state, stdin=subprocess.DEVNULL,
-                    stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                    service.command, env=service.environment, cwd=service.folder or self.state,
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
                 )  # fmt: skip
             self._running.append((service, process))
         deadline = time.monotonic() + START_SECONDS

@@ -5,7 +5,6 @@ Everything runs in the flow's own process: a Dask worker could not start the chi
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from prefect import Flow, flow, get_run_logger, runtime, task
@@ -14,19 +13,23 @@ from prefect.client.schemas.objects import FlowRun, State
 
 from finnex.config import Config
 from finnex.reporting.report import Report
-from finnex.reporting.tracking import TrackedRun, log_training
+from finnex.reporting.tracking import StudyRecorder, TrackedRun, recording
 from finnex.store import ImageStore
+from finnex.store_path import StorePath
 from finnex.training import Progress, TrainingResult, train
 from flows.arguments import untouched
 from flows.learning import progress_words, score_rows, write_report
 from flows.progress import ProgressArtifact, publish_table
 from flows.recording import end_open_runs, recording_server
 from flows.requests import TrainRequest
+from flows.settling import settle_tasks
 
 
 @task(name="train", task_run_name="train", cache_policy=NO_CACHE, persist_result=False)
-def train_network(config: Config, store: ImageStore, progress: ProgressArtifact) -> TrainingResult:
-    """Train the network and its baselines, and predict the unseen sessions."""
+def train_network(
+    config: Config, store: ImageStore, progress: ProgressArtifact, recorder: StudyRecorder
+) -> TrainingResult:
+    """Train every fold and seed and the baselines, predict the unseen sessions; MLflow is told meanwhile."""
 
     def tell(at: Progress) -> None:
         done, text = progress_words(at)
@@ -34,11 +37,11 @@ def train_network(config: Config, store: ImageStore, progress: ProgressArtifact)
         if at.report is not None:
             get_run_logger().info(text)
 
-    return train(config, store, on_progress=tell)
+    return train(config, store, observers=[recorder], on_progress=tell)
 
 
 @task(name="check and report", task_run_name="check and report", cache_policy=NO_CACHE, persist_result=False)
-def check_and_report(config: Config, store: ImageStore, result: TrainingResult) -> tuple[Report, Path]:
+def check_and_report(config: Config, store: ImageStore, result: TrainingResult) -> tuple[Report, StorePath]:
     """Check the store's quality, judge the model, and write the report."""
     report, path = write_report(config, store, result)
     for check in report.failed:
@@ -54,10 +57,9 @@ def check_and_report(config: Config, store: ImageStore, result: TrainingResult) 
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def record(config: Config, store: ImageStore, result: TrainingResult, report: Report, uri: str) -> TrackedRun:
-    """Record parameters, scores, report, pictures and the model as one MLflow run."""
-    pictures = {picture.name: picture.png for picture in report.pictures}
-    return log_training(config, store, result, report.html, pictures, uri, flow_run_id=str(runtime.flow_run.id))
+def record(recorder: StudyRecorder, result: TrainingResult, report: Report) -> TrackedRun:
+    """Record scores, report, pictures and the model, which becomes the challenger."""
+    return recorder.finish(result, report.html, {picture.name: picture.png for picture in report.pictures})
 
 
 def end_its_mlflow_run(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
@@ -67,20 +69,31 @@ def end_its_mlflow_run(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any
         end_open_runs(uri, config.mlflow.experiment, str(flow_run.id))
 
 
-@flow(name="finnex-train", on_cancellation=[end_its_mlflow_run], on_crashed=[end_its_mlflow_run])
+@flow(
+    name="finnex-train",
+    on_completion=[settle_tasks],
+    on_failure=[settle_tasks],
+    on_cancellation=[end_its_mlflow_run],
+    on_crashed=[end_its_mlflow_run],
+)
 def train_model(request: TrainRequest) -> None:
     """Train the configured model and its baselines, and record scores, pictures and report in MLflow."""
     config = request.load()
     store = ImageStore.open(config.store.path)
     progress = ProgressArtifact("training", "Reading images")
-    with recording_server(config) as uri:  # told now if it does not answer, not after the training
-        result = train_network(untouched(config), untouched(store), untouched(progress))
+    flow_run = str(runtime.flow_run.id)
+    with (
+        recording_server(config) as uri,  # told now if it does not answer, not after the training
+        recording(config, store, uri, flow_run_id=flow_run) as recorder,
+    ):
+        result = train_network(untouched(config), untouched(store), untouched(progress), untouched(recorder))
         progress.show(1, 1.1, "Checking quality, writing the report")
         report, path = check_and_report(untouched(config), untouched(store), untouched(result))
-        tracked = record(untouched(config), untouched(store), untouched(result), untouched(report), uri)
+        tracked = record(untouched(recorder), untouched(result), untouched(report))
     assert report.card is not None  # there was a training
     verdict = report.card.verdict()
     publish_table("scores", score_rows(report.card), verdict)
-    publish_table("training-result", [{"verdict": verdict, "mlflow_url": tracked.url, "report": path}], "Where to look")
+    where = {"verdict": verdict, "mlflow_url": tracked.url, "report": path, "model_version": tracked.version}
+    publish_table("training-result", [where], "Where to look")
     get_run_logger().info("%s Report: %s", verdict, path)
     progress.finish(verdict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -10,6 +11,9 @@ import pytest
 
 from finnex.config import Config, parse_config
 from finnex.sample import SYNTHETIC_TABLES, sample_tables
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves it that starts the tests in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -35,6 +39,15 @@ def sample_config(sample_inputs: dict[str, Path], tmp_path: Path) -> Callable[..
         return parse_config(document | changes, tmp_path / "finnex.toml")
 
     return make
+
+
+@pytest.fixture
+def fixed_seed() -> None:
+    """Let weights and dropout be the same each time, on one thread."""
+    import torch
+
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

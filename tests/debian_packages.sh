@@ -1,10 +1,15 @@
 #!/bin/sh
-# What the browser tests need from Debian. Without the right to install, those tests are skipped and say so.
+# What some tests need from Debian: a browser, and PostgreSQL for the production stack. Without the right to install
+# them, those tests are skipped and say so.
 set -eu
-command -v chromium >/dev/null 2>&1 && exit 0
+missing=""
+command -v chromium >/dev/null 2>&1 || missing="chromium"
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
+[ -z "$missing" ] && exit 0
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-    echo "chromium is not installed: the browser tests will be skipped."
+    echo "not installed: $missing; the tests that need them will be skipped."
     exit 0
 fi
 apt-get update -qq
-DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null
+# shellcheck disable=SC2086
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from finnex.config import HORIZONS, Config
-from finnex.store import NOT_A_DAY, DraftTarget, ImageStore, Receipt, StoreTemplate
+from finnex.encoders.heatmap import bands
+from finnex.store import NOT_A_DAY, DraftTarget, ImageStore, Publication, Receipt, StoreTemplate, StoreWriter
 
 Image = npt.NDArray[np.float32]
 SECTION_ROWS = {"macro": (0, 171), "behavioral": (171, 342), "fundamental": (342, 512)}
@@ -26,10 +27,8 @@ def paint(image: Image, section: str, channel: int, values: npt.NDArray[np.float
     """Draw a heat map of (feature, 56) values in [0, 1] the way the renderer does: rows are features, oldest left."""
     top, bottom = SECTION_ROWS[section]
     px, left = (9, 0) if third is None else (3, 171 * third)
-    edges = np.linspace(top, bottom, len(values) + 1).round().astype(int)
-    drawn = 0.02 + 0.98 * np.repeat(np.asarray(values, dtype=np.float32), px, axis=1)
-    for row, first, last in zip(drawn, edges[:-1], edges[1:], strict=True):
-        image[first:last, left : left + drawn.shape[1], channel] = row
+    drawn = bands(0.02 + 0.98 * np.asarray(values, dtype=np.float32).T, px, bottom - top)
+    image[top:bottom, left : left + drawn.shape[1], channel] = drawn
 
 
 def blank() -> Image:
@@ -63,13 +62,13 @@ def make_store(
     """
     width = next(iter(features.values())).shape[1] if features else 6
     made = template(synthetic, width)
-    store = ImageStore.prepare(path, made)
+    store = StoreWriter.prepare(path, made)
     column = HORIZONS.index(horizon)
     n = len(days)
     for symbol, wanted in labels.items():
         store.ensure_symbol(symbol, days, made)
         target = store.target(symbol, "test")
-        failed = store.publish(symbol, [publish_one(target, i, images(symbol, i)) for i in range(n - unpublished)])
+        failed = publish(store, symbol, [publish_one(target, i, images(symbol, i)) for i in range(n - unpublished)])
         assert not failed
         label = np.full((n, len(HORIZONS)), -1, dtype=np.int8)
         label[: n - horizon, column] = np.asarray(wanted)[: n - horizon]
@@ -84,6 +83,13 @@ def make_store(
         given = features[symbol] if features else noise
         store.write_rows(symbol, "feature_normalized", 0, np.asarray(given, dtype=np.float32))
     return ImageStore.open(path)
+
+
+def publish(store: StoreWriter, symbol: str, receipts: Sequence[Receipt]) -> list[Receipt]:
+    """Publish drafts at once; return those that could not be, each with its error."""
+    publication = Publication(store, symbol)
+    publication.add(receipts)
+    return publication.finish()
 
 
 def publish_one(target: DraftTarget, index: int, image: Image) -> Receipt:

@@ -90,7 +90,7 @@ def test_the_shipped_path_has_no_finding_on_the_sample(sample_config: MakeConfig
     assert all(done <= total for done, total, _ in told)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.timeout(900)
 def test_real_tables_have_no_finding(real_data: Path) -> None:
     names = ("prices", "macro", "fundamentals", "sentiment")

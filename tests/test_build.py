@@ -3,18 +3,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from numcodecs import Blosc
 
 from finnex.build import build, draw_here, open_for_writing, prepare_symbol, read_run
+from finnex.build.draw import _send
 from finnex.config import Config
 from finnex.errors import ConfigError
 from finnex.store import READY, ImageStore, Receipt, writing
 
+pytest_plugins = ["buckets"]
 Maker = Callable[..., Config]
 
 
@@ -142,6 +146,26 @@ def test_start_selects_what_is_drawn_and_never_what_is_read(sample_config: Maker
     np.testing.assert_array_equal(a["image"].sel(date=b["date"]).to_numpy(), b["image"].to_numpy())
 
 
+@pytest.mark.parametrize("ratio", [4, 3, 0.1])
+def test_images_do_not_depend_on_a_later_split(ratio: float, sample_config: Maker, tmp_path: Path) -> None:
+    config = sample_config()
+    build(config)
+
+    def rescaled(frame: pd.DataFrame) -> pd.DataFrame:
+        own = frame["symbol"] == "NVDA"
+        for name in ("open", "high", "low", "close"):
+            frame.loc[own, name] = [repr(float(price) / ratio) for price in frame.loc[own, name]]
+        frame.loc[own, "volume"] = [repr(float(shares) * ratio) for shares in frame.loc[own, "volume"]]
+        return frame
+
+    split = edited(config, tmp_path, "prices", rescaled)
+    other = split.model_copy(update={"store": config.store.model_copy(update={"path": tmp_path / "split.zarr"})})
+    build(other)
+    before, after = images_of(config)["image"].to_numpy(), images_of(other)["image"].to_numpy()
+    assert len(before) == 22
+    np.testing.assert_array_equal(before, after)
+
+
 def test_a_session_without_a_bar_is_recorded_and_not_drawn(sample_config: Maker, tmp_path: Path) -> None:
     config = sample_config()
     hole = edited(
@@ -177,7 +201,7 @@ def test_one_session_that_fails_costs_no_other(sample_config: Maker) -> None:
             for block in one.blocks(batch, dates_per_task=1):
                 broken = block.indexes[0] == batch[4] + one.offset
                 yield from draw_here(
-                    [replace(block, values=np.empty((len(block.bars), 3), dtype=np.float32)) if broken else block]
+                    [replace(block, rows=np.empty((len(block.rows), 3), dtype=np.float32)) if broken else block]
                 )
 
         outcome = one.run_batch(batch, with_a_broken_bar)
@@ -186,6 +210,63 @@ def test_one_session_that_fails_costs_no_other(sample_config: Maker) -> None:
     assert "IndexError" in outcome.failed[0][1]
     again = build(config)
     assert (again.built, again.skipped) == (1, 21)
+
+
+def test_a_damaged_image_is_found_by_its_checksum_and_drawn_again(sample_config: Maker) -> None:
+    config = sample_config()
+    first = build(config)
+    before = bytes_of(config.store.path)
+    chunks = sorted((config.store.path / "NVDA" / "image").glob("c.*"))
+    flipped = bytearray(chunks[5].read_bytes())
+    flipped[1000] ^= 1
+    chunks[5].write_bytes(bytes(flipped))
+    chunks[9].unlink()
+    again = build(config)
+    assert (again.built, again.skipped, again.fingerprint) == (2, 20, first.fingerprint)
+    after = bytes_of(config.store.path)
+    assert {name for name in before if before[name] != after[name]} <= {"NVDA/rendered_at/c.0"}
+
+
+def test_channels_one_after_the_other_take_half_the_space(sample_config: Maker) -> None:
+    config = sample_config(end=date(2015, 3, 4))
+    build(config)
+    chunks = sorted((config.store.path / "NVDA" / "image").glob("c.*"))
+    images = images_of(config)["image"].to_numpy()
+    channels_last = [len(Blosc(cname="lz4", clevel=3, shuffle=Blosc.SHUFFLE).encode(image)) for image in images]
+    assert sum(chunk.stat().st_size for chunk in chunks) < 0.5 * sum(channels_last)
+
+
+def test_a_task_reads_the_rows_its_images_look_back_on_and_no_other(sample_config: Maker) -> None:
+    config = sample_config()
+    run = read_run(config)
+    with writing(config.store.path):
+        store = open_for_writing(run)
+        one = prepare_symbol(run, store, "NVDA")
+        blocks = one.blocks(one.batches()[0], dates_per_task=5)
+        sent = _send(blocks, "test")
+        kept = store.path / "NVDA" / "image" / ".drafts" / "rows-test"
+        rows = np.frombuffer(kept.read_bytes(), dtype="<f4")
+        for block, task in zip(blocks, sent, strict=True):
+            first, size = task.first_byte // 4, task.shape[0] * task.shape[1]
+            np.testing.assert_array_equal(rows[first : first + size].reshape(task.shape), block.rows)
+            assert len(task.block.rows) == 0
+            last = one.panel.rows[block.indexes[-1] - one.offset]
+            np.testing.assert_array_equal(block.rows[-1], last)  # nothing after the newest image's own session
+        drawn_there = [receipt.crc for task in sent for receipt in task.draw()]
+        drawn_here = [receipt.crc for receipts in draw_here(blocks) for receipt in receipts]
+        assert drawn_there == drawn_here
+
+
+def test_tasks_shrink_towards_the_end_of_a_batch(sample_config: Maker) -> None:
+    run = read_run(sample_config(start=None))
+    with writing(run.config.store.path):
+        one = prepare_symbol(run, open_for_writing(run), "NVDA")
+        sizes = [len(block.ends) for block in one.blocks(one.positions[:250].tolist(), dates_per_task=50)]
+        assert sizes[0] == 50
+        assert sizes == sorted(sizes, reverse=True)
+        assert sum(sizes) == 250
+        alone = [len(block.ends) for block in one.blocks(one.positions[:20].tolist(), dates_per_task=1)]
+        assert alone == [1] * 20
 
 
 def test_grouped_dates_draw_the_same_pictures(sample_config: Maker, tmp_path: Path) -> None:
@@ -201,12 +282,32 @@ def test_two_worker_processes_draw_the_same_pictures(sample_config: Maker, tmp_p
     here = sample_config()
     there = sample_config(store={"path": str(tmp_path / "dask.zarr")})
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0") as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
         result = build(there, client=client)
     assert result.fingerprint == build(here).fingerprint
     assert (ImageStore.open(there.store.path).state("NVDA").status == READY).sum() == 22
+
+
+@pytest.mark.slow
+def test_a_build_into_a_bucket_on_two_workers_equals_one_in_a_folder(sample_config: Maker, s3: str) -> None:
+    from flows.cluster import cluster_client
+
+    here = sample_config(end=date(2015, 3, 9))
+    there = sample_config(end=date(2015, 3, 9), store={"path": f"s3://{s3}/study/images.zarr"}, dask={"workers": 2})
+    with cluster_client(there) as client:
+        first = build(there, client=client)
+        assert first.fingerprint == build(here).fingerprint
+        chunk = there.store.path / "NVDA" / "image" / f"c.{_position(there)}.0.0.0"
+        chunk.unlink()
+        again = build(there, client=client)
+    assert (first.built, again.built, again.fingerprint) == (6, 1, first.fingerprint)
+    assert len(ImageStore.open(there.store.path).damaged("NVDA")) == 0
+
+
+def _position(config: Config) -> int:
+    return int(np.flatnonzero(ImageStore.open(config.store.path).state("NVDA").status == READY)[0])
 
 
 def test_an_empty_range_names_the_range_and_makes_no_store(sample_config: Maker, tmp_path: Path) -> None:

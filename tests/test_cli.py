@@ -11,12 +11,14 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from finnex.build import build as build_images
 from finnex.cli import main
 from finnex.cli.template import FILE, configuration_text
 from finnex.config import Config, Section, parse_config
@@ -251,7 +253,11 @@ def keys(model: type[Section], prefix: str = "") -> set[str]:
 def flat(document: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     found = {}
     for name, value in document.items():
-        if isinstance(value, dict) and f"{prefix}{name}" not in {"inputs.quote_delay_minutes", "inputs.columns"}:
+        if isinstance(value, dict) and f"{prefix}{name}" not in {
+            "inputs.quote_delay_minutes",
+            "inputs.columns",
+            "dask.options",
+        }:
             found |= flat(value, f"{prefix}{name}.")
         else:
             found[prefix + name] = value
@@ -290,3 +296,30 @@ def test_help_loads_no_heavy_library() -> None:
     code = f"import sys, finnex.cli; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     assert done.stdout.strip() == "[]"
+
+
+def test_qa_checks_a_store_writes_its_report_and_exits_with_1_on_damage(
+    sample_config: Callable[..., Config], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = sample_config(end=date(2015, 3, 12))
+    build_images(config)
+    where = tmp_path / "finnex.toml"
+    inputs = "\n".join(f'{name} = "{path}"' for name, path in config.inputs.tables())
+    where.write_text(f'symbols = ["NVDA"]\n[inputs]\n{inputs}\n[store]\npath = "images.zarr"\n')
+    report = tmp_path / "quality" / "report.html"
+
+    def checked() -> tuple[int, dict[str, Any]]:
+        with pytest.raises(SystemExit) as ended:
+            main(["qa", "--config", str(where), "--sample", "8", "--out", str(report), "--json"])
+        return int(ended.value.code or 0), json.loads(capsys.readouterr().out)
+
+    code, told = checked()
+    failed = [check["name"] for check in told["checks"] if not check["passed"]]
+    assert "checksums" not in failed
+    assert code == bool(failed)
+    assert "variety: macro economic" in report.read_text()
+    chunk = next((config.store.path / "NVDA" / "image").glob("c.*"))
+    chunk.write_bytes(chunk.read_bytes()[:-10])
+    code, told = checked()
+    assert code == 1
+    assert "checksums" in [check["name"] for check in told["checks"] if not check["passed"]]

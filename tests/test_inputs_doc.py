@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from finnex.build import BuildResult, build
 from finnex.config import parse_config
 from finnex.errors import FinnexError
+from finnex.layout import load_layout
 from finnex.store import NO_BAR, ImageStore
 
 DOC = Path(__file__).parents[1] / "docs" / "inputs.md"
@@ -155,6 +156,43 @@ def nothing(case: Case) -> None:
     del case
 
 
+def smaller_split(case: Case) -> None:
+    prices = case.frames["prices"]
+    early = (prices["symbol"] == "NVDA") & (prices["date"] < "2014-09-02")
+    for column in ("open", "high", "low", "close"):
+        prices.loc[early, column] = (prices.loc[early, column].astype(float) * 1.5).astype(str)
+
+
+def other_shares(case: Case) -> None:
+    frame = case.frames["fundamentals"]
+    filed = frame.index[frame["available_date"] < "2015-03-01"][-1]
+    frame.loc[filed, "shares_outstanding"] = str(float(frame.loc[filed, "shares_outstanding"]) * 3.3)
+    case.frames["splits"] = pd.DataFrame({"symbol": ["NVDA"], "date": ["2015-04-01"], "ratio": ["2"]})
+
+
+def zero_split(case: Case) -> None:
+    case.frames["splits"] = pd.DataFrame({"symbol": ["NVDA"], "date": ["2015-04-01"], "ratio": ["0"]})
+
+
+def layout_with(before: str, after: str) -> Callable[[Case], None]:
+    def spoil(case: Case) -> None:
+        text = load_layout("mega").text
+        assert before in text
+        (case.folder / "mine.toml").write_text(text.replace(before, after, 1))
+        case.changes["image"] = {"layout": str(case.folder / "mine.toml")}
+
+    return spoil
+
+
+def unplaced_feature(case: Case) -> None:
+    text = load_layout("mega").catalogue.text
+    line = next(line for line in text.splitlines() if line.startswith("rsi_14,"))
+    (case.folder / "mine.csv").write_text(
+        text + line.replace("rsi_14", "rsi_new").replace(",technical,", ",nowhere,") + "\n"
+    )
+    case.changes["image"] = {"catalogue": str(case.folder / "mine.csv")}
+
+
 SPOIL: dict[str, Callable[[Case], None]] = {
     "missing file": lambda case: setattr(case, "absent", ("macro",)),
     "missing column": drop_column,
@@ -177,10 +215,20 @@ SPOIL: dict[str, Callable[[Case], None]] = {
     "event announced after it happened": cell("events", 3, "announced", "2030-01-01"),
     "duplicate macro row": twice("macro"),
     "unknown symbol": lambda case: case.changes.update(symbols=["NVDIA"]),
+    "split with a ratio of zero": zero_split,
+    "a feature in two regions": layout_with(
+        'name = "technical"', 'name = "technical"\nfeatures = ["rsi_14", "option_skew"]'
+    ),
+    "a feature in no region": unplaced_feature,
+    "overlapping regions": layout_with("rows = [36, 63]", "rows = [30, 63]"),
+    "a gap between regions": layout_with("rows = [36, 63]", "rows = [38, 63]"),
+    "encoder parameter out of range": layout_with("n_bins = 8", "n_bins = 80"),
+    "a share count that fits no split": other_shares,
     "unknown options column": lambda case: case.frames.update(
         options=pd.DataFrame({"symbol": ["NVDA"], "date": ["2015-03-02"], "skw": ["1"]})
     ),
     "a split in raw prices": unsplit,
+    "a small split in raw prices": smaller_split,
     "duplicated sentiment record": twice("sentiment"),
     "a session missing in prices": hole,
     "a feature that is never known": without_vix,

@@ -91,7 +91,7 @@ def test_duplicates_are_counted(tmp_path: Path) -> None:
 
 def test_a_flipped_byte_on_disk_is_found(tmp_path: Path) -> None:
     store = make_store(tmp_path / "s.zarr", sessions(N), lambda _, i: walks(i), {"AAA": np.arange(N) % 3})
-    chunk = store.path / "AAA" / "image" / "c" / "0" / "0" / "0" / "0"
+    chunk = store.path / "AAA" / "image" / "c.0.0.0.0"
     content = bytearray(chunk.read_bytes())
     content[-1] ^= 1
     chunk.write_bytes(bytes(content))

@@ -84,6 +84,22 @@ def test_a_session_is_shown_with_its_channels_and_unknown_pixels_grey(tmp_path: 
     assert share > without + 0.03
 
 
+def test_news_is_shown_red_grey_and_yellow_and_the_stored_channel_is_one_number() -> None:
+    image = blank()
+    for feature, level in enumerate((0.0, 0.5, 1.0)):
+        image[171 + 57 * feature : 228 + 57 * feature, :168, 0] = 0.02 + 0.98 * level
+    news = [Area("news", "behavioral", "red", (171, 342), (0, 171))]
+    shown = pixels(show_session(image, news, "t"))[..., :3]
+
+    def share(colour: tuple[int, int, int]) -> float:
+        return float(np.isclose(shown, np.array(colour) / 255, atol=0.02).all(axis=-1).mean())
+
+    colours = ((0xA3, 0x20, 0x1C), (0x7D, 0x82, 0x8C), (0xF5, 0xD3, 0x27))
+    assert min(share(colour) for colour in colours) > 0.004
+    elsewhere = pixels(show_session(image, [Area("social", "behavioral", "red", (171, 342), (0, 171))], "t"))[..., :3]
+    assert not np.isclose(elsewhere, np.array(colours[2]) / 255, atol=0.02).all(axis=-1).any()
+
+
 def test_pictures_of_one_input_are_equal_and_of_two_are_not() -> None:
     one, again, other = (contact_sheet([picture_of(seed)], ["t"]) for seed in (0, 0, 1))
     assert one == again

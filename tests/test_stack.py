@@ -19,9 +19,10 @@ from typing import Any
 import psutil
 import pytest
 
+from flows.deployments import DEPLOYMENTS
 from flows.services import MARK
 
-DEPLOYMENTS = {"backfill", "nightly", "train"}
+NAMES = {line.name for line in DEPLOYMENTS}
 
 
 def members(state: Path) -> list[psutil.Process]:
@@ -38,6 +39,11 @@ def get(address: str, question: dict[str, Any] | None = None) -> Any:
     request = urllib.request.Request(address, body, {"content-type": "application/json"})
     with urllib.request.urlopen(request, timeout=10) as reply:
         return json.load(reply)
+
+
+def patience() -> float:
+    """Return how much longer than on an idle machine things may take: more where others use it too."""
+    return max(1.0, 2 * os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 @contextlib.contextmanager
@@ -72,9 +78,9 @@ def test_up_prints_three_addresses_shows_all_deployments_and_leaves_nothing_behi
     with finnex_up(state, "--prefect-port", "0", "--mlflow-port", "0") as process:
         began = time.monotonic()
         found = addresses(process)
-        assert time.monotonic() - began < 120  # 10 s on an idle machine
+        assert time.monotonic() - began < 30 * patience()
         served = get(found["Prefect UI"] + "/api/deployments/filter", {})
-        assert {deployment["name"] for deployment in served} == DEPLOYMENTS
+        assert {deployment["name"] for deployment in served} == NAMES
         night = next(deployment for deployment in served if deployment["name"] == "nightly")
         assert night["schedules"][0]["schedule"]["timezone"] == "America/New_York"
         assert not night["schedules"][0]["active"]  # no configuration was given to run it with
@@ -91,7 +97,7 @@ def test_up_prints_three_addresses_shows_all_deployments_and_leaves_nothing_behi
             urllib.request.urlopen(address, timeout=5)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_killed_supervisor_is_cleared_away_and_a_dead_server_ends_the_stack(tmp_path: Path) -> None:
     state = tmp_path / "state"
     with finnex_up(state, "--prefect-port", "0", "--mlflow-port", "0") as first:

@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,18 @@ import torch
 from stores import blank, make_config, make_store, paint, sessions
 
 from finnex.config import Config, MlflowSettings
-from finnex.errors import ServiceError
-from finnex.reporting.tracking import TrackedRun, log_training
+from finnex.errors import ServiceError, TrainingError
+from finnex.models import FinNeXViT
+from finnex.reporting.predictions import predict_newest
+from finnex.reporting.tracking import (
+    TrackedRun,
+    load_champion,
+    promote,
+    recording,
+)
+from finnex.reporting.tracking.entries import log_model
 from finnex.store import ImageStore
-from finnex.training import TrainingResult, train
+from finnex.training import EpochReport, Member, Observer, TrainingResult, train
 
 pytestmark = pytest.mark.slow
 
@@ -82,10 +91,26 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return config, store, train(config, store)
 
 
+def log_training(
+    config: Config, store: ImageStore, result: TrainingResult, report: str, pictures: Any, uri: str,
+    flow_run_id: str | None = None,
+) -> TrackedRun:  # fmt: skip
+    """Tell a recorder a study that is done, as a resumed one is told again."""
+    with recording(config, store, uri, flow_run_id=flow_run_id) as recorder:
+        recorder.on_study_start(result.study)
+        for member in result.members:
+            recorder.on_member_start(member.member)
+            for epoch in member.history:
+                recorder.on_epoch(member.member, epoch)
+            recorder.on_member_end(member)
+        recorder.on_study_end(result)
+        return recorder.finish(result, report, pictures)
+
+
 @pytest.fixture(scope="module")
 def logged(server: str, trained: Trained) -> TrackedRun:
     config, store, result = trained
-    return log_training(config, store, result, "<p>report</p>", {"scores": b"\x89PNG"}, server, flow_run_id="f-1")
+    return log_training(config, store, result, "<p>report</p>", {"scores": b"\x89PNG"}, server, "f-1")
 
 
 @pytest.fixture
@@ -139,20 +164,27 @@ def test_report_pictures_and_predictions_come_back_as_they_were(
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("architecture", ["multiscale_cnn", "vit"])
 def test_the_model_comes_back_without_unpickling_and_takes_any_batch(
-    server: str, logged: TrackedRun, trained: Trained, monkeypatch: pytest.MonkeyPatch
+    server: str, logged: TrackedRun, trained: Trained, architecture: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import mlflow
+
+    result, uri = trained[2], logged.model_uri
+    if architecture == "vit":
+        result = replace(result)
+        result.__dict__["model"] = FinNeXViT().eval()  # as if it were the one that was trained
+        uri = log_model(server, logged.run_id, result, ("sell", "hold", "buy"))
 
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     monkeypatch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     mlflow.set_tracking_uri(server)
-    loaded = mlflow.pytorch.load_model(logged.model_uri)
-    signature = mlflow.models.get_model_info(logged.model_uri).signature
+    loaded = mlflow.pytorch.load_model(uri)
+    signature = mlflow.models.get_model_info(uri).signature
     assert signature.inputs.inputs[0].shape == (-1, 3, 512, 512)
     images = torch.rand(5, 3, 512, 512, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        expected = trained[2].model.eval()(images)[0].softmax(-1)
+        expected = result.model.eval()(images)[0].softmax(-1)
         torch.testing.assert_close(loaded(images), expected, atol=1e-5, rtol=1e-4)
         torch.testing.assert_close(loaded(images[:1]), expected[:1], atol=1e-5, rtol=1e-4)
 
@@ -182,12 +214,132 @@ def test_an_interrupted_recording_does_not_stay_running(
     with pytest.raises(error):
         log_training(config, store, result, "r", Broken(), server)
     experiment = client.get_experiment_by_name(f"interrupted {status}")
-    assert [run.info.status for run in client.search_runs([experiment.experiment_id])] == [status]
+    ended = {run.info.run_name: run.info.status for run in client.search_runs([experiment.experiment_id])}
+    assert ended == {
+        "multiscale_cnn price_movement 5": status, "multiscale_cnn fold 0 seed 7": "FINISHED",
+    }  # fmt: skip
 
 
 def test_a_refusal_of_the_server_is_told_as_one_sentence(server: str, client: Any, trained: Trained) -> None:
     config, store, result = trained
     client.delete_experiment(client.create_experiment("closed"))
     closed = config.model_copy(update={"mlflow": MlflowSettings(experiment="closed")})
-    with pytest.raises(ServiceError, match=r"MLflow at http://127.0.0.1:\d+ refused the run: .*deleted"):
+    with pytest.raises(ServiceError, match=r"MLflow at http://127.0.0.1:\d+ refused: .*deleted"):
         log_training(closed, store, result, "r", {}, server)
+
+
+def test_every_fold_and_seed_is_a_child_whose_curves_grow_while_it_runs(
+    server: str, client: Any, trained: Trained, tmp_path: Path
+) -> None:
+    config, store, _ = trained
+    training = config.training.model_copy(update={"seeds": 2, "epochs": 2})
+    config = config.model_copy(
+        update={"training": training, "mlflow": MlflowSettings(experiment="children", model="children")}
+    )
+    seen: list[tuple[str, int, str]] = []
+
+    class Watching(Observer):
+        def on_epoch(self, member: Member, report: EpochReport) -> None:
+            [run] = [
+                one
+                for one in client.search_runs([client.get_experiment_by_name("children").experiment_id])
+                if one.info.run_name == f"multiscale_cnn fold 0 seed {member.seed}"
+            ]
+            told = client.get_metric_history(run.info.run_id, "validation_loss")
+            seen.append((run.info.run_name, len(told), run.info.status))
+
+    with recording(config, store, server) as recorder:
+        result = train(config, store, observers=[recorder, Watching()], folder=tmp_path / "study")
+        tracked = recorder.finish(result, "r", {})
+    assert seen == [
+        ("multiscale_cnn fold 0 seed 7", 1, "RUNNING"), ("multiscale_cnn fold 0 seed 7", 2, "RUNNING"),
+        ("multiscale_cnn fold 0 seed 8", 1, "RUNNING"), ("multiscale_cnn fold 0 seed 8", 2, "RUNNING"),
+    ]  # fmt: skip
+    runs = client.search_runs([client.get_experiment_by_name("children").experiment_id])
+    children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == tracked.run_id]
+    assert {run.data.params["seed"] for run in children} == {"7", "8"}
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert all("test.log_loss" in run.data.metrics for run in children)
+    environment = Path(client.download_artifacts(tracked.run_id, "environment.txt", str(tmp_path))).read_text()
+    assert f"torch=={torch.__version__.split('+')[0]}" in environment
+
+
+def test_a_server_that_is_away_for_an_epoch_costs_no_curve(server: str, client: Any, trained: Trained) -> None:
+    config, store, result = trained
+    config = config.model_copy(update={"mlflow": MlflowSettings(experiment="away", model="away")})
+    [member] = result.members
+    with recording(config, store, server) as recorder:
+        recorder.on_study_start(result.study)
+        recorder.on_member_start(member.member)
+        real, recorder._client = recorder._client, None  # type: ignore[assignment]
+        recorder.on_epoch(member.member, member.history[0])
+        recorder._client = real
+        recorder.on_epoch(member.member, member.history[1])
+        recorder.on_member_end(member)
+        recorder.finish(result, "r", {})
+    [child] = [
+        run
+        for run in client.search_runs([client.get_experiment_by_name("away").experiment_id])
+        if run.info.run_name == "multiscale_cnn fold 0 seed 7"
+    ]
+    assert [metric.step for metric in client.get_metric_history(child.info.run_id, "loss")] == [1, 2]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_first_model_is_promoted_and_a_later_one_only_if_it_is_better(
+    server: str, client: Any, trained: Trained
+) -> None:
+    config, store, result = trained
+    config = config.model_copy(update={"mlflow": MlflowSettings(experiment="registry", model="registry")})
+    with pytest.raises(TrainingError, match="has no challenger"):
+        promote(config, store, server)
+    with pytest.raises(TrainingError, match=r"no champion.*finnex promote"):
+        load_champion(config, store, server)
+    log_training(config, store, result, "r", {}, server)
+    challenger = client.get_model_version_by_alias("registry", "challenger")
+    assert (challenger.version, challenger.tags["layout_hash"]) == ("1", "0123abcd")
+    seen = result.predictions[result.predictions["split"] == "validation"]["label_end"].max()
+    assert challenger.tags["trained_until"] == str(seen.date())
+    decision, champion = promote(config, store, server)
+    assert (decision.promoted, champion.version) == (True, 1)
+    assert "cannot be told from" in decision.reason or "is behind" in decision.reason or "beats" in decision.reason
+    log_training(config, store, result, "r", {}, server)
+    decision, champion = promote(config, store, server)
+    assert (decision.promoted, champion.version) == (False, 1)
+    again = client.get_model_version_by_alias("registry", "challenger")
+    assert again.version == "2"
+    assert again.tags["decision"] == decision.reason
+    other = config.model_copy(update={"labels": config.labels.model_copy(update={"horizon": 10})})
+    with pytest.raises(TrainingError, match=r"answers horizon 5, \[labels\] now asks for 10"):
+        load_champion(other, store, server)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_prediction_is_made_once_and_kept_with_its_version_and_its_time(
+    server: str, trained: Trained, tmp_path: Path
+) -> None:
+    config, store, result = trained
+    config = config.model_copy(update={"mlflow": MlflowSettings(experiment="predict", model="predict")})
+    log_training(config, store, result, "r", {}, server)
+    promote(config, store, server)
+    before = store.fingerprint()
+    said = predict_newest(config, server, 3)
+    ready = store.open_images("AAA")
+    assert [str(one.session) for one in said] == [
+        str(day) for day in ready["date"].to_numpy()[-3:].astype("datetime64[D]")
+    ]
+    assert all(one.version == 1 and abs(sum(one.probabilities) - 1) < 1e-6 for one in said)
+    kept = ready["prediction"].to_numpy()[-3:]
+    np.testing.assert_allclose(kept, [one.probabilities for one in said], atol=1e-6)
+    assert np.isnan(ready["prediction"].to_numpy()[:-3]).all()
+    assert ready["prediction_version"].to_numpy()[-3:].tolist() == [1, 1, 1]
+    images = torch.from_numpy(ready["image"].to_numpy()[-3:]).permute(0, 3, 1, 2).half().float()
+    with torch.no_grad():
+        expected = result.model.eval()(images)[0].softmax(-1).numpy()
+    np.testing.assert_allclose(kept, expected, atol=1e-4)
+    assert predict_newest(config, server, 3) == []
+    assert [str(one.session) for one in predict_newest(config, server, 4)] == [
+        str(ready["date"].to_numpy()[-4].astype("datetime64[D]"))
+    ]
+    np.testing.assert_array_equal(store.open_images("AAA")["prediction"].to_numpy()[-3:], kept)
+    assert store.fingerprint() == before, "predictions are no part of the data that is learned from"

@@ -2,201 +2,76 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
-from itertools import pairwise
+from collections.abc import Callable
+from datetime import date
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from stores import LABEL_SETTINGS, blank, make_config, make_store, paint, sessions, template
+from planted import SYMBOLS, CoarseNetwork, grey_store, planted_store
+from stores import LABEL_SETTINGS, blank, make_config, make_store, sessions, template
 
-from finnex.config import LabelSettings
+from finnex.build import build, read_run
+from finnex.config import Config, LabelSettings
 from finnex.errors import TrainingError
-from finnex.models import FinNeXMultiScaleCNN
-from finnex.store import ImageStore
-from finnex.training import Progress, TrainingResult, train
-from finnex.training.baselines import logistic_regression, majority
-from finnex.training.dataset import ImageBatches, PinnedStore, prefetch
-from finnex.training.loop import class_weights, fit, load_checkpoint, save_checkpoint, warmup_cosine
-from finnex.training.samples import labelled_samples
-from finnex.training.splits import cut, split_by_time
+from finnex.evaluation import scorecard
+from finnex.evaluation.scorecard import PROBABILITIES
+from finnex.models.serving import Probabilities
+from finnex.reporting.report import make_report
+from finnex.store import READY, ImageStore, StoreWriter
+from finnex.streaming.samples import labelled_samples
+from finnex.training import (
+    EpochReport,
+    Member,
+    MemberResult,
+    Observer,
+    Progress,
+    Study,
+    TrainingResult,
+    load_network,
+    train,
+    unfinished_study,
+)
+from finnex.training.baselines import BASELINES
+from finnex.training.checkpoint import load_checkpoint
+from finnex.training.folder import working_in
+from finnex.training.network import ARCHITECTURES
+from flows.learning import progress_words
 
-DAYS, SYMBOLS = 150, ("AAA", "BBB")
-
-
-def plant(symbol: str, index: int, label: int) -> npt.NDArray[np.float32]:
-    """Noise in all nine cells; the last ten sessions of three rows in one cell carry the label."""
-    rng = np.random.default_rng([index, SYMBOLS.index(symbol)])
-    image = blank()
-    for section in ("macro", "behavioral", "fundamental"):
-        for channel in range(3):
-            values = rng.normal(0.5, 0.12, (12, 56))
-            if (section, channel) == ("fundamental", 1):
-                values[3:6, -10:] += (label - 1) * 0.3
-            paint(image, section, channel, values.clip(0, 1))
-    return image
+DAYS = 150
+Trained = tuple[TrainingResult, list[Progress], Path]
 
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> ImageStore:
-    labels = {name: np.random.default_rng(n).integers(0, 3, DAYS) for n, name in enumerate(SYMBOLS)}
-    path = tmp_path_factory.mktemp("planted") / "images.zarr"
-    return make_store(path, sessions(DAYS), lambda name, i: plant(name, i, int(labels[name][i])), labels)
+    return planted_store(tmp_path_factory.mktemp("planted") / "images.zarr", DAYS)
 
 
 @pytest.fixture(scope="module")
-def trained(
-    planted: ImageStore, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[TrainingResult, list[Progress], Path]:
-    root = tmp_path_factory.mktemp("trained")
+def trained(planted: ImageStore, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("trained")
     told: list[Progress] = []
-    config = make_config(planted, root, epochs=6, patience_epochs=6)
-    result = train(config, planted, on_progress=told.append, checkpoint=root / "best.pt")
-    return result, told, root / "best.pt"
+    config = make_config(planted, folder, epochs=6, patience_epochs=6)
+    result = train(config, planted, on_progress=told.append, folder=folder / "study")
+    return result, told, folder / "study"
 
 
-def grey_store(path: Path, n: int, labels: npt.NDArray[np.integer]) -> ImageStore:
-    return make_store(
-        path, sessions(n), lambda _, i: np.full((512, 512, 3), 0.02 + i / n / 2, dtype=np.float32), {"AAA": labels}
-    )
+def coarse_network(*_: object) -> CoarseNetwork:
+    return CoarseNetwork()
 
 
-# ---- splits ------------------------------------------------------------------------------------------------------
-
-
-@st.composite
-def labelled_days(
-    draw: st.DrawFn,
-) -> tuple[npt.NDArray[np.datetime64], npt.NDArray[np.datetime64], npt.NDArray[np.datetime64]]:
-    """Samples of up to three symbols with holes, and label ends up to twenty sessions later."""
-    n = draw(st.integers(40, 160))
-    axis = sessions(n + 30)
-    decision, end = [], []
-    for _ in range(draw(st.integers(1, 3))):
-        kept = draw(st.lists(st.booleans(), min_size=n, max_size=n))
-        for day, keep in enumerate(kept):
-            if keep:
-                decision.append(axis[day])
-                end.append(axis[day + draw(st.integers(1, 20))])
-    order = draw(st.permutations(range(len(decision))))
-    return axis, np.array(decision)[list(order)], np.array(end)[list(order)]
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    data=labelled_days(), embargo=st.integers(0, 8), fractions=st.sampled_from([(0.7, 0.1), (0.8, 0.1), (0.5, 0.25)])
-)
-def test_no_training_label_ends_after_the_first_later_decision_minus_the_embargo(
-    data: tuple[npt.NDArray[np.datetime64], ...], embargo: int, fractions: tuple[float, float]
-) -> None:
-    _, decision, end = data
-    try:
-        split = split_by_time(
-            decision, end, train_fraction=fractions[0], validation_fraction=fractions[1], embargo_sessions=embargo
-        )
-    except TrainingError:
-        return  # too little left: refused, which is right
-    days = np.unique(decision)
-    for earlier, later in ((split.train, split.validation), (split.train, split.test), (split.validation, split.test)):
-        limit = days[np.searchsorted(days, decision[later].min()) - embargo]
-        assert (end[earlier] <= limit).all()
-        assert decision[earlier].max() < decision[later].min()
-    rows = np.concatenate([split.train, split.validation, split.test])
-    assert len(np.unique(rows)) == len(rows)
-    assert len(rows) + split.purged == len(decision)
-    assert len(split.test) == np.count_nonzero(decision >= split.test_start)
-
-
-def test_a_date_is_never_in_two_parts_whatever_the_symbols() -> None:
-    axis = sessions(120)
-    decision = np.concatenate([axis[:100], axis[20:100]])
-    end = np.concatenate([axis[5:105], axis[25:105]])
-    split = split_by_time(decision, end, train_fraction=0.7, validation_fraction=0.1, embargo_sessions=5)
-    parts = [set(decision[rows].tolist()) for rows in split.parts().values()]
-    assert not parts[0] & parts[1]
-    assert not parts[1] & parts[2]
-    assert not parts[0] & parts[2]
-
-
-def test_only_what_overlaps_is_purged() -> None:
-    axis = sessions(110)
-    split = split_by_time(axis[:100], axis[5:105], train_fraction=0.7, validation_fraction=0.1, embargo_sessions=0)
-    assert split.train.max() == 65  # its label ends on session 70, the first validation decision
-    assert split.validation.min() == 70
-    assert split.validation.max() == 75
-    assert split.test.min() == 80
-    assert split.purged == 8
-
-
-def test_a_rolling_fold_is_the_same_cut_with_other_bounds() -> None:
-    axis = sessions(110)
-    fold = cut(axis[:100], axis[5:105], axis[:100], 60, 70, 2, train_from=20, test_until=80, fold=3)
-    assert (fold.fold, fold.train.min(), fold.test.min(), fold.test.max()) == (3, 20, 70, 79)
-    assert (axis[5:105][fold.train] <= axis[58]).all()
-
-
-def test_too_few_sessions_say_how_many_there_are(tmp_path: Path) -> None:
-    store = grey_store(tmp_path / "s.zarr", 20, np.arange(20) % 3)
-    with pytest.raises(TrainingError, match=r"labelled.*(Build more sessions|change the fractions)"):
-        train(make_config(store, tmp_path), store)
+@pytest.fixture
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that takes no time: what a study does is the same with every network."""
+    monkeypatch.setitem(ARCHITECTURES, "multiscale_cnn", coarse_network)
 
 
 # ---- data --------------------------------------------------------------------------------------------------------
-
-
-def test_each_sample_comes_once_an_epoch_in_an_order_that_seed_and_epoch_decide(planted: ImageStore) -> None:
-    samples = labelled_samples(planted, LabelSettings())
-    pinned = PinnedStore(planted, samples)
-    rows = np.arange(3, 45)
-
-    def order(seed: int, epoch: int) -> list[int]:
-        batches = ImageBatches(pinned, rows, 8, shuffle=True, seed=seed)
-        batches.set_epoch(epoch)
-        return [int(row) for batch in batches for row in batch.rows]
-
-    first = order(1, 0)
-    assert sorted(first) == rows.tolist()
-    assert first == order(1, 0)
-    assert first != order(1, 1)
-    assert first != order(2, 0)
-
-
-def test_batches_hold_the_stored_pixels_and_labels_from_memory_and_from_the_store_alike(planted: ImageStore) -> None:
-    samples = labelled_samples(planted, LabelSettings())
-    streamed, held = PinnedStore(planted, samples), PinnedStore(planted, replace(samples))
-    assert held.hold_in_memory()
-    assert not streamed.hold_in_memory(limit_bytes=10_000_000)
-    rows = np.array([0, 17, 101])
-    (one,), (other,) = ImageBatches(streamed, rows, 8), ImageBatches(held, rows, 8)
-    assert torch.equal(one.images, other.images)
-    for k, row in enumerate(rows):
-        image = planted.image(samples.symbols[samples.symbol[row]], samples.decision[row])
-        np.testing.assert_array_equal(one.images[k].permute(1, 2, 0).numpy(), image.astype(np.float16))
-        assert int(one.labels[k]) == samples.label[row]
-
-
-def test_processes_share_an_epoch_without_overlap(planted: ImageStore) -> None:
-    pinned = PinnedStore(planted, labelled_samples(planted, LabelSettings()))
-    rows = np.arange(40)
-    shares = [ImageBatches(pinned, rows, 8, shuffle=True, seed=3, rank=rank, world_size=2) for rank in range(2)]
-    seen = [int(row) for share in shares for batch in share for row in batch.rows]
-    assert sorted(seen) == rows.tolist()
-
-
-@pytest.mark.slow
-def test_worker_processes_share_an_epoch_without_overlap(planted: ImageStore) -> None:
-    pinned = PinnedStore(planted, labelled_samples(planted, LabelSettings()))
-    rows = np.arange(16)
-    loaded = torch.utils.data.DataLoader(
-        ImageBatches(pinned, rows, 4), batch_size=None, num_workers=2, multiprocessing_context="forkserver"
-    )
-    assert sorted(int(row) for batch in loaded for row in batch.rows) == rows.tolist()
 
 
 def test_sessions_without_a_known_outcome_or_image_are_no_samples(tmp_path: Path) -> None:
@@ -209,20 +84,9 @@ def test_sessions_without_a_known_outcome_or_image_are_no_samples(tmp_path: Path
     np.testing.assert_array_equal(samples.label_end, sessions(12)[samples.index + 1])
 
 
-def test_an_error_of_the_prefetch_thread_reaches_the_reader() -> None:
-    def items() -> object:
-        yield 1
-        raise ValueError("the chunk is gone")
-
-    ahead = prefetch(items)  # type: ignore[arg-type]
-    assert next(ahead) == 1
-    with pytest.raises(ValueError, match="the chunk is gone"):
-        next(ahead)
-
-
-def test_a_store_that_moved_during_training_is_noticed(tmp_path: Path) -> None:
+def test_a_store_that_moved_during_training_is_noticed(coarse: None, tmp_path: Path) -> None:
     store = grey_store(tmp_path / "s.zarr", 120, np.arange(120) % 3)
-    writer = ImageStore.prepare(store.path, template())
+    writer = StoreWriter.prepare(store.path, template())
 
     def move(progress: Progress) -> None:
         if progress.stage == "epoch" and progress.done == 1:
@@ -238,7 +102,7 @@ def test_a_store_that_moved_during_training_is_noticed(tmp_path: Path) -> None:
 
 def test_one_class_only_is_refused_by_name(tmp_path: Path) -> None:
     store = grey_store(tmp_path / "s.zarr", 120, np.full(120, 2))
-    with pytest.raises(TrainingError, match="training samples are of the class 'buy'"):
+    with pytest.raises(TrainingError, match="training samples of fold 0 are of the class 'buy'"):
         train(make_config(store, tmp_path, validation_fraction=0.2), store)
 
 
@@ -265,51 +129,33 @@ def test_a_loss_that_is_not_a_number_stops_training_and_names_the_batch(tmp_path
         train(make_config(store, tmp_path, validation_fraction=0.2), store)
 
 
-# ---- the loop ----------------------------------------------------------------------------------------------------
+# ---- one training ------------------------------------------------------------------------------------------------
 
 
-def test_the_learning_rate_climbs_then_falls_to_nought() -> None:
-    factor = warmup_cosine(10, 110)
-    rates = [factor(step) for step in range(110)]
-    assert rates[0] == pytest.approx(0.1)
-    assert rates[9] == rates[10] == 1.0
-    assert rates[60] == pytest.approx(0.5)
-    assert all(later <= earlier for earlier, later in pairwise(rates[10:]))
-    assert rates[-1] < 0.001
-
-
-def test_balanced_weights_give_each_class_the_same_pull() -> None:
-    labels = np.array([0] * 6 + [1] * 3 + [2])
-    weights = class_weights(labels, 3).numpy()
-    np.testing.assert_allclose(weights * np.bincount(labels), [10 / 3] * 3, rtol=1e-6)
-    assert class_weights(np.array([0, 2, 2]), 3)[1] == 0
-
-
-def test_a_rule_of_one_region_is_learned_on_unseen_dates_above_95_percent(
-    trained: tuple[TrainingResult, list[Progress], Path],
-) -> None:
+def test_a_rule_of_one_region_is_learned_on_unseen_dates_above_95_percent(trained: Trained) -> None:
     table = trained[0].predictions
     own = table[(table["model"] == "multiscale_cnn") & (table["split"] == "test")]
-    right = own[["p_sell", "p_hold", "p_buy"]].to_numpy().argmax(axis=1) == own["label"].to_numpy()
+    right = own[PROBABILITIES].to_numpy().argmax(axis=1) == own["label"].to_numpy()
     assert len(own) >= 50
     assert right.mean() > 0.95
 
 
-def test_model_and_baselines_answer_for_the_same_sessions(trained: tuple[TrainingResult, list[Progress], Path]) -> None:
+def test_model_and_baselines_answer_for_the_same_sessions(trained: Trained) -> None:
     table = trained[0].predictions
     rows = {
         name: part[["symbol", "decision_date", "split", "label"]].to_numpy().tolist()
         for name, part in table.groupby("model")
     }
-    assert set(rows) == {"multiscale_cnn", "majority", "logistic_regression"}
-    assert rows["majority"] == rows["multiscale_cnn"] == rows["logistic_regression"]
-    np.testing.assert_allclose(table[["p_sell", "p_hold", "p_buy"]].sum(axis=1), 1, atol=1e-6)
+    assert set(rows) == {"multiscale_cnn", *BASELINES}
+    assert all(own == rows["multiscale_cnn"] for own in rows.values())
+    np.testing.assert_allclose(table[PROBABILITIES].sum(axis=1), 1, atol=1e-6)
     assert (table["entry"] > table["decision_date"]).all()
     assert (table["label_end"] >= table["entry"]).all()
     assert set(table["split"]) == {"validation", "test"}
+    assert table["predicted_return"].isna().all()
 
 
-def test_progress_tells_of_images_batches_and_epochs(trained: tuple[TrainingResult, list[Progress], Path]) -> None:
+def test_progress_tells_of_images_batches_epochs_and_baselines(trained: Trained) -> None:
     result, told, _ = trained
     epochs = [item for item in told if item.stage == "epoch"]
     assert [item.report for item in epochs] == list(result.history)
@@ -318,94 +164,257 @@ def test_progress_tells_of_images_batches_and_epochs(trained: tuple[TrainingResu
     assert all(0 <= report.waiting_share < 1 for report in result.history)
     assert all(report.images_per_second > 0 for report in result.history)
     assert [item for item in told if item.stage == "read"][-1].done == len(SYMBOLS) * (DAYS - 5)
+    assert [item.done for item in told if item.stage == "baselines"] == list(range(len(BASELINES)))
+    done = [progress_words(item)[0] for item in told]
+    assert done == sorted(done)
+    assert done[0] > 0
+    assert done[-1] <= 1
 
 
-def test_the_model_has_the_weights_of_its_best_epoch_and_the_checkpoint_too(
-    trained: tuple[TrainingResult, list[Progress], Path],
-) -> None:
-    result, _, checkpoint = trained
-    again = FinNeXMultiScaleCNN()
-    about = load_checkpoint(checkpoint, again)
-    assert about["epoch"] == result.best_epoch
-    assert about["fingerprint"] == result.fingerprint
-    best = min(result.history, key=lambda report: report.validation_loss)
-    assert best.epoch == result.best_epoch
-    for mine, kept in zip(result.model.parameters(), again.parameters(), strict=True):
-        assert torch.equal(mine, kept)
+def test_the_model_has_the_weights_of_its_best_epoch_and_the_checkpoint_too(trained: Trained) -> None:
+    result, _, folder = trained
+    checkpoint = folder / "multiscale_cnn-fold0-seed7" / "best.pt"
+    assert result.chosen.checkpoint == checkpoint
+    held = load_checkpoint(checkpoint)
+    assert held["report"]["epoch"] == result.best_epoch
+    assert held["about"]["fingerprint"] == result.fingerprint
+    assert min(result.history, key=lambda report: report.validation_loss).epoch == result.best_epoch
+    images = torch.rand(2, 3, 512, 512, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.equal(result.model(images)[0], load_network(checkpoint)(images)[0])
+    assert {path.name for path in checkpoint.parent.iterdir()} == {"best.pt", "member.json", "predictions.parquet"}
 
 
 def test_two_runs_with_one_seed_give_identical_metrics_streamed_or_held(planted: ImageStore, tmp_path: Path) -> None:
-    config = make_config(planted, tmp_path, epochs=2, train_fraction=0.3, validation_fraction=0.2)
+    config = make_config(
+        planted, tmp_path, epochs=2, train_fraction=0.3, validation_fraction=0.2, baselines=("boosted_trees",)
+    )
     first = train(config, planted)
     second = train(config, planted, memory_limit_bytes=0)
     assert (first.in_memory, second.in_memory) == (True, False)
+    by_processes = config.model_copy(update={"training": config.training.model_copy(update={"readers": 1})})
+    third = train(by_processes, planted, memory_limit_bytes=0)
+    pd.testing.assert_frame_equal(first.predictions, third.predictions)
+    assert first.study.folder != second.study.folder
     for one, other in zip(first.history, second.history, strict=True):
         assert (one.loss, one.validation_loss) == (other.loss, other.validation_loss)
     pd.testing.assert_frame_equal(first.predictions, second.predictions)
 
 
-def test_training_stops_early_when_validation_no_longer_improves(planted: ImageStore, tmp_path: Path) -> None:
-    samples = labelled_samples(planted, LabelSettings())
-    pinned = PinnedStore(planted, samples)
-    settings = make_config(planted, tmp_path, epochs=20, patience_epochs=2, learning_rate=1e-9).training
-    model = FinNeXMultiScaleCNN()
-    # Training on one label and validating on others cannot get better for long.
-    train_rows = np.flatnonzero(samples.label == 0)[:16]
-    validation_rows = np.flatnonzero(samples.label == 2)[:16]
-    faster = settings.model_copy(update={"learning_rate": 1e-3})
-    history = fit(
-        model,
-        ImageBatches(pinned, train_rows, 8),
-        ImageBatches(pinned, validation_rows, 8),
-        samples.label,
-        faster,
-        tmp_path / "b.pt",
-    )
-    assert len(history) < 20
-    assert not any(report.best for report in history[-2:])
+# ---- studies -----------------------------------------------------------------------------------------------------
+
+FEW: dict[str, Any] = {
+    "epochs": 1, "train_fraction": 0.3, "validation_fraction": 0.1, "folds": 2, "seeds": 2,
+    "baselines": ("majority", "persistence"), "batch_size": 24,
+}  # fmt: skip
 
 
-def test_a_damaged_checkpoint_is_refused_and_another_networks_too(tmp_path: Path) -> None:
-    model = FinNeXMultiScaleCNN()
-    path = tmp_path / "best.pt"
-    save_checkpoint(path, model, {"epoch": 1, "score": math.pi})
-    assert load_checkpoint(path, FinNeXMultiScaleCNN()) == {"epoch": 1, "score": math.pi}
-    with pytest.raises(TrainingError, match="cannot be used"):
-        load_checkpoint(path, FinNeXMultiScaleCNN(num_classes=2))
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(TrainingError, match="cannot be used"):
-        load_checkpoint(path, model)
-    with pytest.raises(TrainingError, match="there is no checkpoint"):
-        load_checkpoint(tmp_path / "none.pt", model)
+class Diary(Observer):
+    """Writes down what it is told."""
+
+    def __init__(self, stop_after: int = 99) -> None:
+        self.lines: list[str] = []
+        self.stop_after = stop_after
+        self.study: Study | None = None
+
+    def on_study_start(self, study: Study) -> None:
+        self.study = study
+        self.lines.append(f"study of {len(study.members)}")
+
+    def on_member_start(self, member: Member) -> None:
+        self.lines.append(f"start {member.number} of {member.of}: fold {member.fold} seed {member.seed}")
+
+    def on_epoch(self, member: Member, report: EpochReport) -> None:
+        self.lines.append(f"epoch {report.epoch} of {member.number}")
+
+    def on_member_end(self, result: MemberResult) -> None:
+        self.lines.append(f"end {result.member.number}")
+        if result.member.number == self.stop_after:
+            raise KeyboardInterrupt
+
+    def on_study_end(self, result: TrainingResult) -> None:
+        self.lines.append(f"all {len(result.members)}")
 
 
-# ---- baselines ---------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def study(
+    planted: ImageStore, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Config, TrainingResult, Diary, list[Progress]]:
+    root = tmp_path_factory.mktemp("study")
+    config, diary, told = make_config(planted, root, **FEW), Diary(), list[Progress]()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(ARCHITECTURES, "multiscale_cnn", coarse_network)
+        result = train(config, planted, folder=root / "whole", observers=[diary], on_progress=told.append)
+    return config, result, diary, told
 
 
-def test_baselines_know_nothing_of_test_values(tmp_path: Path) -> None:
-    n = 120
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 3, n)
-    features = rng.uniform(0.02, 1, (n, 4))
-    features[:, 0] = (labels + 0.5) / 3
-    features[:, 1] = np.nan
-    features[::7, 2] = np.nan
-    store = make_store(
-        tmp_path / "s.zarr", sessions(n), lambda *_: blank(), {"AAA": labels}, features={"AAA": features}
-    )
-    samples = labelled_samples(store, LabelSettings())
-    split = split_by_time(
-        samples.decision, samples.label_end, train_fraction=0.6, validation_fraction=0.2, embargo_sessions=2
-    )
-    answer = logistic_regression(samples, split, split.test)
-    assert (answer.argmax(axis=1) == samples.label[split.test]).mean() > 0.9
-    frequencies = np.bincount(samples.label[split.train], minlength=3) / len(split.train)
-    np.testing.assert_allclose(majority(samples, split, split.test), np.tile(frequencies, (len(split.test), 1)))
+def test_a_study_is_folds_times_seeds_told_in_order(
+    study: tuple[Config, TrainingResult, Diary, list[Progress]], planted: ImageStore
+) -> None:
+    config, result, diary, told = study
+    assert diary.lines == [
+        "study of 4",
+        *(
+            line
+            for number, (fold, seed) in enumerate(product((0, 1), (7, 8)), start=1)
+            for line in (f"start {number} of 4: fold {fold} seed {seed}", f"epoch 1 of {number}", f"end {number}")
+        ),
+        "all 4",
+    ]
+    assert diary.study is result.study
+    assert {(item.member, item.members) for item in told if item.stage == "train"} == {(n, 4) for n in (1, 2, 3, 4)}
+    assert result.chosen.member.fold == 1
+    seeds = [r for r in result.members if r.member.fold == 1]
+    assert result.chosen.best.validation_loss == min(r.best.validation_loss for r in seeds)
+    assert result.parts == seeds[0].member.parts
+    assert "4 trainings (2 folds, 2 seeds)" in make_report(config, planted, result).html
 
-    scrambled = samples.features.copy()
-    scrambled[split.test[1:]] = rng.uniform(0, 1, (len(split.test) - 1, 4))
-    relabelled = samples.label.copy()
-    relabelled[split.test] = 0
-    changed = replace(samples, features=scrambled, label=relabelled)
-    np.testing.assert_array_equal(logistic_regression(changed, split, split.test[:1]), answer[:1])
-    np.testing.assert_array_equal(majority(changed, split, split.test), majority(samples, split, split.test))
+
+def test_the_predictions_of_a_study_count_every_session_once_a_seed_and_once_a_baseline(
+    study: tuple[Config, TrainingResult, Diary, list[Progress]],
+) -> None:
+    table = study[1].predictions
+    tested = table[table["split"] == "test"]
+    own, majority = tested[tested["model"] == "multiscale_cnn"], tested[tested["model"] == "majority"]
+    assert own.groupby(["symbol", "decision_date"]).size().unique().tolist() == [2]
+    assert majority.groupby(["symbol", "decision_date"]).size().unique().tolist() == [1]
+    assert len(own) == 2 * len(majority)
+    first, later = (own[own["fold"] == fold]["decision_date"] for fold in (0, 1))
+    assert first.max() < later.min()
+    card = scorecard(table)
+    assert (card.rows, card.sessions) == (len(majority), majority["decision_date"].nunique())
+    right = own[PROBABILITIES].to_numpy().argmax(axis=1) == own["label"].to_numpy()
+    assert card.lines[0].accuracy.value == pytest.approx(right.mean())
+
+
+def test_seeds_differ_in_their_first_weights_and_folds_in_what_they_learn_from(
+    study: tuple[Config, TrainingResult, Diary, list[Progress]],
+) -> None:
+    _, result, _, _ = study
+    losses = [member.history[0].loss for member in result.members]
+    assert len(set(losses)) == 4
+    first, later = result.members[0].member.parts, result.members[2].member.parts
+    assert later["train"].samples > first["train"].samples
+    assert later["test"].first > first["test"].last
+
+
+def test_an_interrupted_study_goes_on_to_the_same_predictions_and_trains_nothing_twice(
+    study: tuple[Config, TrainingResult, Diary, list[Progress]], planted: ImageStore, coarse: None, tmp_path: Path
+) -> None:
+    config, whole, diary, _ = study
+    folder = tmp_path / "broken"
+    with pytest.raises(KeyboardInterrupt):
+        train(config, planted, folder=folder, observers=[Diary(stop_after=3)])
+    told: list[Progress] = []
+    again = Diary()
+    result = train(config, planted, folder=folder, resume=True, observers=[again], on_progress=told.append)
+    assert {item.member for item in told if item.stage == "train"} == {4}
+    assert again.lines == diary.lines  # a record that begins anew is complete
+    assert again.study is not None
+    assert again.study.resumed
+    pd.testing.assert_frame_equal(result.predictions, whole.predictions)
+    with pytest.raises(TrainingError, match="is done; there is nothing to go on with"):
+        train(config, planted, folder=folder, resume=True)
+
+
+def test_only_what_changes_no_number_may_change_before_a_study_is_resumed(
+    study: tuple[Config, TrainingResult, Diary, list[Progress]], planted: ImageStore, coarse: None, tmp_path: Path
+) -> None:
+    config = study[0]
+    with pytest.raises(KeyboardInterrupt):
+        train(config, planted, folder=tmp_path / "s", observers=[Diary(stop_after=4)])
+    before = {path: path.read_bytes() for path in (tmp_path / "s").rglob("*") if path.is_file()}
+
+    def changed(**given: Any) -> Config:
+        return config.model_copy(update={"training": config.training.model_copy(update=given)})
+
+    with pytest.raises(TrainingError) as refused:
+        train(changed(learning_rate=0.5, seeds=3), planted, folder=tmp_path / "s", resume=True)
+    assert "training.learning_rate: 0.002 then, 0.5 now" in str(refused.value)
+    assert "training.seeds: 2 then, 3 now" in str(refused.value)
+    with pytest.raises(TrainingError, match="holds a study already"):
+        train(config, planted, folder=tmp_path / "s")
+    assert {path: path.read_bytes() for path in (tmp_path / "s").rglob("*") if path.is_file()} == before
+    assert len(train(changed(checkpoint_minutes=1.0), planted, folder=tmp_path / "s", resume=True).members) == 4
+
+
+def test_a_store_that_moved_since_a_study_was_interrupted_is_refused(coarse: None, tmp_path: Path) -> None:
+    store = grey_store(tmp_path / "s.zarr", 120, np.arange(120) % 3)
+    config = make_config(store, tmp_path, validation_fraction=0.2, epochs=1, baselines=("majority",))
+    with pytest.raises(KeyboardInterrupt):
+        train(config, store, observers=[Diary(stop_after=1)])
+    folder = unfinished_study(config)
+    before = store.fingerprint()
+    writer = StoreWriter.prepare(store.path, template())
+    writer.write_rows("AAA", "label_price_movement", 0, np.full((1, 5), 2, dtype=np.int8))
+    with pytest.raises(TrainingError, match=rf"data of multiscale_cnn: {before} then, \w+ now"):
+        train(config, store, folder=folder, resume=True)
+
+
+def test_the_newest_unfinished_study_that_nobody_works_on_is_the_one_to_resume(coarse: None, tmp_path: Path) -> None:
+    store = grey_store(tmp_path / "s.zarr", 120, np.arange(120) % 3)
+    config = make_config(store, tmp_path, validation_fraction=0.2, epochs=1, baselines=("majority",))
+    with pytest.raises(TrainingError, match="there is no interrupted training"):
+        unfinished_study(config)
+    found = []
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            train(config, store, observers=[Diary(stop_after=1)])
+        found.append(unfinished_study(config))
+    assert found[0] < found[1]
+    with working_in(found[1]):
+        assert unfinished_study(config) == found[0]
+        with pytest.raises(TrainingError, match="another process trains in"):
+            train(config, store, folder=found[1], resume=True)
+    train(config, store, folder=found[1], resume=True)
+    assert unfinished_study(config) == found[0]
+
+
+def test_a_return_is_predicted_beside_the_class_where_it_is_asked_for(
+    planted: ImageStore, coarse: None, tmp_path: Path
+) -> None:
+    config = make_config(planted, tmp_path, epochs=4, task="class_and_return", baselines=("majority",))
+    result = train(config, planted)
+    table = result.predictions
+    own = table[(table["model"] == "multiscale_cnn") & (table["split"] == "test")]
+    assert own["predicted_return"].abs().max() < 0.05  # in returns, not in standard deviations
+    assert np.corrcoef(own["predicted_return"], own["return"])[0, 1] > 0.5
+    assert table[table["model"] == "majority"]["predicted_return"].isna().all()
+    images = torch.zeros(1, 3, 512, 512)
+    with torch.no_grad():
+        assert len(result.model(images)) == 3
+        assert Probabilities(result.model)(images).shape == (1, 3)
+
+
+# ---- the same sessions drawn another way ---------------------------------------------------------------------------
+
+
+def test_the_same_network_on_other_layouts_stands_beside_the_model_on_the_same_sessions(
+    sample_config: Callable[..., Config], coarse: None
+) -> None:
+    asked = {
+        "epochs": 1, "train_fraction": 0.5, "validation_fraction": 0.2, "embargo_sessions": 0, "compare": ["chart"],
+        "baselines": ["majority"],
+    }  # fmt: skip
+    config = sample_config(end=date(2015, 6, 30), training=asked, labels={"horizon": 1})
+    build(config)
+    store = ImageStore.open(config.store.path)
+    result = train(config, store)
+    sibling = ImageStore.open(config.store.path.with_name("images.chart.zarr"))
+    assert sibling.attrs["layout_name"] == "chart"
+    table = result.predictions
+    rows = {
+        name: part[["symbol", "decision_date", "label"]].to_numpy().tolist() for name, part in table.groupby("model")
+    }
+    assert list(table["model"].unique()) == ["multiscale_cnn", "chart", "majority"]
+    assert rows["chart"] == rows["multiscale_cnn"] == rows["majority"]
+    assert set(table[table["model"] == "chart"]["fingerprint"]) == {sibling.fingerprint()}
+    assert scorecard(table).model == "multiscale_cnn"
+    assert [result.chosen.member.model] == ["multiscale_cnn"]
+
+    writer = StoreWriter.prepare(store.path, read_run(config).template)
+    first = int(np.flatnonzero(store.state("NVDA").status == READY)[0])
+    old = store.open_sessions("NVDA")["label_price_movement"].to_numpy()[first : first + 1]
+    writer.write_rows("NVDA", "label_price_movement", first, (2 - old).astype(np.int8))
+    with pytest.raises(TrainingError, match=r"lacks 0 of the \d+ labelled sessions and labels 1 differently"):
+        train(config, store)

@@ -16,7 +16,7 @@ from flows.runs import FlowRuns
 from flows.stack import Stack
 
 pytest_plugins = ("servers",)
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 
 ARGUMENTS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -58,7 +58,7 @@ def test_a_build_shows_its_tasks_and_its_progress(
 
 def test_all_deployments_are_listed_and_the_form_names_every_field(page: Page, stack: Stack, tmp_path: Path) -> None:
     page.goto(stack.deployments_address)
-    for name in ("backfill", "nightly", "train"):
+    for name in ("audit", "backfill", "export", "nightly", "predict", "qa", "train"):
         expect(page.get_by_role("link", name=name, exact=True).first).to_be_visible()
     page.screenshot(path=tmp_path / "deployments.png")
     page.get_by_role("link", name="backfill", exact=True).first.click()
@@ -86,3 +86,38 @@ def test_a_training_is_seen_in_both_uis_and_its_report_opens(
     report = page.frame_locator("iframe").first
     expect(report.get_by_text("logistic regression").first).to_be_visible()
     page.screenshot(path=tmp_path / "report.png")
+
+
+def test_a_person_starts_a_training_from_the_form_and_compares_it_with_an_earlier_one(
+    page: Page, runs: FlowRuns, stack: Stack, trained: UUID, tmp_path: Path
+) -> None:
+    page.goto(stack.deployments_address)
+    page.get_by_role("link", name="train", exact=True).first.click()
+    page.get_by_role("button", name="Run", exact=True).first.click()
+    page.get_by_text("Custom run").click()
+    expect(page.get_by_text("Seeds").first).to_be_visible()
+    _, size, _ = page.locator("button", has_text="as configured").all()
+    size.press("ArrowDown")  # opens the menu
+    page.get_by_text("small", exact=True).click()
+    page.locator("input[type=number]").first.fill("1")
+    page.locator("input[type=text]").first.fill("started-by-hand")
+    page.screenshot(path=tmp_path / "filled.png", full_page=True)
+    page.get_by_role("button", name="Submit").click()
+    page.get_by_role("link", name="started-by-hand").first.click()
+    page.wait_for_url(re.compile(r"/flow-run/"))
+    found = re.search(r"flow-run/([0-9a-f-]{36})", page.url)
+    assert found is not None
+    run = UUID(found[1])
+    assert run != trained
+    runs.follow(run, lambda *_: None)
+    expect(page.get_by_text("Completed").first).to_be_visible()  # the page follows by itself
+    page.screenshot(path=tmp_path / "completed.png")
+
+    experiment = runs.table(run, "training-result")[0]["mlflow_url"].split("/runs/")[0]
+    page.goto(f"{experiment}/runs")
+    for row in (0, 1):
+        page.get_by_role("checkbox", name=re.compile("toggle row selection")).nth(row).click()
+    page.get_by_role("button", name="Compare").first.click()
+    expect(page.get_by_text("Comparing 2 Runs from 1 Experiment")).to_be_visible()
+    expect(page.get_by_text("training.epochs").first).to_be_visible()  # in what the two differ
+    page.screenshot(path=tmp_path / "compared.png")

@@ -25,7 +25,7 @@ from finnex.audit.timing import SEVERAL, Leak, Make, Timing, sampled
 from finnex.audit.verdicts import caveats, feature_verdicts, table_verdicts
 from finnex.build import Run, read_run, sessions_wanted
 from finnex.config import Config, LabelSettings
-from finnex.data.features import compute, make_context
+from finnex.data.features import compute, make_context, symbol_bars
 from finnex.data.labels import Labels, make_labels
 from finnex.data.panel import make_panel
 from finnex.data.readers import read_enhanced
@@ -112,7 +112,7 @@ def audit(
         seconds=time.perf_counter() - began,
         tables=table_verdicts(given, findings, seen),
         features=feature_verdicts(run, given, findings, seen),
-        caveats=caveats(given[0].frames),
+        caveats=caveats([*given[0].frames, *(["splits"] if run.tables.splits is not None else [])]),
         findings=tuple(findings),
     )
 
@@ -207,7 +207,8 @@ def _labels(run: Run, timing: Timing, positions: list[int], make: MakeLabels) ->
 
 def _market(run: Run, symbol: str) -> Market:
     context = make_context(run.tables, run.config, symbol)
-    bars = {name: context.on_sessions(context.bars[name]) for name in ("open", "high", "low", "close")}
+    own = symbol_bars(run.tables, symbol, context.calendar)
+    bars = {name: context.on_sessions(own[name]) for name in ("open", "high", "low", "close")}
     with np.errstate(all="ignore"):
         computed = compute(context)
     return Market(symbol, context.calendar.days, bars, computed)

@@ -24,6 +24,8 @@ CAVEATS = {
     "restated_filings": "a provider may have overwritten a filed figure under its old filing date.",
     "scored_later": "a sentiment model trained after the record may have scored it; the file holds its score only.",
     "supplier_rows": "rows are taken as supplied; nothing shows whether they were corrected afterwards.",
+    "split_basis": "splits that came later are read ahead of their day, to undo the adjustment that prices carry: "
+    "market value is then that of the day. A later split moves no picture.",
     "calendar_closures": "the exchange calendar knows closures nobody had announced (2001-09-11, 2012-10-29): counts "
     "of sessions ahead of one are short by it.",
     "enhanced_as_given": "an enhanced column is used as it is: only a later vintage of the file shows whether its "
@@ -38,6 +40,7 @@ CAVEATS_OF = {
     "competitive": ("supplier_rows", "chosen_symbols"),
     "options": ("supplier_rows",),
     "events": ("supplier_rows",),
+    "splits": ("split_basis",),
     "calendar": ("calendar_closures",),
     "enhanced": ("enhanced_as_given",),
 }

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
-import pandas as pd
 
 from finnex.audit.clock import CLOCKS
 from finnex.audit.enhanced import Vintage, columns_of
@@ -16,9 +15,9 @@ from finnex.build import Run
 ENHANCED_NOTE = "enhanced_as_given"
 
 
-def caveats(frames: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+def caveats(tables: Iterable[str]) -> dict[str, str]:
     """Return what cannot be proved of the tables given, by name."""
-    names = [name for table in (*frames, "calendar") for name in CAVEATS_OF[table]]
+    names = [name for table in (*tables, "calendar") for name in CAVEATS_OF[table]]
     return {name: CAVEATS[name] for name in dict.fromkeys(names)}
 
 
@@ -47,6 +46,9 @@ def table_verdicts(timings: Sequence[Timing], findings: Sequence[Finding], vinta
             notes = () if table == "enhanced" else notes
             reason = f"{rows:,} later rows cut, scrambled or added move nothing before, and {len(fed)} features after"
             found.append(Verdict(table, "proved", reason, (table,), notes))
+    if timings[0].run.tables.splits is not None:
+        reason = "a basis, no knowledge: later rows undo what prices are already adjusted for, so none is cut"
+        found.append(Verdict("splits", "unprovable", reason, ("splits",), CAVEATS_OF["splits"]))
     return tuple(found)
 
 

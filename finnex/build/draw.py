@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,22 +23,22 @@ from finnex.store import DraftTarget, ImageStore, Receipt
 if TYPE_CHECKING:
     from distributed import Client
 
-TASKS_PER_WORKER = 4
+TASKS_PER_WORKER = 16
 """Dask tasks kept in flight for each worker thread: enough to hide the scheduler, few enough to stop quickly."""
+GATHER_SECONDS = 0.02
+KILLED = "the worker died while drawing it, more often than Dask allows; it may have run out of memory"
 
 
 @dataclass(frozen=True)
 class Block:
     """What one task draws: some sessions and the rows of the panel they look back on, nothing later.
 
-    `ends[i]` is the position in `values` of the last row of image i.
+    `ends[i]` is the position in `rows` of the last row of image i.
     """
 
-    store: str
     layout_hash: str
     target: DraftTarget
-    values: npt.NDArray[np.float32]
-    bars: npt.NDArray[np.float32]
+    rows: npt.NDArray[np.float32]  # (sessions, features + bar columns): see `Panel.rows`
     ends: tuple[int, ...]
     indexes: tuple[int, ...]
     hashes: tuple[int, ...]
@@ -51,9 +50,9 @@ Draw = Callable[[Sequence[Block]], Iterator[list[Receipt]]]
 
 
 @lru_cache(maxsize=4)
-def _renderer(store: str, layout_hash: str) -> Renderer:
+def _renderer(address: str, layout_hash: str) -> Renderer:
     """Return the renderer of a store's layout: read once a process, from the store itself."""
-    layout = stored_layout(ImageStore.open(Path(store)).attrs)
+    layout = stored_layout(ImageStore.open(address).attrs)
     assert layout.hash == layout_hash, f"the store holds layout {layout.hash}, the task was made for {layout_hash}"
     return Renderer(layout)
 
@@ -62,14 +61,15 @@ def draw_block(block: Block) -> list[Receipt]:
     """Draw the images of a block and leave them as drafts. Runs anywhere; a failure costs one session only."""
     receipts: list[Receipt] = []
     canvas: npt.NDArray[np.float32] | None = None
-    lookback = len(block.values) - (block.ends[-1] - block.ends[0]) if block.ends else 0
+    lookback = len(block.rows) - (block.ends[-1] - block.ends[0]) if block.ends else 0
     for end, index, input_hash, weights in zip(block.ends, block.indexes, block.hashes, block.weights, strict=True):
         began = time.perf_counter()
         receipt = Receipt(index=index, input_hash=input_hash)
         try:
-            window = slice(end - lookback + 1, end + 1)
-            renderer = _renderer(block.store, block.layout_hash)
-            canvas, coverage = renderer.draw(block.values[window], block.bars[window], weights, canvas)
+            renderer = _renderer(block.target.address, block.layout_hash)
+            window = block.rows[end - lookback + 1 : end + 1]
+            features = len(renderer.layout.catalogue.names)
+            canvas, coverage = renderer.draw(window[:, :features], window[:, features:], weights, canvas)
             draft, crc = block.target.write(index, canvas)
             receipts.append(
                 replace(
@@ -92,6 +92,38 @@ def draw_here(blocks: Sequence[Block]) -> Iterator[list[Receipt]]:
         yield draw_block(block)
 
 
+@dataclass(frozen=True)
+class _Sent:
+    """A block on its way to a worker: its rows lie beside the drafts, and the worker reads these rows alone.
+
+    Through the scheduler they would cost more than the drawing (84 kB a session).
+    """
+
+    block: Block
+    key: str
+    first_byte: int
+    shape: tuple[int, int]
+
+    def draw(self) -> list[Receipt]:
+        """Fetch the rows and draw; runs on a worker."""
+        rows, columns = self.shape
+        found = self.block.target.read(self.key, self.first_byte, rows * columns * 4)
+        return draw_block(replace(self.block, rows=np.frombuffer(found, dtype="<f4").reshape(self.shape)))
+
+
+def _send(blocks: Sequence[Block], run: str) -> list[_Sent]:
+    """Leave the rows of all blocks in one file, each block's by itself; return what a worker needs of each."""
+    sent, first = [], 0
+    nothing = np.empty((0, 0), dtype=np.float32)
+    for block in blocks:
+        rows, columns = block.rows.shape
+        sent.append(_Sent(replace(block, rows=nothing), f"rows-{run}", first, (rows, columns)))
+        first += block.rows.nbytes
+    if blocks:
+        blocks[0].target.leave(f"rows-{run}", b"".join(np.ascontiguousarray(block.rows).data for block in blocks))
+    return sent
+
+
 def draw_on_dask(client: Client) -> Draw:
     """Return a `Draw` that sends one task per block to a Dask cluster, a sliding window of them at a time.
 
@@ -100,39 +132,47 @@ def draw_on_dask(client: Client) -> Draw:
     from distributed import as_completed  # noqa: PLC0415
     from distributed.scheduler import KilledWorker  # noqa: PLC0415
 
-    def submit(block: Block, run: str) -> Any:
-        # A key of its own: Dask must not answer with another run's future of the same arguments.
-        return client.submit(draw_block, block, key=f"image-{run}-{block.indexes[0]}", pure=False, retries=1)
-
     def draw(blocks: Sequence[Block]) -> Iterator[list[Receipt]]:
-        run, waiting = uuid.uuid4().hex[:8], list(reversed(blocks))
+        run = uuid.uuid4().hex[:8]
         held: dict[Any, Block] = {}
         running = as_completed([], loop=client.loop)
+        waiting = _send(blocks, run)[::-1]
+
+        room = TASKS_PER_WORKER * max(1, sum(client.nthreads().values()))
 
         def refill() -> None:
-            room = TASKS_PER_WORKER * max(1, sum(client.nthreads().values())) - len(held)
-            for _ in range(min(room, len(waiting))):
-                block = waiting.pop()
-                future = submit(block, run)
-                held[future] = block
-                running.add(future)
+            if not waiting or len(held) > room // 2:
+                return  # a handful at once: each submission costs as much as several tasks
+            some = [waiting.pop() for _ in range(min(room - len(held), len(waiting)))]
+            # Keys of their own: Dask must not answer with another run's future of the same arguments.
+            keys = [f"image-{run}-{one.block.indexes[0]}" for one in some]
+            futures = client.map(_Sent.draw, some, key=keys, pure=False, retries=1)
+            held.update(zip(futures, (one.block for one in some), strict=True))
+            running.update(futures)
 
         refill()
         try:
-            for future in running:
-                block = held.pop(future)
+            while held:
+                done = running.next_batch()
+                if waiting:  # there is enough to do meanwhile: fetching receipts one by one costs the workers more
+                    time.sleep(GATHER_SECONDS)
+                    done += running.next_batch(block=False)
+                whole = [future for future in done if future.status == "finished"]
+                yield from client.gather(whole)
+                for future in done:
+                    block = held.pop(future)
+                    if future not in whole:
+                        try:
+                            yield future.result()
+                        except KilledWorker:
+                            yield [
+                                Receipt(index, input_hash, error=KILLED)
+                                for index, input_hash in zip(block.indexes, block.hashes, strict=True)
+                            ]
                 refill()
-                try:
-                    yield future.result()
-                except KilledWorker:
-                    reason = (
-                        "the worker died while drawing it, more often than Dask allows; it may have run out of memory"
-                    )
-                    yield [
-                        Receipt(index, input_hash, error=reason)
-                        for index, input_hash in zip(block.indexes, block.hashes, strict=True)
-                    ]
         finally:
             client.cancel(list(held))
+            if blocks:
+                blocks[0].target.clear(f"rows-{run}")
 
     return draw

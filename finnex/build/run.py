@@ -19,7 +19,7 @@ from finnex.data.mapping import generated_entries
 from finnex.data.tables import Tables, read_tables
 from finnex.errors import ConfigError, nearest
 from finnex.layout import Layout, load_layout, parse_catalogue, parse_layout
-from finnex.store import ImageStore, StoreTemplate
+from finnex.store import StoreTemplate, StoreWriter
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,9 @@ def _with_columns(layout: Layout, columns: Sequence[str], heatmaps: Sequence[str
     return wider
 
 
-def open_for_writing(run: Run) -> ImageStore:
+def open_for_writing(run: Run) -> StoreWriter:
     """Open the run's store for writing, making it where there is none. Call under `finnex.store.writing`."""
-    store = ImageStore.prepare(run.config.store.path, run.template)
-    store.sweep_drafts()
-    return store
+    return StoreWriter.prepare(run.config.store.path, run.template)
 
 
 def sessions_wanted(run: Run, symbol: str, start: date | None = None, end: date | None = None) -> npt.NDArray[np.intp]:

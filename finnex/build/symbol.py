@@ -21,10 +21,13 @@ from finnex.data.panel import Panel, make_panel
 from finnex.images.modulation import region_weights
 from finnex.images.render import RENDERER_VERSION
 from finnex.layout import Layout
-from finnex.store import NOT_A_DAY, READY, DraftTarget, ImageStore, Receipt
+from finnex.store import NOT_A_DAY, READY, DraftTarget, Publication, StoreWriter
 
 BATCH_SESSIONS = 128
 """Sessions drawn and published together: what a crash can cost, and how often progress is kept."""
+SHARES = 4
+"""A task takes at most one of so many shares of what is left of its batch, and not less than `LEAST_PER_TASK`."""
+LEAST_PER_TASK = 4
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class SymbolBuild:
     """One symbol's sessions that are due, ready to be drawn."""
 
     run: Run
-    store: ImageStore
+    store: StoreWriter
     panel: Panel
     offset: int
     """Position on the store's axis of the panel's first session."""
@@ -73,28 +76,30 @@ class SymbolBuild:
         return [self.positions[first : first + size].tolist() for first in range(0, self.due, size)]
 
     def blocks(self, batch: Sequence[int], dates_per_task: int) -> list[Block]:
-        """Cut a batch into tasks of at most `dates_per_task` sessions that lie near each other."""
+        """Cut a batch into tasks of at most `dates_per_task` sessions that lie near each other.
+
+        Tasks shrink towards the end, a share of what is left each, so that all workers end together (guided
+        self-scheduling, Polychronopoulos and Kuck 1987).
+        """
         lookback = self.run.layout.lookback
         target = self.store.target(self.symbol, uuid.uuid4().hex[:12])
         groups: list[list[int]] = []
-        for position in batch:
-            if groups and len(groups[-1]) < dates_per_task and position - groups[-1][-1] <= lookback:
-                groups[-1].append(position)
-            else:
-                groups.append([position])
+        room = 0
+        for number, position in enumerate(batch):
+            if not groups or len(groups[-1]) >= room or position - groups[-1][-1] > lookback:
+                groups.append([])
+                room = min(dates_per_task, max(LEAST_PER_TASK, (len(batch) - number) // SHARES))
+            groups[-1].append(position)
         return [self._block(group, lookback, target) for group in groups]
 
     def _block(self, group: Sequence[int], lookback: int, target: DraftTarget) -> Block:
         first, last = group[0] - lookback + 1, group[-1]
         missing = max(0, -first)  # sessions before the first row of the input: not known
         rows = slice(max(0, first), last + 1)
-        pad = ((missing, 0), (0, 0))
         return Block(
-            store=str(self.store.path),
             layout_hash=self.run.layout.hash,
             target=target,
-            values=np.pad(self.panel.normalized[rows], pad, constant_values=np.nan),
-            bars=np.pad(self.panel.bars[rows], pad, constant_values=np.nan),
+            rows=np.pad(self.panel.rows[rows], ((missing, 0), (0, 0)), constant_values=np.nan),
             ends=tuple(position - first for position in group),
             indexes=tuple(position + self.offset for position in group),
             hashes=tuple(int(self.hashes[position]) for position in group),
@@ -110,20 +115,20 @@ class SymbolBuild:
     ) -> BatchOutcome:
         """Draw a batch and publish it: images first, then their status, so that readers see whole images or none."""
         began = time.perf_counter()
-        receipts: list[Receipt] = []
-        for done in draw(self.blocks(batch, dates_per_task)):
-            receipts += done
+        publication = Publication(self.store, self.symbol)
+        for receipts in draw(self.blocks(batch, dates_per_task)):
+            publication.add(receipts)
             if on_progress is not None:
-                on_progress(len(done))
-        bad = self.store.publish(self.symbol, sorted(receipts, key=lambda receipt: receipt.index))
+                on_progress(len(receipts))
+        bad = publication.finish()
         days = self.panel.calendar.days
         failed = tuple((days[receipt.index - self.offset].item(), receipt.error) for receipt in bad)
-        return BatchOutcome(len(receipts) - len(bad), failed, time.perf_counter() - began)
+        return BatchOutcome(len(batch) - len(bad), failed, time.perf_counter() - began)
 
 
 def prepare_symbol(
     run: Run,
-    store: ImageStore,
+    store: StoreWriter,
     symbol: str,
     *,
     start: date | None = None,
@@ -133,8 +138,8 @@ def prepare_symbol(
     """Compute a symbol's panel, lay out its calendar, write its features and labels, and find what is due.
 
     Features are computed from the first row of the inputs whatever `start` says, so a nightly run and a full
-    build agree bit for bit. A session is due when it is not published, or when its window, the layout or the
-    renderer changed since.
+    build agree bit for bit. A session is due when it is not published, when its window, the layout or the renderer
+    changed since, or when its bytes are no longer those that were published.
 
     Raises
     ------
@@ -164,6 +169,7 @@ def prepare_symbol(
     store.mark_no_bar(symbol, wanted[~panel.traded[wanted]] + offset)
     rows = drawable + offset
     fresh = (state.status[rows] == READY) & (state.input_hash[rows] == hashes[drawable])
+    fresh[np.isin(rows, store.lost(symbol, rows[fresh]))] = False
     due = drawable if force else drawable[~fresh]
     _write_tables(run, store, panel, offset, int(wanted[-1]) + 1)
     return SymbolBuild(run, store, panel, offset, due, hashes, weights, len(drawable) - len(due))
@@ -186,7 +192,7 @@ def _window_hashes(panel: Panel, layout: Layout, weights: npt.NDArray[np.float32
     return np.array(found, dtype=np.uint64)
 
 
-def _write_tables(run: Run, store: ImageStore, panel: Panel, offset: int, rows: int) -> None:
+def _write_tables(run: Run, store: StoreWriter, panel: Panel, offset: int, rows: int) -> None:
     """Write features and labels of the panel's sessions, where they differ from what is stored.
 
     Features go up to the last session asked for, labels to the last bar: an outcome that became known matures

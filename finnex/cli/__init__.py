@@ -13,9 +13,13 @@ import typer
 from finnex.cli.audit import audit
 from finnex.cli.build import build, init
 from finnex.cli.demo import demo
+from finnex.cli.deploy import deploy
 from finnex.cli.explain import explain
+from finnex.cli.export import export
 from finnex.cli.layout import layout
 from finnex.cli.look import info, show
+from finnex.cli.models import predict, promote
+from finnex.cli.qa import qa
 from finnex.cli.train import train
 from finnex.cli.up import up
 from finnex.errors import FinnexError
@@ -34,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (demo, init, build, info, show, explain, train, up, audit):
+for command in (demo, init, build, info, show, explain, train, promote, predict, up, deploy, audit, qa, export):
     app.command()(command)
 app.add_typer(layout, name="layout")
 

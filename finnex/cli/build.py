@@ -91,7 +91,7 @@ def build(
     chosen = check_symbols(symbol or [], settings.symbols, f"the symbols of {config}")
     if workers is not None:
         settings = settings.model_copy(
-            update={"dask": settings.dask.model_copy(update={"address": None, "workers": workers})}
+            update={"dask": settings.dask.model_copy(update={"address": None, "cluster": "local", "workers": workers})}
         )
     with progress_bar("Drawing") as show, cluster_client(settings) as client:
         counter = _Counter(show)

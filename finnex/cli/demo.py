@@ -97,7 +97,7 @@ def _run_flows(stack: Stack, config: Path, screen: Console) -> _Outcome:
     from flows.requests import BackfillRequest, TrainRequest
     from flows.runs import FlowRuns
 
-    runs = FlowRuns(stack.prefect_address)
+    runs = FlowRuns(stack.prefect_address, stack.auth_string)
     where = str(config.resolve())
     build = _follow(runs, stack, "finnex-backfill/backfill", BackfillRequest(config=where), "Drawing images")
     built = runs.table(build, "build-result")[0]

@@ -52,9 +52,9 @@ def info(config: ConfigOption, as_json: JsonOption = False) -> None:
 
 
 def _open(config: Config) -> ImageStore | None:
-    from finnex.store import ImageStore
+    from finnex.store import ImageStore, holds_a_store
 
-    return ImageStore.open(config.store.path) if config.store.path.exists() else None
+    return ImageStore.open(config.store.path) if holds_a_store(config.store.path) else None
 
 
 def _describe(store: ImageStore, symbol: str) -> dict[str, Any]:

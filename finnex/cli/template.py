@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
-from finnex.config import DaskSettings, LabelSettings, ModelSettings, TrainingSettings
+from finnex.config import DaskSettings, LabelSettings, ModelSettings
+from finnex.config.training import AugmentationSettings, TrainingSettings
 from finnex.errors import ConfigError
 
 FILE = "finnex.toml"
@@ -55,10 +56,14 @@ _TEMPLATE = """\
 # volatility_sessions = {labels.volatility_sessions}   # sessions of trailing volatility
 
 [model]
-# architecture = "{model.architecture}"
+# architecture = "{model.architecture}"   # or "vit", a transformer over patches
 # preset = "{model.preset}"           # "small" trains on two cores in minutes, "base" is full-size
 
 [training]
+# preset = "specification"   # the specification's values for all that is not given, in [augmentation] too
+# input = "{training.input}"         # or "patches" of 32 x 32 pixels, whose votes are pooled to the session
+# task = "{training.task}"           # or "class_and_return"
+# return_weight = {training.return_weight}        # of the return's loss beside that of the classes
 {epochs}
 # batch_size = {training.batch_size}
 # learning_rate = {training.learning_rate}
@@ -69,21 +74,45 @@ _TEMPLATE = """\
 # patience_epochs = {training.patience_epochs}        # epochs without a better validation before it stops
 # train_fraction = {training.train_fraction}       # the sessions are cut in time: train, then validation, then test
 # validation_fraction = {training.validation_fraction}
+# folds = {training.folds}                  # steps in which the rest is tested; each trains anew on what came before
+# window = "{training.window}"     # or "rolling": later folds train on as many sessions as the first
 # Sessions left out between two parts, beyond those whose labels overlap.
 # embargo_sessions = {training.embargo_sessions}
 # class_weights = "{training.class_weights}"     # "balanced" weighs rare classes up
-# threads = 2                # threads of the arithmetic; absent: one less than the cores
+# precision = "{training.precision}"       # mixed on a CUDA device; or "float32", "bfloat16", "float16"
 # seed = {training.seed}
+# seeds = {training.seeds}                  # trainings of each fold: with seed, seed + 1, ...
+# What the model is held against on the same sessions:
+# baselines = {baselines}
+# Layouts on which the same network is trained too: "price_only", "sentiment_only", "candlestick", "chart".
+# compare = []
+# checkpoint_minutes = {training.checkpoint_minutes}   # between two records of where a training stands
+# readers = {training.readers}                # processes that read images; 0 is a thread, enough for a local disk
+# threads = 2                # threads of the arithmetic; absent: one less than the cores
+
+[augmentation]               # training images altered at random
+# random_horizontal_flip = {augmentation.random_horizontal_flip}   # share of images whose time runs backwards
+# random_vertical_flip = {augmentation.random_vertical_flip}     # share of images that stand upside down
+# color_jitter = {jitter}   # greatest change of brightness, contrast, saturation, hue
+# gaussian_noise = {augmentation.gaussian_noise}       # standard deviation, of pixels in [0, 1]
+# mixup_alpha = {augmentation.mixup_alpha}          # mixes images and their labels, in shares from Beta(alpha, alpha)
 
 [mlflow]
 # uri = "http://127.0.0.1:5000"   # absent: the server that `finnex up` starts
-# experiment = "finnex"
+# experiment = "finnex"      # trainings that are compared with each other
+# model = "finnex"           # the registered model whose champion `finnex predict` asks
 
 [dask]                       # where images are drawn
 # workers = {dask.workers}                # local worker processes; 0 draws in the calling process
 # address = "tcp://host:8786"   # or an existing scheduler, instead of workers
 # dates_per_task = {dask.dates_per_task}         # sessions that share one Dask task
 # memory_limit = "{dask.memory_limit}"      # of one worker
+# cluster = "{dask.cluster}"          # or "slurm", "pbs", "sge", "lsf", "htcondor", "oar", "moab", "kubernetes"
+# options = {{}}               # of such a cluster: {{ queue = "short", walltime = "01:00:00" }}, {{ image = "..." }}
+# An identity for a tls:// address or a job queue (docs/security.md); PEM files.
+# tls_ca = "ca.pem"
+# tls_cert = "finnex.pem"
+# tls_key = "finnex.key"
 """
 
 _TABLES = {
@@ -93,6 +122,7 @@ _TABLES = {
     "sentiment": "symbol, timestamp, source, score in [-1, 1]",
     "competitive": "symbol, date, peer, any numeric metric",
     "events": "name, date, announced",
+    "splits": "symbol, date, ratio: what prices are adjusted for",
     "options": "symbol, date, implied volatilities, skew, put/call, flow",
     "enhanced": "symbol, date, features computed elsewhere",
 }
@@ -127,6 +157,9 @@ def configuration_text(
         labels=LabelSettings(),
         model=ModelSettings(),
         training=TrainingSettings(),
+        baselines=json.dumps(TrainingSettings().baselines),
+        augmentation=AugmentationSettings(),
+        jitter=json.dumps(AugmentationSettings().color_jitter),
         dask=DaskSettings(),
         symbols=_line("symbols", json.dumps(list(symbols)), "what to draw", given=True),
         start=_line(

@@ -138,11 +138,12 @@ def check_symbols(wanted: list[str], known: tuple[str, ...], where: str) -> tupl
 
 def print_scores(screen: Console, rows: Sequence[Mapping[str, Any]]) -> None:
     """Print a model and its baselines, with the number of sessions they were judged on."""
+    from rich.box import SIMPLE
     from rich.table import Table
 
-    table = Table()
-    for heading in ("model", "accuracy", "95 % interval", "test sessions", "predictions"):
-        table.add_column(heading, no_wrap=heading == "model")
+    table = Table(box=SIMPLE)  # fits into 80 columns
+    for heading in ("model", "accuracy", "95 % interval", "sessions", "rows"):
+        table.add_column(heading, no_wrap=True, justify="left" if heading == "model" else "right")
     for row in rows:
         interval = f"{row['low']:.3f} to {row['high']:.3f}"
         counts = (str(row["test_sessions"]), str(row["test_predictions"]))

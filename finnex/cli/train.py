@@ -2,42 +2,53 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from typing import Annotated
 
-from finnex.cli.terminal import ConfigOption, JsonOption, err, out, print_json, print_scores, progress_bar
+import typer
 
-if TYPE_CHECKING:
-    from finnex.training import Progress
+from finnex.cli.terminal import ConfigOption, JsonOption, err, out, print_json, print_scores
+
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the newest training that was interrupted.")]
 
 
-def train(config: ConfigOption, as_json: JsonOption = False) -> None:
+def train(config: ConfigOption, resume: ResumeOption = False, as_json: JsonOption = False) -> None:
     """Train the configured model and its baselines, write the report, and record the run in MLflow.
 
-    Without [mlflow] uri, a running `finnex up` records it; without one, a server is started for the time being.
+    Ctrl-C leaves a checkpoint; --resume goes on from it to the result there would have been. Several GPUs:
+    torchrun --nproc_per_node 2 -m finnex.cli train --config F. Without [mlflow] uri, a running `finnex up` records
+    it; without one, a server is started for the time being.
     """
+    from finnex.cli.learning_display import training_display
     from finnex.config import load_config
-    from finnex.reporting.tracking import log_training
+    from finnex.reporting.tracking import recording
     from finnex.store import ImageStore
     from finnex.training import train as train_model
-    from flows.learning import progress_words, score_rows, write_report
+    from finnex.training import unfinished_study
+    from flows.learning import score_rows, write_report
     from flows.recording import recording_server
     from flows.services import answers
 
     settings = load_config(config)
     store = ImageStore.open(settings.store.path)
-    with recording_server(settings) as uri:
-        with progress_bar("Training", counted=False) as show:
-
-            def tell(at: Progress) -> None:
-                done, text = progress_words(at)
-                show(round(100 * done), 100, text)
-
-            result = train_model(settings, store, on_progress=tell)
-        with err().status("Checking quality, writing the report"):
-            report, path = write_report(settings, store, result)
-        with err().status("Recording the run in MLflow"):
-            pictures = {picture.name: picture.png for picture in report.pictures}
-            tracked = log_training(settings, store, result, report.html, pictures, uri)
+    if int(os.environ.get("RANK", "0")) > 0:  # one of several processes: the first one tells and records
+        train_model(settings, store, resume=resume)
+        return
+    folder = unfinished_study(settings) if resume else None
+    try:
+        with recording_server(settings) as uri, recording(settings, store, uri) as recorder:
+            with training_display() as show:
+                result = train_model(
+                    settings, store, folder=folder, resume=resume, observers=[recorder], on_progress=show
+                )
+            with err().status("Checking quality, writing the report"):
+                report, path = write_report(settings, store, result)
+            with err().status("Recording the model in MLflow"):
+                pictures = {picture.name: picture.png for picture in report.pictures}
+                tracked = recorder.finish(result, report.html, pictures)
+    except KeyboardInterrupt:
+        err().print(f"Stopped. finnex train --config {config} --resume goes on with what is done.")
+        raise typer.Exit(130) from None
     assert report.card is not None  # there was a training
     rows = score_rows(report.card)
     if as_json:
@@ -52,6 +63,7 @@ def train(config: ConfigOption, as_json: JsonOption = False) -> None:
                 "report": str(path),
                 "mlflow_run": tracked.run_id,
                 "mlflow_url": tracked.url,
+                "model_version": tracked.version,
             }
         )
         return
@@ -60,3 +72,4 @@ def train(config: ConfigOption, as_json: JsonOption = False) -> None:
     screen.print(report.card.verdict())
     recorded = tracked.url if answers(f"{uri.rstrip('/')}/health") else f"run {tracked.run_id}; `finnex up` shows it"
     screen.print(f"Report  {path}\nMLflow  {recorded}")
+    screen.print(f"Model   version {tracked.version} of '{settings.mlflow.model}'; finnex promote --config {config}")

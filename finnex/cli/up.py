@@ -22,6 +22,10 @@ def up(
         ),
     ] = None,
     state: StateOption = None,
+    host: Annotated[
+        str,
+        typer.Option(metavar="ADDRESS", help="Where both listen; beyond this machine only with FINNEX_PASSWORD."),
+    ] = "127.0.0.1",
     prefect_port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of the Prefect UI; 0 chooses a free one.")
     ] = 4200,
@@ -31,7 +35,8 @@ def up(
 ) -> None:
     """Start Prefect, MLflow and the flows on this machine, and stop them all on Ctrl-C.
 
-    With --config, the nightly flow runs on weekdays at 18:30 New York time.
+    With --config, the nightly flow runs on weekdays at 18:30 New York time. With FINNEX_PASSWORD in the environment,
+    both web pages ask for it; the user of MLflow is 'finnex', Prefect wants 'finnex:PASSWORD'.
     """
     from flows.stack import Stack, state_folder, stop_on_signals
 
@@ -41,7 +46,7 @@ def up(
         load_config(config)  # a wrong file is told here, not at half past six
     folder = state or state_folder()
     out_, err_ = out(), err()
-    stack = Stack(folder, prefect_port=prefect_port, mlflow_port=mlflow_port, config=config)
+    stack = Stack(folder, host=host, prefect_port=prefect_port, mlflow_port=mlflow_port, config=config)
     with stop_on_signals():
         try:
             with err_.status("Starting Prefect, MLflow and the flows"):

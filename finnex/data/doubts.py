@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from finnex.config import Config
+from finnex.data.calendar import SessionCalendar
 from finnex.data.features import symbol_calendar
+from finnex.data.features.fundamental import SPLIT_JUMP, on_prices_basis, views
 from finnex.data.tables import Tables
 
 FALL, RISE = 0.6, 1.7
 """A close at most or at least this share of the close before is nearly always a split that the prices still show."""
+SPLITS = np.array([3 / 2, 2, 5 / 2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 30, 50])
+NEAR_SPLIT = 0.02
+"""How near a move must be to a usual ratio, relative, to be taken for a smaller split."""
+BEYOND_HISTORY = 1.25
+"""And by how much it must exceed the largest move that the history before it shows."""
+LEAST_HISTORY = 63
 SHOWN = 3
 
 
@@ -22,7 +31,7 @@ def doubts(tables: Tables, config: Config) -> list[str]:
         calendar = symbol_calendar(tables, config, symbol)
         days = bars["date"].to_numpy().astype("datetime64[D]")
         step = bars["close"].to_numpy()[1:] / bars["close"].to_numpy()[:-1]
-        jump = np.flatnonzero((step <= FALL) | (step >= RISE))
+        jump = np.flatnonzero(_looks_like_a_split(step))
         if len(jump):
             found.append(
                 f"prices of {symbol}: a close of {step[jump[0]]:.3g} times the close before on {_some(days[jump + 1])} "
@@ -40,8 +49,37 @@ def doubts(tables: Tables, config: Config) -> list[str]:
                 f"prices of {symbol}: no bar on {len(absent)} of {len(calendar)} sessions ({_some(absent)}); "
                 "they have no image."
             )
-        found += _repeats(tables.sentiment, symbol)
+        found += _repeats(tables.sentiment, symbol) + _unmatched(tables, symbol, calendar)
     return found
+
+
+def _unmatched(tables: Tables, symbol: str, calendar: SessionCalendar) -> list[str]:
+    """Say which share counts are neither on the basis of their filing nor on that of the prices."""
+    known, figures = views(tables.fundamentals, symbol, calendar)
+    if tables.splits is None or "_shares" not in figures:
+        return []
+    filed = calendar.days[known.astype(np.intp)]
+    own = tables.splits[tables.splits["symbol"] == symbol]
+    matched = on_prices_basis(figures["_shares"], filed, own)
+    odd = filed[np.isnan(matched) & (figures["_shares"] > 0)]
+    if not len(odd):
+        return []
+    return [
+        f"fundamentals of {symbol}: the share count filed by {_some(odd)} jumps by more than {SPLIT_JUMP} for no split "
+        "of the splits table; its market value is not known until the next filing. Correct the count or the table."
+    ]
+
+
+def _looks_like_a_split(step: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Return which one-day moves are splits that the prices still show.
+
+    Very large ones, and those near a usual ratio that exceed all that the split-adjusted history before them allows.
+    """
+    size = np.abs(np.log(step))
+    before = np.concatenate([[np.inf], np.maximum.accumulate(size)[:-1]]) if len(size) else size
+    unheard = (size > BEYOND_HISTORY * before) & (np.arange(len(size)) >= LEAST_HISTORY)
+    near = (np.abs(size[:, None] - np.log(SPLITS)) < NEAR_SPLIT).any(axis=1)
+    return np.asarray((step <= FALL) | (step >= RISE) | (unheard & near))
 
 
 def _repeats(sentiment: pd.DataFrame | None, symbol: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 
 import numpy as np
@@ -55,12 +56,14 @@ class Panel:
         """Sessions on which the symbol has a bar."""
         return ~np.isnan(self.bars[:, 3])
 
+    @cached_property
+    def rows(self) -> npt.NDArray[np.float32]:
+        """(sessions, features + 6) float32: `normalized` and `bars` side by side, all that an image is drawn from."""
+        return np.concatenate([self.normalized, self.bars], axis=1)
+
     def row_digests(self) -> npt.NDArray[np.uint8]:
         """Return 16 bytes per session that change exactly when what the session contributes to images changes."""
-        digests = [
-            blake2b(values.tobytes() + bar.tobytes(), digest_size=16).digest()
-            for values, bar in zip(self.normalized, self.bars, strict=True)
-        ]
+        digests = [blake2b(row, digest_size=16).digest() for row in self.rows]
         return np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(len(self.calendar), 16)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +34,7 @@ def read_text(path: Path) -> pd.DataFrame:
                     frame[column] = frame[column].map(lambda value: "" if np.isnan(value) else repr(float(value)))
             frame = frame.astype("string").fillna("").astype(str)
         else:
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+            frame = _read_csv(path)
     except (OSError, ValueError, UnicodeDecodeError) as error:
         raise InputError(
             [Problem(name, f"cannot be read: {error}", "Give a CSV or Parquet file, plain or gzip.")]
@@ -44,6 +43,14 @@ def read_text(path: Path) -> pd.DataFrame:
         raise InputError([Problem(name, "has no rows", "Give at least one row, or leave the table out.")])
     frame.columns = [str(column).strip() for column in frame.columns]
     return frame
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Read cells as text: by the quick parser and, where that one refuses a file, by the lenient one."""
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False, engine="pyarrow")
+    except pd.errors.ParserError:
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
 def require_columns(frame: pd.DataFrame, required: tuple[str, ...], path: Path) -> list[Problem]:
@@ -118,12 +125,30 @@ def word(text: pd.Series[str], path: Path, problems: list[Problem], valid: tuple
     return value
 
 
-Row = Callable[[pd.DataFrame], "pd.Series[bool]"]
-
-
 def refuse(frame: pd.DataFrame, bad: pd.Series[bool], path: Path, column: str, what: str, remedy: str) -> list[Problem]:
     """Return a problem for each row where `bad` holds, showing the value of `column`."""
     return [
         Problem(str(path), what, remedy, row=int(row) + HEADER_ROWS, column=column, value=frame.at[row, column])
         for row in frame.index[bad.to_numpy(dtype=bool)]
     ]
+
+
+def duplicates(frame: pd.DataFrame, key: list[str], path: Path) -> list[Problem]:
+    """Return a problem for each row whose key stands in an earlier one."""
+    again = frame.duplicated(key, keep="first") & frame[key].notna().all(axis=1)
+    problems = []
+    for row in frame.index[again]:
+        shown = ", ".join(
+            str(value.date()) if isinstance(value, pd.Timestamp) else str(value) for value in frame.loc[row, key]
+        )
+        problems.append(
+            Problem(
+                str(path),
+                f"the same ({', '.join(key)}) stands in an earlier row",
+                "Keep one of the rows.",
+                row=int(row) + HEADER_ROWS,
+                column=key[-1],
+                value=f"({shown})",
+            )
+        )
+    return problems

@@ -14,120 +14,12 @@ import pandas as pd
 from finnex.data import parse
 from finnex.data.lexicon import fill_scores
 from finnex.data.mapping import PRICE_COLUMNS, SOURCES, Reading
-from finnex.errors import Problem, nearest
+from finnex.data.market_readers import bars_from, read_events, read_macro, read_options, read_prices, read_splits
+from finnex.errors import Problem
 
 SENTIMENT_SOURCES = SOURCES
 ORIGIN_PRECEDENCE = ("sec", "synthetic", "yahoo", "income_statement", "")
 """Where two origins report one quarter, the earlier in this list is believed; others rank last, by name."""
-OPTION_COLUMNS = (
-    "implied_volatility", "implied_volatility_90", "skew", "put_call", "put_call_open_interest", "net_flow",
-)  # fmt: skip
-"""Of the options table, all optional: implied volatility of 30 and 90 days (a year, 0.4 is 40 %), the implied
-volatility of puts less calls of equal delta, put over call volume and open interest, net call less put premium over
-its total in [-1, 1]."""
-ROUNDING = 1e-6
-"""Relative slack for high and low: vendors round adjusted prices column by column."""
-
-
-def _duplicates(frame: pd.DataFrame, key: list[str], path: Path) -> list[Problem]:
-    again = frame.duplicated(key, keep="first") & frame[key].notna().all(axis=1)
-    problems = []
-    for row in frame.index[again]:
-        shown = ", ".join(
-            str(value.date()) if isinstance(value, pd.Timestamp) else str(value) for value in frame.loc[row, key]
-        )
-        problems.append(
-            Problem(
-                str(path),
-                f"the same ({', '.join(key)}) stands in an earlier row",
-                "Keep one of the rows.",
-                row=int(row) + parse.HEADER_ROWS,
-                column=key[-1],
-                value=f"({shown})",
-            )
-        )
-    return problems
-
-
-def read_prices(path: Path, problems: list[Problem]) -> pd.DataFrame:
-    """Read daily bars: symbol, date, open, high, low, close (currency, split-adjusted), volume (shares)."""
-    return _bars(parse.read_text(path), path, problems)
-
-
-def _bars(text: pd.DataFrame, path: Path, problems: list[Problem]) -> pd.DataFrame:
-    columns = ("symbol", "date", *PRICE_COLUMNS)
-    if missing := parse.require_columns(text, columns, path):
-        problems += missing
-        return text
-    frame = pd.DataFrame(
-        {
-            "symbol": parse.word(text["symbol"], path, problems),
-            "date": parse.day(text["date"], path, problems),
-        }
-    )
-    for column in columns[2:]:
-        frame[column] = parse.number(text[column], path, problems, optional=False)
-    for column in columns[2:6]:
-        problems += parse.refuse(
-            frame,
-            frame[column] <= 0,
-            path,
-            column,
-            "a price must be above zero",
-            "Correct the price or remove the row.",
-        )
-    problems += parse.refuse(
-        frame,
-        frame["volume"] < 0,
-        path,
-        "volume",
-        "a volume must not be negative",
-        "Correct the volume; 0 means no trade.",
-    )
-    problems += parse.refuse(
-        frame,
-        frame["high"] < frame["low"],
-        path,
-        "high",
-        "high is below low",
-        "Check whether the two columns are swapped.",
-    )
-    inside = (frame["high"] >= frame["low"]) & (frame[["open", "high", "low", "close"]] > 0).all(axis=1)
-    over = inside & (frame[["open", "close"]].max(axis=1) > frame["high"] * (1 + ROUNDING))
-    under = inside & (frame[["open", "close"]].min(axis=1) < frame["low"] * (1 - ROUNDING))
-    problems += parse.refuse(frame, over, path, "high", "high is below open or close", "Correct the bar.")
-    problems += parse.refuse(frame, under, path, "low", "low is above open or close", "Correct the bar.")
-    problems += _duplicates(frame, ["symbol", "date"], path)
-    return frame.sort_values(["symbol", "date"], ignore_index=True)
-
-
-def read_macro(path: Path, problems: list[Problem]) -> pd.DataFrame:
-    """Read series: series, date (observation), available_date (when it could be known), value."""
-    text = parse.read_text(path)
-    if missing := parse.require_columns(text, ("series", "date", "available_date", "value"), path):
-        problems += missing
-        return text
-    available, only_date = parse.moment(text["available_date"], path, problems)
-    frame = pd.DataFrame(
-        {
-            "series": parse.word(text["series"], path, problems),
-            "date": parse.day(text["date"], path, problems),
-            "available": available,
-            "available_is_date": only_date,
-            "value": parse.number(text["value"], path, problems, optional=True),
-        }
-    )
-    early = frame["available"] < frame["date"]
-    problems += parse.refuse(
-        frame,
-        early,
-        path,
-        "available",
-        "a value is available before its observation date",
-        "Give the release date.",
-    )
-    problems += _duplicates(frame, ["series", "date", "available"], path)
-    return frame.dropna(subset=["value"]).sort_values(["series", "available", "date"], ignore_index=True)
 
 
 def read_fundamentals(path: Path, problems: list[Problem]) -> pd.DataFrame:
@@ -165,7 +57,7 @@ def read_fundamentals(path: Path, problems: list[Problem]) -> pd.DataFrame:
         "a filing date lies in the future",
         "Give the date on which it was filed.",
     )
-    problems += _duplicates(frame, ["symbol", "origin", "period_end", "available"], path)
+    problems += parse.duplicates(frame, ["symbol", "origin", "period_end", "available"], path)
     return frame.sort_values(["symbol", "available", "period_end"], ignore_index=True, kind="stable")
 
 
@@ -232,56 +124,8 @@ def read_competitive(path: Path, problems: list[Problem], reading: Reading | Non
     for column in text.columns:
         if column not in frame.columns:
             frame[column] = parse.number(text[column], path, problems, optional=True)
-    problems += _duplicates(frame, ["symbol", "peer", "date"], path)
+    problems += parse.duplicates(frame, ["symbol", "peer", "date"], path)
     return frame.sort_values(["symbol", "date", "peer"], ignore_index=True)
-
-
-def read_options(path: Path, problems: list[Problem]) -> pd.DataFrame:
-    """Read daily options figures: symbol, date, any of `OPTION_COLUMNS`; usable from the next session on."""
-    text = parse.read_text(path)
-    if missing := parse.require_columns(text, ("symbol", "date"), path):
-        problems += missing
-        return text
-    frame = pd.DataFrame(
-        {"symbol": parse.word(text["symbol"], path, problems), "date": parse.day(text["date"], path, problems)}
-    )
-    for column in text.columns:
-        if column in OPTION_COLUMNS:
-            frame[column] = parse.number(text[column], path, problems, optional=True)
-        elif column not in frame.columns:
-            problems.append(Problem(str(path), "the column is unknown", nearest(column, OPTION_COLUMNS), column=column))
-    for column in ("implied_volatility", "implied_volatility_90", "put_call", "put_call_open_interest"):
-        if column in frame.columns:
-            low = frame[column] < 0
-            problems += parse.refuse(frame, low, path, column, f"{column} must not be negative", "Correct the cell.")
-    problems += _duplicates(frame, ["symbol", "date"], path)
-    return frame.sort_values(["symbol", "date"], ignore_index=True)
-
-
-def read_events(path: Path, problems: list[Problem]) -> pd.DataFrame:
-    """Read scheduled events: name, date, announced (when the schedule became public)."""
-    text = parse.read_text(path)
-    if missing := parse.require_columns(text, ("name", "date", "announced"), path):
-        problems += missing
-        return text
-    frame = pd.DataFrame(
-        {
-            "name": parse.word(text["name"], path, problems),
-            "date": parse.day(text["date"], path, problems),
-            "announced": parse.day(text["announced"], path, problems),
-        }
-    )
-    late = frame["announced"] > frame["date"]
-    problems += parse.refuse(
-        frame,
-        late,
-        path,
-        "announced",
-        "an event is announced after it happened",
-        "Give the date of the announcement.",
-    )
-    problems += _duplicates(frame, ["name", "date"], path)
-    return frame.sort_values(["name", "date"], ignore_index=True)
 
 
 def read_enhanced(path: Path, problems: list[Problem], reading: Reading | None = None) -> pd.DataFrame:
@@ -305,13 +149,13 @@ def read_enhanced(path: Path, problems: list[Problem], reading: Reading | None =
             **columns,
         }
     )
-    problems += _duplicates(frame, ["symbol", "date"], path)
+    problems += parse.duplicates(frame, ["symbol", "date"], path)
     return frame.sort_values(["symbol", "date"], ignore_index=True)
 
 
 def read_bars_of_enhanced(path: Path, problems: list[Problem], reading: Reading) -> pd.DataFrame:
     """Read the prices that stand in an enhanced file, checked as a table of prices is."""
-    return _bars(reading.read(path, problems), path, problems)
+    return bars_from(reading.read(path, problems), path, problems)
 
 
 READERS: dict[str, Callable[[Path, list[Problem]], pd.DataFrame]] = {
@@ -322,6 +166,7 @@ READERS: dict[str, Callable[[Path, list[Problem]], pd.DataFrame]] = {
     "competitive": read_competitive,
     "events": read_events,
     "options": read_options,
+    "splits": read_splits,
     "enhanced": read_enhanced,
 }
 MAPPED: dict[str, Callable[[Path, list[Problem], Reading], pd.DataFrame]] = {

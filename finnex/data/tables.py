@@ -24,6 +24,7 @@ class Tables:
     competitive: pd.DataFrame | None = None
     events: pd.DataFrame | None = None
     options: pd.DataFrame | None = None
+    splits: pd.DataFrame | None = None
     enhanced: pd.DataFrame | None = None
 
     def limits(self) -> dict[str, tuple[date, date]]:

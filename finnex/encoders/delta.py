@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from finnex.encoders.heatmap import feature_of_row
+from finnex.encoders.heatmap import bands, feature_of_row
 from finnex.encoders.origin import Origin, of_rows
 from finnex.encoders.tile import Encoder, Tile, to_brightness, to_unit
 
@@ -46,7 +46,7 @@ class Delta(Encoder):
         """Return the change of each feature as a band; bands differ by at most one row in height."""
         moved = changes(to_unit(values), self.lag_sessions, self.gain)
         drawn = to_brightness((1 + moved) / 2)
-        return np.repeat(drawn.T[feature_of_row(values.shape[1], height)], self.session_px, axis=1)
+        return bands(drawn, self.session_px, height)
 
     def origin(self, sessions: int, features: int, height: int) -> Origin:
         """One feature a row; the newer session of the pair by column, the older one beside it."""

@@ -1,6 +1,30 @@
-"""What a model can do, and how sure that is: everything from one predictions table."""
+"""What a model can do, and how sure that is: everything from predictions on sessions it has not seen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from finnex.evaluation.metrics import ClassificationScores, classification_scores, confusion
 from finnex.evaluation.scorecard import Scorecard, scorecard
 
-__all__ = ["ClassificationScores", "Scorecard", "classification_scores", "confusion", "scorecard"]
+if TYPE_CHECKING:
+    from finnex.evaluation.finnex_model import describe_evaluation, evaluate_finnex_model
+
+__all__ = [
+    "ClassificationScores",
+    "Scorecard",
+    "classification_scores",
+    "confusion",
+    "describe_evaluation",
+    "evaluate_finnex_model",
+    "scorecard",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what asks a network only when it is wanted: torch takes a second, and reading scores needs none."""
+    if name in {"describe_evaluation", "evaluate_finnex_model"}:
+        from finnex.evaluation import finnex_model  # noqa: PLC0415
+
+        return getattr(finnex_model, name)
+    raise AttributeError(f"module 'finnex.evaluation' has no attribute '{name}'")

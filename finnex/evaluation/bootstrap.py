@@ -46,9 +46,27 @@ def block_bootstrap(
     n = len(days)
     total = np.bincount(place, weights=values, minlength=n)
     count = np.bincount(place, minlength=n)
-    length = max(1, min(block_sessions, n))
-    starts = np.random.default_rng(seed).integers(0, n, (draws, -(-n // length)))
-    drawn = ((starts[:, :, None] + np.arange(length)) % n).reshape(draws, -1)[:, :n]  # (draws, n)
+    drawn = drawn_dates(n, block_sessions, draws, seed)
     means = total[drawn].sum(axis=1) / count[drawn].sum(axis=1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(values.mean()), float(low), float(high))
+    return percentiles(float(values.mean()), means, level)
+
+
+def block_length(horizon: int) -> int:
+    """Return the sessions of a block for labels over `horizon` sessions: two labels long, and not less than a week."""
+    return max(5, 2 * horizon)
+
+
+def drawn_dates(dates: int, block_sessions: int, draws: int, seed: int) -> npt.NDArray[np.intp]:
+    """Return positions of dates drawn in circular blocks, (draws, dates)."""
+    length = max(1, min(block_sessions, dates))
+    starts = np.random.default_rng(seed).integers(0, dates, (draws, -(-dates // length)))
+    return ((starts[:, :, None] + np.arange(length)) % dates).reshape(draws, -1)[:, :dates]
+
+
+def percentiles(value: float, drawn: npt.NDArray[np.floating], level: float = 0.95) -> Interval:
+    """Return a value with the percentile interval of its bootstrap draws; draws that are NaN are left out."""
+    known = drawn[~np.isnan(drawn)]
+    if len(known) == 0:
+        return Interval(value, float("nan"), float("nan"))
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(value, float(low), float(high))

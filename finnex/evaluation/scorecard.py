@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,12 +10,16 @@ import numpy as np
 import pandas as pd
 
 from finnex.errors import TrainingError
-from finnex.evaluation.bootstrap import Interval, block_bootstrap
+from finnex.evaluation.bootstrap import Interval, block_bootstrap, block_length
 from finnex.evaluation.metrics import ClassificationScores, classification_scores
 
 PROBABILITIES = ["p_sell", "p_hold", "p_buy"]
 ROW = ["symbol", "decision_date"]
-BASELINE_NAMES = ("majority", "logistic_regression")
+BASELINE_NAMES = (
+    "majority", "persistence", "logistic_regression", "logistic_regression_lags", "boosted_trees",
+    "boosted_trees_lags", "price_only", "sentiment_only", "candlestick", "chart",
+)  # fmt: skip
+"""Every other model of a predictions table is the one that is judged."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +84,21 @@ class Scorecard:
         behind = [name for name, gap in self.gaps.items() if gap.high < 0]
         open_ = [name for name in self.gaps if name not in beaten and name not in behind]
         said = [
-            f"{words} {' and '.join(name.replace('_', ' ') for name in names)}"
+            f"{words} {_listed([name.replace('_', ' ') for name in names])}"
             for words, names in (("beats", beaten), ("is behind", behind), ("cannot be told from", open_))
             if names
         ]
         return f"On {self.sessions} unseen sessions {self.model.replace('_', ' ')} {', '.join(said)} (95 % intervals)."
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _by_session(table: pd.DataFrame) -> pd.DataFrame:
+    right = table[PROBABILITIES].to_numpy().argmax(axis=1) == table["label"].to_numpy()
+    together = table[[*ROW, "label"]].assign(right=right.astype(float)).groupby(ROW)
+    return together.agg({"right": "mean", "label": "first"})
 
 
 def scorecard(predictions: pd.DataFrame, *, split: str = "test", draws: int = 2000, seed: int = 0) -> Scorecard:
@@ -94,7 +108,7 @@ def scorecard(predictions: pd.DataFrame, *, split: str = "test", draws: int = 20
     ----------
     predictions
         Columns decision_date, symbol, split, model, horizon, p_sell, p_hold, p_buy, label; one model besides
-        the baselines.
+        the baselines. A model of several seeds has several rows a session, which count as one.
     split
         The part to judge on.
 
@@ -109,20 +123,18 @@ def scorecard(predictions: pd.DataFrame, *, split: str = "test", draws: int = 20
     if len(judged) != 1:
         raise TrainingError(f"a scorecard judges one model; split '{split}' of the predictions has {judged or 'none'}.")
     order = judged + [name for name in BASELINE_NAMES if name in names]
-    tables = {name: part[part["model"] == name].sort_values(ROW).reset_index(drop=True) for name in order}
-    reference = tables[judged[0]]
-    for name, table in tables.items():
-        if not table[[*ROW, "label"]].equals(reference[[*ROW, "label"]]):
+    tables = {name: part[part["model"] == name].sort_values(ROW, kind="stable") for name in order}
+    # By session: the share of a model's trainings that were right. A session seen by five seeds is one session.
+    right = {name: _by_session(table) for name, table in tables.items()}
+    reference = right[judged[0]]
+    for name, answers in right.items():
+        if not answers["label"].equals(reference["label"]):
             raise TrainingError(
-                f"'{name}' has {len(table)} predictions for split '{split}', '{judged[0]}' has {len(reference)}, "
+                f"'{name}' has {len(answers)} predictions for split '{split}', '{judged[0]}' has {len(reference)}, "
                 "and they are not of the same sessions. Predict all of them on one split."
             )
-    dates = reference["decision_date"].to_numpy().astype("datetime64[D]")
-    labels = reference["label"].to_numpy()
-    block = max(5, 2 * int(reference["horizon"].iloc[0]))
-    right = {
-        name: (table[PROBABILITIES].to_numpy().argmax(axis=1) == labels).astype(float) for name, table in tables.items()
-    }
+    dates = reference.index.get_level_values("decision_date").to_numpy().astype("datetime64[D]")
+    block = block_length(int(part["horizon"].iloc[0]))
 
     def interval(values: Any) -> Interval:
         return block_bootstrap(values, dates, block_sessions=block, draws=draws, seed=seed)
@@ -135,9 +147,13 @@ def scorecard(predictions: pd.DataFrame, *, split: str = "test", draws: int = 20
         first=dates.min(),
         last=dates.max(),
         lines=tuple(
-            ModelScore(name, interval(right[name]), classification_scores(labels, table[PROBABILITIES].to_numpy()))
+            ModelScore(
+                name,
+                interval(right[name]["right"].to_numpy()),
+                classification_scores(table["label"].to_numpy(), table[PROBABILITIES].to_numpy()),
+            )
             for name, table in tables.items()
         ),
-        gaps={name: interval(right[judged[0]] - right[name]) for name in order[1:]},
+        gaps={name: interval((reference["right"] - right[name]["right"]).to_numpy()) for name in order[1:]},
         block_sessions=block,
     )

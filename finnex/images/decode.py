@@ -58,6 +58,47 @@ def feature_map(layout: Layout) -> FeatureMap:
     return FeatureMap(region, feature, lag, other)
 
 
+@dataclass(frozen=True)
+class Cells:
+    """One pixel of every value that the heat maps of a layout hold; arrays are (lookback, features), oldest first.
+
+    Attributes
+    ----------
+    features
+        Names of the columns, in the catalogue's order.
+    row, column, channel
+        Where the pixel lies.
+    region
+        Position in `layout.regions`, (features,).
+    """
+
+    features: tuple[str, ...]
+    row: npt.NDArray[np.intp]
+    column: npt.NDArray[np.intp]
+    channel: npt.NDArray[np.intp]
+    region: npt.NDArray[np.intp]
+
+
+def heat_map_cells(layout: Layout) -> Cells:
+    """Return where the values of the heat maps lie."""
+    place: dict[str, tuple[int, int, int, int, int]] = {}  # row, first column, columns a session, channel, region
+    for number, region in enumerate(layout.regions):
+        if region.encoder_name != "heatmap":
+            continue
+        shown = feature_of_row(len(region.features), region.height)
+        first_row = region.rows[0] + np.searchsorted(shown, np.arange(len(region.features)))
+        channel = layout.channels.index(region.channel)
+        for name, row in zip(region.features, first_row.tolist(), strict=True):
+            place[name] = (row, region.columns[0], region.encoder.session_px, channel, number)
+    names = tuple(name for name in layout.catalogue.names if name in place)
+    row, left, px, channel_of, region_of = np.array([place[name] for name in names], dtype=np.intp).reshape(-1, 5).T
+    session = np.arange(layout.lookback)[:, None]
+    shape = (layout.lookback, len(names))
+    return Cells(
+        names, np.broadcast_to(row, shape), left + session * px, np.broadcast_to(channel_of, shape), region_of
+    )  # fmt: skip
+
+
 def decode(
     image: npt.NDArray[np.float32], layout: Layout, weights: npt.NDArray[np.float32] | None = None
 ) -> pd.DataFrame:
@@ -76,20 +117,11 @@ def decode(
         Rows: lag in sessions, oldest first, 0 last. Columns: features in the catalogue's order, those that a heat
         map shows. Values in [0.02, 1], NaN where not known; exact to 1e-6.
     """
-    found: dict[str, npt.NDArray[np.float64]] = {}
-    for number, region in enumerate(layout.regions):
-        if region.encoder_name != "heatmap":
-            continue
-        px, channel = region.encoder.session_px, layout.channels.index(region.channel)
-        columns = region.columns[0] + np.arange(layout.lookback) * px
-        shown = feature_of_row(len(region.features), region.height)
-        first_row = region.rows[0] + np.searchsorted(shown, np.arange(len(region.features)))
-        drawn = image[first_row[:, None], columns[None, :], channel]
-        value = undo(drawn, 1.0 if weights is None else float(weights[number]))
-        for name, row, known in zip(region.features, value, drawn > 0, strict=True):
-            found[name] = np.where(known, row, np.nan)
+    cells = heat_map_cells(layout)
+    drawn = image[cells.row, cells.column, cells.channel]
+    value = undo(drawn, np.ones(1) if weights is None else np.asarray(weights, dtype=np.float64)[cells.region])
     lags = pd.Index(np.arange(layout.lookback - 1, -1, -1), name="lag")
-    return pd.DataFrame({name: found[name] for name in layout.catalogue.names if name in found}, index=lags)
+    return pd.DataFrame(np.where(drawn > 0, value, np.nan), index=lags, columns=list(cells.features))
 
 
 def to_original(normalized: pd.DataFrame, layout: Layout, location: pd.DataFrame, scale: pd.DataFrame) -> pd.DataFrame:

@@ -97,6 +97,6 @@ def apply(tile: npt.NDArray[np.float32], weight: float) -> npt.NDArray[np.float3
     return (NEUTRAL + weight * (tile.astype(np.float64) - NEUTRAL)).astype(np.float32)
 
 
-def undo(drawn: npt.NDArray[np.float32], weight: float) -> npt.NDArray[np.float64]:
-    """Return the brightness before `apply`."""
+def undo(drawn: npt.NDArray[np.float32], weight: float | Floats) -> npt.NDArray[np.float64]:
+    """Return the brightness before `apply`; weights broadcast against what was drawn."""
     return NEUTRAL + (np.asarray(drawn, dtype=np.float64) - NEUTRAL) / weight

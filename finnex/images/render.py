@@ -9,14 +9,33 @@ import numpy as np
 import numpy.typing as npt
 
 from finnex.encoders import Heatmap
-from finnex.encoders.heatmap import feature_of_row
+from finnex.encoders.heatmap import rows_of_feature
 from finnex.images.modulation import apply
-from finnex.layout import Layout
+from finnex.layout import Layout, Region
 
 RENDERER_VERSION = "1"
 """Part of every input hash: raise it when a change of code changes a picture, and every image is drawn again."""
 
 Image = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """What is the same of a region in every image.
+
+    Attributes
+    ----------
+    columns
+        Positions of its features in the catalogue.
+    repeats
+        Pixel rows of each feature, in a heat map; empty elsewhere.
+    """
+
+    region: Region
+    number: int
+    channel: int
+    columns: npt.NDArray[np.intp]
+    repeats: npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -26,12 +45,15 @@ class Renderer:
     layout: Layout
 
     @cached_property
-    def _columns(self) -> dict[str, npt.NDArray[np.intp]]:
-        position = self.layout.catalogue.position
-        return {
-            region.name: np.array([position[name] for name in region.features], dtype=np.intp)
-            for region in self.layout.regions
-        }
+    def _plans(self) -> list[_Plan]:
+        layout, position = self.layout, self.layout.catalogue.position
+        plans = []
+        for number, region in enumerate(layout.regions):
+            columns = np.array([position[name] for name in region.features], dtype=np.intp)
+            is_map = isinstance(region.encoder, Heatmap)
+            repeats = rows_of_feature(len(columns), region.height) if is_map else columns[:0]
+            plans.append(_Plan(region, number, layout.channels.index(region.channel), columns, repeats))
+        return plans
 
     def draw(
         self,
@@ -57,27 +79,34 @@ class Renderer:
         Returns
         -------
         image
-            (height, width, channel) float32: 0 where not known or margin, [0.02, 1] elsewhere.
+            (height, width, channel) float32: 0 where not known or margin, [0.02, 1] elsewhere. Its memory is laid
+            out channel by channel, as a chunk of the store is.
         coverage
             Share of known pixels of each region, margins left out, in the layout's order.
         """
         layout = self.layout
-        image = np.zeros((layout.height, layout.width, len(layout.channels)), dtype=np.float32) if out is None else out
+        if out is None:
+            out = np.zeros((len(layout.channels), layout.height, layout.width), dtype=np.float32).transpose(1, 2, 0)
+        planes = out.transpose(2, 0, 1)
+        known = ~np.isnan(values)
+        sessions_known = known.sum(axis=0)
+        filled = np.where(known, values, np.float32(0))
         coverage = []
-        for number, region in enumerate(layout.regions):
-            weight = 1.0 if weights is None else float(weights[number])
-            shown = values[:, self._columns[region.name]]
-            if isinstance(region.encoder, Heatmap):
-                # NaN is 0 before the few values are repeated over many pixels, and the pixels are counted likewise.
-                rows = np.bincount(feature_of_row(shown.shape[1], region.height), minlength=shown.shape[1])
-                coverage.append(float((~np.isnan(shown)).sum(axis=0) @ rows) / (region.height * len(shown)))
-                tile = region.encoder.draw(np.nan_to_num(apply(shown, weight), nan=0.0), bars, region.height)
+        for plan in self._plans:
+            region = plan.region
+            weight = 1.0 if weights is None else float(weights[plan.number])
+            if len(plan.repeats):
+                shown = filled[:, plan.columns]
+                if weight != 1:
+                    shown = np.where(known[:, plan.columns], apply(shown, weight), np.float32(0))
+                tile = region.encoder.draw(shown, bars, region.height)
+                coverage.append(float(sessions_known[plan.columns] @ plan.repeats) / (region.height * len(values)))
             else:
-                tile = apply(region.encoder.draw(shown, bars, region.height), weight)
+                tile = apply(region.encoder.draw(values[:, plan.columns], bars, region.height), weight)
                 missing = np.isnan(tile)
                 coverage.append(float(1 - missing.mean()))
                 tile[missing] = 0.0
             left, (top, bottom) = region.columns[0], region.rows
             # Every pixel but the margins is written each time, so an image drawn over keeps nothing of the last.
-            image[top:bottom, left : left + tile.shape[1], layout.channels.index(region.channel)] = tile
-        return image, tuple(coverage)
+            planes[plan.channel, top:bottom, left : left + tile.shape[1]] = tile
+        return out, tuple(coverage)

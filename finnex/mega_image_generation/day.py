@@ -69,7 +69,7 @@ class DailyFeatures(Mapping[str, pd.DataFrame]):
 
     @cached_property
     def _drawn(self) -> tuple[Image, dict[str, float]]:
-        kept = _Kept("", "")
+        kept = _Kept(**vars(self.block.target))
         receipt = draw_block(replace(self.block, target=kept))[0]
         if receipt.error:
             raise BuildError(f"the image of {self.symbol} for {self.date.date()} could not be drawn: {receipt.error}.")

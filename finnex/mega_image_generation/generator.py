@@ -14,7 +14,7 @@ import xarray as xr
 
 from finnex.build import BATCH_SESSIONS, SymbolBuild, draw_here, read_run
 from finnex.config import HORIZONS
-from finnex.data.features import Context, make_context
+from finnex.data.features import Context, make_context, symbol_bars
 from finnex.data.features.sentiment import daily
 from finnex.data.labels import Labels, make_labels
 from finnex.data.mapping import PRICE_COLUMNS
@@ -93,8 +93,12 @@ class FinNeXMegaImageGenerator:
         return make_context(self._run.tables, self._run.config, self.symbol)
 
     @cached_property
+    def _bars(self) -> pd.DataFrame:
+        return symbol_bars(self._run.tables, self.symbol, self._context.calendar)
+
+    @cached_property
     def _labels(self) -> dict[str, Labels]:
-        return make_labels(self._context.bars, self._context.calendar.days, self._run.config.labels)
+        return make_labels(self._bars, self._context.calendar.days, self._run.config.labels)
 
     @property
     def normalization_params(self) -> dict[str, dict[str, Any]]:
@@ -122,7 +126,8 @@ class FinNeXMegaImageGenerator:
         mega_images
             (date, y, x, channel) float32 in [0, 1], read from the image store when used; `np.asarray` reads all.
             Coordinates of `date`: label (0 sell, 1 hold, 2 buy, -1 not known yet), label_end, forward_return, of the
-            configured kind and horizon. `attrs["skipped"]` tells, for each day not drawn, why.
+            configured kind and horizon. `attrs["skipped"]` tells, for each day not drawn, why; `attrs["store"]` names
+            the store that the images are read from.
         metadata
             One dictionary per image, in its order: date, labels, meta.
 
@@ -150,7 +155,7 @@ class FinNeXMegaImageGenerator:
         ).rename("mega_images")
         images.attrs |= {
             "symbol": self.symbol, "label_kind": settings.kind, "label_horizon_sessions": settings.horizon,
-            "layout_hash": self._layout.hash, "skipped": skipped,
+            "layout_hash": self._layout.hash, "skipped": skipped, "store": str(self._prepared.store.path),
         }  # fmt: skip
         metadata = [
             {
@@ -190,7 +195,7 @@ class FinNeXMegaImageGenerator:
         position = int(calendar.index_of(np.array([day], dtype="datetime64[D]"))[0])
         if position < 0:
             return f"no session of {calendar.exchange}"
-        return "" if position in self._context.bars.index else f"{self.symbol} has no bar"
+        return "" if position in self._bars.index else f"{self.symbol} has no bar"
 
     def _position(self, trading_date: Any) -> int:
         day = pd.Timestamp(trading_date).tz_localize(None).normalize()
@@ -212,7 +217,7 @@ class FinNeXMegaImageGenerator:
             layout=self._layout,
             block=prepared.blocks([position], 1)[0],
             original=pd.DataFrame(panel.original[rows], index=sessions, columns=list(panel.features)),
-            bars=self._context.bars[list(PRICE_COLUMNS)].reindex(rows).set_axis(sessions),
+            bars=self._bars[list(PRICE_COLUMNS)].reindex(rows).set_axis(sessions),
         )
 
     def create_daily_mega_image(self, daily_features: DailyFeatures) -> Image:

@@ -7,22 +7,19 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from finnex.errors import TrainingError, nearest
 from finnex.models.layers import (
-    COLUMN_PX,
-    PARTS,
+    ROWS,
+    STEPS,
     Branch,
     ClassificationHead,
     CrossModalAttention,
     FusionLayer,
+    centred,
     session_columns,
+    split_sections,
 )
-
-IMAGE_PX = 512
-ROWS = 171  # of a section; the last has 170 and one row of 'not known'
-STEPS = -(-IMAGE_PX // COLUMN_PX) // PARTS  # 57: the window's 56 sessions and the margin
 
 
 @dataclass(frozen=True)
@@ -74,9 +71,6 @@ class FinNeXMultiScaleCNN(nn.Module):
         if not 1 <= patch_size <= STEPS:
             raise TrainingError(f"patch_size {patch_size} does not fit; choose 1 to {STEPS} pixels.")
         size = PRESETS[preset]
-        self.settings = {
-            "input_channels": input_channels, "num_classes": num_classes, "patch_size": patch_size, "preset": preset,
-        }  # fmt: skip
         self.patch_size = patch_size
         common = (input_channels, ROWS, patch_size, STEPS, size.width)
         self.macro_branch = Branch(*common, kernel=5, dilations=(1, 2, 4), dropout=size.dropout)  # 29 sessions
@@ -99,18 +93,34 @@ class FinNeXMultiScaleCNN(nn.Module):
         tuple of Tensor
             Logits (B, classes) and the attended features of the three sections (B, 3, width).
         """
-        branches = (self.macro_branch, self.behavioral_branch, self.fundamental_branch)
-        if x.shape[-1] == self.patch_size and x.shape[-2] == self.patch_size:
-            values = torch.where(x > 0, (x.float() - 0.51) * 2.0, 0.0)  # (B, C, P, P)
-            macro, behavioral, fundamental = (branch.read_patches(values) for branch in branches)
-        else:
-            values, known = session_columns(x)  # (B, C, 512, 171)
-            values = functional.pad(values, (0, 0, 0, 3 * ROWS - IMAGE_PX))  # (B, C, 513, 171)
-            known = functional.pad(known, (0, 0, 0, 3 * ROWS - IMAGE_PX))
-            rows = [slice(i * ROWS, (i + 1) * ROWS) for i in range(3)]
-            macro, behavioral, fundamental = (
-                branch(values[:, :, part], known[:, :, part]) for branch, part in zip(branches, rows, strict=True)
-            )  # each (B, 57, width)
-        attended = self.cross_modal_attention(macro, behavioral, fundamental)  # (B, 3, width)
+        attended = self.cross_modal_attention(*self._sections(x))  # (B, 3, width)
         fused = self.fusion_layer(attended)  # (B, fused)
         return self.classifier(fused), attended
+
+    def attend(self, x: Tensor) -> Tensor:
+        """Show which session of which section looks at which.
+
+        Parameters
+        ----------
+        x
+            As `forward` takes them.
+
+        Returns
+        -------
+        Tensor
+            (B, 1, heads, 3T, 3T) in [0, 1]: image, layer, head, token that looks, token looked at; rows sum to 1.
+            Token `section * T + t` is session t, oldest first, of section macro, behavioral or fundamental. T is 57
+            for whole images, whose last step is the margin, and `patch_size` for patches.
+        """
+        return torch.as_tensor(self.cross_modal_attention.attention(*self._sections(x)))[:, None]
+
+    def _sections(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Read images or patches: three of (B, T, width)."""
+        branches = (self.macro_branch, self.behavioral_branch, self.fundamental_branch)
+        if x.shape[-1] == self.patch_size and x.shape[-2] == self.patch_size:
+            values = centred(x)[0]  # (B, C, P, P)
+            macro, behavioral, fundamental = (branch.read_patches(values) for branch in branches)
+        else:
+            parts = split_sections(*session_columns(x))
+            macro, behavioral, fundamental = (branch(*part) for branch, part in zip(branches, parts, strict=True))
+        return macro, behavioral, fundamental

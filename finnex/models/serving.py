@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Probabilities(nn.Module):
-    """Wraps a network that returns (logits, attended) for export: (B, C, H, W) -> (B, classes), rows summing to 1."""
+    """Wraps a network that returns its logits first, for export: (B, C, H, W) -> (B, classes), rows summing to 1."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -16,5 +16,5 @@ class Probabilities(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return class probabilities."""
-        logits, _ = self.network(images)
+        logits = self.network(images)[0]
         return torch.as_tensor(logits.softmax(dim=-1))

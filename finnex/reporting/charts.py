@@ -104,8 +104,8 @@ def score_chart(card: Scorecard, out: Path | None = None) -> bytes:
             right.plot([100 * gap.value], [words], "o", color=colour, markersize=7, markeredgecolor="white")
         right.axvline(0, color=INK, linewidth=1)
         right.set_title("lead, percentage points")
-        for axes in (left, right):
-            axes.margins(y=0.35)
+        for axes, rows in ((left, len(card.lines)), (right, len(card.gaps))):
+            axes.set_ylim(-0.7, rows - 0.3)
         return keep(png(drawn), out)
 
 

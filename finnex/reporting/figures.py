@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -10,11 +11,16 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap
+from matplotlib.image import imsave
 from matplotlib.patches import Rectangle
 
 from finnex.reporting.style import CHANNEL_COLOURS, FAINT, INK, figure, keep, png
 
 CHANNELS = ("red", "green", "blue")
+NOT_KNOWN = "#d9dde5"
+REGION_COLOURS = {"news": ("#a3201c", "#7d828c", "#f5d327")}
+"""Regions with colours of their own, dark to bright: the specification paints news red, grey and yellow for negative,
+neutral and positive. The stored channel is one number a pixel; colours are the reader's."""
 
 
 class RegionLike(Protocol):
@@ -49,7 +55,17 @@ def _bare(axes: Axes) -> None:
 def _channel_map(channel: str) -> Colormap:
     """Dark to bright through the channel's colour; grey where not known."""
     colours = LinearSegmentedColormap.from_list(channel, ["#0b0d12", CHANNEL_COLOURS[channel], "#fdfdfd"])
-    return colours.with_extremes(bad="#d9dde5")
+    return colours.with_extremes(bad=NOT_KNOWN)
+
+
+def _paint(axes: Axes, shown: np.ma.MaskedArray, region: RegionLike) -> None:
+    """Paint a region over its channel in colours of its own."""
+    colours = LinearSegmentedColormap.from_list(region.name, REGION_COLOURS[region.name])
+    (top, bottom), (left, right) = region.rows, region.columns
+    axes.imshow(
+        shown[top:bottom, left:right], cmap=colours.with_extremes(bad=NOT_KNOWN), vmin=0, vmax=1,
+        interpolation="nearest", extent=(left - 0.5, right - 0.5, bottom - 0.5, top - 0.5),
+    )  # fmt: skip
 
 
 def _section_lines(axes: Axes, regions: Sequence[RegionLike]) -> dict[str, float]:
@@ -94,17 +110,45 @@ def show_session(
             whole.text(-8, middle, _words(name), rotation=90, ha="right", va="center", fontsize=8, color=FAINT)
         whole.text(0, height + 8, "oldest session", ha="left", va="top", fontsize=7.5, color=FAINT)
         whole.text(width, height + 8, "newest session", ha="right", va="top", fontsize=7.5, color=FAINT)
-        for number, channel in enumerate(CHANNELS):
-            axes = drawn.add_subplot(grid[(number + 1) // 3, (number + 1) % 3])
-            shown = np.ma.masked_equal(image[:, :, number], 0)
-            axes.imshow(shown, cmap=_channel_map(channel), vmin=0, vmax=1, interpolation="nearest")
-            axes.set_title(f"{channel} channel", color=CHANNEL_COLOURS[channel])
-            _bare(axes)
-            for region in regions:
-                if region.channel == channel:
-                    _frame(axes, region)
+        for number in range(len(CHANNELS)):
+            _channel(drawn.add_subplot(grid[(number + 1) // 3, (number + 1) % 3]), image, number, regions)
         _legend(drawn.add_subplot(grid[1, 1:]), image, regions)
         return keep(png(drawn), out)
+
+
+def show_channel(
+    image: npt.NDArray[np.float32], channel: str, regions: Sequence[RegionLike], title: str, out: Path | None = None
+) -> bytes:
+    """Draw one channel of a session alone, with its regions by name; grey is not known."""
+    with figure(7.2, 7.6) as drawn:
+        drawn.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
+        _channel(drawn.subplots(), image, CHANNELS.index(channel), regions)
+        return keep(png(drawn), out)
+
+
+def _channel(axes: Axes, image: npt.NDArray[np.float32], number: int, regions: Sequence[RegionLike]) -> None:
+    height, width = image.shape[:2]
+    channel = CHANNELS[number]
+    shown = np.ma.masked_equal(image[:, :, number], 0)
+    axes.imshow(shown, cmap=_channel_map(channel), vmin=0, vmax=1, interpolation="nearest")
+    axes.set_title(f"{channel} channel", color=CHANNEL_COLOURS[channel])
+    _bare(axes)
+    for region in regions:
+        if region.channel == channel:
+            if region.name in REGION_COLOURS:
+                _paint(axes, shown, region)
+                says = f"{_words(region.name)}: red negative, grey neutral, yellow positive"
+                axes.text(0, height + 8, says, ha="left", va="top", fontsize=7.5, color=FAINT)
+            _frame(axes, region)
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+
+
+def plain_picture(image: npt.NDArray[np.float32], out: Path) -> None:
+    """Write an image as it is, one pixel a pixel, in 8 bits; black is not known."""
+    buffer = io.BytesIO()
+    undated = {"Software": None}  # matplotlib's version would make the bytes differ
+    imsave(buffer, np.round(255 * image).astype(np.uint8), format="png", metadata=undated)  # type: ignore[arg-type]
+    out.write_bytes(buffer.getvalue())
 
 
 def _frame(axes: Axes, region: RegionLike) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from finnex.config import Config
+from finnex.data.tables import read_tables
 from finnex.evaluation import Scorecard, confusion, scorecard
 from finnex.evaluation.scorecard import PROBABILITIES
 from finnex.layout import Region, parse_catalogue, parse_layout
@@ -59,10 +60,10 @@ def store_regions(store: ImageStore) -> tuple[Region, ...]:
 
 def _image_pictures(store: ImageStore) -> list[Picture]:
     published = [
-        (symbol, day)
+        (symbol, state.days[index])
         for symbol in store.symbols
         for state in [store.state(symbol)]
-        for day in state.days[state.status == READY]
+        for index in np.setdiff1d(np.flatnonzero(state.status == READY), store.damaged(symbol))
     ]
     latest = max(published, key=lambda item: item[1])
     spread = [published[round(k)] for k in np.linspace(0, len(published) - 1, min(SHEET_IMAGES, len(published)))]
@@ -129,20 +130,25 @@ def _training_pictures(result: TrainingResult, card: Scorecard) -> list[Picture]
     ]
 
 
+def input_limits(config: Config) -> dict[str, tuple[str, str]]:
+    """Return the first and last date of each input table, as text; reads and checks them all."""
+    return {name: (str(first), str(last)) for name, (first, last) in read_tables(config).limits().items()}
+
+
 def make_report(
     config: Config,
     store: ImageStore,
     result: TrainingResult | None = None,
     *,
-    input_limits: Mapping[str, tuple[str, str]] | None = None,
+    limits: Mapping[str, tuple[str, str]] | None = None,
     sample: int = 64,
 ) -> Report:
     """Check a store and draw it; with a training, score and draw that too.
 
     Parameters
     ----------
-    input_limits
-        First and last row of each input table, as text.
+    limits
+        First and last date of each input table: `input_limits`.
     sample
         Sessions whose pixels the quality checks read.
     """
@@ -164,6 +170,12 @@ def make_report(
             f"{result.purged} images whose outcome reaches into the next part or its embargo"
         )
         facts["training"] = f"{result.seconds:.0f} s, {len(result.history)} epochs, best {result.best_epoch}"
+        if len(result.members) > 1:
+            folds, seeds = config.training.folds, config.training.seeds
+            facts["study"] = (
+                f"{len(result.members)} trainings ({folds} folds, {seeds} seeds); parts, epochs and curves above and "
+                f"below are those of fold {result.chosen.member.fold}, seed {result.chosen.member.seed}"
+            )
         pictures += _training_pictures(result, card)
     pictures += [*_image_pictures(store), _coverage_picture(store)]
     content = ReportContent(
@@ -172,7 +184,7 @@ def make_report(
         synthetic_tables=list(attrs["synthetic_tables"]),
         checks=checks,
         pictures=pictures,
-        input_limits=input_limits or {},
+        input_limits=limits or {},
         card=card,
         parameters=result.parameters if result is not None else {},
     )

@@ -9,7 +9,7 @@ on disk against the receipt, moves the draft into place and only then sets `stat
 from __future__ import annotations
 
 from finnex.store.drafts import DraftTarget, Receipt
-from finnex.store.images import ImageStore, SymbolState
+from finnex.store.images import ImageStore, SymbolState, holds_a_store
 from finnex.store.lock import writing
 from finnex.store.template import (
     EMPTY,
@@ -21,6 +21,7 @@ from finnex.store.template import (
     STATUS_WORDS,
     StoreTemplate,
 )
+from finnex.store.writer import Publication, StoreWriter
 
 __all__ = [
     "EMPTY",
@@ -32,8 +33,11 @@ __all__ = [
     "STATUS_WORDS",
     "DraftTarget",
     "ImageStore",
+    "Publication",
     "Receipt",
     "StoreTemplate",
+    "StoreWriter",
     "SymbolState",
+    "holds_a_store",
     "writing",
 ]

@@ -9,6 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from numcodecs import Blosc
 
+from finnex.errors import StoreError
+from finnex.store.place import place_of
+
 _encoder = Blosc(cname="lz4", clevel=3, shuffle=Blosc.SHUFFLE)
 
 
@@ -28,15 +31,59 @@ class Receipt:
 
 @dataclass(frozen=True)
 class DraftTarget:
-    """Where a worker puts its drafts: two strings and a number, so that it travels to any process."""
+    """Where the workers of one run put their drafts of one symbol: three words, so that it travels to any process."""
 
-    image_dir: str
+    address: str
+    symbol: str
     token: str
 
     def write(self, index: int, image: npt.NDArray[np.float32]) -> tuple[str, int]:
-        """Encode one image as Zarr's codecs would, write it as a draft; return its path and the bytes' crc32."""
-        encoded = _encoder.encode(np.ascontiguousarray(image, dtype="<f4"))
-        path = f"{self.image_dir}/.drafts/{self.token}-{index}"
-        with open(path, "wb") as file:  # noqa: PTH123  a thousand a second: Path costs more than the call
-            file.write(encoded)
-        return path, zlib.crc32(encoded)
+        """Encode one image as Zarr's codecs would, write it as a draft; return its key and the bytes' crc32.
+
+        Parameters
+        ----------
+        image
+            (height, width, channel); fastest where its memory is laid out channel by channel, as a renderer's is.
+        """
+        encoded = _encoder.encode(np.ascontiguousarray(image.transpose(2, 0, 1), dtype="<f4"))
+        key = f"{drafts_of(self.symbol)}/{self.token}-{index}"
+        place_of(self.address).put(key, encoded)
+        return key, zlib.crc32(encoded)
+
+    def leave(self, name: str, data: bytes) -> None:
+        """Leave something else beside the drafts, for this run's workers; it goes when drafts are swept."""
+        place_of(self.address).put(f"{drafts_of(self.symbol)}/{name}", data)
+
+    def read(self, name: str, first: int, length: int) -> bytes:
+        """Read some bytes of what was left.
+
+        Raises
+        ------
+        StoreError
+            They are not there: the run that left them has ended.
+        """
+        found = place_of(self.address).get(f"{drafts_of(self.symbol)}/{name}", first, length)
+        if found is None or len(found) != length:
+            raise StoreError(
+                f"{self.address}: the rows of task {name} are gone. Build again; workers must see the same store."
+            )
+        return found
+
+    def clear(self, name: str) -> None:
+        """Remove what was left."""
+        place_of(self.address).delete(f"{drafts_of(self.symbol)}/{name}")
+
+
+def drafts_of(symbol: str) -> str:
+    """Return the folder of a symbol's drafts."""
+    return f"{symbol}/image/.drafts"
+
+
+def chunk_of(symbol: str, index: int) -> str:
+    """Return the key of the chunk of one image, as Zarr makes it."""
+    return f"{symbol}/image/c.{index}.0.0.0"
+
+
+def decode_into(encoded: bytes, planes: npt.NDArray[np.float32]) -> None:
+    """Decode a chunk's bytes into (channel, height, width), without a copy."""
+    _encoder.decode(encoded, planes)

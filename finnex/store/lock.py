@@ -10,21 +10,41 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from finnex.errors import StoreBusy, StoreError
+from finnex.store.bucket import out_of_reach
+from finnex.store.lease import Lease
+from finnex.store_path import StorePath
+
+_leases: dict[str, Lease] = {}
+"""Leases that this process holds, by the store's address."""
 
 
 @contextmanager
-def writing(path: Path, wait_seconds: float = 0.0) -> Iterator[None]:
+def writing(path: StorePath, wait_seconds: float = 0.0) -> Iterator[None]:
     """Hold the store's writer lock: one writer at a time, readers never wait.
 
-    The lock is a file beside the store, not in it, so that the store's tree stays plain Zarr.
+    The lock lies beside the store, not in it, so that the store's tree stays plain Zarr: a file, or in a bucket an
+    object that is kept fresh.
 
     Raises
     ------
     StoreBusy
         Another process kept the lock for `wait_seconds`.
     StoreError
-        The folder cannot be written.
+        The folder cannot be written, or the bucket not reached.
     """
+    hold = _folder if isinstance(path, Path) else _bucket
+    with hold(path, wait_seconds):  # type: ignore[arg-type]  # mypy joins the two signatures
+        yield
+
+
+def check_right_to_write(address: str) -> None:
+    """Raise `StoreBusy` where this process no longer holds the lock of a store in a bucket."""
+    if address in _leases:
+        _leases[address].check()
+
+
+@contextmanager
+def _folder(path: Path, wait_seconds: float) -> Iterator[None]:
     lock = FileLock(str(path.with_name(f".{path.name}.lock")))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,3 +64,21 @@ def writing(path: Path, wait_seconds: float = 0.0) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def _bucket(path: StorePath, wait_seconds: float) -> Iterator[None]:
+    address = str(path)
+    lease = Lease(address)
+    try:
+        lease.acquire(wait_seconds)
+    except out_of_reach() as error:
+        raise StoreError(
+            f"the store {address} cannot be written ({error}). Correct [store] path, or AWS's variables."
+        ) from None
+    _leases[address] = lease
+    try:
+        yield
+    finally:
+        del _leases[address]
+        lease.release()

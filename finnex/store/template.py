@@ -8,17 +8,21 @@ from typing import Any
 
 import numpy as np
 import zarr
-from zarr.codecs import BloscCodec, BytesCodec
+from zarr.codecs import BloscCodec, BytesCodec, TransposeCodec
 
 from finnex.data.calendar import Days
 
-FORMAT = 1
+FORMAT = 3
 EMPTY, READY, FAILED, NO_BAR = 0, 1, 2, 3
 STATUS_WORDS = {EMPTY: "empty", READY: "ready", FAILED: "failed", NO_BAR: "no_bar"}
 LABEL_WORDS = {-1: "unknown", 0: "sell", 1: "hold", 2: "buy"}
+CLASS_WORDS = tuple(LABEL_WORDS[code] for code in (0, 1, 2))
 DATE_CHUNK = 65_536  # one chunk for two centuries: small arrays are rewritten whole, by one process
 FEATURE_ROWS = 512  # sessions in one chunk of the feature tables: a night rewrites one
-UNITS = {"units": "days since 1970-01-01", "calendar": "proleptic_gregorian"}
+PLANES_FIRST = (0, 3, 1, 2)
+"""Order of an image's dimensions inside its chunk: channels first. Neighbouring bytes are then alike, so a chunk takes
+less than half the space and time of (y, x, channel), and a network finds the order it wants. Zarr turns it back."""
+UNITS: dict[str, Any] = {"units": "days since 1970-01-01", "calendar": "proleptic_gregorian"}
 NOT_A_DAY = np.iinfo(np.int64).min
 FEATURE_TABLES = (
     ("feature_normalized", "float32", "brightness in [0.02, 1]"),
@@ -27,7 +31,9 @@ FEATURE_TABLES = (
     ("feature_scale", "float64", "see feature_location"),
 )
 """Per date and feature: what was drawn, what it was drawn from, and what turns one into the other."""
-FIXED = ("date", "horizon", "region", "feature", "channel")
+LAID_OUT = "laid_out"
+"""Attribute of a symbol's group, set when all of it is there: a group without it is no symbol yet."""
+FIXED = ("date", "horizon", "region", "feature", "channel", "class")
 """Coordinates: all other arrays of a group have `date` as their first dimension."""
 
 
@@ -55,7 +61,9 @@ class StoreTemplate:
 def lay_out(root: zarr.Group, symbol: str, days: Days, template: StoreTemplate) -> None:
     """Create the group of a symbol: every array, its calendar ahead, no image yet."""
     group = root.create_group(
-        symbol, attributes={"symbol": symbol, "synthetic_tables": list(template.synthetic_tables)}
+        symbol,
+        overwrite=True,  # one that was not finished
+        attributes={"symbol": symbol, "synthetic_tables": list(template.synthetic_tables)},
     )
     n, regions, features = len(days), len(template.regions), len(template.features)
     horizons = len(template.horizons)
@@ -67,16 +75,19 @@ def lay_out(root: zarr.Group, symbol: str, days: Days, template: StoreTemplate) 
         chunks: Sequence[int],
         dtype: Any,
         fill: Any,
+        filters: Sequence[TransposeCodec] = (),
         **attrs: Any,
     ) -> zarr.Array[Any]:
         return group.create_array(
             name, shape=tuple(shape), chunks=tuple(chunks), dtype=dtype, fill_value=fill,
-            dimension_names=list(dims), attributes=attrs,
+            dimension_names=list(dims), attributes=attrs, filters=list(filters),
             compressors=BloscCodec(cname="lz4", clevel=3, shuffle="shuffle"), serializer=BytesCodec(),
+            # "c.7.0.0.0", not "c/7/0/0/0": three folders less to make for every image.
+            chunk_key_encoding={"name": "default", "separator": "."},
         )  # fmt: skip
 
-    flags = {"flag_values": list(STATUS_WORDS), "flag_meanings": " ".join(STATUS_WORDS.values())}
-    label_flags = {"flag_values": list(LABEL_WORDS), "flag_meanings": " ".join(LABEL_WORDS.values())}
+    flags: dict[str, Any] = {"flag_values": list(STATUS_WORDS), "flag_meanings": " ".join(STATUS_WORDS.values())}
+    label_flags: dict[str, Any] = {"flag_values": list(LABEL_WORDS), "flag_meanings": " ".join(LABEL_WORDS.values())}
     per_date = (DATE_CHUNK,)
     height, width, channels = template.shape
     add(
@@ -86,6 +97,7 @@ def lay_out(root: zarr.Group, symbol: str, days: Days, template: StoreTemplate) 
         (1, height, width, channels),
         "float32",
         float("nan"),
+        filters=[TransposeCodec(order=PLANES_FIRST)],
         valid_range=[0.0, 1.0],
         not_known=0.0,
     )
@@ -136,6 +148,13 @@ def lay_out(root: zarr.Group, symbol: str, days: Days, template: StoreTemplate) 
             long_name="simple return, entry at the next open",
         )
         add(f"label_end_{kind}", dims, shape, chunks, "int64", NOT_A_DAY, _FillValue=NOT_A_DAY, **UNITS)
+    add(
+        "prediction", ("date", "class"), (n, len(CLASS_WORDS)), (DATE_CHUNK, len(CLASS_WORDS)), "float32", float("nan"),
+        long_name="probabilities that the champion gave the classes, made once and kept",
+    )  # fmt: skip
+    add("prediction_version", ("date",), (n,), per_date, "int32", 0, long_name="of the registered model; 0 is none")
+    add("predicted_at", ("date",), (n,), per_date, "int64", 0, units="seconds since 1970-01-01",
+        calendar="proleptic_gregorian")  # fmt: skip
     add("horizon", ("horizon",), (horizons,), (horizons,), "int64", 0, units="sessions")[...] = np.array(
         template.horizons
     )
@@ -144,9 +163,11 @@ def lay_out(root: zarr.Group, symbol: str, days: Days, template: StoreTemplate) 
         ("region", template.regions),
         ("feature", template.features),
         ("channel", template.channels),
+        ("class", CLASS_WORDS),
     ):
         group.create_array(name, shape=(len(words),), chunks=(len(words),), dtype=text, dimension_names=[name])[...] = (
             np.array(words, dtype=text)
         )
-    dates = add("date", ("date",), (n,), per_date, "int64", 0, **UNITS)
+    dates = add("date", ("date",), (n,), per_date, "int64", NOT_A_DAY, _FillValue=NOT_A_DAY, **UNITS)
     dates[...] = days.astype("int64")
+    group.update_attributes({LAID_OUT: True})

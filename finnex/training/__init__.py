@@ -1,6 +1,22 @@
-"""From a store to a trained model and its predictions: `train`."""
+"""From a store to trained models and their predictions: `train`."""
 
-from finnex.training.loop import EpochReport, Progress
-from finnex.training.session import Part, TrainingResult, train
+from finnex.training.folder import unfinished_study
+from finnex.training.network import load_network
+from finnex.training.reports import EpochReport, OnProgress, Progress
+from finnex.training.result import Member, MemberResult, Observer, Part, Study, TrainingResult
+from finnex.training.study import train
 
-__all__ = ["EpochReport", "Part", "Progress", "TrainingResult", "train"]
+__all__ = [
+    "EpochReport",
+    "Member",
+    "MemberResult",
+    "Observer",
+    "OnProgress",
+    "Part",
+    "Progress",
+    "Study",
+    "TrainingResult",
+    "load_network",
+    "train",
+    "unfinished_study",
+]

@@ -1,75 +1,38 @@
-"""The training loop: plain PyTorch on `accelerate`, readable in one sitting."""
+"""The training loop: plain PyTorch on `accelerate`, readable in one sitting.
+
+What happens in a batch depends on the weights, the batch and (seed, epoch, batch, process) alone: the order of the
+images, what is altered about them, and dropout are all drawn anew from those numbers. So a training that goes on from
+a checkpoint, even in the middle of an epoch, gives the bits that it would have given without a break, and no state of
+a random generator has to be kept.
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
-from torch.nn import functional
-from torch.optim.lr_scheduler import LambdaLR
+from torch import nn
 
-from finnex.config import TrainingSettings
+from finnex.config.training import TrainingSettings
 from finnex.errors import TrainingError
-from finnex.training.dataset import Batch, ImageBatches, prefetch
-from finnex.training.samples import CLASSES
+from finnex.streaming import Batch
+from finnex.training.answers import Batches, ask, predict, surprise
+from finnex.training.augment import Augment
+from finnex.training.checkpoint import check_same, load_checkpoint, load_weights, save_checkpoint
+from finnex.training.interruption import Interruption
+from finnex.training.objective import Objective
+from finnex.training.reports import EpochReport, OnProgress, Progress, ignore_progress
 
-CHECKPOINT_FORMAT = 1
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """What one pass over the training part came to.
-
-    Attributes
-    ----------
-    loss
-        Mean training loss, with label smoothing and class weights.
-    validation_loss, validation_accuracy
-        Plain log loss and share of correct answers; the lowest validation loss is the best epoch.
-    images_per_second
-        Training images, validation not counted.
-    waiting_share
-        Part of the training time in which the network waited for data.
-    """
-
-    epoch: int
-    loss: float
-    validation_loss: float
-    validation_accuracy: float
-    learning_rate: float
-    images_per_second: float
-    waiting_share: float
-    seconds: float
-    best: bool
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a training is: images read into memory, batches of an epoch, or an epoch done (with its report)."""
-
-    stage: Literal["read", "train", "epoch"]
-    done: int
-    total: int
-    epoch: int = 0
-    epochs: int = 0
-    loss: float = math.nan
-    report: EpochReport | None = None
-
-
-OnProgress = Callable[[Progress], None]
-
-
-def ignore_progress(_: Progress) -> None:
-    """Show nothing."""
+T = TypeVar("T")
 
 
 def warmup_cosine(warmup_steps: int, steps: int) -> Callable[[int], float]:
@@ -83,162 +46,235 @@ def warmup_cosine(warmup_steps: int, steps: int) -> Callable[[int], float]:
     return factor
 
 
-def class_weights(labels: npt.NDArray[np.int64], classes: int) -> Tensor:
-    """Return weights inversely proportional to the classes' frequencies, of mean 1 over the samples."""
-    counts = np.bincount(labels, minlength=classes)
-    present = counts > 0
-    weights = np.zeros(classes, dtype=np.float32)
-    weights[present] = len(labels) / (np.count_nonzero(present) * counts[present])
-    return torch.from_numpy(weights)
-
-
-def save_checkpoint(path: Path, model: nn.Module, about: Mapping[str, Any]) -> None:
-    """Write a model's weights with plain values about them; a file of that name is replaced only when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.draft")
-    torch.save({"format": CHECKPOINT_FORMAT, "model": model.state_dict(), "about": dict(about)}, draft)
-    draft.replace(path)
-
-
-def load_checkpoint(path: Path, model: nn.Module) -> dict[str, Any]:
-    """Put a checkpoint's weights into a model; return what was saved about them. No code of the file is run.
-
-    Raises
-    ------
-    TrainingError
-        The file is missing, damaged, or holds another network's weights.
-    """
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-        model.load_state_dict(found["model"])
-    except FileNotFoundError:
-        raise TrainingError(f"there is no checkpoint {path}. Train first, or name another file.") from None
-    except Exception as error:  # torch raises what the damaged byte happens to break
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise TrainingError(
-            f"the checkpoint {path} cannot be used: {reason}. Restore the file, or train again."
-        ) from None
-    return dict(found["about"])
-
-
-@torch.no_grad()
-def predict(
-    model: nn.Module, batches: ImageBatches, device: torch.device | None = None
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
-    """Return row numbers of the samples and their class probabilities (sample, class), in the order of the batches."""
-    was_training = model.training
-    model.eval()
-    rows, probabilities = [], []
-    for batch in prefetch(lambda: iter(batches)):
-        images = batch.images if device is None else batch.images.to(device)
-        logits, _ = model(images)
-        rows.append(batch.rows)
-        probabilities.append(logits.double().softmax(-1).cpu().numpy())
-    model.train(was_training)
-    return np.concatenate(rows), np.concatenate(probabilities)
-
-
-def _log_loss(probabilities: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> float:
-    return float(-np.log(np.clip(probabilities[np.arange(len(labels)), labels], 1e-12, None)).mean())
-
-
-class _Meter:
-    """Sums up one epoch: loss, images, and where its time went."""
-
-    def __init__(self) -> None:
-        self.loss = torch.zeros((), dtype=torch.float64)
-        self.images, self.waiting, self.begun = 0, 0.0, time.perf_counter()
-
-    def add(self, loss: Tensor, images: int) -> None:
-        self.loss += loss.detach().double().cpu() * images
-        self.images += images
-
-
 def fit(
-    model: nn.Module,
-    train: ImageBatches,
-    validation: ImageBatches,
-    labels: npt.NDArray[np.int64],
-    settings: TrainingSettings,
-    checkpoint: Path,
-    *,
-    about: Mapping[str, Any] | None = None,
+    accelerator: Accelerator, model: nn.Module, train: Batches, validation: Batches, objective: Objective,
+    settings: TrainingSettings, folder: Path, *,
+    about: dict[str, Any], augment: Augment | None = None,
     describe: Callable[[Batch], str] = lambda batch: f"{len(batch)} images",
     before_epoch: Callable[[], None] = lambda: None,
+    on_epoch: Callable[[EpochReport], None] = lambda report: None,
     on_progress: OnProgress = ignore_progress,
-) -> list[EpochReport]:
-    """Train a model and leave it with the weights of its best epoch, which `checkpoint` keeps.
+) -> list[EpochReport]:  # fmt: skip
+    """Train a model and leave it with the weights of its best epoch. Every process of a parallel training calls this.
+
+    `folder` keeps two checkpoints: `best.pt`, the best epoch's weights, and `last.pt`, from which an earlier call
+    that did not end is gone on with.
 
     Parameters
     ----------
-    labels
-        All samples' labels, by row number: class weights use the training part, scores the validation part.
+    train, validation
+        This process' share of the batches.
+    about
+        Plain values that identify the training: a `last.pt` that says otherwise is refused.
     describe
         Names a batch in an error.
     before_epoch
         Called first in every epoch; raises to stop.
+    on_epoch
+        Told of every epoch's report, those of an earlier call too.
 
     Raises
     ------
     TrainingError
-        The loss is not a number.
+        The loss or its gradient is not a number: both checkpoints stay as they are. Or `last.pt` cannot be used.
     """
-    accelerator = Accelerator()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    steps = len(train)
-    schedule = LambdaLR(optimizer, warmup_cosine(settings.warmup_epochs * steps, settings.epochs * steps))
-    learner, optimizer = accelerator.prepare(model, optimizer)
-    weights = None
-    if settings.class_weights == "balanced":
-        weights = class_weights(labels[np.sort(train.order())], len(CLASSES)).to(accelerator.device)
-    history: list[EpochReport] = []
-    best, epochs_since_best = math.inf, 0
-    for epoch in range(1, settings.epochs + 1):
-        before_epoch()
-        train.set_epoch(epoch)
-        learner.train()
-        meter = _Meter()
-        asked = time.perf_counter()
-        for step, batch in enumerate(prefetch(lambda: iter(train)), start=1):
-            meter.waiting += time.perf_counter() - asked
-            images, target = batch.images.to(accelerator.device), batch.labels.to(accelerator.device)
-            logits, _ = learner(images)
-            loss = functional.cross_entropy(logits, target, weight=weights, label_smoothing=settings.label_smoothing)
-            if not torch.isfinite(loss):
-                raise TrainingError(
-                    f"the loss became {loss.item()} in epoch {epoch}, batch {step} of {steps} ({describe(batch)}). "
-                    "Lower learning_rate, and look at these images with `finnex show`; "
-                    + (f"the best epoch so far is kept in {checkpoint}." if history else "no epoch was finished.")
-                )
-            optimizer.zero_grad(set_to_none=True)
-            accelerator.backward(loss)
-            accelerator.clip_grad_norm_(learner.parameters(), settings.gradient_clip)
-            optimizer.step()
-            rate = float(schedule.get_last_lr()[0])
-            schedule.step()
-            meter.add(loss, len(batch))
-            on_progress(Progress("train", step, steps, epoch, settings.epochs, float(meter.loss) / meter.images))
-            asked = time.perf_counter()
-        seconds = time.perf_counter() - meter.begun
-        bare = accelerator.unwrap_model(learner)
-        rows, probabilities = predict(bare, validation, accelerator.device)
-        validation_loss = _log_loss(probabilities, labels[rows])
+    learning = _Learning(accelerator, model, objective, settings, folder, about, augment, _steps(train, accelerator))
+    now = learning.restore()
+    for report in now.history:
+        on_epoch(report)
+    with Interruption() as interruption:
+        while not now.over(settings):
+            before_epoch()
+            train.set_epoch(now.epoch, now.batch)
+            learning.learner.train()
+            asked_at = time.perf_counter()
+            for batch in _first(learning.steps - now.batch, iter(train)):
+                now.waiting += time.perf_counter() - asked_at
+                stop = learning.step(batch, describe, interruption.requested)
+                now.seconds += time.perf_counter() - asked_at
+                mean = now.loss / now.images
+                on_progress(Progress("train", now.batch, learning.steps, now.epoch, settings.epochs, mean))
+                if stop or learning.unsaved_seconds >= 60 * settings.checkpoint_minutes:
+                    learning.save()
+                if stop:
+                    accelerator.wait_for_everyone()  # a process that ends has its launcher end the others
+                    interruption.deliver()
+                asked_at = time.perf_counter()
+            report = learning.judge(validation)
+            now = learning.now = Standing(epoch=now.epoch + 1, history=[*now.history, report])
+            learning.save()
+            on_epoch(report)
+            epochs = settings.epochs
+            on_progress(Progress("epoch", report.epoch, epochs, report.epoch, epochs, report.loss, report))
+    learning.take_best()
+    return now.history
+
+
+@dataclass
+class Standing:
+    """How far a training is: with the weights and the optimiser's state, all that is needed to go on.
+
+    `batch` counts this epoch's batches that are done, in each process; loss and images are summed over all.
+    """
+
+    epoch: int = 1
+    batch: int = 0
+    loss: float = 0.0
+    images: int = 0
+    waiting: float = 0.0
+    seconds: float = 0.0
+    history: list[EpochReport] = field(default_factory=list)
+
+    @property
+    def best(self) -> EpochReport | None:
+        """The report of the best epoch so far."""
+        return next((report for report in reversed(self.history) if report.best), None)
+
+    def over(self, settings: TrainingSettings) -> bool:
+        """Whether all epochs are done, or no better one came for too long."""
+        since_best = self.epoch - 1 - (self.best.epoch if self.best else 0)
+        return self.epoch > settings.epochs or since_best >= settings.patience_epochs
+
+
+class _Learning:
+    """A network, its optimiser, how far they are, and the step they make with a batch."""
+
+    def __init__(
+        self, accelerator: Accelerator, model: nn.Module, objective: Objective, settings: TrainingSettings,
+        folder: Path, about: dict[str, Any], augment: Augment | None, steps: int,
+    ) -> None:  # fmt: skip
+        self.accelerator, self.model, self.objective, self.settings = accelerator, model, objective, settings
+        self.about, self.augment, self.steps = about, augment, steps
+        self.last_pt, self.best_pt = folder / "last.pt", folder / "best.pt"
+        self.factor = warmup_cosine(settings.warmup_epochs * steps, settings.epochs * steps)
+        self.optimizer = torch.optim.AdamW(
+            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self.learner, self.stepper = accelerator.prepare(model, self.optimizer)
+        self.now = Standing()
+        self._saved_at = time.monotonic()
+
+    def step(self, batch: Batch, describe: Callable[[Batch], str], stop: bool) -> bool:
+        """Learn from a batch; return whether any process was asked to stop."""
+        accelerator, now, device = self.accelerator, self.now, self.accelerator.device
+        _seed(self.settings.seed, now.epoch, now.batch, accelerator.process_index)
+        images, targets = batch.images.to(device), self.objective.targets(batch.rows).to(device)
+        if self.augment is not None:
+            images, targets = self.augment(images.float(), targets)
+        patches = None if batch.patches is None else batch.patches.to(device)
+        loss = self.objective(ask(self.learner, images, patches), targets)
+        here = float(loss.detach()) * len(batch), len(batch), stop
+        total, count, stops = _over_processes(accelerator, *here)
+        self._refuse_nan("loss", total, batch, describe)
+        self.stepper.zero_grad(set_to_none=True)
+        accelerator.backward(loss)
+        norm = accelerator.clip_grad_norm_(self.learner.parameters(), self.settings.gradient_clip)
+        if accelerator.scaler is None:  # which leaves out such a step by itself
+            self._refuse_nan("gradient", float(norm), batch, describe)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate * self.factor((now.epoch - 1) * self.steps + now.batch)
+        self.stepper.step()
+        now.batch, now.loss, now.images = now.batch + 1, now.loss + total, now.images + int(count)
+        return stops > 0
+
+    def _refuse_nan(self, what: str, value: float, batch: Batch, describe: Callable[[Batch], str]) -> None:
+        if math.isfinite(value):
+            return
+        now, best = self.now, self.now.best
+        kept = f"; the best epoch so far, {best.epoch}, is kept in {self.best_pt}" if best else ""
+        raise TrainingError(
+            f"the {what} became {value} in epoch {now.epoch}, batch {now.batch + 1} of {self.steps} "
+            f"({describe(batch)}). Training stopped before the weights were touched{kept}. "
+            "Lower learning_rate, and look at these images with `finnex show`."
+        )
+
+    def judge(self, validation: Batches) -> EpochReport:
+        """Score the epoch on the validation part; keep its weights where they are the best so far."""
+        answers = predict(self.model, validation, self.accelerator)
+        labels, now = self.objective.samples.label[answers.rows], self.now
+        loss = float(surprise(answers.probabilities, labels).mean())
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the validation loss became {loss} in epoch {now.epoch}: an image of that part holds values that are "
+                "no numbers. `finnex info` says what the store holds; draw the damaged sessions again."
+            )
         report = EpochReport(
-            epoch, float(meter.loss) / meter.images, validation_loss,
-            float((probabilities.argmax(1) == labels[rows]).mean()), rate,
-            meter.images / seconds, meter.waiting / seconds, seconds, validation_loss < best,
-        )  # fmt: skip
-        history.append(report)
-        on_progress(Progress("epoch", epoch, settings.epochs, epoch, settings.epochs, report.loss, report))
-        if report.best:
-            best, epochs_since_best = validation_loss, 0
-            if accelerator.is_main_process:
-                save_checkpoint(checkpoint, bare, {**(about or {}), **asdict(report)})
-        else:
-            epochs_since_best += 1
-            if epochs_since_best >= settings.patience_epochs:
-                break
-    accelerator.wait_for_everyone()
-    load_checkpoint(checkpoint, accelerator.unwrap_model(learner))
-    model.eval()
-    return history
+            epoch=now.epoch,
+            loss=now.loss / now.images,
+            validation_loss=loss,
+            validation_accuracy=float((answers.probabilities.argmax(axis=1) == labels).mean()),
+            learning_rate=float(self.optimizer.param_groups[0]["lr"]),
+            images_per_second=now.images / now.seconds,
+            waiting_share=now.waiting / now.seconds,
+            seconds=now.seconds,
+            best=now.best is None or loss < now.best.validation_loss,
+        )
+        if report.best and self.accelerator.is_main_process:
+            content = {"about": self.about, "model": self.model.state_dict(), "report": asdict(report)}
+            save_checkpoint(self.best_pt, content)
+        return report
+
+    @property
+    def unsaved_seconds(self) -> float:
+        """Time since the state was last saved."""
+        return time.monotonic() - self._saved_at
+
+    def save(self) -> None:
+        """Write down all that is needed to go on from here."""
+        self._saved_at = time.monotonic()
+        if self.accelerator.is_main_process:
+            scaler = None if self.accelerator.scaler is None else self.accelerator.scaler.state_dict()
+            state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "scaler": scaler}
+            save_checkpoint(self.last_pt, {"about": self.about, "standing": asdict(self.now), **state})
+
+    def restore(self) -> Standing:
+        """Take up what an earlier call left, where it left something."""
+        if self.last_pt.exists():
+            found = load_checkpoint(self.last_pt)
+            check_same(self.last_pt, found["about"], self.about)
+            load_weights(self.last_pt, found["model"], self.model)
+            self.optimizer.load_state_dict(found["optimizer"])
+            if self.accelerator.scaler is not None:
+                self.accelerator.scaler.load_state_dict(found["scaler"])
+            history = [EpochReport(**report) for report in found["standing"]["history"]]
+            self.now = Standing(**{**found["standing"], "history": history})
+        return self.now
+
+    def take_best(self) -> None:
+        """Give the model the weights of its best epoch, and full precision."""
+        self.accelerator.wait_for_everyone()  # the first process writes them
+        self.accelerator.unwrap_model(self.learner, keep_fp32_wrapper=False)
+        load_weights(self.best_pt, load_checkpoint(self.best_pt)["model"], self.model)
+        self.model.eval()
+
+
+def _steps(train: Batches, accelerator: Accelerator) -> int:
+    """Return how many batches an epoch has in every process: they step together, so a last odd round is left out."""
+    steps = len(train)
+    if accelerator.num_processes > 1:
+        steps = int(accelerator.gather(torch.tensor([steps], device=accelerator.device)).min())
+    if steps == 0:
+        raise TrainingError(
+            f"there are fewer batches than the {accelerator.num_processes} processes. "
+            "Lower batch_size, or start fewer processes."
+        )
+    return steps
+
+
+def _first(count: int, items: Iterator[T]) -> Iterator[T]:
+    """Yield as many items, then stop whatever reads more of them ahead."""
+    with closing(items):  # type: ignore[type-var]
+        yield from islice(items, count)
+
+
+def _seed(*numbers: int) -> None:
+    """Set torch's random state to one that these numbers alone decide."""
+    torch.manual_seed(int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1)))
+
+
+def _over_processes(accelerator: Accelerator, *values: float) -> list[float]:
+    """Sum plain numbers over all processes, so that all of them come to the same decision."""
+    if accelerator.num_processes == 1:
+        return list(values)
+    together = torch.tensor(values, dtype=torch.float64, device=accelerator.device)
+    return [float(value) for value in accelerator.reduce(together, "sum")]

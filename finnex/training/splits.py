@@ -2,20 +2,21 @@
 
 A split is two dates. All symbols are cut at the same ones, because companies of one day share that day's news.
 Whatever a label's outcome overlaps is purged: a training label must have ended an embargo before the first
-decision it could inform.
+decision it could inform. A walk-forward study is several such splits, made by the same `cut`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from finnex.data.calendar import Days
 from finnex.errors import TrainingError
-
-Rows = npt.NDArray[np.intp]
+from finnex.streaming.plan import Rows
 
 
 @dataclass(frozen=True)
@@ -88,25 +89,40 @@ def cut(
     )
 
 
-def split_by_time(
+def walk_forward(
     decision: Days,
     label_end: Days,
     *,
     train_fraction: float,
     validation_fraction: float,
     embargo_sessions: int,
-) -> TimeSplit:
-    """Split samples into train, validation and test by fractions of their sessions.
+    folds: int = 1,
+    window: Literal["expanding", "rolling"] = "expanding",
+) -> tuple[TimeSplit, ...]:
+    """Split samples by time, as somebody would have who trained anew every so often.
+
+    The first fold is cut at the two fractions. The sessions after them are tested in `folds` steps of equal length:
+    at each step the three parts move on together, so that successive test parts neither overlap nor leave a gap.
+    One fold is the single cut into train, validation and test.
+
+    A sample that was purged from one part of a fold is in none of its parts. What is assumed of the execution: a
+    model is trained and chosen after the close of the last session that is an embargo before its first test
+    decision, and is used unchanged until the fold's last.
 
     Parameters
     ----------
     decision, label_end
-        Per sample, `datetime64[D]`: decision date and the date on which the outcome was known.
+        Per sample, `datetime64[D]`: decision date and the date on which the outcome was known. Any order, symbols
+        mixed: all are cut at the same dates.
     train_fraction, validation_fraction
         Shares of the distinct decision dates; the rest is tested on.
     embargo_sessions
         No training label ends later than this many sessions before the first validation decision, and no
         validation label later than as many before the first test decision.
+    folds
+        Steps in which the rest is tested.
+    window
+        Whether a later fold trains on all that was before, or on as many sessions as the first fold.
 
     Raises
     ------
@@ -117,17 +133,26 @@ def split_by_time(
     n = len(sessions)
     validation_at = round(n * train_fraction)
     test_at = round(n * (train_fraction + validation_fraction))
-    if not 0 < validation_at < test_at < n:
+    bounds = [test_at + round((n - test_at) * step / folds) for step in range(folds + 1)]
+    if not 0 < validation_at < test_at < n or n - test_at < folds:
         raise TrainingError(
             f"{n} labelled sessions are too few to split at {train_fraction:.0%} and "
-            f"{train_fraction + validation_fraction:.0%}. Build more sessions, or change the fractions."
+            f"{train_fraction + validation_fraction:.0%} and to test in {folds} "
+            f"{'part' if folds == 1 else 'parts'}. Build more sessions, or change the fractions or folds."
         )
-    split = cut(decision, label_end, sessions, validation_at, test_at, embargo_sessions)
-    for name, rows in split.parts().items():
-        if len(rows) == 0:
-            raise TrainingError(
-                f"no sample is left for {name}: {n} labelled sessions from {sessions[0]} to {sessions[-1]}, "
-                f"{split.purged} samples purged, embargo {embargo_sessions} sessions. "
-                "Build more sessions, shorten the label horizon, or lower embargo_sessions."
-            )
-    return split
+    found = []
+    for fold, (begin, end) in enumerate(pairwise(bounds)):
+        moved = begin - test_at
+        split = cut(
+            decision, label_end, sessions, validation_at + moved, begin, embargo_sessions,
+            test_until=end, train_from=moved if window == "rolling" else 0, fold=fold,
+        )  # fmt: skip
+        for name, rows in split.parts().items():
+            if len(rows) == 0:
+                raise TrainingError(
+                    f"no sample is left for {name} of fold {fold}: {n} labelled sessions from {sessions[0]} to "
+                    f"{sessions[-1]}, {split.purged} samples purged, embargo {embargo_sessions} sessions. "
+                    "Build more sessions, shorten the label horizon, or lower embargo_sessions or folds."
+                )
+        found.append(split)
+    return tuple(found)

@@ -13,7 +13,7 @@ from finnex.data.align import macro_observations
 from finnex.data.calendar import SessionCalendar, session_calendar
 from finnex.data.features.calendar_events import calendar_events
 from finnex.data.features.competitive import competitive
-from finnex.data.features.context import Context, Features
+from finnex.data.features.context import Context, Features, scale_free
 from finnex.data.features.fundamental import fundamental
 from finnex.data.features.macro import macro
 from finnex.data.features.market import market
@@ -59,17 +59,25 @@ def make_context(tables: Tables, config: Config, symbol: str) -> Context:
     calendar = symbol_calendar(tables, config, symbol)
     symbols = sorted(set(prices["symbol"]))
     peers = config.peers or tuple(name for name in symbols if name not in config.sectors)
+    closes = _wide(prices, "close", calendar)
     return Context(
         symbol=symbol,
         calendar=calendar,
-        bars=symbol_bars(tables, symbol, calendar),
-        closes=_wide(prices, "close", calendar),
-        volumes=_wide(prices, "volume", calendar),
+        bars=_relative_bars(symbol_bars(tables, symbol, calendar)),
+        closes=closes.apply(scale_free),
+        volumes=_wide(prices, "volume", calendar).apply(scale_free),
+        quotes=closes,
         observations=macro_observations(tables.macro, calendar, config.inputs.quote_delay_minutes),
         tables=tables,
         sectors=config.sectors,
         peers=tuple(name for name in sorted(peers) if name != symbol),
     )
+
+
+def _relative_bars(bars: pd.DataFrame) -> pd.DataFrame:
+    names, first = ["open", "high", "low", "close"], float(bars["close"].iloc[0])
+    prices = {name: scale_free(bars[name], first) for name in names}
+    return pd.DataFrame(prices | {"volume": scale_free(bars["volume"])})
 
 
 def _on_positions(rows: pd.DataFrame, calendar: SessionCalendar) -> pd.DataFrame:

@@ -6,8 +6,11 @@ import numpy as np
 import pandas as pd
 
 from finnex.data.align import Floats, as_of
-from finnex.data.features.context import YEAR, Context, Features, log, row_mean, row_rank, row_std
-from finnex.data.features.fundamental import MAX_AGE, views
+from finnex.data.features.context import YEAR, Context, Features, log, over, row_mean, row_rank, row_std
+from finnex.data.features.fundamental import MAX_AGE, market_value, views
+
+RERATINGS = {"valuation_change_60": 60, "valuation_change_252": YEAR}
+"""Change of price over sales, compared with the peers', to its sessions."""
 
 
 def competitive(context: Context) -> Features:
@@ -26,8 +29,8 @@ def _prices(context: Context) -> dict[str, pd.Series[float]]:
     volatility, theirs = own.rolling(20).std(), peers.rolling(20).std()
     group_volatility = pd.Series(row_mean(theirs))
     volume = context.volumes
-    busy = pd.DataFrame({name: log(volume[name] + 1) for name in volume.columns})
-    busy -= busy.rolling(20).mean()
+    busy = pd.DataFrame({name: log(volume[name].where(volume[name] > 0)) for name in volume.columns})
+    busy -= busy.rolling(20, min_periods=10).mean()
     covariance, variance = own.rolling(60).cov(group), group.rolling(60).var()
     found |= {
         "peer_relative_volatility_20": pd.Series(
@@ -45,14 +48,24 @@ def _prices(context: Context) -> dict[str, pd.Series[float]]:
 
 
 def _filings(context: Context) -> Features:
-    """Growth and profitability less the mean of the peers, each as filed by then."""
+    """Growth, profitability and the course of valuation less the mean of the peers, each as filed by then.
+
+    Levels of market value are comparable only where share counts are matched to the prices, so valuation is compared
+    by its change: of the logarithm of price over sales.
+    """
     names = ("revenue_growth_yoy", "operating_margin", "net_margin", "return_on_assets", "asset_turnover")
-    table: dict[str, dict[str, Floats]] = {name: {} for name in names}
+    table: dict[str, dict[str, Floats]] = {name: {} for name in (*names, *RERATINGS)}
     for symbol in (context.symbol, *context.peers):
         known, figures = views(context.tables.fundamentals, symbol, context.calendar)
+        if not figures:
+            continue
         for name in names:
-            if name in figures:
-                table[name][symbol] = as_of(known.astype(np.intp), figures[name], context.sessions, MAX_AGE)
+            table[name][symbol] = as_of(known.astype(np.intp), figures[name], context.sessions, MAX_AGE)
+        value = market_value(context, symbol, known, figures)
+        sales = as_of(known.astype(np.intp), figures["_revenue_year"], context.sessions, MAX_AGE)
+        multiple = pd.Series(over(value, sales))
+        for name, sessions in RERATINGS.items():
+            table[name][symbol] = log(multiple / multiple.shift(sessions)).to_numpy()
     found = {}
     for name, columns in table.items():
         own = columns.pop(context.symbol, np.full(context.sessions, np.nan))

@@ -8,14 +8,15 @@ import numpy as np
 import pandas as pd
 
 from finnex.data.align import Floats, as_of, known_from
-from finnex.data.calendar import SessionCalendar
+from finnex.data.calendar import Days, SessionCalendar
 from finnex.data.features.context import Context, Features
 from finnex.data.readers import ORIGIN_PRECEDENCE
 
 MAX_AGE = 130  # sessions: two quarters without a filing, then the figures are not current
 SPLIT_JUMP = 1.35
-"""A quarter's change of the share count beyond this factor is a split, not an issue: prices are split-adjusted, so
-the count is carried through it. Levels of market value are therefore known up to a constant factor only."""
+"""A quarter's change of the share count beyond this factor is a split, not an issue. Without a table of splits the
+count is carried through it, because prices are split-adjusted; levels of market value are then known up to a constant
+factor only."""
 METRICS = (
     "revenue", "gross_profit", "operating_income", "net_income", "total_assets", "equity", "operating_cf", "capex",
     "free_cash_flow", "shares_outstanding", "total_debt",
@@ -81,11 +82,12 @@ def _latest(quarters: Quarters) -> dict[str, float]:
 def _figures(quarters: Quarters, newest: int) -> dict[str, float]:
     """Return what follows from the quarters up to `newest`; NaN where a figure or an earlier quarter is missing."""
     # Fiscal quarters end within about three weeks of a multiple of 91 days before the newest.
-    history = []
+    near_enough, history = 24, []
+    recent = [end for end in quarters if newest - 91 * 7 - near_enough <= end <= newest + near_enough]
     for back in range(8):
         wanted = newest - 91 * back
-        near = min(quarters, key=lambda end: abs(end - wanted))
-        history.append(quarters[near] if abs(near - wanted) <= 24 else {})
+        near = min(recent, key=lambda end: abs(end - wanted))
+        history.append(quarters[near] if abs(near - wanted) <= near_enough else {})
 
     def at(name: str, back: int) -> float:
         return history[back].get(name, (0, np.nan))[1]
@@ -172,12 +174,57 @@ def split_free(shares: Floats) -> Floats:
     return index
 
 
+def on_prices_basis(shares: Floats, filed: Days, splits: pd.DataFrame) -> Floats:
+    """Return share counts on the basis of the split-adjusted prices; NaN where a count fits no basis.
+
+    A filing counts shares as they were then, so it is multiplied by every later split; a provider may have done so
+    already. Of the two, the one counts that continues the count before it. Prices carry splits that came after the
+    session, and so must the count: their product is the market value of the day, whatever came later.
+
+    Parameters
+    ----------
+    shares
+        (filings,) as filed, NaN where none.
+    filed
+        (filings,) when they were filed, ascending.
+    splits
+        date and ratio of one symbol's splits.
+    """
+    dates, ratios = splits["date"].to_numpy().astype("datetime64[D]"), splits["ratio"].to_numpy(dtype="float64")
+    matched, last = np.full(len(shares), np.nan), np.nan
+    for position, (count, day) in enumerate(zip(shares, filed, strict=True)):
+        if np.isnan(count) or count <= 0:
+            continue
+        as_filed = count * float(np.prod(ratios[dates > day]))
+        fitting = [one for one in (as_filed, count) if np.isnan(last) or 1 / SPLIT_JUMP < one / last < SPLIT_JUMP]
+        if fitting:
+            matched[position] = fitting[0]
+        last = fitting[0] if fitting else as_filed  # a count that stays where it jumped to counts from the next filing
+    return matched
+
+
 def fundamental(context: Context) -> Features:
     """Return fundamental and valuation features on all sessions; NaN without a filing of the last half year."""
-    return _spread(context, *views(context.tables.fundamentals, context.symbol, context.calendar))
+    known, figures = views(context.tables.fundamentals, context.symbol, context.calendar)
+    value = market_value(context, context.symbol, known, figures)
+    return _spread(context, known, figures, value)
 
 
-def _spread(context: Context, known: Floats, figures: Mapping[str, Floats]) -> Features:
+def market_value(context: Context, symbol: str, known: Floats, figures: Mapping[str, Floats]) -> Floats:
+    """Return close times shares on all sessions: in currency with a table of splits, else up to a constant factor."""
+    if "_shares" not in figures:
+        return np.full(context.sessions, np.nan)
+    splits, positions = context.tables.splits, known.astype(np.intp)
+    if splits is None:
+        shares, closes = split_free(figures["_shares"]), context.closes
+    else:
+        filed = context.calendar.days[positions]
+        shares, closes = on_prices_basis(figures["_shares"], filed, splits[splits["symbol"] == symbol]), context.quotes
+    value: Floats = closes[symbol].to_numpy(dtype="float64") * as_of(positions, shares, context.sessions, MAX_AGE)
+    return value
+
+
+def _spread(context: Context, known: Floats, figures: Mapping[str, Floats], value: Floats) -> Features:
     sessions = context.sessions
     nothing = np.full(sessions, np.nan)
     positions = known.astype(np.intp)
@@ -186,8 +233,6 @@ def _spread(context: Context, known: Floats, figures: Mapping[str, Floats]) -> F
         return as_of(positions, figures[name], sessions, MAX_AGE) if name in figures else nothing
 
     found = {name: spread(name) for name in FIGURE_NAMES}
-    shares = as_of(positions, split_free(figures["_shares"]), sessions, MAX_AGE) if "_shares" in figures else nothing
-    value = context.close.to_numpy() * shares
     for name, figure in (
         ("sales", "_revenue_year"),
         ("earnings", "_income_year"),

@@ -11,7 +11,7 @@ import pandas as pd
 
 from finnex.data.align import as_of
 from finnex.data.features.context import Context, Features, log, trailing_rank
-from finnex.data.readers import OPTION_COLUMNS
+from finnex.data.market_readers import OPTION_COLUMNS
 
 MAX_AGE = 5  # sessions
 

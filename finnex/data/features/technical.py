@@ -12,7 +12,7 @@ import pandas as pd
 import talib
 
 from finnex.data.align import Floats
-from finnex.data.features.context import QUARTER, YEAR, Context, Features, over
+from finnex.data.features.context import QUARTER, YEAR, Context, Features, log, over
 
 BULLISH = (
     "CDLENGULFING",
@@ -122,7 +122,8 @@ def _trend(h: Floats, l: Floats, c: Floats) -> Features:
 
 
 def _volume(h: Floats, l: Floats, c: Floats, v: Floats) -> Features:
-    volume, log_volume = pd.Series(v), pd.Series(np.log1p(v))
+    volume = pd.Series(v)
+    log_volume, log_value = _log_of(volume), _log_of(pd.Series(c * v))
     total_20, total_63 = volume.rolling(20).sum(), volume.rolling(QUARTER).sum()
     direction = pd.Series(np.sign(np.diff(c, prepend=np.nan)))
     span = h - l
@@ -130,7 +131,6 @@ def _volume(h: Floats, l: Floats, c: Floats, v: Floats) -> Features:
     typical = (h + l + c) / 3
     vwap = over(pd.Series(typical * v).rolling(20).sum().to_numpy(), total_20.to_numpy())
     flow = pd.Series(location * v)
-    log_value = pd.Series(np.log1p(c * v))
     return {
         "volume_surprise_20": (log_volume - log_volume.rolling(20).mean()).to_numpy(),
         "volume_trend": (log_volume.rolling(5).mean() - log_volume.rolling(QUARTER).mean()).to_numpy(),
@@ -145,6 +145,15 @@ def _volume(h: Floats, l: Floats, c: Floats, v: Floats) -> Features:
         ).to_numpy(),
         "volume_return_correlation_20": pd.Series(np.log(c)).diff().rolling(20).corr(log_volume.diff()).to_numpy(),
     }
+
+
+def _log_of(traded: pd.Series[float]) -> pd.Series[float]:
+    """Return the logarithm of what was traded, a session without a trade at a thousandth of the quarter's mean.
+
+    So the scale cancels in every difference, as it must: a split changes the number of shares.
+    """
+    least = traded.rolling(QUARTER, min_periods=1).mean() / 1000
+    return log(traded.clip(lower=least).where(least > 0))
 
 
 def _cycles(c: Floats) -> Features:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ from finnex.config import LabelSettings
 from finnex.data.calendar import Days
 from finnex.errors import TrainingError
 from finnex.store import LABEL_WORDS, READY, ImageStore
+from finnex.streaming.plan import Rows
 
 CLASSES = tuple(LABEL_WORDS[code] for code in (0, 1, 2))
 
@@ -31,8 +33,9 @@ class Samples:
         0 sell, 1 hold, 2 buy.
     outcome
         Simple return from entry to exit.
-    features
-        Normalised features of the session, float32 (sample, feature), NaN where not known.
+    panels
+        By symbol, normalised features of every session of its date axis, float32 (session, feature), NaN where
+        not known.
     """
 
     symbols: tuple[str, ...]
@@ -43,10 +46,33 @@ class Samples:
     label_end: Days
     label: npt.NDArray[np.int64]
     outcome: npt.NDArray[np.float32]
-    features: npt.NDArray[np.float32]
+    panels: tuple[npt.NDArray[np.float32], ...]
 
     def __len__(self) -> int:
         return len(self.label)
+
+    def features(self, rows: Rows, lags: Sequence[int] = (0,)) -> npt.NDArray[np.float32]:
+        """Return the features of some samples as they stood some sessions before: float32 (row, lag * feature).
+
+        Parameters
+        ----------
+        lags
+            Sessions back on the symbol's axis, 0 or more. A session before its first row is NaN.
+        """
+        width = self.panels[0].shape[1]
+        found = np.full((len(rows), len(lags), width), np.nan, dtype=np.float32)
+        for number, panel in enumerate(self.panels):
+            mine = np.flatnonzero(self.symbol[rows] == number)
+            for place, lag in enumerate(lags):
+                position = self.index[rows[mine]] - lag
+                inside = position >= 0
+                found[mine[inside], place] = panel[position[inside]]
+        return found.reshape(len(rows), -1)
+
+    def choose(self, rows: Rows) -> Samples:
+        """Return these samples only, in the order of `rows`."""
+        columns = ("symbol", "index", "decision", "entry", "label_end", "label", "outcome")
+        return replace(self, **{name: getattr(self, name)[rows] for name in columns})
 
 
 def labelled_samples(store: ImageStore, labels: LabelSettings, symbols: tuple[str, ...] = ()) -> Samples:
@@ -64,10 +90,12 @@ def labelled_samples(store: ImageStore, labels: LabelSettings, symbols: tuple[st
     """
     names = tuple(sorted(symbols)) if symbols else tuple(store.symbols)
     columns: dict[str, list[npt.NDArray[np.generic]]] = {}
+    panels = []
     for number, name in enumerate(names):
         state = store.state(name)
         ready = np.flatnonzero(state.status == READY)
         data = store.open_images(name)
+        panels.append(store.open_sessions(name)["feature_normalized"].to_numpy().astype(np.float32))
         if f"label_{labels.kind}" not in data or labels.horizon not in data["horizon"].to_numpy():
             raise TrainingError(
                 f"{store.path}: {name} has no label '{labels.kind}' over {labels.horizon} sessions. "
@@ -86,7 +114,6 @@ def labelled_samples(store: ImageStore, labels: LabelSettings, symbols: tuple[st
             "label_end": at[f"label_end_{labels.kind}"].to_numpy()[known].astype("datetime64[D]"),
             "label": label[known].astype(np.int64),
             "outcome": at[f"return_{labels.kind}"].to_numpy()[known].astype(np.float32),
-            "features": data["feature_normalized"].to_numpy()[known].astype(np.float32),
         }.items():
             columns.setdefault(key, []).append(values)
     joined = {key: np.concatenate(parts) for key, parts in columns.items()}
@@ -97,4 +124,4 @@ def labelled_samples(store: ImageStore, labels: LabelSettings, symbols: tuple[st
             "sessions. Build more sessions; the last ones wait for their outcome."
         )
     order = np.lexsort((joined["symbol"], joined["decision"]))
-    return Samples(symbols=names, **{key: values[order] for key, values in joined.items()})
+    return Samples(symbols=names, panels=tuple(panels), **{key: values[order] for key, values in joined.items()})

@@ -1,0 +1,28 @@
+"""`finnex deploy`: tell a Prefect server everything about FinNeX; for servers that `finnex up` does not start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from finnex.cli.terminal import err, out
+
+
+def deploy(
+    file: Annotated[Path, typer.Option(metavar="FILE", help="The deployments.")] = Path("deployments/prefect.yaml"),
+) -> None:
+    """Create work pool, deployments, schedule, limits and automations on the server of PREFECT_API_URL.
+
+    Run it again after every upgrade: what is the same stays as it is.
+    """
+    from flows.deploying import WORK_POOL
+    from flows.deploying import deploy as apply
+
+    with err().status("Deploying"):
+        names = apply(file)
+    screen = out()
+    for name in names:
+        screen.print(f"Deployed {name}")
+    screen.print(f"Start a worker: prefect worker start --pool {WORK_POOL} --type process")

@@ -1,0 +1,59 @@
+"""`finnex qa`: check what a store holds, and write the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from finnex.cli.terminal import ConfigOption, JsonOption, err, out, print_json
+
+
+def qa(
+    config: ConfigOption,
+    sample: Annotated[int, typer.Option(min=2, help="Sessions whose pixels are read.")] = 64,
+    output: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write the report there, as one HTML file.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check pixels, cells, variety, continuity, checksums, coverage and labels of a store.
+
+    Exit code 1 where a check fails.
+    """
+    from rich.table import Table
+
+    from finnex.config import load_config
+    from finnex.errors import ConfigError
+    from finnex.reporting.report import input_limits, make_report
+    from finnex.store import ImageStore
+
+    settings = load_config(config)
+    with err().status("Checking the store"):
+        store = ImageStore.open(settings.store.path)
+        report = make_report(settings, store, limits=input_limits(settings), sample=sample)
+    if output is not None:
+        try:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            output.write_text(report.html, encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"--out: {output} cannot be written ({error.strerror}). Choose another path.") from None
+    if as_json:
+        print_json(
+            {
+                "passed": not report.failed,
+                "report": None if output is None else str(output),
+                "checks": [vars(check) for check in report.checks],
+            }
+        )
+    else:
+        table = Table("", "check", "value", "wanted", "what it is")
+        for check in report.checks:
+            word = "[green]ok[/]" if check.passed else "[bold red]FAIL[/]"
+            table.add_row(word, check.name, f"{check.value:.4g}", check.limit, check.meaning)
+        out().print(table)
+        told = f"{len(report.checks) - len(report.failed)} of {len(report.checks)} checks pass."
+        out().print(told if output is None else f"{told} Report: {output}")
+    if report.failed:
+        raise typer.Exit(1)

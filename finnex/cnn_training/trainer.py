@@ -1,0 +1,295 @@
+"""`FinNeXCNNTrainer`: from images to patches, parts, and a trained network; thin over the modules that do the work."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from torch import nn
+
+from finnex.cnn_training.exported import IMAGES, from_folder, write_folder
+from finnex.cnn_training.images import Image, MegaImages, from_array, from_store
+from finnex.cnn_training.learning import learn
+from finnex.cnn_training.parts import PatchPart, split_parts
+from finnex.cnn_training.patch_data import Patches, PatchMetadata
+from finnex.cnn_training.plan import TrainingPlan, read_training_config
+from finnex.config import LabelSettings
+from finnex.config.training import TrainingSettings
+from finnex.errors import ConfigError, LayoutError, TrainingError
+from finnex.images.patch_description import MarketContext, describe, regime_word
+from finnex.images.patches import PATCH_PX, extract_patches, patch_grid
+from finnex.layout import Layout
+from finnex.store import holds_a_store
+from finnex.store_path import store_path
+from finnex.streaming.samples import CLASSES
+from finnex.training.reports import EpochReport
+
+OF_METADATA = {
+    "sentiment_score": "aggregated_sentiment", "sentiment_variance": "sentiment_volatility",
+    "news_volume": "news_intensity", "social_metrics": "social_engagement",
+    "correlation_strength": "sentiment_price_correlation", "technical_momentum": "momentum_signals",
+}  # fmt: skip
+"""The specification's inner names of patch features to those of its metadata."""
+
+
+def tell_epoch(report: EpochReport) -> None:
+    """Print one line."""
+    print(
+        f"epoch {report.epoch}: loss {report.loss:.3f}, validation loss {report.validation_loss:.3f}, "
+        f"accuracy {report.validation_accuracy:.2f}, {report.seconds:.0f} s{', best so far' if report.best else ''}",
+        flush=True,
+    )
+
+
+class FinNeXCNNTrainer:
+    """Trains networks on the patches of one symbol's mega-images.
+
+    Parameters
+    ----------
+    mega_images
+        What `create_mega_image_batch` returned; the path of an image store, `s3://` too; or a folder with
+        `mega_images_full.npy` and the files beside it that `finnex.cnn_training.exported` lists.
+    patch_size
+        Side of a patch in pixels.
+    symbol
+        Which company of a store that holds several.
+    layout
+        Name or layout of images that do not tell it.
+    labels
+        Kind and horizon of the labels of a store; by default the default label.
+
+    Attributes
+    ----------
+    images
+        The images with their dates, labels and layout.
+    grid
+        The patches of the layout.
+    patches_per_image
+        How many patches an image has.
+    labels
+        (images,) 0 sell, 1 hold, 2 buy, -1 not known yet.
+    history
+        Reports of the last training's epochs.
+
+    Raises
+    ------
+    TrainingError, StoreError, LayoutError
+        With everything that is missing or does not fit.
+    """
+
+    def __init__(
+        self,
+        mega_images: xr.DataArray | str | Path,
+        patch_size: int = PATCH_PX,
+        *,
+        symbol: str | None = None,
+        layout: Layout | str | None = None,
+        labels: LabelSettings | None = None,
+    ) -> None:
+        self.mega_images, self.patch_size = mega_images, patch_size
+        self.images = _open(mega_images, symbol, layout, labels)
+        self.grid = patch_grid(self.images.layout, patch_size)
+        self.patches_per_image = len(self.grid)
+        self.labels = self.images.label
+        self.history: tuple[EpochReport, ...] = ()
+
+    def create_patch_dataset(self) -> tuple[Patches, npt.NDArray[np.int64], PatchMetadata]:
+        """Return all patches with the label of their session and what is said of each.
+
+        Returns
+        -------
+        patches
+            (patches, patch_size, patch_size, channel) float32, read when used.
+        labels
+            (patches,) int64; -1 for patches of sessions whose outcome is not known, which no part will contain.
+        patch_metadata
+            One dictionary a patch, computed when used: nine metadata fields, the enhanced features, symbol, date,
+            label_end, forward_return, patch. docs/patches.md defines every number.
+        """
+        patches = Patches(self.images, self.patch_size)
+        return patches, np.repeat(self.labels, len(self.grid)), PatchMetadata.of(self.images, self.grid)
+
+    def identify_patch_section(self, row: int, col: int) -> str:
+        """Return the section that holds most of a patch's rows."""
+        return self.grid.at(row, col).section
+
+    def extract_patches(self, mega_image: Image, patch_size: int | None = None) -> Image:
+        """Cut an image into its patches, (patches, patch_size, patch_size, channel)."""
+        return extract_patches(mega_image, patch_size or self.patch_size)
+
+    def generate_patch_features(self, image_patches: Image, img_idx: int) -> dict[str, Any]:
+        """Return what is said of the patches of one image, under the specification's names.
+
+        Parameters
+        ----------
+        image_patches
+            The patches of that image.
+        img_idx
+            Position of the image.
+
+        Returns
+        -------
+        dict
+            sentiment_score, sentiment_variance, news_volume, social_metrics, correlation_strength and
+            technical_momentum, each (patches,) with NaN where not known; market_regime, a list of words.
+        """
+        if not np.array_equal(extract_patches(self.images.image(img_idx), self.patch_size), image_patches):
+            raise LayoutError(f"these are not the patches of image {img_idx}. Give the patches of that image.")
+        found = describe(self.grid, self.images.panel, self.images.days[[img_idx]])
+        features: dict[str, Any] = {name: found.columns[ours][0] for name, ours in OF_METADATA.items()}
+        return features | {"market_regime": [regime_word(code) for code in found.regime[0].tolist()]}
+
+    def market_context(self, img_idx: int) -> MarketContext:
+        """Return the session in which `generate_enhanced_patch_features` describes a patch."""
+        images = self.images
+        return MarketContext(self.grid, images.panel, images.days[img_idx], images.image(img_idx))
+
+    def create_train_val_test_split(
+        self,
+        patches: Patches | npt.NDArray[np.floating],
+        labels: npt.NDArray[np.integer],
+        patch_metadata: Sequence[Mapping[str, Any]],
+        train_ratio: float = 0.8,
+        val_ratio: float = 0.1,
+        test_ratio: float = 0.1,
+        temporal_split: bool = True,
+        *,
+        embargo_sessions: int = TrainingSettings().embargo_sessions,
+        seed: int = 0,
+    ) -> tuple[PatchPart, PatchPart, PatchPart]:
+        """Cut the data set between sessions into training, validation and test part.
+
+        Parameters
+        ----------
+        train_ratio, val_ratio, test_ratio
+            Shares of the sessions whose label is known; they add up to 1.
+        temporal_split
+            In time: labels that end less than an embargo before the next part begins are left out. False cuts at
+            random dates, which warns: neighbouring images share all but one session and labels overlap, so scores on
+            such parts are no evidence.
+
+        Returns
+        -------
+        tuple of PatchPart
+            Each unpacks into (patches, labels, metadata), in order of time.
+
+        Raises
+        ------
+        TrainingError
+            Ratios that do not add up, too few sessions, or labels of which nobody said when they ended.
+        """
+        return split_parts(
+            patches, labels, patch_metadata, train_ratio=train_ratio, val_ratio=val_ratio, test_ratio=test_ratio,
+            temporal_split=temporal_split, embargo_sessions=embargo_sessions, seed=seed,
+        )  # fmt: skip
+
+    def train_model(
+        self,
+        model: nn.Module,
+        train_data: PatchPart,
+        val_data: PatchPart,
+        config: Mapping[str, Any] | None = None,
+        *,
+        folder: Path | None = None,
+        on_epoch: Callable[[EpochReport], None] | None = tell_epoch,
+    ) -> nn.Module:
+        """Train a network; it keeps the weights of the epoch with the lowest validation loss, judged by session.
+
+        A network that takes whole images (it has an `image_size`) is fed with the images of the parts; any other with
+        patches, and is told which patch it sees where its forward takes `patch`.
+
+        Parameters
+        ----------
+        config
+            A `training_config`; what it does not say is the specification's.
+        folder
+            Where checkpoints are kept, and from which a training that was broken off is gone on with.
+        on_epoch
+            Told of every epoch; prints a line by default, None is silent.
+
+        Returns
+        -------
+        torch.nn.Module
+            The same network, trained, in evaluation mode.
+
+        Raises
+        ------
+        ConfigError
+            With everything in `config` that is unknown or does not fit images, patches or network.
+        TrainingError
+            One class only, a loss that is not a number, or a store that changed meanwhile.
+        """
+        plan = read_training_config(config)
+        self._check(plan, model)
+        if len(found := np.unique(train_data.labels)) < 2:
+            raise TrainingError(
+                f"all training patches are of the class '{CLASSES[int(found[0])]}'; a network learns from two or more. "
+                "Draw more sessions, or change threshold_volatility in [labels]."
+            )
+        images, version = self.images, self.images.version
+
+        def check() -> None:
+            if (now := images.version) != version:
+                raise TrainingError(
+                    f"{images.origin} changed while a network was trained on it: version {version} became {now}. "
+                    "Train again when no build is running."
+                )
+
+        with tempfile.TemporaryDirectory(prefix="finnex-") as scratch:
+            about = {"layout_hash": images.layout.hash, "symbol": images.symbol, "fingerprint": version}
+            self.history = learn(
+                model, PatchPart(*train_data), PatchPart(*val_data), plan, folder or Path(scratch), about, check,
+                on_epoch or (lambda report: None),
+            )  # fmt: skip
+        check()
+        return model.eval()
+
+    def _check(self, plan: TrainingPlan, model: nn.Module) -> None:
+        _, height, width, channels = self.images.shape
+        facts = {
+            "model_architecture": (plan.model_architecture, type(model).__name__, "the model"),
+            "input_shape": (plan.input_shape, (channels, height, width), "the images"),
+            "patch_size": (plan.patch_size, self.patch_size, "the trainer"),
+            "num_classes": (plan.num_classes, len(CLASSES), "the labels"),
+        }
+        wrong = [
+            f"training_config: {key} is {said!r}, {whose} has {is_!r}. Make them agree."
+            for key, (said, is_, whose) in facts.items()
+            if said != is_
+        ]
+        if wrong:
+            raise ConfigError("\n".join(wrong))
+
+    def export(self, folder: str | Path) -> Path:
+        """Write the images and what belongs to them as plain NumPy files; `FinNeXCNNTrainer(folder)` opens them.
+
+        Raises
+        ------
+        TrainingError
+            The folder already holds images.
+        """
+        write_folder(self.images, Path(folder))
+        return Path(folder)
+
+
+def _open(
+    given: xr.DataArray | str | Path, symbol: str | None, layout: Layout | str | None, labels: LabelSettings | None
+) -> MegaImages:
+    if isinstance(given, xr.DataArray):
+        return from_array(given, layout)
+    if not isinstance(given, str | Path):
+        raise TrainingError(
+            f"mega_images is a {type(given).__name__}, which carries neither dates nor labels. Give the array that "
+            "create_mega_image_batch returns, the path of a store, or an exported folder."
+        )
+    if holds_a_store(given):
+        return from_store(store_path(given), symbol, labels)
+    path = Path(given)
+    if path.is_dir() and ((path / IMAGES).is_file() or not any(path.glob("*.zarr"))):
+        return from_folder(path, layout)
+    raise TrainingError(f"{given} is neither an image store nor a folder with {IMAGES}. Check the path.")

@@ -1,0 +1,34 @@
+"""One run configuration: `finnex.toml`, checked whole before anything is read or written."""
+
+from __future__ import annotations
+
+from finnex.config.images import HORIZONS, ImageSettings, LabelSettings, ModelSettings
+from finnex.config.inputs import SECTOR_ETFS, TABLES, Inputs, MappedTable
+from finnex.config.places import TLS_KEYS, Address, DaskCluster, DaskSettings, MlflowSettings, StoreSettings
+from finnex.config.run import Config, load_config, parse_config
+from finnex.config.section import PositiveInt, Section
+from finnex.config.training import AugmentationSettings, TrainingSettings
+
+__all__ = [
+    "HORIZONS",
+    "SECTOR_ETFS",
+    "TABLES",
+    "TLS_KEYS",
+    "Address",
+    "AugmentationSettings",
+    "Config",
+    "DaskCluster",
+    "DaskSettings",
+    "ImageSettings",
+    "Inputs",
+    "LabelSettings",
+    "MappedTable",
+    "MlflowSettings",
+    "ModelSettings",
+    "PositiveInt",
+    "Section",
+    "StoreSettings",
+    "TrainingSettings",
+    "load_config",
+    "parse_config",
+]

@@ -1,0 +1,159 @@
+"""The whole configuration: `finnex.toml`, checked before anything is read or written."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from finnex.config.images import ImageSettings, LabelSettings, ModelSettings
+from finnex.config.inputs import SECTOR_ETFS, Inputs
+from finnex.config.places import TLS_KEYS, DaskSettings, MlflowSettings, StoreSettings
+from finnex.config.section import Section
+from finnex.config.training import AUGMENTATION_PRESETS, AugmentationSettings, TrainingSettings
+from finnex.errors import ConfigError, nearest
+
+CREDENTIALS = re.compile(r"//[^/@\s]*@")
+
+
+class Config(Section):
+    """A whole run: inputs, what to draw, where to keep it, what to train.
+
+    Raises
+    ------
+    ConfigError
+        From `load_config`: unknown keys with the nearest valid name, bad values, missing files.
+    """
+
+    inputs: Inputs
+    symbols: Annotated[tuple[str, ...], Field(min_length=1)]
+    start: date | None = None
+    end: date | None = None
+    exchange: str = "XNYS"
+    sectors: tuple[str, ...] = SECTOR_ETFS
+    peers: tuple[str, ...] = ()
+    """Competitors; absent, every other symbol of the prices table that is no sector fund."""
+    store: StoreSettings
+    image: ImageSettings = ImageSettings()
+    labels: LabelSettings = LabelSettings()
+    model: ModelSettings = ModelSettings()
+    training: TrainingSettings = TrainingSettings()
+    augmentation: AugmentationSettings = AugmentationSettings()
+    mlflow: MlflowSettings = MlflowSettings()
+    dask: DaskSettings = DaskSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset_reaches_augmentation(cls, given: Any) -> Any:
+        """Put the values of [training] preset below those of [augmentation]."""
+        training = given.get("training") if isinstance(given, dict) else None
+        preset = training.get("preset") if isinstance(training, dict) else getattr(training, "preset", None)
+        own = given.get("augmentation", {}) if isinstance(given, dict) else None
+        if isinstance(preset, str) and preset in AUGMENTATION_PRESETS and isinstance(own, dict):
+            return given | {"augmentation": AUGMENTATION_PRESETS[preset] | own}
+        return given
+
+    @model_validator(mode="after")
+    def _dates_in_order(self) -> Config:
+        if self.start is not None and self.end is not None and self.start > self.end:
+            raise ValueError(f"the range is empty: start {self.start} is after end {self.end}")
+        return self
+
+
+def _valid_keys(location: tuple[str | int, ...]) -> list[str]:
+    model: type[BaseModel] = Config
+    for part in location:
+        field = model.model_fields.get(str(part))
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return []
+        model = field.annotation
+    return list(model.model_fields)
+
+
+def _explain(error: ValidationError, path: Path) -> ConfigError:
+    lines = []
+    for item in error.errors():
+        location = item["loc"]
+        where = ".".join(str(part) for part in location) or "file"
+        if item["type"] == "extra_forbidden":
+            hint = nearest(str(location[-1]), _valid_keys(location[:-1]))
+            lines.append(f"{path}: unknown key '{where}'. {hint}")
+        elif item["type"] == "missing":
+            lines.append(f"{path}: key '{where}' is required and absent. Add it; `finnex init DIR` shows every key.")
+        else:
+            value = (
+                "" if isinstance(item["input"], dict) else f" (value: {CREDENTIALS.sub('//...@', repr(item['input']))})"
+            )
+            lines.append(f"{path}: key '{where}': {item['msg'].removeprefix('Value error, ')}{value}.")
+    return ConfigError("\n".join(lines))
+
+
+def parse_config(document: dict[str, object], path: Path) -> Config:
+    """Check a parsed configuration and make its paths absolute.
+
+    Parameters
+    ----------
+    document
+        What TOML gave.
+    path
+        The file it came from; relative paths in it start at its folder.
+    """
+    try:
+        config = Config.model_validate(document)
+    except ValidationError as error:
+        raise _explain(error, path) from None
+    root = path.resolve().parent
+    absolute = {name: root / table for name, table in config.inputs.tables()}
+    missing = [
+        f"{path}: [inputs] {name} names {table}, which does not exist."
+        for name, table in absolute.items()
+        if not table.is_file()
+    ]
+    if config.image.catalogue is not None and not (root / config.image.catalogue).is_file():
+        missing.append(f"{path}: [image] catalogue names {root / config.image.catalogue}, which does not exist.")
+    tls = {name: root / file for name in TLS_KEYS if (file := getattr(config.dask, name)) is not None}
+    missing += [
+        f"{path}: [dask] {name} names {file}, which does not exist." for name, file in tls.items() if not file.is_file()
+    ]
+    if missing:
+        raise ConfigError(
+            "\n".join([*missing, "Correct the path; it is relative to the folder of the configuration file."])
+        )
+    changes: dict[str, object] = {
+        "inputs": config.inputs.model_copy(update=absolute),
+        "store": StoreSettings(
+            path=root / config.store.path if isinstance(config.store.path, Path) else config.store.path
+        ),
+        "dask": config.dask.model_copy(update=tls),
+    }
+    image: dict[str, object] = {}
+    if config.image.layout.endswith(".toml"):
+        image["layout"] = str(root / config.image.layout)
+    if config.image.catalogue is not None:
+        image["catalogue"] = root / config.image.catalogue
+    if image:
+        changes["image"] = config.image.model_copy(update=image)
+    return config.model_copy(update=changes)
+
+
+def load_config(path: Path) -> Config:
+    """Read and check a `finnex.toml`.
+
+    Raises
+    ------
+    ConfigError
+        With every problem of the file, one a line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}). `finnex init DIR` writes a new one.") from None
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is not valid TOML: {error}.") from None
+    return parse_config(document, path)

@@ -1,0 +1,40 @@
+"""Whether the inputs of a night have arrived: the prices of the last session that has closed."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+
+from finnex.config import Config
+from finnex.data.calendar import session_calendar
+from finnex.data.tables import Tables
+
+LONGEST_CLOSURE_DAYS = 15
+
+
+def last_close(exchange: str, now: np.datetime64) -> date:
+    """Return the last session that has closed by `now` (UTC)."""
+    today = now.astype("datetime64[D]").item()
+    calendar = session_calendar(exchange, today - timedelta(days=LONGEST_CLOSURE_DAYS), today)
+    closed: date = calendar.days[calendar.decision_time <= now.astype("datetime64[ns]")][-1].item()
+    return closed
+
+
+def expected_session(config: Config, now: np.datetime64) -> date:
+    """Return the newest session that a build at `now` (UTC) should draw: the last close, or the configured end."""
+    closed = last_close(config.exchange, now)
+    return closed if config.end is None else min(closed, config.end)
+
+
+def late_inputs(tables: Tables, config: Config, expected: date) -> str:
+    """Say whose prices end before the expected session, and where every table ends; '' where none does."""
+    ends = tables.prices.groupby("symbol", sort=True)["date"].max()
+    late = {symbol: ends[symbol].date() for symbol in config.symbols if ends[symbol].date() < expected}
+    if not late:
+        return ""
+    told = ", ".join(f"{symbol} {day}" for symbol, day in late.items())
+    others = ", ".join(f"{name} {last}" for name, (_, last) in tables.limits().items() if name != "prices")
+    return f"the session of {expected} has closed, and its prices have not arrived. They end: {told}." + (
+        f" The other tables end: {others}." if others else ""
+    )

@@ -1,0 +1,172 @@
+"""Read the tables of markets and calendars: prices, macro series, options, splits, events.
+
+Each reader parses its table's cells, then checks ranges, keys and relations between columns; see `readers`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from finnex.data import parse
+from finnex.data.mapping import PRICE_COLUMNS
+from finnex.errors import Problem, nearest
+
+OPTION_COLUMNS = (
+    "implied_volatility", "implied_volatility_90", "skew", "put_call", "put_call_open_interest", "net_flow",
+)  # fmt: skip
+"""Of the options table, all optional: implied volatility of 30 and 90 days (a year, 0.4 is 40 %), the implied
+volatility of puts less calls of equal delta, put over call volume and open interest, net call less put premium over
+its total in [-1, 1]."""
+ROUNDING = 1e-6
+"""Relative slack for high and low: vendors round adjusted prices column by column."""
+
+
+def read_prices(path: Path, problems: list[Problem]) -> pd.DataFrame:
+    """Read daily bars: symbol, date, open, high, low, close (currency, split-adjusted), volume (shares)."""
+    return bars_from(parse.read_text(path), path, problems)
+
+
+def bars_from(text: pd.DataFrame, path: Path, problems: list[Problem]) -> pd.DataFrame:
+    """Return the bars that stand in a file's text."""
+    columns = ("symbol", "date", *PRICE_COLUMNS)
+    if missing := parse.require_columns(text, columns, path):
+        problems += missing
+        return text
+    frame = pd.DataFrame(
+        {
+            "symbol": parse.word(text["symbol"], path, problems),
+            "date": parse.day(text["date"], path, problems),
+        }
+    )
+    for column in columns[2:]:
+        frame[column] = parse.number(text[column], path, problems, optional=False)
+    for column in columns[2:6]:
+        problems += parse.refuse(
+            frame,
+            frame[column] <= 0,
+            path,
+            column,
+            "a price must be above zero",
+            "Correct the price or remove the row.",
+        )
+    problems += parse.refuse(
+        frame,
+        frame["volume"] < 0,
+        path,
+        "volume",
+        "a volume must not be negative",
+        "Correct the volume; 0 means no trade.",
+    )
+    problems += parse.refuse(
+        frame,
+        frame["high"] < frame["low"],
+        path,
+        "high",
+        "high is below low",
+        "Check whether the two columns are swapped.",
+    )
+    inside = (frame["high"] >= frame["low"]) & (frame[["open", "high", "low", "close"]] > 0).all(axis=1)
+    over = inside & (frame[["open", "close"]].max(axis=1) > frame["high"] * (1 + ROUNDING))
+    under = inside & (frame[["open", "close"]].min(axis=1) < frame["low"] * (1 - ROUNDING))
+    problems += parse.refuse(frame, over, path, "high", "high is below open or close", "Correct the bar.")
+    problems += parse.refuse(frame, under, path, "low", "low is above open or close", "Correct the bar.")
+    problems += parse.duplicates(frame, ["symbol", "date"], path)
+    return frame.sort_values(["symbol", "date"], ignore_index=True)
+
+
+def read_macro(path: Path, problems: list[Problem]) -> pd.DataFrame:
+    """Read series: series, date (observation), available_date (when it could be known), value."""
+    text = parse.read_text(path)
+    if missing := parse.require_columns(text, ("series", "date", "available_date", "value"), path):
+        problems += missing
+        return text
+    available, only_date = parse.moment(text["available_date"], path, problems)
+    frame = pd.DataFrame(
+        {
+            "series": parse.word(text["series"], path, problems),
+            "date": parse.day(text["date"], path, problems),
+            "available": available,
+            "available_is_date": only_date,
+            "value": parse.number(text["value"], path, problems, optional=True),
+        }
+    )
+    early = frame["available"] < frame["date"]
+    problems += parse.refuse(
+        frame,
+        early,
+        path,
+        "available",
+        "a value is available before its observation date",
+        "Give the release date.",
+    )
+    problems += parse.duplicates(frame, ["series", "date", "available"], path)
+    return frame.dropna(subset=["value"]).sort_values(["series", "available", "date"], ignore_index=True)
+
+
+def read_options(path: Path, problems: list[Problem]) -> pd.DataFrame:
+    """Read daily options figures: symbol, date, any of `OPTION_COLUMNS`; usable from the next session on."""
+    text = parse.read_text(path)
+    if missing := parse.require_columns(text, ("symbol", "date"), path):
+        problems += missing
+        return text
+    frame = pd.DataFrame(
+        {"symbol": parse.word(text["symbol"], path, problems), "date": parse.day(text["date"], path, problems)}
+    )
+    for column in text.columns:
+        if column in OPTION_COLUMNS:
+            frame[column] = parse.number(text[column], path, problems, optional=True)
+        elif column not in frame.columns:
+            problems.append(Problem(str(path), "the column is unknown", nearest(column, OPTION_COLUMNS), column=column))
+    for column in ("implied_volatility", "implied_volatility_90", "put_call", "put_call_open_interest"):
+        if column in frame.columns:
+            low = frame[column] < 0
+            problems += parse.refuse(frame, low, path, column, f"{column} must not be negative", "Correct the cell.")
+    problems += parse.duplicates(frame, ["symbol", "date"], path)
+    return frame.sort_values(["symbol", "date"], ignore_index=True)
+
+
+def read_splits(path: Path, problems: list[Problem]) -> pd.DataFrame:
+    """Read stock splits: symbol, date (first day at the new price), ratio (new shares for an old one; 0.1 is 1:10)."""
+    text = parse.read_text(path)
+    if missing := parse.require_columns(text, ("symbol", "date", "ratio"), path):
+        problems += missing
+        return text
+    frame = pd.DataFrame(
+        {
+            "symbol": parse.word(text["symbol"], path, problems),
+            "date": parse.day(text["date"], path, problems),
+            "ratio": parse.number(text["ratio"], path, problems, optional=False),
+        }
+    )
+    what, remedy = "a split's ratio must be above zero", "Write new shares for an old one: 4 for 4:1, 0.1 for 1:10."
+    problems += parse.refuse(frame, frame["ratio"] <= 0, path, "ratio", what, remedy)
+    problems += parse.duplicates(frame, ["symbol", "date"], path)
+    return frame.sort_values(["symbol", "date"], ignore_index=True)
+
+
+def read_events(path: Path, problems: list[Problem]) -> pd.DataFrame:
+    """Read scheduled events: name, date, announced (when the schedule became public)."""
+    text = parse.read_text(path)
+    if missing := parse.require_columns(text, ("name", "date", "announced"), path):
+        problems += missing
+        return text
+    frame = pd.DataFrame(
+        {
+            "name": parse.word(text["name"], path, problems),
+            "date": parse.day(text["date"], path, problems),
+            "announced": parse.day(text["announced"], path, problems),
+        }
+    )
+    late = frame["announced"] > frame["date"]
+    problems += parse.refuse(
+        frame,
+        late,
+        path,
+        "announced",
+        "an event is announced after it happened",
+        "Give the date of the announcement.",
+    )
+    problems += parse.duplicates(frame, ["name", "date"], path)
+    return frame.sort_values(["name", "date"], ignore_index=True)

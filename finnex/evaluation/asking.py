@@ -1,0 +1,213 @@
+"""A network asked about unseen sessions: with all it may see, and without one channel or section.
+
+What is taken away becomes 0, 'not known': an input that the network has met in training wherever data was missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from finnex.config.training import TrainingSettings
+from finnex.data.calendar import Days
+from finnex.errors import TrainingError
+from finnex.images.patches import patch_grid
+from finnex.layout import Layout
+from finnex.training.answers import ask, pool
+from finnex.training.devices import arithmetic_threads
+
+ALL = "all"
+Probabilities = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A few samples of unseen sessions.
+
+    Attributes
+    ----------
+    images
+        (B, C, H, W) whole images or patches, 0 where not known.
+    rows
+        (B,) which session each belongs to.
+    labels
+        (B,) of the sessions.
+    patches
+        (B,) numbers of the patches; None for whole images.
+    """
+
+    images: Tensor
+    rows: npt.NDArray[np.intp]
+    labels: npt.NDArray[np.int64]
+    patches: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """What is known of the sessions that a network is asked about, by row.
+
+    Attributes
+    ----------
+    day
+        `datetime64[D]`; None where nobody said: sessions then count in the order in which they come.
+    outcome
+        Simple returns from entry to exit; None where nobody said.
+    train_frequencies
+        Shares of the classes in the training part, (classes,); None where nobody said.
+    temporal
+        Whether the parts were cut in time; None where nobody said.
+    """
+
+    day: Days | None
+    symbol: npt.NDArray[np.str_] | None
+    outcome: npt.NDArray[np.float64] | None
+    horizon: int
+    train_frequencies: npt.NDArray[np.float64] | None = None
+    temporal: bool | None = None
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Answers by session, under every way of looking.
+
+    Attributes
+    ----------
+    label
+        (sessions,).
+    probabilities
+        `ALL`, `without_channel:NAME`, `without_section:NAME` and, of a network that votes by patch, `votes_of:NAME`,
+        to (sessions, classes).
+    rows
+        Row of each session in `Sessions`.
+    attended
+        Mean share of each part in the length of what the network attends to; empty where its parts have no names.
+    attended_by
+        What the parts are: `branch` of the network, or `section` of the image.
+    """
+
+    label: npt.NDArray[np.int64]
+    probabilities: Mapping[str, Probabilities]
+    rows: npt.NDArray[np.intp]
+    attended: Mapping[str, float]
+    attended_by: str
+    votes_a_session: float
+
+
+class _Ways:
+    """The ways of looking at a sample, each as a change of its pixels."""
+
+    def __init__(self, layout: Layout, patch_px: int | None) -> None:
+        self.layout = layout
+        self.sections = [section.name for section in layout.sections]
+        self.section_of = None if patch_px is None else torch.from_numpy(patch_grid(layout, patch_px).section_of)
+
+    def altered(self, shown: Shown) -> Iterator[tuple[str, Tensor]]:
+        """Yield the name and the pixels of every way that changes them."""
+        yield ALL, shown.images
+        for number, channel in enumerate(self.layout.channels):
+            left = shown.images.clone()
+            left[:, number] = 0
+            yield f"without_channel:{channel}", left
+        if self.section_of is None:
+            for section in self.layout.sections:
+                left = shown.images.clone()
+                left[:, :, slice(*section.rows)] = 0
+                yield f"without_section:{section.name}", left
+
+    def without_sections(
+        self, seen: Probabilities, blank: Probabilities, patch: npt.NDArray[np.intp]
+    ) -> Iterator[tuple[str, Probabilities]]:
+        """Yield the votes of patches when those of a section show nothing: theirs are then the votes on a blank."""
+        if self.section_of is not None:
+            section = self.section_of.numpy()[patch]
+            for number, name in enumerate(self.sections):
+                yield f"without_section:{name}", np.where((section == number)[:, None], blank[patch], seen)
+
+
+def _check(layout: Layout, patch_px: int | None, images: Tensor) -> None:
+    side = (layout.height, layout.width) if patch_px is None else (patch_px, patch_px)
+    if tuple(images.shape[1:]) != (len(layout.channels), *side):
+        raise TrainingError(
+            f"samples of shape {tuple(images.shape[1:])} are not of layout '{layout.name}', which makes them "
+            f"{(len(layout.channels), *side)}. Give the images' layout with layout=."
+        )
+
+
+@torch.no_grad()
+def answer(model: nn.Module, samples: Iterable[Shown], layout: Layout, patch_px: int | None) -> Answered:
+    """Ask a network about samples, whatever their number of patches a session: votes are pooled to their mean.
+
+    Raises
+    ------
+    TrainingError
+        There is no sample, or its channels are not the layout's.
+    """
+    ways = _Ways(layout, patch_px)
+    device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
+    was_training, threads = model.training, torch.get_num_threads()
+    model.eval()
+    torch.set_num_threads(arithmetic_threads(TrainingSettings()))
+    votes: dict[str, list[Probabilities]] = {}
+    rows, labels, patches = [], [], []
+    lengths: list[npt.NDArray[np.float64]] = []
+    try:
+        for shown in samples:
+            _check(layout, patch_px, shown.images)
+            told = None if shown.patches is None else shown.patches.to(device)
+            for way, pixels in ways.altered(shown):
+                logits, attended, *_ = ask(model, pixels.float().to(device), told)
+                votes.setdefault(way, []).append(logits.double().softmax(-1).cpu().numpy())
+                if way == ALL:
+                    lengths.append(attended.double().norm(dim=-1).cpu().numpy())
+            rows.append(shown.rows)
+            labels.append(shown.labels)
+            patches.append(np.full(len(shown.rows), -1) if shown.patches is None else shown.patches.numpy())
+        if not rows:
+            raise TrainingError("the test part holds no sample. Split again with a larger test_ratio.")
+        row, label, patch = np.concatenate(rows), np.concatenate(labels), np.concatenate(patches)
+        joined = {way: np.concatenate(parts) for way, parts in votes.items()}
+        if ways.section_of is not None:
+            numbers = torch.arange(len(ways.section_of), device=device)
+            logits, *_ = ask(model, torch.zeros(len(numbers), *shown.images.shape[1:], device=device), numbers)
+            blank = logits.double().softmax(-1).cpu().numpy()
+            joined |= dict(ways.without_sections(joined[ALL], blank, patch))
+    finally:
+        model.train(was_training)
+        torch.set_num_threads(threads)
+    pooled = {way: _pool(row, each) for way, each in joined.items()}
+    if ways.section_of is not None:
+        section = ways.section_of.numpy()[patch]
+        for number, name in enumerate(ways.sections):
+            if (own := section == number).any() and len(np.unique(row[own])) == len(np.unique(row)):
+                pooled[f"votes_of:{name}"] = _pool(row[own], joined[ALL][own])
+    sessions, first = np.unique(row, return_index=True)
+    parts, by = _parts(model, lengths, ways, patch)
+    return Answered(label[first], pooled, sessions, parts, by, len(row) / len(sessions))
+
+
+def _pool(rows: npt.NDArray[np.intp], votes: Probabilities) -> Probabilities:
+    no_return = np.full((len(votes), 1), np.nan)
+    return pool(rows.astype(np.int64), np.hstack([votes, no_return])).probabilities
+
+
+def _parts(
+    model: nn.Module, lengths: list[npt.NDArray[np.float64]], ways: _Ways, patch: npt.NDArray[np.intp]
+) -> tuple[dict[str, float], str]:
+    """Return the mean share of the length of what is attended to, by the network's branches or by section."""
+    found = np.concatenate(lengths)  # (samples, parts)
+    if found.ndim != 2:
+        return {}, ""
+    share = (found / np.maximum(found.sum(axis=1, keepdims=True), 1e-12)).mean(axis=0)
+    branches = [name for name, _ in model.named_children() if name.endswith("_branch")]
+    if len(branches) == len(share):
+        return {name.removesuffix("_branch"): float(one) for name, one in zip(branches, share, strict=True)}, "branch"
+    side = round(len(share) ** 0.5)
+    if side**2 != len(share) or ways.layout.height % side:
+        return {}, ""
+    section = patch_grid(ways.layout, ways.layout.height // side).section_of
+    return {name: float(share[section == number].sum()) for number, name in enumerate(ways.sections)}, "section"

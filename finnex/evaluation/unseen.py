@@ -1,0 +1,133 @@
+"""What a notebook calls its test data, as samples of unseen sessions: a part of a patch data set, or a loader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from finnex.cnn_training.part_batches import takes_whole_images
+from finnex.cnn_training.parts import PatchPart, sessions_of
+from finnex.cnn_training.patch_data import PatchMetadata
+from finnex.errors import TrainingError
+from finnex.evaluation.asking import Sessions, Shown
+from finnex.images.patches import join_patches
+from finnex.layout import Layout, load_layout
+
+DEFAULT_LAYOUT, DEFAULT_HORIZON = "mega", 5
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Samples with what is known of their sessions.
+
+    Attributes
+    ----------
+    patch_px
+        Side of the patches that vote; None where whole images are shown.
+    """
+
+    samples: Iterable[Shown]
+    sessions: Sessions
+    layout: Layout
+    patch_px: int | None
+
+
+def unseen(
+    model: nn.Module,
+    test: Any,
+    *,
+    layout: Layout | str | None = None,
+    dates: npt.NDArray[np.datetime64] | None = None,
+    returns: npt.NDArray[np.floating] | None = None,
+    horizon: int | None = None,
+) -> Unseen:
+    """Return samples of a part of a patch data set, of a triple of its three arrays, or of a loader of whole images.
+
+    Parameters
+    ----------
+    layout, horizon
+        Where the test data does not tell them; a loader's are the default layout and 5 sessions.
+    dates, returns
+        Of a loader's images, in its order.
+
+    Raises
+    ------
+    TrainingError
+        It is none of these, or its arrays do not fit each other.
+    """
+    if isinstance(layout, str):
+        layout = load_layout(layout)
+    if isinstance(test, tuple) and len(test) == 3:
+        return _of_patches(model, PatchPart(*test), layout, horizon)
+    if not isinstance(test, Iterable):
+        raise TrainingError(
+            f"test_loader is a {type(test).__name__}; give what create_train_val_test_split returns, or a loader of "
+            "(images, labels)."
+        )
+    days = None if dates is None else np.asarray(dates).astype("datetime64[D]")
+    outcome = None if returns is None else np.asarray(returns, dtype=np.float64)
+    sessions = Sessions(days, None, outcome, horizon or DEFAULT_HORIZON)
+    return Unseen(_of_loader(test), sessions, layout or load_layout(DEFAULT_LAYOUT), None)
+
+
+def _of_patches(model: nn.Module, part: PatchPart, layout: Layout | None, horizon: int | None) -> Unseen:
+    patches, labels, metadata = part
+    known = sessions_of(labels, metadata)
+    px, about = int(patches.shape[1]), metadata if isinstance(metadata, PatchMetadata) else None
+    images = None if about is None else about.images
+    shown_layout = layout or (images.layout if images is not None else load_layout(DEFAULT_LAYOUT))
+    count = (shown_layout.height // px) * (shown_layout.width // px)
+    order = np.argsort(known.session, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(known.session[order])) + 1)
+    whole = takes_whole_images(model)
+
+    def samples() -> Iterator[Shown]:
+        for group in groups:
+            rows = group[np.argsort(known.patch[group], kind="stable")]
+            session, pixels = known.session[rows], np.asarray(patches[rows], dtype=np.float32)
+            label = known.label[session]
+            if not whole:
+                yield Shown(_channels_first(pixels), session, label, torch.from_numpy(known.patch[rows]))
+                continue
+            if len(rows) != count:
+                raise TrainingError(
+                    f"{type(model).__name__} takes whole images; of {known.day[session[0]]} there are {len(rows)} "
+                    f"patches, not {count}. Give all patches of every session."
+                )
+            yield Shown(_channels_first(join_patches(pixels)[None]), session[:1], label[:1])
+
+    ends = np.busday_count(known.day, known.label_end) if not np.isnat(known.label_end).any() else np.array([])
+    told = images.horizon if images is not None and images.horizon > 0 else int(np.median(ends)) if len(ends) else 0
+    outcome = None if np.isnan(known.outcome).any() else known.outcome
+    return Unseen(
+        samples(),
+        Sessions(
+            known.day, known.symbol, outcome, horizon or told or DEFAULT_HORIZON,
+            None if about is None else about.train_frequencies, None if about is None else about.temporal,
+        ),
+        shown_layout,
+        None if whole else px,
+    )  # fmt: skip
+
+
+def _of_loader(loader: Iterable[Any]) -> Iterator[Shown]:
+    seen = 0
+    for batch in loader:
+        images, labels = (batch.images, batch.labels) if hasattr(batch, "images") else (batch[0], batch[1])
+        if not isinstance(images, Tensor) or images.ndim != 4 or len(images) != len(labels):
+            raise TrainingError(
+                "a loader must give (images, labels), images as tensors (B, C, H, W) and a label for each."
+            )
+        rows = np.arange(seen, seen + len(images))
+        seen += len(images)
+        yield Shown(images, rows, np.asarray(labels, dtype=np.int64))
+
+
+def _channels_first(pixels: npt.NDArray[np.float32]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(pixels, -1, 1)))  # (B, C, H, W)

@@ -1,0 +1,132 @@
+"""Checkpoints: tensors and plain values in one file that is whole or not there, and is checked before it is used."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from finnex.errors import TrainingError
+
+FORMAT = 2
+
+
+def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a checkpoint; a file of that name is replaced only when the new one is whole.
+
+    Parameters
+    ----------
+    content
+        Tensors, numbers, text, None, and dicts and lists of them.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole = {"format": FORMAT, "digest": _digest(content), "content": dict(content)}
+    packed = io.BytesIO()
+    torch.save(whole, packed)
+    draft = path.with_name(f".{path.name}.draft")
+    with draft.open("wb") as file:
+        file.write(packed.getbuffer())
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU. No code of the file is run, and every tensor is compared with its digest.
+
+    torch does not look at the checksums in its files: a flipped bit in the weights would go unseen.
+
+    Raises
+    ------
+    TrainingError
+        The file is missing or damaged, or another version wrote it.
+    """
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+        if found["format"] != FORMAT:
+            raise ValueError(f"it has format {found['format']}, this version reads {FORMAT}")
+        content: dict[str, Any] = found["content"]
+        if found["digest"] != _digest(content):
+            raise ValueError("its bytes are not those that were written")
+    except FileNotFoundError:
+        raise TrainingError(f"there is no checkpoint {path}. Train first, or name another file.") from None
+    except Exception as error:  # torch raises what the damaged byte happens to break
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise TrainingError(
+            f"the checkpoint {path} cannot be used: {reason}. Restore the file, or remove it: what it holds is then "
+            "trained again from its start."
+        ) from None
+    return content
+
+
+def load_weights(path: Path, weights: Mapping[str, Tensor], model: nn.Module) -> None:
+    """Put weights that were read from `path` into a model.
+
+    Raises
+    ------
+    TrainingError
+        They are another network's.
+    """
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        first = " ".join(str(error).split())[:200]
+        raise TrainingError(
+            f"the checkpoint {path} holds another network's weights: {first}. Put [model] back, or train anew."
+        ) from None
+
+
+def check_same(where: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Refuse to go on with what was begun under other circumstances; list everything that differs.
+
+    Raises
+    ------
+    TrainingError
+        Another layout, other data, or other settings.
+    """
+    keys = [*wanted, *(key for key in found if key not in wanted)]
+    changed = [key for key in keys if _differ(found, wanted, key)]
+    different = [f"  {key}: {found.get(key, 'absent')} then, {wanted.get(key, 'absent')} now" for key in changed]
+    if different:
+        raise TrainingError(
+            "\n".join(
+                [
+                    f"{where} was made under other circumstances and is kept as it is:",
+                    *different,
+                    "Put these back to go on with it, or train anew without --resume.",
+                ]
+            )
+        )
+
+
+def _differ(found: Mapping[str, Any], wanted: Mapping[str, Any], key: str) -> bool:
+    return key not in found or key not in wanted or bool(found[key] != wanted[key])
+
+
+def _digest(content: Any) -> str:
+    digest = blake2b(digest_size=16)
+
+    def feed(value: Any) -> None:
+        if isinstance(value, Tensor):
+            digest.update(f"{value.dtype} {tuple(value.shape)}".encode())
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        elif isinstance(value, Mapping):
+            digest.update(f"{len(value)} by name".encode())
+            for key, item in value.items():
+                feed(key)
+                feed(item)
+        elif isinstance(value, list | tuple):
+            digest.update(f"{len(value)} in order".encode())
+            for item in value:
+                feed(item)
+        else:
+            digest.update(f"{type(value).__name__} {value!r}".encode())
+
+    feed(content)
+    return digest.hexdigest()

@@ -1,0 +1,56 @@
+"""Ctrl-C and SIGTERM while a network trains: they wait until a batch is done, so that what is saved is whole."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from time import monotonic
+from types import FrameType, TracebackType
+
+HELD_BACK = (signal.SIGINT, signal.SIGTERM)
+SAME_SECONDS = 2.0
+
+
+class Interruption:
+    """Holds a signal back until `deliver`; one that comes later than two seconds after it goes through at once.
+
+    A launcher of several processes passes on a Ctrl-C that they have seen already: that is no second one.
+
+    The handlers that were there before get the signal: a terminal's Ctrl-C is a `KeyboardInterrupt`, and whoever
+    stops a flow sees what they always see. A signal that is ignored stays ignored, and outside the main thread,
+    where no handler can be set, nothing is held back.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._number, self._since = signal.SIGINT, 0.0
+        self._before: dict[signal.Signals, object] = {}
+
+    def __enter__(self) -> Interruption:
+        if threading.current_thread() is threading.main_thread():
+            for number in HELD_BACK:
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self._before[number] = signal.signal(number, self._hold)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._restore()
+
+    def _hold(self, number: int, frame: FrameType | None) -> None:
+        if not self.requested:
+            self.requested, self._number, self._since = True, signal.Signals(number), monotonic()
+        elif monotonic() - self._since > SAME_SECONDS:
+            self.deliver()
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+        self._before = {}
+
+    def deliver(self) -> None:
+        """Hand the signal on to the handler that was there before. Where that one returns, training goes on."""
+        self._restore()
+        signal.raise_signal(self._number)
+        self.requested = False

@@ -1,0 +1,66 @@
+"""The predictions table: one row per model, fold, seed, symbol and session. Every score is derived from it."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from finnex.config import LabelSettings
+from finnex.streaming.plan import Rows
+from finnex.streaming.samples import CLASSES, Samples
+from finnex.training.splits import TimeSplit
+
+JUDGED_PARTS = ("validation", "test")
+
+
+def rows_to_answer(split: TimeSplit) -> Rows:
+    """Return the rows of a fold that are predicted: its validation and its test part."""
+    return np.concatenate([split.parts()[part] for part in JUDGED_PARTS])
+
+
+def predictions_table(
+    model: str,
+    seed: int,
+    samples: Samples,
+    split: TimeSplit,
+    probabilities: npt.NDArray[np.float64],
+    returns: npt.NDArray[np.float64] | None,
+    labels: LabelSettings,
+    fingerprint: str,
+) -> pd.DataFrame:
+    """Return a model's rows of the table.
+
+    Parameters
+    ----------
+    probabilities, returns
+        Answers for `rows_to_answer(split)`, in that order: (row, class), and predicted simple returns (row,).
+
+    Returns
+    -------
+    pandas.DataFrame
+        decision_date, symbol, split, fold, seed, model, fingerprint, label_kind, horizon, entry, exit, label_end,
+        p_sell, p_hold, p_buy, predicted_return (NaN from a model that predicts none), label, return.
+    """
+    rows = rows_to_answer(split)
+    sizes = [len(split.parts()[part]) for part in JUDGED_PARTS]
+    return pd.DataFrame(
+        {
+            "decision_date": samples.decision[rows].astype("datetime64[ms]"),
+            "symbol": np.array(samples.symbols)[samples.symbol[rows]],
+            "split": np.repeat(JUDGED_PARTS, sizes),
+            "fold": split.fold,
+            "seed": seed,
+            "model": model,
+            "fingerprint": fingerprint,
+            "label_kind": labels.kind,
+            "horizon": labels.horizon,
+            "entry": samples.entry[rows].astype("datetime64[ms]"),
+            "exit": samples.label_end[rows].astype("datetime64[ms]"),
+            "label_end": samples.label_end[rows].astype("datetime64[ms]"),
+            **{f"p_{word}": probabilities[:, code] for code, word in enumerate(CLASSES)},
+            "predicted_return": np.full(len(rows), np.nan) if returns is None else returns,
+            "label": samples.label[rows],
+            "return": samples.outcome[rows],
+        }
+    )

@@ -1,0 +1,60 @@
+"""What a training tells while it runs: an epoch's report, and how far everything is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """What one pass over the training part came to.
+
+    Attributes
+    ----------
+    loss
+        Mean training loss, with label smoothing and class weights.
+    validation_loss, validation_accuracy
+        Plain log loss and share of correct answers, by session; the lowest validation loss is the best epoch.
+    images_per_second
+        Training images (or patches), validation not counted.
+    waiting_share
+        Part of the training time in which the network waited for data.
+    """
+
+    epoch: int
+    loss: float
+    validation_loss: float
+    validation_accuracy: float
+    learning_rate: float
+    images_per_second: float
+    waiting_share: float
+    seconds: float
+    best: bool
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a study is: which of its trainings, and what of that one is done (an epoch comes with its report).
+
+    Before trainings, images of compared layouts are drawn and images are read into memory; baselines come last.
+    """
+
+    stage: Literal["draw", "read", "train", "epoch", "baselines"]
+    done: int
+    total: int
+    epoch: int = 0
+    epochs: int = 0
+    loss: float = math.nan
+    report: EpochReport | None = None
+    member: int = 1
+    members: int = 1
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def ignore_progress(_: Progress) -> None:
+    """Show nothing."""

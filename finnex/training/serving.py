@@ -1,0 +1,39 @@
+"""Ask a finished model about sessions of a store: probabilities, outside of any training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from finnex.store import ImageStore
+
+BATCH_IMAGES = 16
+Model = Callable[[Tensor], Tensor]
+"""Images (B, C, H, W) float32 to class probabilities (B, classes)."""
+
+
+@torch.no_grad()
+def ask_about(model: Model, store: ImageStore, symbol: str, indexes: Sequence[int]) -> npt.NDArray[np.float64]:
+    """Return a model's class probabilities for published sessions of a symbol, (session, class).
+
+    Images are rounded to float16 first, as in training, so that a model answers as it did there.
+
+    Raises
+    ------
+    StoreCorrupt
+        An image is missing, or its bytes are not those that were published.
+    """
+    height, width, channels = store.image_array(symbol).shape[1:]
+    crc = store.state(symbol).image_crc
+    found = []
+    for first in range(0, len(indexes), BATCH_IMAGES):
+        some = list(indexes[first : first + BATCH_IMAGES])
+        images = np.empty((len(some), channels, height, width), dtype=np.float32)
+        for place, index in enumerate(some):
+            store.read_planes(symbol, int(index), images[place], int(crc[index]))
+        found.append(model(torch.from_numpy(images).half().float()).double().numpy())
+    return np.concatenate(found) if found else np.empty((0, 3))

@@ -1,0 +1,270 @@
+"""From a store to trained models and their predictions: folds times seeds, and the baselines on the same sessions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+
+from finnex.config import Config
+from finnex.errors import TrainingError
+from finnex.store import ImageStore
+from finnex.streaming import PinnedStore
+from finnex.streaming.pinned import memory_limit
+from finnex.streaming.plan import Rows
+from finnex.streaming.samples import CLASSES, Samples, labelled_samples
+from finnex.training.baselines import answer
+from finnex.training.devices import arithmetic_threads, make_accelerator, repeatable
+from finnex.training.folder import (
+    begin,
+    done_member,
+    finish,
+    keep_member,
+    keep_table,
+    new_folder,
+    unfinished_study,
+    working_in,
+)
+from finnex.training.member import shown_px, train_member
+from finnex.training.network import build_network
+from finnex.training.predictions import predictions_table, rows_to_answer
+from finnex.training.reports import OnProgress, Progress, ignore_progress
+from finnex.training.result import Member, MemberResult, Observer, Parameters, Part, Study, TrainingResult
+from finnex.training.siblings import build_sibling, same_samples, sibling_path
+from finnex.training.splits import TimeSplit, walk_forward
+
+LEAST_PER_PART = 8
+"""Below this many samples a part says nothing, not even that training works."""
+WITHOUT_EFFECT = ("training.preset", "training.threads", "training.readers", "training.checkpoint_minutes")
+"""Settings that an interrupted study may be resumed without."""
+
+
+def train(
+    config: Config, store: ImageStore, *, observers: Sequence[Observer] = (), on_progress: OnProgress | None = None,
+    folder: Path | None = None, resume: bool = False, memory_limit_bytes: int | None = None,
+) -> TrainingResult:  # fmt: skip
+    """Train the configured network and its baselines on every fold of a store, and predict unseen sessions.
+
+    Under `torchrun` or `accelerate launch` every process calls this, and every one gets the same result.
+
+    Parameters
+    ----------
+    observers
+        Told of the study, its trainings and their epochs while they happen.
+    on_progress
+        Told of images read, batches, epochs and baselines.
+    folder
+        Where the study keeps its checkpoints; by default a new folder in `training` beside the store.
+    resume
+        Go on with the study in `folder`, by default the newest that was interrupted. It must have been begun with the
+        same data and settings; the result is the one that it would have had without a break.
+    memory_limit_bytes
+        What images may take in memory, as float16; by default `memory_limit()`. More are streamed.
+
+    Raises
+    ------
+    TrainingError
+        Too few sessions, one class only, no such labels, a store that changed meanwhile, a loss that is not a number,
+        a study that cannot be gone on with.
+    """
+    begun = time.perf_counter()
+    tell, settings = on_progress or ignore_progress, config.training
+    _check_labels(config, store)
+    samples = labelled_samples(store, config.labels, config.symbols)
+    splits = walk_forward(
+        samples.decision, samples.label_end, train_fraction=settings.train_fraction,
+        validation_fraction=settings.validation_fraction, embargo_sessions=settings.embargo_sessions,
+        folds=settings.folds, window=settings.window,
+    )  # fmt: skip
+    for split in splits:
+        _check_parts(samples, split)
+    accelerator = make_accelerator(settings)
+    pinned: dict[str, PinnedStore] = {config.model.architecture: PinnedStore(store, samples)}
+    for layout, sibling in _siblings(config, accelerator, tell).items():
+        pinned[layout] = PinnedStore(sibling, same_samples(config, sibling, samples))
+    first = pinned[config.model.architecture]
+    fingerprint, image_shape = first.fingerprint, first.image_shape
+    del first  # whoever holds it holds its images
+    parameters = _parameters(config, store, image_shape[2], shown_px(image_shape, settings))
+    identity = _identity(parameters, accelerator, {name: one.fingerprint for name, one in pinned.items()})
+    lead = accelerator.is_main_process
+    if folder is None and lead:
+        folder = unfinished_study(config) if resume else new_folder(config)
+    where = Path(_said_by_the_first(accelerator, str(folder)))
+    threads = arithmetic_threads(settings, accelerator.num_processes)
+    with working_in(where) if lead else nullcontext(), repeatable(accelerator, threads):
+        if lead:
+            begin(where, identity, resume=resume)
+        members = _members(config, tuple(pinned), samples, splits, where)
+        study = Study(where, fingerprint, str(store.attrs["layout_hash"]), parameters, image_shape, members, resume)
+        watchers = tuple(observers) if lead else ()
+        for observer in watchers:
+            observer.on_study_start(study)
+        results: list[MemberResult] = []
+        for name in list(pinned):
+            # One store's images at a time: each may fill what memory there is.
+            own = [member for member in members if member.model == name]
+            results += _train_all(
+                own, pinned.pop(name), splits, config, accelerator, identity, memory_limit_bytes, watchers, tell
+            )
+        baselines = _baselines(config, samples, splits, study, accelerator, threads, tell)
+        predictions = pd.concat([*(result.predictions for result in results), *baselines], ignore_index=True)
+        result = TrainingResult(study, predictions, tuple(results), time.perf_counter() - begun)
+        for observer in watchers:
+            observer.on_study_end(result)
+        if lead:
+            finish(where)
+    return result
+
+
+def _train_all(
+    members: Sequence[Member], pinned: PinnedStore, splits: Sequence[TimeSplit], config: Config,
+    accelerator: Accelerator, identity: Mapping[str, Any], memory_limit_bytes: int | None,
+    observers: Sequence[Observer], tell: OnProgress,
+) -> list[MemberResult]:  # fmt: skip
+    """Train a network's members one after another; what an earlier call has done is read and told again."""
+    known = {member.number: done_member(member) for member in members}
+    in_memory = False
+    if not all(known.values()):
+        limit = memory_limit(accelerator.num_processes) if memory_limit_bytes is None else memory_limit_bytes
+        in_memory = pinned.hold_in_memory(limit, lambda done, total: tell(Progress("read", done, total)))
+    results = []
+    for member in members:
+        for observer in observers:
+            observer.on_member_start(member)
+        result = known[member.number]
+        if result is None:
+            result = train_member(
+                member, pinned, splits[member.fold], config, accelerator, identity,
+                in_memory=in_memory, observers=observers, on_progress=tell,
+            )  # fmt: skip
+            if accelerator.is_main_process:
+                keep_member(result)
+            accelerator.wait_for_everyone()
+        else:
+            for report in result.history:
+                for observer in observers:
+                    observer.on_epoch(member, report)
+        for observer in observers:
+            observer.on_member_end(result)
+        results.append(result)
+    return results
+
+
+def _baselines(
+    config: Config, samples: Samples, splits: Sequence[TimeSplit], study: Study, accelerator: Accelerator,
+    threads: int, tell: OnProgress,
+) -> list[pd.DataFrame]:  # fmt: skip
+    """Answer with every baseline on every fold, in the first process; all others read what it wrote."""
+    names = config.training.baselines
+    wanted = [(split, name) for split in splits for name in names]
+    paths = [study.folder / "baselines" / f"{name}-fold{split.fold}.parquet" for split, name in wanted]
+    for done, ((split, name), path) in enumerate(zip(wanted, paths, strict=True)):
+        if accelerator.is_main_process and not path.exists():
+            tell(Progress("baselines", done, len(wanted), member=len(study.members), members=len(study.members)))
+            said = answer(name, samples, split, rows_to_answer(split), threads)
+            table = predictions_table(
+                name, config.training.seed, samples, split, said, None, config.labels, study.fingerprint
+            )
+            keep_table(path, table)
+    accelerator.wait_for_everyone()
+    return [pd.read_parquet(path) for path in paths]
+
+
+def _siblings(config: Config, accelerator: Accelerator, tell: OnProgress) -> dict[str, ImageStore]:
+    """Bring the compared layouts' stores up to date, in the first process, and open them."""
+    if accelerator.is_main_process:
+        for layout in config.training.compare:
+            build_sibling(config, layout, tell)
+    accelerator.wait_for_everyone()
+    return {layout: ImageStore.open(sibling_path(config, layout)) for layout in config.training.compare}
+
+
+def _members(
+    config: Config, names: Sequence[str], samples: Samples, splits: Sequence[TimeSplit], where: Path
+) -> tuple[Member, ...]:
+    seeds = range(config.training.seed, config.training.seed + config.training.seeds)
+    wanted = [(name, split, seed) for name in names for split in splits for seed in seeds]
+    return tuple(
+        Member(
+            model=name, fold=split.fold, seed=seed, number=number, of=len(wanted),
+            parts={part: _part(samples, rows) for part, rows in split.parts().items()},
+            purged=split.purged, folder=where / f"{name}-fold{split.fold}-seed{seed}",
+        )
+        for number, (name, split, seed) in enumerate(wanted, start=1)
+    )  # fmt: skip
+
+
+def _said_by_the_first(accelerator: Accelerator, text: str) -> str:
+    said = [text]
+    if accelerator.num_processes > 1:
+        broadcast_object_list(said)
+    return said[0]
+
+
+def _check_labels(config: Config, store: ImageStore) -> None:
+    made = store.attrs["label_settings"]
+    wanted = config.labels.model_dump()
+    for key in sorted(set(made) & set(wanted) - {"kind", "horizon"}):
+        if made[key] != wanted[key]:
+            raise TrainingError(
+                f"{store.path} was labelled with {key} = {made[key]}, [labels] now says {wanted[key]}. "
+                "Put it back, or build a new store."
+            )
+
+
+def _check_parts(samples: Samples, split: TimeSplit) -> None:
+    for name, rows in split.parts().items():
+        if len(rows) < LEAST_PER_PART:
+            raise TrainingError(
+                f"{len(rows)} samples are too few for {name} of fold {split.fold} ({len(samples)} labelled, "
+                f"{split.purged} purged); at least {LEAST_PER_PART} are needed. Build more sessions, or change the "
+                "fractions or folds."
+            )
+    present = np.unique(samples.label[split.train])
+    if len(present) < 2:
+        raise TrainingError(
+            f"all {len(split.train)} training samples of fold {split.fold} are of the class "
+            f"'{CLASSES[int(present[0])]}'; a model learns from two or more. Widen the range, or change "
+            "threshold_volatility in [labels]."
+        )
+
+
+def _part(samples: Samples, rows: Rows) -> Part:
+    days = samples.decision[rows]
+    counts = np.bincount(samples.label[rows], minlength=len(CLASSES))
+    classes = dict(zip(CLASSES, counts.tolist(), strict=True))
+    return Part(len(rows), len(np.unique(days)), days.min(), days.max(), classes)
+
+
+def _parameters(config: Config, store: ImageStore, channels: int, side_px: int) -> Parameters:
+    found: dict[str, str | int | float] = {}
+    for section in ("labels", "model", "training", "augmentation"):
+        for key, value in getattr(config, section).model_dump(mode="json").items():
+            found[f"{section}.{key}"] = value if isinstance(value, str | int | float) else str(value)
+    network = build_network(config.model, channels, task=config.training.task, side_px=side_px)
+    found["symbols"] = " ".join(config.symbols)
+    found["layout"] = str(store.attrs["layout_name"])
+    found["layout_hash"] = str(store.attrs["layout_hash"])
+    found["weights"] = sum(weight.numel() for weight in network.parameters())
+    return found
+
+
+def _identity(
+    parameters: Parameters, accelerator: Accelerator, fingerprints: Mapping[str, str]
+) -> dict[str, str | int | float]:
+    """Return all that decides a study's numbers."""
+    found = {key: value for key, value in parameters.items() if key not in WITHOUT_EFFECT}
+    return {
+        **found,
+        **{f"data of {name}": fingerprint for name, fingerprint in fingerprints.items()},
+        "processes": accelerator.num_processes,
+        "precision": accelerator.mixed_precision,
+    }

@@ -1,0 +1,41 @@
+"""Look for the future in what the images are made of."""
+
+from __future__ import annotations
+
+from prefect import flow, get_run_logger
+
+from finnex.audit import audit
+from finnex.errors import QualityError
+from flows.progress import ProgressArtifact, publish_table
+from flows.requests import AuditRequest
+
+
+@flow(name="finnex-audit")
+def look_ahead_audit(request: AuditRequest) -> None:
+    """Rebuild sampled sessions from tables with another future; fail on any finding, each named with its row."""
+    progress = ProgressArtifact("audit", "Reading inputs")
+    report = audit(request.load(), sessions=request.sessions, seed=request.seed, on_progress=progress.show)
+    counts = report.counts()
+    told = f"{counts['proved']} features proved, {counts['leak']} leak, {counts['unprovable']} unprovable"
+    publish_table(
+        "audit-tables",
+        [{"table": one.name, "answer": one.verdict, "why": one.reason} for one in report.tables],
+        f"{told}; {report.rebuilds} rebuilds",
+    )
+    publish_table(
+        "audit-unprovable", [{"what": name, "why": why} for name, why in report.caveats.items()],
+        "What no audit of these tables can show",
+    )  # fmt: skip
+    get_run_logger().info("%s at %d sessions", told, sum(len(days) for days in report.sessions.values()))
+    if not report.passed:
+        rows = [
+            {"kind": one.kind, "table": one.table, "evidence": one.evidence, "remedy": one.remedy,
+             "rows": "; ".join(map(str, one.rows))}
+            for one in report.findings
+        ]  # fmt: skip
+        publish_table("audit-findings", rows, "What knows the future")
+        first = report.findings[0]
+        raise QualityError(
+            f"{len(report.findings)} findings, the first is {first.kind}: {first.evidence} {first.remedy}"
+        )
+    progress.finish(told)

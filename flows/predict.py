@@ -1,0 +1,33 @@
+"""Draw the newest session, ask the champion about it, and keep what it says."""
+
+from __future__ import annotations
+
+from prefect import flow, get_run_logger
+
+from finnex.config import Config
+from finnex.reporting.predictions import Prediction, predict_newest
+from flows.build import WAIT_FOR_STORE_SECONDS
+from flows.nightly import draw_tonight
+from flows.progress import publish_table
+from flows.recording import recording_server
+from flows.requests import NightlyRequest, PredictRequest
+from flows.settling import settle_tasks
+
+
+@flow(name="finnex-predict", on_completion=[settle_tasks], on_failure=[settle_tasks])
+def predict(request: PredictRequest) -> None:
+    """Do what a night does, then write the champion's answers for the newest sessions into the store.
+
+    A prediction is made once: what was said on the night stays, with the model's version and the time.
+    """
+    config = request.load()
+    draw_tonight(config, NightlyRequest(config=request.config, wait_minutes=request.wait_minutes))
+    said = _ask(config, request.sessions)
+    rows = [prediction.row() for prediction in said]
+    publish_table("predictions", rows, said[0].about if said else "Every session asked for was predicted before")
+    get_run_logger().info("%d predictions%s", len(said), f" by version {said[0].version}" if said else "")
+
+
+def _ask(config: Config, sessions: int) -> list[Prediction]:
+    with recording_server(config) as uri:
+        return predict_newest(config, uri, sessions, wait_seconds=WAIT_FOR_STORE_SECONDS)

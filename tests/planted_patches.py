@@ -1,0 +1,34 @@
+"""Images of noise in which a rule is planted that anybody can check by eye."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from finnex.cnn_training import FinNeXCNNTrainer
+from finnex.cnn_training.images import MegaImages
+from finnex.images.patches import patch_grid
+from finnex.layout import load_layout
+
+MEGA = load_layout("mega")
+
+
+def planted(sessions: int, seed: int = 0, px: int = 32) -> FinNeXCNNTrainer:
+    """Images of noise whose red channel, in the macro section, is brighter the higher the label."""
+    days = np.busday_offset("2015-01-02", np.arange(sessions + 5), roll="forward").astype("datetime64[D]")
+    label = np.random.default_rng(seed).integers(0, 3, sessions)
+    noise = np.random.default_rng(seed).uniform(0.3, 0.7, (512, 512 + sessions, 3)).astype(np.float32)
+
+    def read(position: int) -> npt.NDArray[np.float32]:
+        image = noise[:, position : position + 512].copy()
+        image[:160, :, 0] += 0.1 * (label[position] - 1)
+        return image
+
+    trainer = FinNeXCNNTrainer.__new__(FinNeXCNNTrainer)
+    trainer.images = MegaImages(
+        "planted", "A", "XNYS", read, (sessions, 512, 512, 3), days[:sessions], label.astype(np.int64), days[5:],
+        (0.01 * (label - 1)).astype(np.float32), "price_movement", 5, MEGA,
+    )  # fmt: skip
+    trainer.mega_images, trainer.patch_size, trainer.grid = "planted", px, patch_grid(MEGA, px)
+    trainer.patches_per_image, trainer.labels, trainer.history = len(trainer.grid), trainer.images.label, ()
+    return trainer

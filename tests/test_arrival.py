@@ -1,0 +1,139 @@
+"""A night's inputs: which session they should hold, and who is late."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+import pytest
+
+from finnex.config import Config
+from finnex.data.arrival import expected_session, last_close, late_inputs
+from finnex.data.tables import read_tables
+from finnex.errors import ServiceError
+from finnex.store import ImageStore
+from flows.requests import AuditRequest, BackfillRequest, ExportRequest, NightlyRequest, QaRequest
+from flows.runs import FlowRuns
+
+pytest_plugins = ("servers",)
+Maker = Callable[..., Config]
+
+
+@pytest.mark.parametrize(
+    ("now", "session"),
+    [
+        ("2024-03-08T20:59:59", date(2024, 3, 7)),  # a second before the close, winter time
+        ("2024-03-08T21:00:00", date(2024, 3, 8)),
+        ("2024-03-11T19:59:00", date(2024, 3, 8)),  # summer time began on the Sunday
+        ("2024-03-11T20:00:00", date(2024, 3, 11)),
+        ("2024-07-03T17:00:00", date(2024, 7, 3)),  # a half day closes at one
+        ("2024-07-04T23:00:00", date(2024, 7, 3)),  # a holiday
+        ("2024-09-01T12:00:00", date(2024, 8, 30)),  # a Sunday before Labor Day
+    ],
+)
+def test_the_last_close_follows_holidays_half_days_and_daylight_saving(now: str, session: date) -> None:
+    assert last_close("XNYS", np.datetime64(now)) == session
+
+
+def test_who_is_late_is_named_with_where_every_table_ends(sample_config: Maker) -> None:
+    config = sample_config(symbols=["NVDA", "AAPL"], start=None, end=None)
+    tables = read_tables(config)
+    assert late_inputs(tables, config, date(2023, 9, 21)) == ""
+    told = late_inputs(tables, config, date(2023, 9, 22))
+    assert "NVDA 2023-09-21, AAPL 2023-09-21" in told
+    assert "sentiment 2" in told
+    assert "macro 2" in told
+
+
+def test_a_configured_end_is_the_last_session_expected(sample_config: Maker) -> None:
+    now = np.datetime64("2024-03-08T22:00")
+    assert expected_session(sample_config(), now) == date(2015, 3, 31)
+    assert expected_session(sample_config(end=None), now) == date(2024, 3, 8)
+
+
+def ignore(*_: object) -> None:
+    """Show nothing."""
+
+
+def other_project(served: Path, folder: Path, *changes: tuple[str, str]) -> Path:
+    """Return a copy of the served configuration, with another store and some lines changed."""
+    text = served.read_text()
+    for before, after in (('path = "images.zarr"', f'path = "{folder / "images.zarr"}"'), *changes):
+        assert before in text
+        text = text.replace(before, after)
+    (folder / "finnex.toml").write_text(text)
+    return folder / "finnex.toml"
+
+
+@pytest.mark.integration
+def test_a_night_without_its_inputs_draws_what_there_is_and_says_which_table_ends_where(
+    runs: FlowRuns, served_project: Path, tmp_path: Path
+) -> None:
+    config = other_project(
+        served_project, tmp_path, ("start = 2015-03-02", "start = 2023-09-18"), ("end = 2015-12-15", "# no end")
+    )
+    run = runs.start("finnex-nightly/nightly", NightlyRequest(config=str(config), wait_minutes=0))
+    with pytest.raises(ServiceError, match=r"prices have not arrived\. They end: NVDA 2023-09-21, AAPL 2023-09-21"):
+        runs.follow(run, ignore)
+    assert runs.table(run, "build-result")[0]["built"] == 8
+    assert ImageStore.open(tmp_path / "images.zarr").symbols == ["AAPL", "NVDA"]
+
+
+@pytest.fixture(scope="module")
+def small_store(runs: FlowRuns, served_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a quarter of images of one symbol, drawn by its deployment."""
+    config = other_project(served_project, tmp_path_factory.mktemp("quality"))
+    request = BackfillRequest(config=str(config), symbols=["NVDA"], end=date(2015, 5, 29))
+    runs.follow(runs.start("finnex-backfill/backfill", request), ignore)
+    return config
+
+
+@pytest.mark.integration
+def test_quality_is_checked_from_the_ui_and_damage_fails_the_run(runs: FlowRuns, small_store: Path) -> None:
+    request = QaRequest(config=str(small_store), sample=16)
+    run = runs.start("finnex-qa/qa", request)
+    runs.follow(run, ignore)
+    checks = {row["check"]: row["passed"] for row in runs.table(run, "quality-checks")}
+    assert set(checks.values()) == {"yes"}
+    assert "variety: behavioral_technical" in checks
+    report = Path(runs.table(run, "quality-report")[0]["report"])
+    assert report == small_store.parent / "report" / "quality.html"
+    assert "Quality of the images" in report.read_text()
+    chunk = next((small_store.parent / "images.zarr" / "NVDA" / "image").glob("c.*"))
+    whole = chunk.read_bytes()
+    chunk.write_bytes(whole[:-10])
+    try:
+        with pytest.raises(ServiceError, match=r"checksums is 1, wanted = 0"):
+            runs.follow(runs.start("finnex-qa/qa", request), ignore)
+    finally:
+        chunk.write_bytes(whole)
+
+
+@pytest.mark.integration
+def test_the_audit_runs_from_the_ui_and_answers_for_every_table(runs: FlowRuns, small_store: Path) -> None:
+    run: UUID = runs.start("finnex-audit/audit", AuditRequest(config=str(small_store), sessions=1))
+    runs.follow(run, ignore)
+    answers = {row["table"]: row["answer"] for row in runs.table(run, "audit-tables")}
+    assert {"prices", "macro", "sentiment", "fundamentals"} <= set(answers)
+    assert answers["prices"] == "proved"
+    assert {row["what"] for row in runs.table(run, "audit-unprovable")} >= {"adjusted_prices", "revised_macro"}
+
+
+@pytest.mark.integration
+def test_an_export_runs_from_the_ui_and_says_what_it_wrote(runs: FlowRuns, small_store: Path, tmp_path: Path) -> None:
+    """The store holds one symbol, so the form may leave it out."""
+    request = ExportRequest(
+        config=str(small_store), folder=str(tmp_path / "files"), parts=["mega_images_full", "metadata"],
+        end=date(2015, 3, 31),
+    )  # fmt: skip
+    run = runs.start("finnex-export/export", request)
+    runs.follow(run, ignore)
+    rows = {row["part"]: row for row in runs.table(run, "export-parts")}
+    assert list(rows) == ["metadata", "mega_images_full"]
+    assert rows["mega_images_full"]["files"] == 24
+    assert len(list((tmp_path / "files" / "mega_images_full").glob("mega_image_2015*.npy"))) == 22
+    with pytest.raises(ServiceError, match=r"files exists and is not overwritten"):
+        runs.follow(runs.start("finnex-export/export", request), ignore)

@@ -448,7 +448,7 @@ def test_neighbours_are_compared_pixel_by_pixel(draw: Callable[[int], npt.NDArra
         around = [(row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1)]
         inside = [place for place in around if min(place) >= 0 and max(place) < 16]
         expected = np.mean([pair(patches[row, column], patches[place]) for place in inside])
-        assert found[row, column] == pytest.approx(expected, abs=1e-4)
+        assert found[row, column] == pytest.approx(expected, abs=1e-5)
 
 
 def test_equal_neighbours_agree_wholly_and_blank_ones_say_nothing() -> None:

@@ -263,6 +263,21 @@ def test_an_extension_of_the_calendar_that_was_cut_short_is_completed(store: Sto
     np.testing.assert_array_equal(healed.image("A", DAYS[3]), image_of(1))
 
 
+def test_what_a_writer_has_not_finished_warns_no_reader(tmp_path: Path) -> None:
+    path = tmp_path / "images.zarr"
+    store = StoreWriter.prepare(path, TEMPLATE)
+    store.ensure_symbol("A", DAYS, TEMPLATE)
+    publish(store, "A", [draw(store, 3, 1)])
+    before = store.fingerprint()
+    (path / "B" / "image").mkdir(parents=True)  # killed before Zarr had written what it is
+    (path / "A" / ".publishing.json.new").write_bytes(b"[")
+    again = ImageStore.open(path)  # warnings are errors here
+    assert (again.symbols, again.fingerprint()) == (["A"], before)
+    longer = session_calendar("XNYS", date(2015, 1, 1), date(2016, 12, 31)).days
+    store.ensure_symbol("A", longer, TEMPLATE)
+    assert len(store.state("A").days) == len(longer)
+
+
 def test_files_that_zarr_had_half_written_are_swept(tmp_path: Path) -> None:
     path = tmp_path / "images.zarr"
     store = StoreWriter.prepare(path, TEMPLATE)

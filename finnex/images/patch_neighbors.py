@@ -50,7 +50,9 @@ def _moments(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return value, square and knownness: (rows, columns, channel, 3, pixels), 0 where not known."""
     value = np.moveaxis(pixels, -1, 2)
     known = value > 0
-    centred = np.where(known, value - np.float32(0.5), np.float32(0))  # near 0, so that squares keep their digits
+    count = np.maximum(np.count_nonzero(known, axis=-1, keepdims=True), 1)
+    mean = (value.sum(axis=-1, keepdims=True, dtype=np.float64) / count).astype(np.float32)
+    centred = np.where(known, value - mean, np.float32(0))  # near 0, so that squares of even a flat patch keep digits
     return np.stack([centred, centred**2, known.astype(np.float32)], axis=3)
 
 

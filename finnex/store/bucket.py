@@ -70,14 +70,21 @@ class Bucket:
         """Remove an object; S3 does not mind one that is not there."""
         self._files.rm_file(self._path(key))
 
-    def keys(self, folder: str) -> list[str]:
-        """List the objects of a folder."""
+    def _list(self, folder: str, kind: str) -> list[str]:
         try:
-            listed = self._files.ls(self._path(folder), detail=True)
+            listed = self._files.ls(self._path(folder).rstrip("/"), detail=True)
         except FileNotFoundError:
             return []
         start = len(self._path(""))
-        return sorted(one["name"][start:] for one in listed if one["type"] == "file")
+        return sorted(one["name"][start:] for one in listed if one["type"] == kind)
+
+    def keys(self, folder: str) -> list[str]:
+        """List the objects of a folder."""
+        return self._list(folder, "file")
+
+    def folders(self, folder: str = "") -> list[str]:
+        """List the prefixes in a folder, by their last part."""
+        return [name.rsplit("/", 1)[-1] for name in self._list(folder, "directory")]
 
     def unfinished(self) -> list[str]:
         """Nothing: an object is whole or absent."""

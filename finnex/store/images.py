@@ -70,11 +70,15 @@ class ImageStore:
     @property
     def symbols(self) -> list[str]:
         """Symbols that are laid out, sorted."""
-        return sorted(name for name, group in self._root.groups() if group.attrs.get(LAID_OUT))
+        return [name for name in self._place.folders() if self._laid_out(name) is not None]
+
+    def _laid_out(self, name: str) -> zarr.Group | None:
+        found = self._root.get(name)
+        return found if isinstance(found, zarr.Group) and found.attrs.get(LAID_OUT) else None
 
     def _group(self, symbol: str) -> zarr.Group:
-        found = self._root.get(symbol)
-        if not isinstance(found, zarr.Group) or not found.attrs.get(LAID_OUT):
+        found = self._laid_out(symbol)
+        if found is None:
             raise StoreError(f"{self.path} has no symbol '{symbol}'. {nearest(symbol, self.symbols)}")
         return found
 
@@ -190,7 +194,7 @@ class ImageStore:
 
     def outcomes(self, symbol: str) -> dict[str, npt.NDArray[Any]]:
         """Return all labels, returns and label ends of a symbol by name, sorted; each (date, horizon)."""
-        names = sorted(name for name, _ in self._group(symbol).arrays() if name.startswith(("label_", "return_")))
+        names = [name for name in self._place.folders(symbol) if name.startswith(("label_", "return_"))]
         return {name: self._read(symbol, name) for name in names}
 
     def unpredicted(self, symbol: str, newest: int) -> npt.NDArray[np.intp]:

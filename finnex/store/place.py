@@ -38,6 +38,12 @@ class Place(Protocol):
     def keys(self, folder: str) -> list[str]:
         """Return the keys directly under a folder, sorted."""
 
+    def folders(self, folder: str = "") -> list[str]:
+        """Return the names of the folders directly in a folder, sorted.
+
+        Not what Zarr lists: Zarr warns of everything that a writer, killed or at work, has not finished.
+        """
+
     def unfinished(self) -> list[str]:
         """Return the keys of half-written files, where files can be half-written."""
 
@@ -83,6 +89,11 @@ class Folder:
         """Return the files of a folder."""
         path = Path(self.address) / folder
         return sorted(f"{folder}/{file.name}" for file in path.iterdir() if file.is_file()) if path.is_dir() else []
+
+    def folders(self, folder: str = "") -> list[str]:
+        """Return the names of folders."""
+        path = Path(self.address) / folder
+        return sorted(file.name for file in path.iterdir() if file.is_dir()) if path.is_dir() else []
 
     def unfinished(self) -> list[str]:
         """Return what Zarr had not renamed yet, and notes that were not in place yet."""

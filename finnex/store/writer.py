@@ -128,10 +128,12 @@ class StoreWriter(ImageStore):
         if len(extra):
             size = len(stored) + len(extra)
             # Every array grows before the dates do: a reader that sees a date finds its row in all others.
-            for name, array in self._group(symbol).arrays():
-                if name not in FIXED:
+            group = self._group(symbol)
+            for name in self._place.folders(symbol):
+                array = group[name]
+                if name not in FIXED and isinstance(array, zarr.Array):
                     array.resize((size, *array.shape[1:]))
-            dates = self._group(symbol)["date"]
+            dates = group["date"]
             assert isinstance(dates, zarr.Array)
             dates.resize((size,))
             dates[len(stored) :] = extra.astype("int64")
@@ -144,6 +146,7 @@ class StoreWriter(ImageStore):
         """
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
+            warnings.filterwarnings("ignore", message="Object at .* is not recognized")  # a symbol not laid out yet
             zarr.consolidate_metadata(self._place.zarr(read_only=False))
 
     def target(self, symbol: str, token: str) -> DraftTarget:

@@ -200,6 +200,41 @@ def test_recording_is_silent_and_leaves_the_environment_as_it_was(
     assert dict(os.environ) == before
 
 
+def test_an_address_is_aimed_at_without_a_trace() -> None:
+    code = (
+        "import mlflow, os\n"
+        "from finnex.reporting.tracking.server import aimed_at\n"
+        "before, here = dict(os.environ), 'http://127.0.0.1:1'\n"
+        "was = mlflow.get_tracking_uri(), mlflow.get_registry_uri()\n"
+        "with aimed_at(here):\n"
+        "    assert (mlflow.get_tracking_uri(), mlflow.get_registry_uri()) == (here, here)\n"
+        "assert not mlflow.is_tracking_uri_set() and dict(os.environ) == before\n"
+        "mlflow.set_tracking_uri('http://127.0.0.1:2')\n"
+        "with aimed_at(here):\n"
+        "    pass\n"
+        "assert mlflow.get_tracking_uri() == mlflow.get_registry_uri() == 'http://127.0.0.1:2'\n"
+        "mlflow.set_registry_uri('http://127.0.0.1:3')\n"
+        "with aimed_at(here):\n"
+        "    pass\n"
+        "assert mlflow.get_registry_uri() == os.environ['MLFLOW_REGISTRY_URI'] == 'http://127.0.0.1:3'\n"
+    )
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+def test_recording_is_silent_too_where_it_imports_mlflow() -> None:
+    code = (
+        "import logging\n"
+        "from finnex.reporting.tracking.server import silence\n"
+        "with silence():\n"
+        "    import mlflow.store.model_registry.abstract_store as store\n"
+        "    store._logger.info('heard')\n"
+        "    store._logger.warning('heard')\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (said.stdout, said.stderr) == ("", "")
+
+
 @pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt, "KILLED"), (OSError, "FAILED")])
 def test_an_interrupted_recording_does_not_stay_running(
     server: str, client: Any, trained: Trained, error: type[BaseException], status: str, tmp_path: Path

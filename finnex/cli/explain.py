@@ -48,9 +48,10 @@ def _print(answers: list[PixelAnswer]) -> None:
         table = Table(title=f"{answer.channel}: {answer.region}", show_header=False, title_justify="left")
         shown = answer.as_dict()
         unit = shown.pop("unit")
+        has_unit = unit not in (None, "", "1")  # '1' is a ratio's unit in the catalogue and in JSON
         for name, value in shown.items():
             if name in ("channel", "region") or value is None:
                 continue
             text = f"{value:.6g}" if isinstance(value, float) else str(value)
-            table.add_row(name.replace("_", " "), f"{text} {unit}" if name == "original_value" and unit else text)
+            table.add_row(name.replace("_", " "), f"{text} {unit}" if name == "original_value" and has_unit else text)
         out().print(table)

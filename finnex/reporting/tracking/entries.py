@@ -17,6 +17,7 @@ import torch
 
 from finnex.evaluation import Scorecard
 from finnex.models.serving import Probabilities
+from finnex.reporting.tracking.server import aimed_at
 from finnex.store import ImageStore
 from finnex.training import EpochReport, TrainingResult
 
@@ -114,15 +115,10 @@ def log_model(uri: str, run_id: str, result: TrainingResult, classes: Iterable[s
         inputs=Schema([TensorSpec(kind, (-1, channels, *pixels), "images")]),
         outputs=Schema([TensorSpec(kind, (-1, len(tuple(classes))), "probabilities")]),
     )
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    try:
-        with mlflow.start_run(run_id=run_id):
-            info = mlflow.pytorch.log_model(
-                Probabilities(network), name="model", signature=signature,
-                input_example=torch.zeros((2, channels, *pixels)), serialization_format="pt2",
-                pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
-            )  # fmt: skip
-    finally:
-        mlflow.set_tracking_uri(before)
+    with aimed_at(uri), mlflow.start_run(run_id=run_id):
+        info = mlflow.pytorch.log_model(
+            Probabilities(network), name="model", signature=signature,
+            input_example=torch.zeros((2, channels, *pixels)), serialization_format="pt2",
+            pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
+        )  # fmt: skip
     return str(info.model_uri)

@@ -16,7 +16,7 @@ from finnex.config import Config
 from finnex.errors import ServiceError, TrainingError
 from finnex.evaluation.promotion import Decision, decide
 from finnex.evaluation.scorecard import PROBABILITIES
-from finnex.reporting.tracking.server import connected
+from finnex.reporting.tracking.server import aimed_at, connected
 from finnex.store import ImageStore
 from finnex.streaming.samples import labelled_samples
 from finnex.training import TrainingResult
@@ -130,14 +130,8 @@ def _load(uri: str, version: ModelVersion) -> Model:
     """Load an exported graph: no code of the artifact is run, and no pickle is read."""
     import mlflow  # noqa: PLC0415
 
-    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
-    try:
+    with aimed_at(uri):
         found = mlflow.pytorch.load_model(f"models:/{version.name}/{version.version}", map_location="cpu")
-    finally:
-        mlflow.set_tracking_uri(before[0])
-        mlflow.set_registry_uri(before[1])
 
     def ask(images: torch.Tensor) -> torch.Tensor:
         return torch.as_tensor(found(images))

@@ -7,9 +7,9 @@ import os
 import urllib.error
 import urllib.request
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from finnex.errors import ServiceError
@@ -22,6 +22,7 @@ QUIET = {
     "DO_NOT_TRACK": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # where MLflow is imported only now, and sets the level of its logger
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
@@ -30,22 +31,55 @@ QUIET = {
 @contextmanager
 def silence() -> Iterator[None]:
     """Keep MLflow off the terminal; leave environment, warnings and log levels as they were."""
-    before = {key: os.environ.get(key) for key in QUIET}
-    os.environ.update({key: value for key, value in QUIET.items() if before[key] is None})
     loggers = [logging.getLogger(name) for name in ("mlflow", "torch.export", "alembic")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        own = {key: os.environ.get(key, value) for key, value in QUIET.items()}
+        with _environment(own), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for a while."""
+    before = {key: os.environ.get(key) for key in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
         for key, value in before.items():
             if value is None:
                 os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
+
+
+@contextmanager
+def aimed_at(uri: str) -> Iterator[None]:
+    """Point MLflow's global functions at a server, for the few that take no address; leave no trace of it.
+
+    MLflow also writes the addresses into the environment, and reads back its default as if somebody had set it.
+    """
+    import mlflow  # noqa: PLC0415
+
+    tracking: Any = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+    registry: Any = mlflow.get_registry_uri()
+    if registry == mlflow.get_tracking_uri():
+        registry = None  # it follows the other
+    with _environment({"MLFLOW_TRACKING_URI": uri, "MLFLOW_REGISTRY_URI": uri}):
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)
+        try:
+            yield
+        finally:
+            mlflow.set_tracking_uri(tracking)
+            mlflow.set_registry_uri(registry)
 
 
 @contextmanager

@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from finnex.errors import LayoutError, nearest
+from finnex.errors import LayoutError, StoreError, nearest
 from finnex.images.decode import feature_map
+from finnex.images.modulation import apply
 from finnex.layout import stored_layout
 from finnex.store import ImageStore
+
+AGREES = 1e-6
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def explain(store: ImageStore, symbol: str, day: date, row: int, column: int) ->
     LayoutError
         The pixel lies outside the image.
     StoreError
-        The session is not published, or its bytes are damaged.
+        The session is not published, its bytes are damaged, or it was drawn from other values than those stored.
     """
     layout = stored_layout(store.attrs)
     if not (0 <= row < layout.height and 0 <= column < layout.width):
@@ -88,6 +91,8 @@ def explain(store: ImageStore, symbol: str, day: date, row: int, column: int) ->
         if feature >= 0:
             entry = layout.catalogue.entries[feature]
             normalized = _number(data, "feature_normalized", here - lag, feature)
+            if region.encoder_name == "heatmap":
+                _check_agrees(answer["value"], normalized, answer["weight"], f"{symbol} for {day}")
             answer |= {
                 "feature": entry.name, "meaning": entry.meaning, "unit": entry.unit, "source_table": entry.table,
                 "normalized_value": normalized,
@@ -101,6 +106,16 @@ def explain(store: ImageStore, symbol: str, day: date, row: int, column: int) ->
             }  # fmt: skip
         answers.append(PixelAnswer(**answer))
     return answers
+
+
+def _check_agrees(pixel: float, normalized: float | None, weight: float, image: str) -> None:
+    """Refuse to explain a pixel by values it was not drawn from: inputs changed, only other sessions were redrawn."""
+    drawn = 0.0 if normalized is None else float(apply(np.array([normalized], dtype=np.float32), weight)[0])
+    if abs(pixel - drawn) > AGREES:
+        raise StoreError(
+            f"the image of {image} shows {pixel:.6g} where the stored features now say {drawn:.6g}: its inputs changed "
+            "and it was not in the range that was built since. `finnex build` without --start and --end draws it again."
+        )
 
 
 def _date(data: xr.Dataset, position: int) -> date:

@@ -12,7 +12,7 @@ import pytest
 
 from finnex.audit import AuditReport, audit, audit_labels
 from finnex.audit.declarations import sentiment_dated_by_day
-from finnex.audit.enhanced import Market, compare_vintage, fitted_on_everything, knows_the_future
+from finnex.audit.enhanced import Market, Vintage, compare_vintage, fitted_on_everything, knows_the_future
 from finnex.cli import main
 from finnex.config import Config, LabelSettings, parse_config
 from finnex.data.calendar import session_calendar
@@ -383,7 +383,17 @@ def test_a_later_vintage_that_changes_published_values_is_found_with_its_rows(ma
 
 def test_a_vintage_that_reaches_no_further_proves_nothing(market: Market, tmp_path: Path) -> None:
     table = column(market, causal=market.bars["close"])
-    assert compare_vintage(table, table, (None, tmp_path / "same.csv")).stayed == {}
+    assert compare_vintage(table, table, (None, tmp_path / "same.csv")) == Vintage([], {})
+
+
+def test_a_vintage_that_says_something_else_is_found_however_far_it_reaches(market: Market, tmp_path: Path) -> None:
+    table = column(market, causal=market.bars["close"], other=market.bars["open"])
+    later = table.assign(causal=table["causal"] * 1.1).drop(columns="other")
+    seen = compare_vintage(table, later, (tmp_path / "now.csv", tmp_path / "later.csv"))
+    assert {finding.kind: finding.features for finding in seen.findings} == {
+        "enhanced_vintage_differs": ("causal",), "enhanced_vintage_lost_columns": ("other",),
+    }  # fmt: skip
+    assert seen.stayed == {}
 
 
 # Labels.
@@ -504,6 +514,12 @@ def test_an_enhanced_column_is_unprovable_until_a_later_vintage_keeps_its_values
     whole.assign(rsi_14=whole["rsi_14"] + 1).to_csv(tmp_path / "later.csv", index=False)
     code, printed, _ = run(capsys, "--config", config, "--sessions", 1, "--vintage", tmp_path / "later.csv", "--json")
     assert code == 1
+    assert [one["kind"] for one in json.loads(printed)["findings"]] == ["enhanced_vintage_differs"]
+    mapped = 'columns = { enhanced = { date = "Day" } }\n'
+    config.write_text(config.read_text().replace("[inputs]\n", f"[inputs]\n{mapped}"))
+    for name in ("enhanced.csv", "later.csv"):
+        pd.read_csv(tmp_path / name).rename(columns={"date": "Day"}).to_csv(tmp_path / name, index=False)
+    code, printed, _ = run(capsys, "--config", config, "--sessions", 1, "--vintage", tmp_path / "later.csv", "--json")
     assert [one["kind"] for one in json.loads(printed)["findings"]] == ["enhanced_vintage_differs"]
 
 

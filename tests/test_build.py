@@ -15,7 +15,8 @@ from numcodecs import Blosc
 from finnex.build import build, draw_here, open_for_writing, prepare_symbol, read_run
 from finnex.build.draw import _send
 from finnex.config import Config
-from finnex.errors import ConfigError
+from finnex.errors import ConfigError, LayoutError
+from finnex.layout import load_layout
 from finnex.store import READY, ImageStore, Receipt, writing
 
 pytest_plugins = ["buckets"]
@@ -290,7 +291,7 @@ def test_two_worker_processes_draw_the_same_pictures(sample_config: Maker, tmp_p
     assert (ImageStore.open(there.store.path).state("NVDA").status == READY).sum() == 22
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_build_into_a_bucket_on_two_workers_equals_one_in_a_folder(sample_config: Maker, s3: str) -> None:
     from flows.cluster import cluster_client
 
@@ -314,6 +315,44 @@ def test_an_empty_range_names_the_range_and_makes_no_store(sample_config: Maker,
     with pytest.raises(ConfigError, match="2013-01-02 to 2023-09-21"):
         build(sample_config(end=None), start=pd.Timestamp("2030-01-01").date())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_feature_that_nobody_computes_and_a_blend_without_its_input_make_no_store(
+    sample_config: Maker, tmp_path: Path
+) -> None:
+    text = load_layout("mega").catalogue.text
+    line = next(line for line in text.splitlines() if line.startswith("rsi_14,"))
+    (tmp_path / "mine.csv").write_text(text + line.replace("rsi_14", "rsi_41", 1) + "\n")
+    config = sample_config(image={"catalogue": str(tmp_path / "mine.csv")})
+    with pytest.raises(LayoutError, match=r"'rsi_41' is computed nowhere .*Did you mean 'rsi_14'"):
+        build(config)
+    less = "".join(row for row in text.splitlines(keepends=True) if not row.startswith("regime_stressed,"))
+    (tmp_path / "mine.csv").write_text(less)
+    config = sample_config(image={"catalogue": str(tmp_path / "mine.csv"), "blending": True})
+    with pytest.raises(LayoutError, match=r"blend 'technical_regime' needs the feature 'regime_stressed'"):
+        build(config)
+    assert not config.store.path.exists()
+
+
+@pytest.mark.parametrize("symbol", ["BRK/B", "..", "A B", ""])
+def test_a_symbol_that_can_name_no_folder_is_refused(symbol: str, sample_config: Maker) -> None:
+    with pytest.raises(ConfigError, match="symbols"):
+        sample_config(symbols=["NVDA", symbol])
+
+
+def test_rows_that_are_left_out_are_said(sample_config: Maker, tmp_path: Path) -> None:
+    days = pd.to_datetime(["2015-03-06", "2015-03-07", "2015-03-09"])
+    pd.DataFrame({"symbol": "NVDA", "date": days, "rsi_14": 50.0}).to_csv(tmp_path / "enhanced.csv", index=False)
+    config = sample_config(end=date(2015, 3, 3), symbols=["NVDA", "META"])
+    rows = pd.read_csv(config.inputs.sentiment)
+    rows[rows["symbol"] != "META"].to_csv(tmp_path / "sentiment.csv", index=False)
+    inputs = config.inputs.model_copy(
+        update={"enhanced": tmp_path / "enhanced.csv", "sentiment": tmp_path / "sentiment.csv"}
+    )
+    said = " ".join(read_run(config.model_copy(update={"inputs": inputs})).doubts)
+    assert "enhanced of NVDA: 2015-03-07 is no session of XNYS" in said
+    assert "sentiment of META: the table has no record of it" in said
+    assert "sentiment of NVDA: the table" not in said
 
 
 def test_the_layout_and_the_catalogue_travel_inside_the_store(sample_config: Maker) -> None:

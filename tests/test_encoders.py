@@ -139,6 +139,18 @@ def test_a_session_without_a_bar_is_not_drawn_and_moves_no_other() -> None:
     assert not np.isnan(np.delete(tile, slice(9, 12), axis=1)).any()
 
 
+@pytest.mark.parametrize("style", ["ohlc", "candle"])
+@pytest.mark.parametrize("rise", [-0.3, 0.3])
+def test_a_window_that_begins_without_a_bar_is_drawn_wherever_prices_go_then(style: str, rise: float) -> None:
+    bars = np.array([[rise, rise + 0.02, rise - 0.02, rise, 0.5, 0.0]] * 6, dtype=np.float32)
+    bars[0] = np.nan
+    chart = Candlestick(session_px=9, style=style, moving_average=0.3)
+    tile = chart.draw(np.empty((6, 0), dtype=np.float32), bars, height=170)
+    assert np.isnan(tile[:, :9]).all()
+    assert not np.isnan(tile[:, 9:]).any()
+    assert (tile[:, 9:] > np.float32(0.02)).any(axis=0).sum() >= 5
+
+
 def test_a_candle_of_its_own_style_has_a_body_from_open_to_close_around_its_wick() -> None:
     bars = np.array([[0, 0, 0, 0, 0.5, 0], [0.25, 1, 0, 0.75, 1.0, 0]], dtype=np.float32)
     chart = Candlestick(session_px=7, style="candle", volume_share=0.0)

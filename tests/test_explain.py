@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -73,6 +74,24 @@ def test_every_pixel_has_an_answer() -> None:
         assert [MEGA.catalogue.names[feature] for feature in shown if feature >= 0] == sorted(
             region.features, key=MEGA.catalogue.names.index
         )
+
+
+def test_a_pixel_is_not_explained_by_values_that_came_after_it(sample_config: Maker, tmp_path: Path) -> None:
+    config = sample_config(start=DAY, end=date(2015, 3, 20))
+    build(config)
+    rows = pd.read_csv(config.inputs.sentiment)
+    day = pd.to_datetime(rows["timestamp"], utc=True)
+    rows.loc[(day >= "2015-03-02") & (day < "2015-03-16"), "score"] *= -1
+    rows.to_csv(tmp_path / "sentiment.csv", index=False)
+    inputs = config.inputs.model_copy(update={"sentiment": tmp_path / "sentiment.csv"})
+    changed = config.model_copy(update={"inputs": inputs})
+    build(changed, start=date(2015, 3, 20))
+    store, tone = ImageStore.open(config.store.path), MEGA.region("news")
+    newest = tone.columns[0] + 53 * 3  # two sessions before: the 13th
+    with pytest.raises(StoreError, match="its inputs changed"):
+        explain(store, "NVDA", DAY, tone.rows[0] + 1, newest)
+    build(changed)
+    assert explain(store, "NVDA", DAY, tone.rows[0] + 1, newest)[0].session == date(2015, 3, 13)
 
 
 def answer_at(store: ImageStore, row: int, column: int, channel: str) -> PixelAnswer:

@@ -84,7 +84,10 @@ def test_a_bar_that_opens_beyond_the_barrier_is_left_at_its_open() -> None:
 def test_a_missing_bar_on_the_way_leaves_no_label() -> None:
     bars = walk(6).drop(index=63)
     labels = make_labels(bars, DAYS, SETTINGS)
-    assert labels["price_movement"].label[62, 0] == UNKNOWN
+    movement = labels["price_movement"].label
+    for column, horizon in enumerate(HORIZONS):  # bars on both ends do not make up for one between them
+        assert (movement[63 - horizon : 63, column] == UNKNOWN).all()
+        assert movement[63 - horizon - 1, column] != UNKNOWN
     barrier = labels["triple_barrier"]
     open_still = barrier.end[60] > DAYS[62]
     assert not open_still.any() or (barrier.label[60][open_still] == UNKNOWN).all()

@@ -254,6 +254,13 @@ def test_all_mistakes_of_a_catalogue_are_listed() -> None:
     assert [f"row {row}" in str(caught.value) for row in (2, 3, 4, 5)] == [True, True, False, True]
 
 
+def test_a_row_of_a_catalogue_that_is_too_short_or_too_long_is_named() -> None:
+    text = MEGA.catalogue.text.rstrip("\n") + "\nshort,prices,sd\nlong" + "," * 40 + "\n"
+    rows = len(MEGA.catalogue.names) + 1
+    with pytest.raises(LayoutError, match=rf"row {rows + 1}: not as many cells.*\n.*row {rows + 2}: not as many cells"):
+        parse_catalogue(text)
+
+
 def test_the_hash_follows_layout_catalogue_and_window() -> None:
     assert parse_layout(MEGA.text, MEGA.catalogue).hash == MEGA.hash
     assert parse_layout(MEGA.text + "\n", MEGA.catalogue).hash != MEGA.hash

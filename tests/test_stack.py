@@ -72,7 +72,7 @@ def addresses(process: subprocess.Popen[str]) -> dict[str, str]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_up_prints_three_addresses_shows_all_deployments_and_leaves_nothing_behind(tmp_path: Path) -> None:
     state = tmp_path / "state"
     with finnex_up(state, "--prefect-port", "0", "--mlflow-port", "0") as process:

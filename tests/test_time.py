@@ -25,6 +25,16 @@ def moments(*texts: str) -> np.ndarray:
     return np.array(texts, dtype="datetime64[ns]")
 
 
+def test_a_calendar_of_one_session_is_one_and_one_without_a_session_is_refused() -> None:
+    day = date(2016, 6, 24)
+    alone = session_calendar("XNYS", day, day)
+    assert alone.days.tolist() == [day]
+    assert alone.decision_time.tolist() == session_calendar("XNYS", date(2016, 6, 1), day).decision_time[-1:].tolist()
+    for last in (date(2016, 6, 25), date(2016, 6, 26)):
+        with pytest.raises(ConfigError, match="has no session from 2016-06-25"):
+            session_calendar("XNYS", date(2016, 6, 25), last)
+
+
 def test_a_record_at_the_close_belongs_to_the_session_and_one_after_it_to_the_next() -> None:
     found = CALENDAR.first_session_knowing(moments("2015-03-05T21:00:00", "2015-03-05T21:00:01", "2015-03-07T12:00:00"))
     assert found.tolist() == [session("2015-03-05"), session("2015-03-06"), session("2015-03-09")]

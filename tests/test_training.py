@@ -185,6 +185,7 @@ def test_the_model_has_the_weights_of_its_best_epoch_and_the_checkpoint_too(trai
     assert {path.name for path in checkpoint.parent.iterdir()} == {"best.pt", "member.json", "predictions.parquet"}
 
 
+@pytest.mark.integration
 def test_two_runs_with_one_seed_give_identical_metrics_streamed_or_held(planted: ImageStore, tmp_path: Path) -> None:
     config = make_config(
         planted, tmp_path, epochs=2, train_fraction=0.3, validation_fraction=0.2, baselines=("boosted_trees",)

@@ -225,14 +225,19 @@ def compare_vintage(current: pd.DataFrame, later: pd.DataFrame, paths: tuple[Pat
         kept = "Keep published rows in every vintage."
         findings.append(Finding("enhanced_vintage_lost_rows", "enhanced", (), text, kept))
     longer = len(rows) > 0 and later["date"].max() > current["date"].max()
+    if lost := [name for name in columns_of(current) if name not in after.columns]:
+        text = f"{paths[1].name} lacks {len(lost)} published columns: {', '.join(lost[:5])}."
+        kept = "Keep published columns in every vintage."
+        findings.append(Finding("enhanced_vintage_lost_columns", "enhanced", tuple(lost), text, kept))
     stayed = {}
     for name in columns_of(current):
-        if name not in after.columns or not longer:
+        if name in lost or not len(rows):
             continue
         ours, theirs = (frame.loc[rows, name].to_numpy(dtype="float64") for frame in (before, after))
         moved = ~np.isclose(ours, theirs, rtol=1e-12, atol=0.0, equal_nan=True)
         if not moved.any():
-            stayed[name] = len(rows)
+            if longer:  # the same file again proves nothing
+                stayed[name] = len(rows)
             continue
         shown = "; ".join(f"{_named(rows[i])}: {ours[i]:.6g}, later {theirs[i]:.6g}" for i in np.flatnonzero(moved)[:3])
         text = (

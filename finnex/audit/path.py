@@ -27,6 +27,7 @@ from finnex.build import Run, read_run, sessions_wanted
 from finnex.config import Config, LabelSettings
 from finnex.data.features import compute, make_context, symbol_bars
 from finnex.data.labels import Labels, make_labels
+from finnex.data.mapping import reading_of
 from finnex.data.panel import make_panel
 from finnex.data.readers import read_enhanced
 from finnex.data.tables import Tables
@@ -141,9 +142,10 @@ def _read_vintage(run: Run, path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise ConfigError(f"--vintage: {path} does not exist. Correct the path.")
     problems: list[Problem] = []
-    frame = read_enhanced(path, problems)
+    reading = reading_of(run.config, "enhanced")
+    frame = read_enhanced(path, problems, reading)
     if problems:
-        raise InputError(problems)
+        raise InputError([reading.in_the_files_words(problem) for problem in problems])
     return frame
 
 

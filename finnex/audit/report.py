@@ -20,7 +20,8 @@ CAVEATS = {
     "adjusted_prices": "prices are adjusted for splits (and dividends) that came later; the file cannot show what "
     "stood there on the day. Features are free of the price's scale, so a split moves none of them.",
     "chosen_symbols": "symbols, peers and sector funds were chosen today, from companies that are still there.",
-    "revised_macro": "macro values are as revised today; only their dates are point in time.",
+    "revised_macro": "macro values are as revised today; only their dates are point in time. Of weekly and daily "
+    "series the file cannot show whether a value was out on the day it observes: their available_date is trusted.",
     "restated_filings": "a provider may have overwritten a filed figure under its old filing date.",
     "scored_later": "a sentiment model trained after the record may have scored it; the file holds its score only.",
     "supplier_rows": "rows are taken as supplied; nothing shows whether they were corrected afterwards.",

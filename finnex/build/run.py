@@ -17,8 +17,9 @@ from finnex.data.features import symbol_calendar
 from finnex.data.labels import KINDS
 from finnex.data.mapping import generated_entries
 from finnex.data.tables import Tables, read_tables
-from finnex.errors import ConfigError, nearest
-from finnex.layout import Layout, load_layout, parse_catalogue, parse_layout
+from finnex.errors import ConfigError, LayoutError, nearest
+from finnex.images.modulation import blend_inputs
+from finnex.layout import Layout, load_catalogue, load_layout, parse_catalogue, parse_layout
 from finnex.store import StoreTemplate, StoreWriter
 
 
@@ -46,6 +47,7 @@ def read_run(config: Config) -> Run:
     layout = load_layout(image.layout, image.lookback, image.catalogue, blending=image.blending)
     if tables.enhanced is not None:
         layout = _with_columns(layout, list(tables.enhanced.columns), config.inputs.enhanced_heatmaps)
+    _check_sources(layout, [] if tables.enhanced is None else list(tables.enhanced.columns))
     template = StoreTemplate(
         layout_name=layout.name,
         layout_hash=layout.hash,
@@ -83,6 +85,27 @@ def _with_columns(layout: Layout, columns: Sequence[str], heatmaps: Sequence[str
             f"{', '.join(heatmaps)} is no heat map, or lists its features. Name heat maps that take the catalogue's."
         )
     return wider
+
+
+def _check_sources(layout: Layout, enhanced: Sequence[str]) -> None:
+    """Refuse features that nobody computes or gives, and blends that lack what they are made from."""
+    given = {*load_catalogue().names, *enhanced}
+    problems = [
+        f"the catalogue's feature '{name}' is computed nowhere and is no column of [inputs] enhanced. "
+        f"{nearest(name, sorted(given))} Correct the name, give the column, or remove the row."
+        for name in layout.catalogue.names
+        if name not in given
+    ]
+    problems += [
+        f"region {region.name}: blend '{region.blend}' needs the feature '{name}', which the catalogue lacks. "
+        "Add its row, or set [image] blending = false."
+        for region in layout.regions
+        if layout.blending and region.blend
+        for name in blend_inputs(region.blend)
+        if name not in layout.catalogue.position
+    ]
+    if problems:
+        raise LayoutError("\n".join(problems))
 
 
 def open_for_writing(run: Run) -> StoreWriter:

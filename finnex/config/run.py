@@ -17,6 +17,8 @@ from finnex.config.section import Section
 from finnex.config.training import AUGMENTATION_PRESETS, AugmentationSettings, TrainingSettings
 from finnex.errors import ConfigError, nearest
 
+Symbol = Annotated[str, Field(pattern=r"^[^/\\\s.][^/\\\s]*$")]
+"""It names a folder of the store: no slash, no space, no leading dot."""
 CREDENTIALS = re.compile(r"//[^/@\s]*@")
 
 
@@ -30,7 +32,7 @@ class Config(Section):
     """
 
     inputs: Inputs
-    symbols: Annotated[tuple[str, ...], Field(min_length=1)]
+    symbols: Annotated[tuple[Symbol, ...], Field(min_length=1)]
     start: date | None = None
     end: date | None = None
     exchange: str = "XNYS"

@@ -87,9 +87,18 @@ def session_calendar(exchange: str, start: date, end: date) -> SessionCalendar:
     if exchange not in names:
         raise ConfigError(f"exchange '{exchange}' is unknown. {nearest(exchange, names)}")
     # The library's own default spans twenty years; explicit bounds make the answer the same on every day.
-    calendar = exchange_calendars.get_calendar(exchange, start=pd.Timestamp(start), end=pd.Timestamp(end))
-    days = calendar.sessions.to_numpy().astype("datetime64[D]")
+    first, last = pd.Timestamp(start), pd.Timestamp(end)
+    try:
+        calendar = exchange_calendars.get_calendar(exchange, start=first, end=last)
+    except (
+        ValueError,
+        exchange_calendars.errors.CalendarError,
+    ):  # the library gives no calendar of one day, nor one without a session
+        fortnight = pd.Timedelta(days=14)
+        calendar = exchange_calendars.get_calendar(exchange, start=first - fortnight, end=last + fortnight)
+    inside = (calendar.sessions >= first) & (calendar.sessions <= last)
+    days = calendar.sessions[inside].to_numpy().astype("datetime64[D]")
     if len(days) == 0:
         raise ConfigError(f"exchange '{exchange}' has no session from {start} to {end}. Widen the range.")
-    closes = calendar.closes.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy().astype("datetime64[ns]")
+    closes = calendar.closes[inside].dt.tz_convert("UTC").dt.tz_localize(None).to_numpy().astype("datetime64[ns]")
     return SessionCalendar(exchange, days, closes)

@@ -50,7 +50,29 @@ def doubts(tables: Tables, config: Config) -> list[str]:
                 "they have no image."
             )
         found += _repeats(tables.sentiment, symbol) + _unmatched(tables, symbol, calendar)
+        found += _left_out(tables.enhanced, symbol, calendar, config.exchange) + _silent(tables.sentiment, symbol)
     return found
+
+
+def _left_out(enhanced: pd.DataFrame | None, symbol: str, calendar: SessionCalendar, exchange: str) -> list[str]:
+    if enhanced is None:
+        return []
+    days = enhanced.loc[enhanced["symbol"] == symbol, "date"].to_numpy().astype("datetime64[D]")
+    days = days[(days >= calendar.days[0]) & (days <= calendar.days[-1])]
+    strange = days[calendar.index_of(days) < 0]
+    return (
+        [f"enhanced of {symbol}: {_some(strange)} is no session of {exchange}; the row is left out. Correct the date."]
+        if len(strange)
+        else []
+    )
+
+
+def _silent(sentiment: pd.DataFrame | None, symbol: str) -> list[str]:
+    if sentiment is None or (sentiment["symbol"] == symbol).any():
+        return []
+    return [
+        f"sentiment of {symbol}: the table has no record of it; its regions are not known. Check the symbol's name."
+    ]
 
 
 def _unmatched(tables: Tables, symbol: str, calendar: SessionCalendar) -> list[str]:

@@ -95,7 +95,9 @@ def _price_movement(
     o: Floats, c: Floats, horizon: int, threshold: Floats
 ) -> tuple[npt.NDArray[np.int8], Floats, npt.NDArray[np.intp]]:
     outcome = _ahead(c, horizon) / _ahead(o, 1) - 1
-    known = ~np.isnan(outcome) & ~np.isnan(threshold)
+    gaps = np.cumsum(np.isnan(c))
+    whole = _ahead(gaps.astype(np.float64), horizon) == gaps
+    known = whole & ~np.isnan(outcome) & ~np.isnan(threshold)
     label = np.where(outcome > threshold, BUY, np.where(outcome < -threshold, SELL, HOLD))
     end = np.arange(len(c)) + horizon
     return (

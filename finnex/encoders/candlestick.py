@@ -105,6 +105,7 @@ class Candlestick(Encoder):
         low, high = level[known, 2].min(), level[known, 1].max()
         span = high - low if high > low else 1.0
         row = np.round((high - level) / span * (rows - 1)).astype(np.intp)  # open, high, low, close
+        row = row.clip(0, rows - 1)  # one that is not known may lie anywhere, and is taken out afterwards
         shade = self._shade(bars)
         here = np.arange(rows)[:, None]
         centre = px // 2

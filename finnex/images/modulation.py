@@ -70,6 +70,18 @@ BLENDS: Mapping[str, Callable[[Column], Floats]] = {
 }
 
 
+def blend_inputs(blend: str) -> list[str]:
+    """Return the features that a blend is made from."""
+    asked: list[str] = []
+
+    def column(name: str) -> Floats:
+        asked.append(name)
+        return np.zeros(1)
+
+    BLENDS[blend](column)
+    return asked
+
+
 def region_weights(panel: Panel, layout: Layout) -> npt.NDArray[np.float32]:
     """Return the weight of every region on every session: (sessions, regions) float32 in [0.5, 1].
 

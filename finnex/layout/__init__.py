@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from finnex.layout.catalogue import Catalogue, CatalogueEntry, parse_catalogue
 from finnex.layout.layout import Layout, Region, Section
-from finnex.layout.reading import BUNDLED, load_layout, parse_layout, stored_layout
+from finnex.layout.reading import BUNDLED, load_catalogue, load_layout, parse_layout, stored_layout
 
 __all__ = [
     "BUNDLED",
@@ -13,6 +13,7 @@ __all__ = [
     "Layout",
     "Region",
     "Section",
+    "load_catalogue",
     "load_layout",
     "parse_catalogue",
     "parse_layout",

@@ -88,6 +88,9 @@ def parse_catalogue(text: str, name: str = "catalogue.csv") -> Catalogue:
         )
     entries, problems, seen = [], [], set()
     for number, row in enumerate(reader, start=2):
+        if None in row or None in row.values():
+            problems.append(f"{name}, row {number}: not as many cells as the first line has. Give {len(columns)}.")
+            continue
         try:
             entry = CatalogueEntry(
                 name=row["name"], table=row["table"], unit=row["unit"], region=row["region"], source=row["source"],

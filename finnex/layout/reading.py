@@ -23,6 +23,19 @@ REGION = {
 }  # fmt: skip
 
 
+def load_catalogue(path: Path | None = None) -> Catalogue:
+    """Return the bundled catalogue, which is what FinNeX computes, or one of your own.
+
+    Raises
+    ------
+    LayoutError
+        With every row that is wrong.
+    """
+    if path:
+        return parse_catalogue(_text(path), str(path))
+    return parse_catalogue((resources.files("finnex.layout") / "catalogue.csv").read_text(encoding="utf-8"))
+
+
 def load_layout(
     name: str, lookback: int | None = None, catalogue_path: Path | None = None, *, blending: bool = False
 ) -> Layout:
@@ -45,10 +58,7 @@ def load_layout(
         text = (bundled / f"{name}.toml").read_text(encoding="utf-8")
     else:
         raise LayoutError(f"layout '{name}' is unknown. {nearest(name, BUNDLED)} A file of your own ends in .toml.")
-    if catalogue_path:
-        catalogue = parse_catalogue(_text(catalogue_path), str(catalogue_path))
-    else:
-        catalogue = parse_catalogue((bundled / "catalogue.csv").read_text(encoding="utf-8"))
+    catalogue = load_catalogue(catalogue_path)
     return parse_layout(text, catalogue, lookback, blending=blending, file=name if own else "")
 
 

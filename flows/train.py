@@ -16,7 +16,7 @@ from finnex.reporting.report import Report
 from finnex.reporting.tracking import StudyRecorder, TrackedRun, recording
 from finnex.store import ImageStore
 from finnex.store_path import StorePath
-from finnex.training import Progress, TrainingResult, train
+from finnex.training import Progress, TrainingResult, train, until_recorded
 from flows.arguments import untouched
 from flows.learning import progress_words, score_rows, write_report
 from flows.progress import ProgressArtifact, publish_table
@@ -88,8 +88,9 @@ def train_model(request: TrainRequest) -> None:
     ):
         result = train_network(untouched(config), untouched(store), untouched(progress), untouched(recorder))
         progress.show(1, 1.1, "Checking quality, writing the report")
-        report, path = check_and_report(untouched(config), untouched(store), untouched(result))
-        tracked = record(untouched(recorder), untouched(result), untouched(report))
+        with until_recorded(result.study.folder):
+            report, path = check_and_report(untouched(config), untouched(store), untouched(result))
+            tracked = record(untouched(recorder), untouched(result), untouched(report))
     assert report.card is not None  # there was a training
     verdict = report.card.verdict()
     publish_table("scores", score_rows(report.card), verdict)

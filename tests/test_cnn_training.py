@@ -574,6 +574,54 @@ def test_a_network_learns_from_patches_that_it_is_told_apart(tmp_path: Path) -> 
     assert (pooled.argmax(axis=1) == known.label).mean() == 1.0
 
 
+def test_a_broken_off_training_goes_on_with_what_it_was_begun_with_and_nothing_else(tmp_path: Path) -> None:
+    trainer = planted(80, px=128)
+    train, validation, _ = trainer.create_train_val_test_split(*trainer.create_patch_dataset(), embargo_sessions=0)
+
+    class Gone(BaseException):
+        pass
+
+    def stop(_: object) -> None:
+        raise Gone
+
+    def weights(folder: Path | None, part: PatchPart = train, **given: Any) -> Tensor:
+        torch.manual_seed(0)
+        model = Told(16)
+        trainer.train_model(model, part, validation, PLAN, folder=folder, on_epoch=given.get("on_epoch"))
+        return torch.cat([weight.detach().flatten() for weight in model.parameters()])
+
+    with pytest.raises(Gone):
+        weights(tmp_path, on_epoch=stop)
+    turned = PatchPart(train.patches, (2 - train.labels), train.metadata)
+    dimmed = PatchPart(np.asarray(train.patches) * np.float32(0.5), train.labels, train.metadata)
+    for other in (turned, dimmed):
+        with pytest.raises(TrainingError, match=r"training data: \w+ then, \w+ now"):
+            weights(tmp_path, other)
+    assert torch.equal(weights(tmp_path), weights(None))
+
+
+def test_an_outcome_that_is_not_known_yet_is_not_learned_from() -> None:
+    trainer = planted(80, px=128)
+    train, validation, _ = trainer.create_train_val_test_split(*trainer.create_patch_dataset(), embargo_sessions=0)
+    unknown = train.labels.copy()
+    unknown[-32:] = -1
+    part = PatchPart(train.patches, unknown, train.metadata)
+    day = np.unique(train.metadata.column("date"))[-2]  # type: ignore[attr-defined]
+    with pytest.raises(TrainingError, match=rf"2 of \d+ sessions have no known label yet, such as {day}"):
+        trainer.train_model(Told(16), part, validation, PLAN, on_epoch=None)
+
+
+def test_a_patch_keeps_its_number_where_columns_of_the_image_were_dropped() -> None:
+    trainer = planted(70, px=128)
+    patches, labels, metadata = trainer.create_patch_dataset()
+    right = np.flatnonzero(metadata.column("spatial_coordinates")[:, 1] >= 2)
+    told = {name: metadata.column(name)[right] for name in ("date", "symbol", "spatial_coordinates", "patch")}
+    entries = [dict(zip(told, values, strict=True)) for values in zip(*told.values(), strict=True)]
+    some = sessions_of(labels[right], entries)
+    assert set(some.patch.tolist()) == {2, 3, 6, 7, 10, 11, 14, 15}
+    assert len(patches) == 16 * len(some.day)
+
+
 @pytest.mark.slow
 def test_two_trainings_with_one_seed_agree() -> None:
     trainer = planted(70, px=128)

@@ -229,6 +229,8 @@ def test_what_is_no_test_data_is_refused(test_part: PatchPart) -> None:
         evaluate_finnex_model(Reads(), [(torch.zeros(2, 3), torch.zeros(2))])
     with pytest.raises(TrainingError, match=r"samples of shape \(3, 256, 256\) are not of layout 'mega'"):
         evaluate_finnex_model(Reads(), [(torch.zeros(2, 3, 256, 256), torch.zeros(2))])
+    with pytest.raises(TrainingError, match=r"\d+ of \d+ sessions have no known label yet"):
+        evaluate_finnex_model(Reads(), (patches, np.full_like(labels, -1), metadata))
     whole = Reads()
     whole.image_size = 512  # type: ignore[assignment]
     with pytest.raises(TrainingError, match="takes whole images; of 2015-03-03 there are 10 patches, not 16"):

@@ -19,7 +19,7 @@ from finnex.errors import TrainingError
 from finnex.models import FinNeXMultiScaleCNN, FinNeXViT
 from finnex.models.layers import LeadLag
 from finnex.models.return_head import WithReturn
-from finnex.models.serving import Probabilities
+from finnex.models.serving import PatchVotes, Probabilities
 from finnex.training.network import ARCHITECTURES, build_network
 
 pytestmark = pytest.mark.usefixtures("fixed_seed")
@@ -43,6 +43,44 @@ def test_the_model_overfits_32_images_to_100_percent_within_a_minute(make: Make)
     with torch.no_grad():
         assert (model.eval()(images)[0].argmax(1) == labels).all()
     assert time.process_time() - began < 60
+
+
+@BOTH
+@pytest.mark.parametrize("wrap", [lambda made: made, lambda made: WithReturn(made, 64)], ids=["bare", "with return"])
+def test_what_was_trained_on_patches_answers_for_an_image_by_the_vote_of_its_patches(
+    make: Make, wrap: Callable[[nn.Module], nn.Module], tmp_path: Path
+) -> None:
+    network = wrap(make()).eval()
+    with torch.no_grad():
+        for name, weight in network.named_parameters():
+            if "position" in name:  # places count, as they do after a training
+                weight.normal_(generator=torch.Generator().manual_seed(1))
+    images = noise_images(2).float()
+    with torch.no_grad():
+        each = [
+            network(image[None, :, 32 * row : 32 * row + 32, 32 * column : 32 * column + 32],
+                    patch=torch.tensor([16 * row + column]))[0].softmax(-1)
+            for image in images for row in range(16) for column in range(16)
+        ]  # fmt: skip
+        expected = torch.cat(each).reshape(2, 256, 3).mean(dim=1)
+        voting = PatchVotes(network, 32)
+        torch.testing.assert_close(voting(images), expected, atol=1e-5, rtol=1e-4)
+        assert (voting(images) - Probabilities(network)(images)).abs().max() > 1e-3
+        exported = torch.export.export(voting, (images,), dynamic_shapes=({0: torch.export.Dim("batch")},)).module()
+        torch.testing.assert_close(exported(images[:1]), expected[:1], atol=1e-5, rtol=1e-4)
+
+
+def test_the_multi_scale_network_learns_where_a_patch_lies() -> None:
+    model = FinNeXMultiScaleCNN()
+    patches, numbers = noise_images(1)[:, :, :32, :32].repeat(4, 1, 1, 1).float(), torch.tensor([0, 37, 37, 255])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    for _ in range(120):  # equal pixels: only the place tells the classes apart
+        loss = functional.cross_entropy(model(patches, patch=numbers)[0], torch.tensor([0, 1, 1, 2]))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        assert model.eval()(patches, patch=numbers)[0].argmax(1).tolist() == [0, 1, 1, 2]
 
 
 @BOTH
@@ -146,6 +184,28 @@ def test_every_architecture_is_made_for_patches(architecture: str) -> None:
     model = build_network(settings, 3, task="class_and_return", side_px=32)
     told = {"patch": torch.tensor([0, 255, 17])}
     assert model(noise_images(3)[..., :32, :32], **told)[2].shape == (3,)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("images", "patch", "told"),
+    [
+        (torch.rand(2, 3, 512, 511), None, r"shape \(2, 3, 512, 511\); give \(B, 3, 512, 512\) or \(B, 3, 32, 32\)"),
+        (torch.rand(2, 512, 512, 3), None, "channels first"),
+        (torch.rand(3, 512, 512), None, r"shape \(3, 512, 512\)"),
+        (torch.rand(2, 4, 512, 512), None, r"shape \(2, 4, 512, 512\)"),
+        (torch.zeros(2, 3, 512, 512, dtype=torch.uint8), None, r"of torch.uint8; give floats"),
+        (torch.rand(2, 3, 32, 32), torch.tensor([0, -1]), "reach from -1 to 0; an image has the patches 0 to 255"),
+        (torch.rand(2, 3, 32, 32), torch.tensor([0, 256]), "reach from 0 to 256"),
+        (torch.rand(2, 3, 32, 32), torch.tensor([1]), "one for each of the 2 patches"),
+        (torch.rand(2, 3, 32, 32), torch.tensor([1.0, 2.0]), "give whole numbers"),
+    ],
+)
+def test_what_a_network_was_not_made_for_is_refused_in_words(
+    make: Make, images: torch.Tensor, patch: torch.Tensor | None, told: str
+) -> None:
+    with pytest.raises(TrainingError, match=told):
+        make()(images, patch)
 
 
 @pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))

@@ -31,6 +31,7 @@ from finnex.reporting.tracking import (
     recording,
 )
 from finnex.reporting.tracking.entries import log_model
+from finnex.reporting.tracking.registry import _found, _predictions
 from finnex.store import ImageStore
 from finnex.training import EpochReport, Member, Observer, TrainingResult, train
 
@@ -235,6 +236,25 @@ def test_recording_is_silent_too_where_it_imports_mlflow() -> None:
     assert (said.stdout, said.stderr) == ("", "")
 
 
+def test_a_version_is_judged_by_what_its_own_seed_said(
+    logged: TrackedRun, trained: Trained, client: Any, tmp_path: Path
+) -> None:
+    (version,) = client.search_model_versions(f"run_id = '{logged.run_id}'")
+    chosen = trained[2].chosen.member
+    assert (version.tags["seed"], version.tags["fold"]) == (str(chosen.seed), str(chosen.fold))
+    said = trained[2].predictions
+    said = pd.concat([said, said.assign(seed=chosen.seed + 1)])
+    said.to_parquet(tmp_path / "predictions.parquet")
+
+    class Run:
+        def download_artifacts(self, *_: object) -> str:
+            return str(tmp_path / "predictions.parquet")
+
+    found = _predictions(Run(), _found(client, "finnex", "challenger"))  # type: ignore[arg-type]
+    assert set(found["seed"]) == {chosen.seed}
+    assert set(found["split"]) == {"test"}
+
+
 @pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt, "KILLED"), (OSError, "FAILED")])
 def test_an_interrupted_recording_does_not_stay_running(
     server: str, client: Any, trained: Trained, error: type[BaseException], status: str, tmp_path: Path
@@ -344,6 +364,12 @@ def test_the_first_model_is_promoted_and_a_later_one_only_if_it_is_better(
     again = client.get_model_version_by_alias("registry", "challenger")
     assert again.version == "2"
     assert again.tags["decision"] == decision.reason
+    fewer = config.model_copy(update={"symbols": ("BBB",)})
+    assert promote(fewer, store, server)[0] == decision  # what is asked about is the challenger's, not the file's
+    client.set_model_version_tag("registry", "1", "trained_until", "2030-01-02")
+    later, champion = promote(config, store, server)
+    assert (later.promoted, champion.version) == (False, 1)
+    assert later.reason.startswith("Both were asked about 0 common sessions")
     other = config.model_copy(update={"labels": config.labels.model_copy(update={"horizon": 10})})
     with pytest.raises(TrainingError, match=r"answers horizon 5, \[labels\] now asks for 10"):
         load_champion(other, store, server)

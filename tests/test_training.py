@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from datetime import date
 from itertools import product
@@ -18,6 +19,7 @@ from stores import LABEL_SETTINGS, blank, make_config, make_store, sessions, tem
 
 from finnex.build import build, read_run
 from finnex.config import Config, LabelSettings
+from finnex.config.training import AugmentationSettings
 from finnex.errors import TrainingError
 from finnex.evaluation import scorecard
 from finnex.evaluation.scorecard import PROBABILITIES
@@ -36,9 +38,11 @@ from finnex.training import (
     load_network,
     train,
     unfinished_study,
+    until_recorded,
 )
 from finnex.training.baselines import BASELINES
 from finnex.training.checkpoint import load_checkpoint
+from finnex.training.devices import arithmetic_threads
 from finnex.training.folder import working_in
 from finnex.training.network import ARCHITECTURES
 from flows.learning import progress_words
@@ -316,6 +320,12 @@ def test_an_interrupted_study_goes_on_to_the_same_predictions_and_trains_nothing
     pd.testing.assert_frame_equal(result.predictions, whole.predictions)
     with pytest.raises(TrainingError, match="is done; there is nothing to go on with"):
         train(config, planted, folder=folder, resume=True)
+    with pytest.raises(OSError, match="the report"), until_recorded(folder):
+        raise OSError("the report could not be written")
+    told.clear()
+    again = train(config, planted, folder=folder, resume=True, on_progress=told.append)
+    assert "train" not in {item.stage for item in told}
+    pd.testing.assert_frame_equal(again.predictions, whole.predictions)
 
 
 def test_only_what_changes_no_number_may_change_before_a_study_is_resumed(
@@ -333,10 +343,78 @@ def test_only_what_changes_no_number_may_change_before_a_study_is_resumed(
         train(changed(learning_rate=0.5, seeds=3), planted, folder=tmp_path / "s", resume=True)
     assert "training.learning_rate: 0.002 then, 0.5 now" in str(refused.value)
     assert "training.seeds: 2 then, 3 now" in str(refused.value)
+    threads = arithmetic_threads(config.training)
+    with pytest.raises(TrainingError, match=f"training.threads: {threads} then, {threads + 1} now"):
+        train(changed(threads=threads + 1), planted, folder=tmp_path / "s", resume=True)
     with pytest.raises(TrainingError, match="holds a study already"):
         train(config, planted, folder=tmp_path / "s")
     assert {path: path.read_bytes() for path in (tmp_path / "s").rglob("*") if path.is_file()} == before
     assert len(train(changed(checkpoint_minutes=1.0), planted, folder=tmp_path / "s", resume=True).members) == 4
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "told"),
+    [
+        ("study.json", b"{", r"study.json cannot be used .*remove its folder"),
+        ("study.json", b"[]", r"study.json cannot be used \(it lacks identity, finished\)"),
+        ("multiscale_cnn-fold0-seed7/member.json", b'{"history": []}', r"it lacks seconds, in_memory"),
+        ("multiscale_cnn-fold0-seed7/member.json", None, r"written by another version .*epochs"),
+        ("multiscale_cnn-fold0-seed7/predictions.parquet", b"PAR1", r"predictions.parquet cannot be read"),
+        ("multiscale_cnn-fold0-seed7/best.pt", b"PK", r"best.pt cannot be used"),
+    ],
+)
+def test_a_damaged_study_is_refused_with_the_file_and_what_to_do(
+    study: tuple[Config, TrainingResult, Diary, list[Progress]], planted: ImageStore, coarse: None, tmp_path: Path,
+    file: str, content: bytes | None, told: str,
+) -> None:  # fmt: skip
+    config, whole = study[0], study[1]
+    folder = tmp_path / "s"
+    shutil.copytree(whole.study.folder, folder)
+    with pytest.raises(OSError), until_recorded(folder):  # noqa: PT011
+        raise OSError
+    held = (folder / file).read_bytes()
+    (folder / file).write_bytes(held.replace(b'"epoch"', b'"epochs"') if content is None else content)
+    with pytest.raises(TrainingError, match=told):
+        train(config, planted, folder=folder, resume=True)
+    if file != "study.json":
+        shutil.rmtree((folder / file).parent)  # as it is told
+    else:
+        (folder / file).write_bytes(held)
+    pd.testing.assert_frame_equal(train(config, planted, folder=folder, resume=True).predictions, whole.predictions)
+
+
+def test_a_study_cannot_lie_in_a_file(planted: ImageStore, coarse: None, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(TrainingError, match=r"notes.txt cannot be the folder of a study"):
+        train(make_config(planted, tmp_path), planted, folder=tmp_path / "notes.txt")
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_damaged_baseline_is_refused_and_made_again_once_it_is_removed(
+    study: tuple[Config, TrainingResult, Diary, list[Progress]], planted: ImageStore, coarse: None, tmp_path: Path
+) -> None:
+    config, whole = study[0], study[1]
+    folder = tmp_path / "s"
+    shutil.copytree(whole.study.folder, folder)
+    with pytest.raises(OSError), until_recorded(folder):  # noqa: PT011
+        raise OSError
+    damaged = sorted((folder / "baselines").iterdir())[0]
+    damaged.write_bytes(b"PAR1")
+    with pytest.raises(TrainingError, match=rf"{damaged.name} cannot be read .*remove its folder"):
+        train(config, planted, folder=folder, resume=True)
+    shutil.rmtree(folder / "baselines")
+    pd.testing.assert_frame_equal(train(config, planted, folder=folder, resume=True).predictions, whole.predictions)
+
+
+def test_the_configured_augmentation_alters_what_is_learned_from(
+    planted: ImageStore, coarse: None, tmp_path: Path
+) -> None:
+    config = make_config(planted, tmp_path, epochs=1, baselines=("majority",))
+    losses = []
+    for noise in (0.0, 0.0, 0.05):
+        given = config.model_copy(update={"augmentation": AugmentationSettings(gaussian_noise=noise)})
+        losses.append(train(given, planted).members[0].history[0].loss)
+    assert losses[0] == losses[1] != losses[2]
 
 
 def test_a_store_that_moved_since_a_study_was_interrupted_is_refused(coarse: None, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -218,10 +219,25 @@ def test_a_cut_checkpoint_stops_the_resumption_and_stays_as_it_is(tmp_path: Path
         run(tmp_path, settings(checkpoint_minutes=0), on_progress=at(2, 3, kill))
     path = tmp_path / "last.pt"
     path.write_bytes(path.read_bytes()[:900])
-    with pytest.raises(TrainingError, match=r"last.pt cannot be used: .* Restore the file, or remove it"):
+    with pytest.raises(TrainingError, match=r"last.pt cannot be used: .* Restore the file, or remove its folder"):
         run(tmp_path, settings())
     assert path.stat().st_size == 900
-    path.unlink()
+    shutil.rmtree(tmp_path)
+    assert same(run(tmp_path, settings()), run(tmp_path / "whole", settings()))
+
+
+def test_a_lost_best_epoch_is_missed_before_hours_of_training(tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        run(tmp_path, settings(), on_progress=at(2, 3, kill))
+    path = tmp_path / "best.pt"
+    held = path.read_bytes()
+    seen: list[Progress] = []
+    for damage in (lambda: path.write_bytes(held[:900]), path.unlink):
+        damage()
+        with pytest.raises(TrainingError, match=r"best.pt.* remove its folder"):
+            run(tmp_path, settings(), on_progress=seen.append)
+    assert not seen
+    path.write_bytes(held)
     assert same(run(tmp_path, settings()), run(tmp_path / "whole", settings()))
 
 
@@ -322,6 +338,38 @@ def test_the_learning_rate_climbs_then_falls_to_nought(tmp_path: Path) -> None:
     assert [report.learning_rate for report in history] == [
         pytest.approx(0.01 * warmup_cosine(7, 21)(step)) for step in (6, 13, 20)
     ]
+
+
+def test_no_step_follows_a_longer_gradient_than_is_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths: list[float] = []
+    real = torch.optim.AdamW.step
+
+    def step(self: torch.optim.AdamW, *given: Any, **named: Any) -> Any:
+        found = [weight.grad.norm() for group in self.param_groups for weight in group["params"]]
+        lengths.append(float(torch.stack(found).norm()))
+        return real(self, *given, **named)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    run(tmp_path / "free", settings(epochs=1, gradient_clip=1e6))
+    free = list(lengths)
+    lengths.clear()
+    run(tmp_path / "clipped", settings(epochs=1, gradient_clip=0.05))
+    assert min(free) > 0.05
+    np.testing.assert_allclose(lengths, 0.05, rtol=1e-4)
+
+
+def test_weights_decay_by_learning_rate_times_weight_decay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loshchilov and Hutter 2019: where nothing is learned, a weight loses that share of itself with every step."""
+    monkeypatch.setattr(Objective, "__call__", lambda self, outputs, targets: (outputs[0] * 0).sum())
+    _, before = run(tmp_path / "kept", settings(epochs=1, weight_decay=0.0))
+    history, after = run(tmp_path / "decayed", settings(epochs=1, weight_decay=0.5))
+    steps = 7
+    rate = warmup_cosine(settings().warmup_epochs * steps, steps)
+    left = math.prod(1 - 0.01 * rate(step) * 0.5 for step in range(steps))
+    assert len(history) == 1
+    assert left < 0.99
+    for name, value in before.items():
+        torch.testing.assert_close(after[name], value * left)
 
 
 def test_balanced_weights_give_each_class_the_same_pull() -> None:

@@ -24,10 +24,11 @@ def train(config: ConfigOption, resume: ResumeOption = False, as_json: JsonOptio
     from finnex.reporting.tracking import recording
     from finnex.store import ImageStore
     from finnex.training import train as train_model
-    from finnex.training import unfinished_study
+    from finnex.training import unfinished_study, until_recorded
     from flows.learning import score_rows, write_report
     from flows.recording import recording_server
     from flows.services import answers
+    from flows.stack import stop_on_signals
 
     settings = load_config(config)
     store = ImageStore.open(settings.store.path)
@@ -36,16 +37,17 @@ def train(config: ConfigOption, resume: ResumeOption = False, as_json: JsonOptio
         return
     folder = unfinished_study(settings) if resume else None
     try:
-        with recording_server(settings) as uri, recording(settings, store, uri) as recorder:
+        with stop_on_signals(), recording_server(settings) as uri, recording(settings, store, uri) as recorder:
             with training_display() as show:
                 result = train_model(
                     settings, store, folder=folder, resume=resume, observers=[recorder], on_progress=show
                 )
-            with err().status("Checking quality, writing the report"):
-                report, path = write_report(settings, store, result)
-            with err().status("Recording the model in MLflow"):
-                pictures = {picture.name: picture.png for picture in report.pictures}
-                tracked = recorder.finish(result, report.html, pictures)
+            with until_recorded(result.study.folder):
+                with err().status("Checking quality, writing the report"):
+                    report, path = write_report(settings, store, result)
+                with err().status("Recording the model in MLflow"):
+                    pictures = {picture.name: picture.png for picture in report.pictures}
+                    tracked = recorder.finish(result, report.html, pictures)
     except KeyboardInterrupt:
         err().print(f"Stopped. finnex train --config {config} --resume goes on with what is done.")
         raise typer.Exit(130) from None

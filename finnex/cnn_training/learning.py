@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ import torch
 from torch import nn
 
 from finnex.cnn_training.part_batches import PartBatches, takes_whole_images
-from finnex.cnn_training.parts import PatchPart, SessionsOf, sessions_of
+from finnex.cnn_training.parts import PatchPart, SessionsOf, labelled_sessions_of
+from finnex.cnn_training.patch_data import Patches
 from finnex.cnn_training.plan import TrainingPlan
 from finnex.streaming import Batch
 from finnex.streaming.samples import Samples
@@ -21,20 +24,35 @@ from finnex.training.loop import fit
 from finnex.training.objective import Objective
 from finnex.training.reports import EpochReport
 
+READ_AT_ONCE_BYTES = 50_000_000
+
 
 def learn(
     model: nn.Module,
     train: PatchPart,
     validation: PatchPart,
     plan: TrainingPlan,
-    folder: Path,
+    folder: Path | None,
     about: Mapping[str, Any],
     before_epoch: Callable[[], None],
     on_epoch: Callable[[EpochReport], None],
 ) -> tuple[EpochReport, ...]:
-    """Train a network on a part, choosing its best epoch on another; see `finnex.training.loop.fit`."""
+    """Train a network on a part, choosing its best epoch on another; see `finnex.training.loop.fit`.
+
+    Parameters
+    ----------
+    folder
+        Where checkpoints are kept, to go on from; None where nobody will.
+    about
+        What identifies images and symbol; "fingerprint" is that of their store, empty where there is none.
+
+    Raises
+    ------
+    TrainingError
+        As `fit` does, or a label is not known yet.
+    """
     settings = plan.settings
-    parts = [sessions_of(part.labels, part.metadata) for part in (train, validation)]
+    parts = [labelled_sessions_of(part.labels, part.metadata) for part in (train, validation)]
     samples = _samples(parts)
     train_rows = np.arange(len(parts[0].day))
     accelerator = make_accelerator(settings)
@@ -51,21 +69,45 @@ def learn(
         days = np.unique(samples.decision[np.asarray(batch.rows)])
         return f"{len(batch)} samples of {', '.join(map(str, days[:4]))}{', ...' if len(days) > 4 else ''}"
 
-    with repeatable(accelerator, arithmetic_threads(settings, accelerator.num_processes)):
+    threads = arithmetic_threads(settings, accelerator.num_processes)
+    named = {"training": (train, parts[0]), "validation": (validation, parts[1])}
+    with repeatable(accelerator, threads), tempfile.TemporaryDirectory(prefix="finnex-") as scratch:
+        what: dict[str, str] = {}
+        if folder is not None:
+            version = str(about["fingerprint"])
+            what = {f"{name} data": _what(part, known, version) for name, (part, known) in named.items()}
         torch.manual_seed(settings.seed)
         history = fit(
             accelerator, model, batches(train, parts[0], 0, train=True),
-            batches(validation, parts[1], len(train_rows)), Objective(settings, samples, train_rows), settings, folder,
+            batches(validation, parts[1], len(train_rows)), Objective(settings, samples, train_rows), settings,
+            folder or Path(scratch),
             about={
                 **about, **settings.model_dump(mode="json"), **plan.augmentation.model_dump(mode="json"),
                 "patches_per_session": plan.patches_per_session, "model": type(model).__name__,
-                "sessions": [len(part.day) for part in parts],
+                "threads": threads, "sessions": [len(part.day) for part in parts], **what,
             },
             augment=make_augmentation(plan.augmentation, plan.input_shape[0]), describe=describe,
             before_epoch=before_epoch, on_epoch=on_epoch,
         )  # fmt: skip
     accelerator.free_memory()
     return tuple(history)
+
+
+def _what(part: PatchPart, known: SessionsOf, version: str) -> str:
+    """Return a digest of what is learned from a part: whose patches, of when, which labels, and which pixels.
+
+    A store's fingerprint stands for the pixels that are read from it; all others are read here.
+    """
+    digest = blake2b(digest_size=16)
+    for values in (known.symbol[known.session], known.day[known.session], known.patch, np.asarray(part.labels)):
+        digest.update(f"{values.dtype} {values.shape}".encode())
+        digest.update(values.tobytes())
+    if not (version and isinstance(part.patches, Patches)):
+        count = max(1, READ_AT_ONCE_BYTES // int(4 * np.prod(part.patches.shape[1:])))
+        for begin in range(0, len(part.patches), count):
+            pixels = np.ascontiguousarray(part.patches[begin : begin + count], dtype=np.float32)
+            digest.update(pixels.tobytes())
+    return digest.hexdigest()
 
 
 def _samples(parts: list[SessionsOf]) -> Samples:

@@ -94,16 +94,36 @@ def sessions_of(labels: npt.NDArray[np.integer], metadata: Sequence[Mapping[str,
         raise TrainingError(
             f"patches of {symbol[odd[0]]} {day[odd[0]]} have different labels. A patch has the label of its session."
         )
+    # Where metadata say no number, the patches at hand are taken for the whole width of the image.
     across = int(place[:, 1].max(initial=0)) + 1
+    number = column(metadata, "patch", -1).astype(np.intp)
     return SessionsOf(
         session.astype(np.intp),
-        place[:, 0] * across + place[:, 1],
+        np.where(number >= 0, number, place[:, 0] * across + place[:, 1]),
         day[first],
         end[first],
         np.asarray(labels[first], dtype=np.int64),
         outcome[first],
         symbol[first],
     )
+
+
+def labelled_sessions_of(labels: npt.NDArray[np.integer], metadata: Sequence[Mapping[str, Any]]) -> SessionsOf:
+    """Return the sessions behind patches whose labels are all known.
+
+    Raises
+    ------
+    TrainingError
+        As `sessions_of`, or a session's outcome is not known yet.
+    """
+    found = sessions_of(labels, metadata)
+    if unknown := int((found.label < 0).sum()):
+        day = found.day[np.argmax(found.label < 0)]
+        raise TrainingError(
+            f"{unknown} of {len(found.label)} sessions have no known label yet, such as {day}. "
+            "Leave their patches out; create_train_val_test_split does."
+        )
+    return found
 
 
 def split_parts(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -208,7 +207,8 @@ class FinNeXCNNTrainer:
         config
             A `training_config`; what it does not say is the specification's.
         folder
-            Where checkpoints are kept, and from which a training that was broken off is gone on with.
+            Where checkpoints are kept, and from which a training that was broken off is gone on with: on the same
+            patches and labels, which are compared.
         on_epoch
             Told of every epoch; prints a line by default, None is silent.
 
@@ -222,7 +222,8 @@ class FinNeXCNNTrainer:
         ConfigError
             With everything in `config` that is unknown or does not fit images, patches or network.
         TrainingError
-            One class only, a loss that is not a number, or a store that changed meanwhile.
+            One class only, a label that is not known yet, a loss that is not a number, a store that changed
+            meanwhile, or a `folder` with the checkpoint of another training.
         """
         plan = read_training_config(config)
         self._check(plan, model)
@@ -240,12 +241,14 @@ class FinNeXCNNTrainer:
                     "Train again when no build is running."
                 )
 
-        with tempfile.TemporaryDirectory(prefix="finnex-") as scratch:
-            about = {"layout_hash": images.layout.hash, "symbol": images.symbol, "fingerprint": version}
-            self.history = learn(
-                model, PatchPart(*train_data), PatchPart(*val_data), plan, folder or Path(scratch), about, check,
-                on_epoch or (lambda report: None),
-            )  # fmt: skip
+        about = {
+            "layout_hash": images.layout.hash, "symbol": images.symbol, "fingerprint": version,
+            "label_kind": images.label_kind, "horizon": images.horizon,
+        }  # fmt: skip
+        self.history = learn(
+            model, PatchPart(*train_data), PatchPart(*val_data), plan, folder, about, check,
+            on_epoch or (lambda report: None),
+        )  # fmt: skip
         check()
         return model.eval()
 

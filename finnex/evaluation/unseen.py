@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from finnex.cnn_training.part_batches import takes_whole_images
-from finnex.cnn_training.parts import PatchPart, sessions_of
+from finnex.cnn_training.parts import PatchPart, labelled_sessions_of
 from finnex.cnn_training.patch_data import PatchMetadata
 from finnex.errors import TrainingError
 from finnex.evaluation.asking import Sessions, Shown
@@ -78,7 +78,7 @@ def unseen(
 
 def _of_patches(model: nn.Module, part: PatchPart, layout: Layout | None, horizon: int | None) -> Unseen:
     patches, labels, metadata = part
-    known = sessions_of(labels, metadata)
+    known = labelled_sessions_of(labels, metadata)
     px, about = int(patches.shape[1]), metadata if isinstance(metadata, PatchMetadata) else None
     images = None if about is None else about.images
     shown_layout = layout or (images.layout if images is not None else load_layout(DEFAULT_LAYOUT))

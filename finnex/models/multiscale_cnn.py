@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from finnex.errors import TrainingError, nearest
+from finnex.models.inputs import check_pixels
 from finnex.models.layers import (
+    IMAGE_PX,
     ROWS,
     STEPS,
     Branch,
@@ -71,38 +73,47 @@ class FinNeXMultiScaleCNN(nn.Module):
         if not 1 <= patch_size <= STEPS:
             raise TrainingError(f"patch_size {patch_size} does not fit; choose 1 to {STEPS} pixels.")
         size = PRESETS[preset]
-        self.patch_size = patch_size
+        self.input_channels, self.patch_size = input_channels, patch_size
         common = (input_channels, ROWS, patch_size, STEPS, size.width)
         self.macro_branch = Branch(*common, kernel=5, dilations=(1, 2, 4), dropout=size.dropout)  # 29 sessions
         self.behavioral_branch = Branch(*common, kernel=3, dilations=(1, 2, 4), dropout=size.dropout)  # 15 sessions
         self.fundamental_branch = Branch(*common, kernel=3, dilations=(1, 1), dropout=size.dropout)  # 5 sessions
+        # Where a patch lies; from zero, so that it is learned only where patches are, and told.
+        self.patch_position = nn.Parameter(torch.zeros((IMAGE_PX // patch_size) ** 2, size.width))
         self.cross_modal_attention = CrossModalAttention(size.width, size.heads, STEPS, size.dropout)
         self.fusion_layer = FusionLayer(3 * size.width, size.fused, size.dropout)
         self.classifier = ClassificationHead(size.fused, num_classes)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, patch: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Classify whole images or patches.
 
         Parameters
         ----------
         x
             (B, C, 512, 512) or (B, C, patch_size, patch_size), any float type; 0 is 'not known'.
+        patch
+            (B,) numbers of the patches, row by row from the top left corner; absent, a patch is read as one of nowhere.
 
         Returns
         -------
         tuple of Tensor
             Logits (B, classes) and the attended features of the three sections (B, 3, width).
+
+        Raises
+        ------
+        TrainingError
+            Images or patch numbers are of another shape, type or range.
         """
-        attended = self.cross_modal_attention(*self._sections(x))  # (B, 3, width)
+        attended = self.cross_modal_attention(*self._sections(x, patch))  # (B, 3, width)
         fused = self.fusion_layer(attended)  # (B, fused)
         return self.classifier(fused), attended
 
-    def attend(self, x: Tensor) -> Tensor:
+    def attend(self, x: Tensor, patch: Tensor | None = None) -> Tensor:
         """Show which session of which section looks at which.
 
         Parameters
         ----------
-        x
+        x, patch
             As `forward` takes them.
 
         Returns
@@ -112,14 +123,16 @@ class FinNeXMultiScaleCNN(nn.Module):
             Token `section * T + t` is session t, oldest first, of section macro, behavioral or fundamental. T is 57
             for whole images, whose last step is the margin, and `patch_size` for patches.
         """
-        return torch.as_tensor(self.cross_modal_attention.attention(*self._sections(x)))[:, None]
+        return torch.as_tensor(self.cross_modal_attention.attention(*self._sections(x, patch)))[:, None]
 
-    def _sections(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _sections(self, x: Tensor, patch: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Read images or patches: three of (B, T, width)."""
+        check_pixels(x, patch, channels=self.input_channels, image_px=IMAGE_PX, patch_px=self.patch_size)
         branches = (self.macro_branch, self.behavioral_branch, self.fundamental_branch)
-        if x.shape[-1] == self.patch_size and x.shape[-2] == self.patch_size:
+        if x.shape[-1] == self.patch_size:
             values = centred(x)[0]  # (B, C, P, P)
-            macro, behavioral, fundamental = (branch.read_patches(values) for branch in branches)
+            place = 0 if patch is None else self.patch_position[patch][:, None]  # (B, 1, width)
+            macro, behavioral, fundamental = (branch.read_patches(values) + place for branch in branches)
         else:
             parts = split_sections(*session_columns(x))
             macro, behavioral, fundamental = (branch(*part) for branch, part in zip(branches, parts, strict=True))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+
+from finnex.models.return_head import takes_patch
 
 
 class Probabilities(nn.Module):
@@ -18,3 +22,34 @@ class Probabilities(nn.Module):
         """Return class probabilities."""
         logits = self.network(images)[0]
         return torch.as_tensor(logits.softmax(dim=-1))
+
+
+class PatchVotes(nn.Module):
+    """Wraps a network that was trained on patches: every patch of an image votes, and the mean of them is the answer.
+
+    Parameters
+    ----------
+    network
+        Takes (B, C, patch_px, patch_px), and where its forward names one, the `patch` index.
+    patch_px
+        Side of a patch; patches are numbered row by row from the top left corner.
+    """
+
+    def __init__(self, network: nn.Module, patch_px: int) -> None:
+        super().__init__()
+        self.network, self.patch_px = network, patch_px
+        self._takes_patch = takes_patch(network)
+        self.eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return class probabilities: (B, C, H, W) -> (B, classes), rows summing to 1."""
+        px = self.patch_px
+        count, channels = images.shape[:2]
+        cut = images.unfold(2, px, px).unfold(3, px, px).permute(0, 2, 3, 1, 4, 5)  # (B, rows, columns, C, px, px)
+        each = cut.shape[1] * cut.shape[2]
+        patches = cut.reshape(count * each, channels, px, px)
+        told: dict[str, Any] = {}
+        if self._takes_patch:
+            told["patch"] = torch.arange(each, device=images.device).repeat(count)
+        votes = self.network(patches, **told)[0].softmax(dim=-1)
+        return torch.as_tensor(votes.reshape(count, each, -1).mean(dim=1))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from finnex.errors import TrainingError, nearest
+from finnex.models.inputs import check_pixels
 from finnex.models.layers import IMAGE_PX, FusionLayer
 from finnex.models.vit_layers import (
     CELL_PX,
@@ -89,7 +90,8 @@ class FinNeXViT(nn.Module):
         if patch_size not in (2 * CELL_PX, 4 * CELL_PX, 8 * CELL_PX):
             raise TrainingError(f"patch_size {patch_size} does not fit; choose 16, 32 or 64 pixels.")
         size = PRESETS[preset]
-        self.image_size, self.patch_size, self.side = image_size, patch_size, image_size // patch_size
+        self.input_channels, self.image_size, self.patch_size = input_channels, image_size, patch_size
+        self.side = image_size // patch_size
         self.patch_embedding = FinancialPatchEmbedding(
             input_channels, patch_size, size.width, size.stem_width, size.dropout
         )
@@ -121,6 +123,11 @@ class FinNeXViT(nn.Module):
         -------
         tuple of Tensor
             Logits (B, classes) and tokens (B, N, width): N patches of an image along rows, or the one shown.
+
+        Raises
+        ------
+        TrainingError
+            Images or patch numbers are of another shape, type or range.
         """
         tokens, shares, window, macro = self._embed(x, patch)
         for block in self.transformer_blocks:
@@ -155,7 +162,8 @@ class FinNeXViT(nn.Module):
 
         A lone patch belongs to no section more than to another, and there is no window to sum up.
         """
-        if x.shape[-1] == self.patch_size and x.shape[-2] == self.patch_size:
+        check_pixels(x, patch, channels=self.input_channels, image_px=self.image_size, patch_px=self.patch_size)
+        if x.shape[-1] == self.patch_size:
             read = self.patch_embedding.read_patches(x, patch)
             window = read.new_zeros(x.shape[0], self.window.straight.in_features)
             return self.positional_encoding(read, patch), self.nowhere, window, None

@@ -1,6 +1,6 @@
 """From a store to trained models and their predictions: `train`."""
 
-from finnex.training.folder import unfinished_study
+from finnex.training.folder import unfinished_study, until_recorded
 from finnex.training.network import load_network
 from finnex.training.reports import EpochReport, OnProgress, Progress
 from finnex.training.result import Member, MemberResult, Observer, Part, Study, TrainingResult
@@ -19,4 +19,5 @@ __all__ = [
     "load_network",
     "train",
     "unfinished_study",
+    "until_recorded",
 ]

@@ -55,12 +55,15 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         if found["digest"] != _digest(content):
             raise ValueError("its bytes are not those that were written")
     except FileNotFoundError:
-        raise TrainingError(f"there is no checkpoint {path}. Train first, or name another file.") from None
+        raise TrainingError(
+            f"there is no checkpoint {path}. Name another file; where a training lost it, remove its folder "
+            f"{path.parent} and train again."
+        ) from None
     except Exception as error:  # torch raises what the damaged byte happens to break
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TrainingError(
-            f"the checkpoint {path} cannot be used: {reason}. Restore the file, or remove it: what it holds is then "
-            "trained again from its start."
+            f"the checkpoint {path} cannot be used: {reason}. Restore the file, or remove its folder {path.parent}: "
+            "what that holds is then trained again from its start."
         ) from None
     return content
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -18,11 +18,12 @@ from upath import UPath
 
 from finnex.config import Config
 from finnex.errors import TrainingError
-from finnex.training.checkpoint import check_same
+from finnex.training.checkpoint import check_same, load_checkpoint
 from finnex.training.reports import EpochReport
 from finnex.training.result import Member, MemberResult
 
 STUDY, MEMBER, PREDICTIONS = "study.json", "member.json", "predictions.parquet"
+STUDY_KEYS, MEMBER_KEYS = ("identity", "finished"), ("history", "seconds", "in_memory")
 
 
 def studies_root(config: Config) -> Path:
@@ -72,7 +73,7 @@ def unfinished_study(config: Config) -> Path:
     """
     root = studies_root(config)
     for path in sorted(root.glob(f"*/{STUDY}"), reverse=True):
-        if not _read(path)["finished"] and not _busy(path.parent):
+        if not _read(path, STUDY_KEYS)["finished"] and not _busy(path.parent):
             return path.parent
     raise TrainingError(f"there is no interrupted training in {root} to go on with. `finnex train` starts one.")
 
@@ -96,22 +97,31 @@ def working_in(folder: Path) -> Iterator[None]:
     Raises
     ------
     TrainingError
-        Another one is in it.
+        Another one is in it, or it cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock = _lock(folder).acquire(timeout=0)
     except Timeout:
         raise TrainingError(f"another process trains in {folder}. Wait for it to end, or stop it.") from None
+    except OSError as error:
+        raise TrainingError(
+            f"{folder} cannot be the folder of a study ({error.strerror}). Name one that can be written to."
+        ) from None
     with lock:
         yield
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, keys: Sequence[str]) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict) or (missing := [key for key in keys if key not in found]):
+            raise ValueError("it lacks " + ", ".join(missing if isinstance(found, dict) else keys))
     except (OSError, ValueError) as error:
-        raise TrainingError(f"{path} cannot be read ({error}). Restore it, or remove its folder.") from None
+        raise TrainingError(
+            f"{path} cannot be used ({error}). Restore it, or remove its folder {path.parent}: what that holds is then "
+            "trained again."
+        ) from None
     return found
 
 
@@ -142,7 +152,7 @@ def begin(folder: Path, identity: Mapping[str, Any], *, resume: bool) -> None:
         return
     if not path.exists():
         raise TrainingError(f"{folder} holds no study to go on with. Train without resuming.")
-    found = _read(path)
+    found = _read(path, STUDY_KEYS)
     if found["finished"]:
         raise TrainingError(f"the study in {folder} is done; there is nothing to go on with. Train anew.")
     check_same(folder, found["identity"], json.loads(json.dumps(dict(identity), default=str)))
@@ -151,7 +161,21 @@ def begin(folder: Path, identity: Mapping[str, Any], *, resume: bool) -> None:
 def finish(folder: Path) -> None:
     """Write down that a study is done."""
     path = folder / STUDY
-    _write(path, _read(path) | {"finished": True})
+    _write(path, _read(path, STUDY_KEYS) | {"finished": True})
+
+
+@contextmanager
+def until_recorded(folder: Path) -> Iterator[None]:
+    """Leave a finished study open for `--resume` where what follows, its report or its record, does not come to an end.
+
+    Resuming then trains nothing again: what is done is read and told to observers.
+    """
+    try:
+        yield
+    except BaseException:
+        path = folder / STUDY
+        _write(path, _read(path, STUDY_KEYS) | {"finished": False})
+        raise
 
 
 def keep_table(path: Path, table: pd.DataFrame) -> None:
@@ -160,6 +184,24 @@ def keep_table(path: Path, table: pd.DataFrame) -> None:
     draft = path.with_name(f".{path.name}.draft")
     table.to_parquet(draft, index=False)
     draft.replace(path)
+
+
+def kept_table(path: Path) -> pd.DataFrame:
+    """Read what `keep_table` wrote.
+
+    Raises
+    ------
+    TrainingError
+        The file is missing or damaged.
+    """
+    try:
+        return pd.read_parquet(path)
+    except Exception as error:  # pyarrow raises what the damaged byte happens to break
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise TrainingError(
+            f"the predictions {path} cannot be read ({reason}). Restore the file, or remove its folder {path.parent}: "
+            "what that holds is then made again."
+        ) from None
 
 
 def keep_member(result: MemberResult) -> None:
@@ -172,11 +214,24 @@ def keep_member(result: MemberResult) -> None:
 
 
 def done_member(member: Member) -> MemberResult | None:
-    """Return what an earlier call came to; None where it is still to be trained."""
+    """Return what an earlier call came to; None where it is still to be trained.
+
+    Raises
+    ------
+    TrainingError
+        It was done, and a file of it is missing or damaged.
+    """
     path = member.folder / MEMBER
     if not path.exists():
         return None
-    found = _read(path)
-    history = tuple(EpochReport(**report) for report in found["history"])
-    table = pd.read_parquet(member.folder / PREDICTIONS)
-    return MemberResult(member, history, table, found["seconds"], found["in_memory"])
+    found = _read(path, MEMBER_KEYS)
+    try:
+        history = tuple(EpochReport(**report) for report in found["history"])
+    except TypeError as error:
+        raise TrainingError(
+            f"{path} was written by another version ({error}). Remove its folder {path.parent}: it is trained again."
+        ) from None
+    table = kept_table(member.folder / PREDICTIONS)
+    result = MemberResult(member, history, table, found["seconds"], found["in_memory"])
+    load_checkpoint(result.checkpoint)  # the report and the registry take the weights from there
+    return result

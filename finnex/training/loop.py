@@ -238,6 +238,8 @@ class _Learning:
                 self.accelerator.scaler.load_state_dict(found["scaler"])
             history = [EpochReport(**report) for report in found["standing"]["history"]]
             self.now = Standing(**{**found["standing"], "history": history})
+            if self.now.best:
+                load_checkpoint(self.best_pt)  # it is needed at the end; hours earlier is the time to miss it
         return self.now
 
     def take_best(self) -> None:

@@ -28,6 +28,7 @@ from finnex.training.folder import (
     finish,
     keep_member,
     keep_table,
+    kept_table,
     new_folder,
     unfinished_study,
     working_in,
@@ -43,7 +44,7 @@ from finnex.training.splits import TimeSplit, walk_forward
 LEAST_PER_PART = 8
 """Below this many samples a part says nothing, not even that training works."""
 WITHOUT_EFFECT = ("training.preset", "training.threads", "training.readers", "training.checkpoint_minutes")
-"""Settings that an interrupted study may be resumed without."""
+"""Settings that an interrupted study may be resumed without; of the threads counts how many there are."""
 
 
 def train(
@@ -93,12 +94,12 @@ def train(
     fingerprint, image_shape = first.fingerprint, first.image_shape
     del first  # whoever holds it holds its images
     parameters = _parameters(config, store, image_shape[2], shown_px(image_shape, settings))
-    identity = _identity(parameters, accelerator, {name: one.fingerprint for name, one in pinned.items()})
+    threads = arithmetic_threads(settings, accelerator.num_processes)
+    identity = _identity(parameters, accelerator, {name: one.fingerprint for name, one in pinned.items()}, threads)
     lead = accelerator.is_main_process
     if folder is None and lead:
         folder = unfinished_study(config) if resume else new_folder(config)
     where = Path(_said_by_the_first(accelerator, str(folder)))
-    threads = arithmetic_threads(settings, accelerator.num_processes)
     with working_in(where) if lead else nullcontext(), repeatable(accelerator, threads):
         if lead:
             begin(where, identity, resume=resume)
@@ -175,7 +176,7 @@ def _baselines(
             )
             keep_table(path, table)
     accelerator.wait_for_everyone()
-    return [pd.read_parquet(path) for path in paths]
+    return [kept_table(path) for path in paths]
 
 
 def _siblings(config: Config, accelerator: Accelerator, tell: OnProgress) -> dict[str, ImageStore]:
@@ -258,12 +259,14 @@ def _parameters(config: Config, store: ImageStore, channels: int, side_px: int) 
 
 
 def _identity(
-    parameters: Parameters, accelerator: Accelerator, fingerprints: Mapping[str, str]
+    parameters: Parameters, accelerator: Accelerator, fingerprints: Mapping[str, str], threads: int
 ) -> dict[str, str | int | float]:
     """Return all that decides a study's numbers."""
     found = {key: value for key, value in parameters.items() if key not in WITHOUT_EFFECT}
     return {
         **found,
+        # Sums are added up in another order by another number of threads: the last bits differ.
+        "training.threads": threads,
         **{f"data of {name}": fingerprint for name, fingerprint in fingerprints.items()},
         "processes": accelerator.num_processes,
         "precision": accelerator.mixed_precision,

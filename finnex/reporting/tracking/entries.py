@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from finnex.evaluation import Scorecard
-from finnex.models.serving import Probabilities
+from finnex.images.patches import PATCH_PX
+from finnex.models.serving import PatchVotes, Probabilities
 from finnex.reporting.tracking.server import aimed_at
 from finnex.store import ImageStore
 from finnex.training import EpochReport, TrainingResult
@@ -109,6 +110,8 @@ def log_model(uri: str, run_id: str, result: TrainingResult, classes: Iterable[s
     from mlflow.types import Schema, TensorSpec  # noqa: PLC0415
 
     network = result.model.cpu()
+    on_patches = result.study.parameters["training.input"] == "patches"
+    answering = PatchVotes(network, PATCH_PX) if on_patches else Probabilities(network)
     channels, pixels = result.image_shape[2], result.image_shape[:2]
     kind = np.dtype(np.float32)
     signature = ModelSignature(
@@ -117,7 +120,7 @@ def log_model(uri: str, run_id: str, result: TrainingResult, classes: Iterable[s
     )
     with aimed_at(uri), mlflow.start_run(run_id=run_id):
         info = mlflow.pytorch.log_model(
-            Probabilities(network), name="model", signature=signature,
+            answering, name="model", signature=signature,
             input_example=torch.zeros((2, channels, *pixels)), serialization_format="pt2",
             pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
         )  # fmt: skip

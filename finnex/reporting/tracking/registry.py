@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from finnex.config import Config
-from finnex.errors import ServiceError, TrainingError
+from finnex.errors import TrainingError
 from finnex.evaluation.promotion import Decision, decide
 from finnex.evaluation.scorecard import PROBABILITIES
 from finnex.reporting.tracking.server import aimed_at, connected
@@ -65,6 +65,7 @@ def register(
         "symbols": " ".join(config.symbols),
         "trained_until": str(seen["label_end"].max().date()),
         "fold": str(chosen.member.fold),
+        "seed": str(chosen.member.seed),
         "model": chosen.member.model,
         "verdict": verdict,
     }
@@ -145,7 +146,10 @@ def _predictions(client: MlflowClient, version: ModelVersion) -> pd.DataFrame:
         path = client.download_artifacts(version.run_id, "predictions.parquet", folder)
         table = pd.read_parquet(Path(path))
     own = (table["split"] == "test") & (table["model"] == version.about["model"])
-    return table[own & (table["fold"] == int(version.about["fold"]))]
+    # The one network that was registered: several seeds together are another, better model.
+    for key in ("fold", "seed"):
+        own &= table[key] == int(version.about[key])
+    return table[own]
 
 
 def promote(config: Config, store: ImageStore, uri: str) -> tuple[Decision, ModelVersion]:
@@ -157,7 +161,7 @@ def promote(config: Config, store: ImageStore, uri: str) -> tuple[Decision, Mode
     Raises
     ------
     TrainingError
-        There is no challenger, or the two answer different questions.
+        There is no challenger, the two answer different questions, or the store has nothing to ask about.
     ServiceError
         No MLflow server answers.
     """
@@ -186,21 +190,24 @@ def _answers(
     client: MlflowClient, config: Config, store: ImageStore, uri: str, champion: ModelVersion, asked: pd.DataFrame
 ) -> pd.DataFrame:
     """Return the champion's answers for the rows asked, from the store; of another layout, those that it gave then."""
-    if champion.about["layout_hash"] != store.attrs["layout_hash"]:
+    if asked.empty or champion.about["layout_hash"] != store.attrs["layout_hash"]:
         return _predictions(client, champion)
-    samples = labelled_samples(store, config.labels, config.symbols)
+    # The companies that the challenger was asked about, whatever the configuration has become since.
+    samples = labelled_samples(store, config.labels, tuple(sorted(set(asked["symbol"].astype(str)))))
     wanted = asked[["symbol", "decision_date"]].drop_duplicates()
     model, found = _load(uri, champion), []
     for symbol, rows in wanted.groupby("symbol"):
         number = samples.symbols.index(str(symbol))
         days = rows["decision_date"].to_numpy().astype("datetime64[D]")
         here = np.flatnonzero((samples.symbol == number) & np.isin(samples.decision, days))
+        if len(here) == 0:
+            continue
         answers = ask_about(model, store, str(symbol), samples.index[here].tolist())
         table: dict[str, Any] = {name: answers[:, code] for code, name in enumerate(PROBABILITIES)}
         table |= {"symbol": symbol, "decision_date": samples.decision[here].astype("datetime64[ms]")}
         found.append(pd.DataFrame(table | {"label": samples.label[here]}))
     if not found:
-        raise ServiceError(
+        raise TrainingError(
             f"none of the challenger's test sessions is in {store.path}. Name the store that it was trained on."
         )
     return pd.concat(found, ignore_index=True)

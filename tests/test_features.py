@@ -310,6 +310,8 @@ def test_a_zscore_uses_the_past_only_and_a_flat_past_is_neutral() -> None:
 
 def test_a_value_is_carried_for_its_age_and_no_longer() -> None:
     values = np.array([0.5, np.nan, np.nan, np.nan])
+    original = normalize(values, spec(max_age_sessions=2)).original  # what is shown is what is told
+    assert (original == 0.5).tolist() == [True, True, True, False]
     assert np.isnan(normalize(values, spec(max_age_sessions=2)).brightness).tolist() == [False, False, False, True]
 
 

@@ -98,6 +98,7 @@ def test_all_mistakes_of_a_layout_are_listed_and_a_mistake_hides_no_other() -> N
         ("rows = [171, 341]", "rows = [160, 341]", "inside another"),
         ("session_px = 9 }", "session_px = 9.5 }", "session_px 9.5 is no whole number"),
         ("columns = [0, 511]", "columns = [511, 0]", "is no span"),
+        ("columns = [0, 511]", "columns = [0, 511000000000]", "both included, below 8192"),
         ('features = ["return_5"]', 'features = "return_5"', "no list of words"),
         ('features = ["return_5"]', 'groups = ["technicals"]', "technical"),
         ('features = ["return_5"]', 'features = ["return_5"]\ntables = ["prices"]', "Keep one way"),

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -180,6 +181,40 @@ def test_other_sentiment_records_change_the_red_cell_and_earlier_ones_only(gener
     silent = generator.integrate_sentiment_patterns(records[records["source"] != "news"], DAY)
     assert (silent[:, :168] == 0).mean() > (own[:, :168] == 0).mean()
     np.testing.assert_array_equal(silent[:, 171:339] > 0, own[:, 171:339] > 0)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("garbage", r"trading_date: 'garbage' is no date. Give dates such as '2015-03-31'"),
+        (5, "5 is no date"),
+        (None, "None is no date"),
+        (["2015-03-16", "2015-03-17"], "2 days were given. Give one"),
+    ],
+)
+def test_what_is_no_day_is_refused_in_words(generator: FinNeXMegaImageGenerator, given: Any, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        generator.generate_trading_labels(given)
+    if not isinstance(given, list):
+        with pytest.raises(ConfigError, match=told.replace("trading_date", "date_range")):
+            generator.create_mega_image_batch(given)
+
+
+def test_one_day_alone_is_a_range_of_one_day(generator: FinNeXMegaImageGenerator) -> None:
+    images, metadata = generator.create_mega_image_batch("2022-03-16")
+    assert images["date"].to_numpy().astype("datetime64[D]").tolist() == [date(2022, 3, 16)]
+    assert [entry["date"] for entry in metadata] == [pd.Timestamp("2022-03-16")]
+
+
+def test_records_under_other_columns_are_refused_with_all_that_is_missing(
+    generator: FinNeXMegaImageGenerator, authors_files: Path
+) -> None:
+    raw = pd.read_csv(authors_files / SENTIMENT)
+    for method in (generator.aggregate_daily_sentiment, generator.integrate_sentiment_patterns):
+        with pytest.raises(ConfigError, match="lacks symbol, provider, score, documents, engagement, repost"):
+            method(raw, DAY)
+        with pytest.raises(ConfigError, match="sentiment_data is a NoneType"):
+            method(None, DAY)  # type: ignore[arg-type]
 
 
 def test_a_days_sentiment_is_told_by_source(generator: FinNeXMegaImageGenerator) -> None:

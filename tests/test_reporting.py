@@ -18,9 +18,10 @@ from test_evaluation import table
 from finnex.evaluation import Scorecard, scorecard
 from finnex.quality import Check
 from finnex.reporting.charts import class_distribution, confusion_matrix, coverage_over_time, score_chart
-from finnex.reporting.figures import contact_sheet, show_session
+from finnex.reporting.figures import _legend, contact_sheet, show_session
 from finnex.reporting.html import Picture, ReportContent, render_report
 from finnex.reporting.report import make_report
+from finnex.reporting.style import figure
 
 REPORT_LIMIT_BYTES = 3_000_000
 
@@ -40,6 +41,7 @@ AREAS = [
     for section, rows in SECTION_ROWS.items()
     for channel in ("red", "green", "blue")
 ]
+KNOWN = {area.name: 0.5 for area in AREAS} | {"news": 1.0, "social": 1.0}
 
 
 def picture_of(seed: int) -> npt.NDArray[np.float32]:
@@ -73,15 +75,25 @@ class Sources(HTMLParser):
 def test_a_session_is_shown_with_its_channels_and_unknown_pixels_grey(tmp_path: Path) -> None:
     image = picture_of(0)
     image[:171, :, 0] = 0
-    png = show_session(image, AREAS, "AAPL  2016-01-04", tmp_path / "session.png")
+    png = show_session(image, AREAS, KNOWN, "AAPL  2016-01-04", tmp_path / "session.png")
     assert (tmp_path / "session.png").read_bytes() == png
     shown = pixels(png)
     assert shown.shape[0] > 900
     assert shown.shape[1] > 1400
     grey = np.array([0xD9, 0xDD, 0xE5]) / 255
     share = np.isclose(shown[..., :3], grey, atol=0.01).all(axis=-1).mean()
-    without = np.isclose(pixels(show_session(picture_of(0), AREAS, "t"))[..., :3], grey, atol=0.01).all(axis=-1).mean()
+    without = (
+        np.isclose(pixels(show_session(picture_of(0), AREAS, KNOWN, "t"))[..., :3], grey, atol=0.01).all(axis=-1).mean()
+    )
     assert share > without + 0.03
+
+
+def test_the_legend_tells_the_share_of_known_values_that_the_store_keeps() -> None:
+    with figure(8, 4) as drawn:
+        axes = drawn.subplots()
+        _legend(axes, AREAS[:2], {AREAS[0].name: 1.0, AREAS[1].name: 0.25})
+        told = [text.get_text() for text in axes.texts]
+    assert [word for word in told if word.endswith("%")] == ["100%", "25%"]
 
 
 def test_news_is_shown_red_grey_and_yellow_and_the_stored_channel_is_one_number() -> None:
@@ -89,14 +101,16 @@ def test_news_is_shown_red_grey_and_yellow_and_the_stored_channel_is_one_number(
     for feature, level in enumerate((0.0, 0.5, 1.0)):
         image[171 + 57 * feature : 228 + 57 * feature, :168, 0] = 0.02 + 0.98 * level
     news = [Area("news", "behavioral", "red", (171, 342), (0, 171))]
-    shown = pixels(show_session(image, news, "t"))[..., :3]
+    shown = pixels(show_session(image, news, KNOWN, "t"))[..., :3]
 
     def share(colour: tuple[int, int, int]) -> float:
         return float(np.isclose(shown, np.array(colour) / 255, atol=0.02).all(axis=-1).mean())
 
     colours = ((0xA3, 0x20, 0x1C), (0x7D, 0x82, 0x8C), (0xF5, 0xD3, 0x27))
     assert min(share(colour) for colour in colours) > 0.004
-    elsewhere = pixels(show_session(image, [Area("social", "behavioral", "red", (171, 342), (0, 171))], "t"))[..., :3]
+    elsewhere = pixels(show_session(image, [Area("social", "behavioral", "red", (171, 342), (0, 171))], KNOWN, "t"))[
+        ..., :3
+    ]
     assert not np.isclose(elsewhere, np.array(colours[2]) / 255, atol=0.02).all(axis=-1).any()
 
 

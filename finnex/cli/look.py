@@ -141,7 +141,7 @@ def show(
     from finnex.config import load_config
     from finnex.errors import ConfigError
     from finnex.reporting.figures import show_session
-    from finnex.reporting.report import store_regions
+    from finnex.reporting.report import session_coverage, store_regions
     from finnex.store import ImageStore
 
     settings = load_config(config)
@@ -154,7 +154,8 @@ def show(
     with err().status(f"Drawing {symbol} {session}"):
         try:
             output.parent.mkdir(parents=True, exist_ok=True)
-            show_session(image, store_regions(store), title, output)
+            known = session_coverage(store, symbol, np.datetime64(session, "D"))
+            show_session(image, store_regions(store), known, title, output)
         except OSError as error:
             raise ConfigError(f"--out: {output} cannot be written ({error.strerror}). Choose another path.") from None
     out().print(f"Wrote {output}")

@@ -72,12 +72,15 @@ class Normalized:
 
     Attributes
     ----------
+    original
+        float64: the value that is shown, in the feature's unit; carried forward where the catalogue allows it.
     brightness
         float32 in [0.02, 1], NaN where not known.
     location, scale
         float64: `original = location + scale * x`, x running from `low` to `high` over the brightness.
     """
 
+    original: Floats
     brightness: npt.NDArray[np.float32]
     location: npt.NDArray[np.float64]
     scale: npt.NDArray[np.float64]
@@ -107,7 +110,7 @@ def normalize(values: Floats, spec: FeatureSpec) -> Normalized:
     brightness = np.round((FLOOR + (1.0 - FLOOR) * unit) / QUANTUM) * QUANTUM
     # One pattern of bits for every NaN: the hash of a window must not depend on how a NaN came about.
     bright = np.where(np.isnan(brightness), np.float32(np.nan), np.maximum(brightness, FLOOR)).astype(np.float32)
-    return Normalized(bright, location, scale)
+    return Normalized(np.asarray(carried, dtype=np.float64), bright, location, scale)
 
 
 def denormalize(

@@ -88,13 +88,12 @@ def make_panel(tables: Tables, config: Config, symbol: str, specs: Sequence[Feat
             str(config.inputs.enhanced),
         )
     names = tuple(spec.name for spec in specs)
-    original = np.stack([found[name] for name in names], axis=1).astype(np.float64)
     each = [normalize(found[spec.name], spec) for spec in specs]
     return Panel(
         symbol=symbol,
         calendar=context.calendar,
         features=names,
-        original=original,
+        original=np.stack([one.original for one in each], axis=1),
         normalized=np.stack([one.brightness for one in each], axis=1),
         location=np.stack([one.location for one in each], axis=1),
         scale=np.stack([one.scale for one in each], axis=1),

@@ -9,6 +9,8 @@ from typing import Any
 from finnex.errors import nearest
 
 Item = Mapping[str, Any]
+MOST_PX = 8192
+"""Side of the largest canvas."""
 
 
 class Items:
@@ -41,10 +43,10 @@ class Items:
         return None
 
     def count(self, canvas: Item, key: str) -> int | None:
-        """Return a whole number from 1 to 8192."""
+        """Return a whole number from 1 to `MOST_PX`."""
         found: int | None = self.need(canvas, key, "canvas", int, "a whole number")
-        if found is not None and not 1 <= found <= 8192:
-            self.mistakes.append(f"canvas: {key} {found} is outside 1 to 8192. Correct it.")
+        if found is not None and not 1 <= found <= MOST_PX:
+            self.mistakes.append(f"canvas: {key} {found} is outside 1 to {MOST_PX}. Correct it.")
             return None
         return found
 
@@ -67,9 +69,11 @@ class Items:
         bounds = self.need(item, key, where, list, "[first, last], both included")
         if bounds is None:
             return None
-        if len(bounds) == 2 and all(type(bound) is int for bound in bounds) and 0 <= bounds[0] <= bounds[1]:
+        if len(bounds) == 2 and all(type(bound) is int for bound in bounds) and 0 <= bounds[0] <= bounds[1] < MOST_PX:
             return bounds[0], bounds[1] + 1
-        self.mistakes.append(f"{where}: {key} {bounds!r} is no span. Write [first, last], both included.")
+        self.mistakes.append(
+            f"{where}: {key} {bounds!r} is no span. Write [first, last], both included, below {MOST_PX}."
+        )
         return None
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from numbers import Real
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -92,6 +94,32 @@ class DailyFeatures(Mapping[str, pd.DataFrame]):
                 f"layout '{self.layout.name}' has no channel '{name}'. {nearest(name, self.layout.channels)}"
             )
         return self.image[:, :, self.layout.channels.index(name)]
+
+
+def read_days(given: Any, name: str) -> pd.DatetimeIndex:
+    """Return one day, or an iterable of days, in order, each once; times of day and zones are left out.
+
+    Raises
+    ------
+    ConfigError
+        One is no date.
+    """
+    values = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    days, wrong = [], []
+    for value in values:
+        try:
+            day = pd.Timestamp(value)
+        except (TypeError, ValueError):
+            wrong.append(repr(value))
+            continue
+        if isinstance(value, Real) or pd.isna(day):  # a bare number would be nanoseconds since 1970
+            wrong.append(repr(value))
+        else:
+            days.append(day.tz_localize(None).normalize())
+    if wrong:
+        told = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
+        raise ConfigError(f"{name}: {told} is no date. Give dates such as '2015-03-31'.")
+    return pd.DatetimeIndex(days).unique().sort_values()
 
 
 def construct_sentiment_channel(daily_data: DailyFeatures) -> Image:

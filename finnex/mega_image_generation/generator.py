@@ -26,9 +26,14 @@ from finnex.mega_image_generation.day import (
     construct_macro_fundamental_channel,
     construct_sentiment_channel,
     construct_technical_channel,
+    read_days,
 )
 from finnex.mega_image_generation.files import configuration, elsewhere, prepare
 from finnex.store import LABEL_WORDS, ImageStore, writing
+
+SENTIMENT_COLUMNS = (
+    "symbol", "timestamp", "source", "provider", "score", "confidence", "documents", "engagement", "repost",
+)  # fmt: skip
 
 
 class FinNeXMegaImageGenerator:
@@ -118,8 +123,13 @@ class FinNeXMegaImageGenerator:
     def _layout(self) -> Layout:
         return self._run.layout
 
-    def create_mega_image_batch(self, date_range: Iterable[Any]) -> tuple[xr.DataArray, list[dict[str, Any]]]:
+    def create_mega_image_batch(self, date_range: Iterable[Any] | str) -> tuple[xr.DataArray, list[dict[str, Any]]]:
         """Draw the sessions among the days asked for.
+
+        Parameters
+        ----------
+        date_range
+            Days, such as `pandas.date_range` gives; one alone is one day.
 
         Returns
         -------
@@ -134,11 +144,11 @@ class FinNeXMegaImageGenerator:
         Raises
         ------
         ConfigError
-            None of the days can be drawn.
+            None of the days can be drawn, or one is no date.
         BuildError
             An image could not be drawn.
         """
-        days = pd.DatetimeIndex(list(date_range)).tz_localize(None).normalize().unique().sort_values()
+        days = read_days(date_range, "date_range")
         reasons = [self._why_not(day) for day in days]
         skipped = {str(day.date()): reason for day, reason in zip(days, reasons, strict=True) if reason}
         drawn = days[[not reason for reason in reasons]]
@@ -198,7 +208,9 @@ class FinNeXMegaImageGenerator:
         return "" if position in self._bars.index else f"{self.symbol} has no bar"
 
     def _position(self, trading_date: Any) -> int:
-        day = pd.Timestamp(trading_date).tz_localize(None).normalize()
+        (day, *others) = read_days(trading_date, "trading_date")
+        if others:
+            raise ConfigError(f"trading_date: {1 + len(others)} days were given. Give one.")
         if reason := self._why_not(day):
             raise ConfigError(f"trading_date {day.date()} cannot be drawn: {reason}. Ask for another day.")
         return int(self._context.calendar.index_of(np.array([day], dtype="datetime64[D]"))[0])
@@ -267,8 +279,18 @@ class FinNeXMegaImageGenerator:
         engagement, repost_share; a source that never spoke is absent.
         """
         position = self._position(trading_date)
+        self._check_records(sentiment_data)
         records = sentiment_data[sentiment_data["symbol"] == self.symbol]
         return {source: frame.iloc[position] for source, frame in daily(records, self._context.calendar).items()}
+
+    def _check_records(self, records: Any) -> None:
+        if not isinstance(records, pd.DataFrame):
+            raise ConfigError(f"sentiment_data is a {type(records).__name__}. Give records, as in self.sentiment_data.")
+        if missing := [name for name in SENTIMENT_COLUMNS if name not in records.columns]:
+            raise ConfigError(
+                f"sentiment_data lacks {', '.join(missing)}. Give records under the columns of self.sentiment_data: "
+                "what reads the file names and checks them."
+            )
 
     def integrate_sentiment_patterns(self, sentiment_data: pd.DataFrame, trading_date: Any) -> Image:
         """Return the middle red cell of a session, (171, 512): news, social and historical side by side.
@@ -283,6 +305,7 @@ class FinNeXMegaImageGenerator:
         """
         prepared = self._prepared
         if sentiment_data is not self.sentiment_data:
+            self._check_records(sentiment_data)
             tables = replace(self._run.tables, sentiment=sentiment_data)
             prepared = prepare(replace(self._run, tables=tables, config=elsewhere(self._run.config)))
         section = next((item for item in self._layout.sections if item.name == "behavioral_technical"), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -80,7 +80,11 @@ def _section_lines(axes: Axes, regions: Sequence[RegionLike]) -> dict[str, float
 
 
 def show_session(
-    image: npt.NDArray[np.float32], regions: Sequence[RegionLike], title: str, out: Path | None = None
+    image: npt.NDArray[np.float32],
+    regions: Sequence[RegionLike],
+    known: Mapping[str, float],
+    title: str,
+    out: Path | None = None,
 ) -> bytes:
     """Draw one session: the image, its three channels alone, and a map that names every region.
 
@@ -90,6 +94,8 @@ def show_session(
         (y, x, 3) float32 in [0, 1], 0 where not known.
     regions
         Rectangles with name, section, channel and encoder, such as `Layout.regions`.
+    known
+        By region, the share of its values that are known, as the store keeps it.
     out
         PNG to write.
 
@@ -112,7 +118,7 @@ def show_session(
         whole.text(width, height + 8, "newest session", ha="right", va="top", fontsize=7.5, color=FAINT)
         for number in range(len(CHANNELS)):
             _channel(drawn.add_subplot(grid[(number + 1) // 3, (number + 1) % 3]), image, number, regions)
-        _legend(drawn.add_subplot(grid[1, 1:]), image, regions)
+        _legend(drawn.add_subplot(grid[1, 1:]), regions, known)
         return keep(png(drawn), out)
 
 
@@ -162,7 +168,7 @@ def _frame(axes: Axes, region: RegionLike) -> None:
     )  # fmt: skip
 
 
-def _legend(axes: Axes, image: npt.NDArray[np.float32], regions: Sequence[RegionLike]) -> None:
+def _legend(axes: Axes, regions: Sequence[RegionLike], known: Mapping[str, float]) -> None:
     """List every region in reading order: section, channel, name, encoder, place, share known."""
     axes.set_title("regions")
     _bare(axes)
@@ -181,11 +187,10 @@ def _legend(axes: Axes, image: npt.NDArray[np.float32], regions: Sequence[Region
             axes.text(0, line + 0.1, _words(section), fontsize=size + 0.5, fontweight="bold", va="center")
             line += 1
         (top, bottom), (left, right) = region.rows, region.columns
-        pixels = image[top:bottom, left:right, CHANNELS.index(region.channel)]
         axes.add_patch(Rectangle((0.006, line - 0.3), 0.016, 0.6, color=CHANNEL_COLOURS[region.channel]))
         texts = (
             _words(region.name), _words(region.encoder_name), f"{top} - {bottom - 1}", f"{left} - {right - 1}",
-            f"{(pixels > 0).mean():.0%}",
+            f"{known[region.name]:.0%}",
         )  # fmt: skip
         for x, text in zip(columns, texts, strict=True):
             axes.text(x, line, text, fontsize=size, color=INK, va="center", ha="right" if x > 0.9 else "left")

@@ -58,6 +58,12 @@ def store_regions(store: ImageStore) -> tuple[Region, ...]:
     return parse_layout(text, parse_catalogue(str(store.attrs["catalogue_csv"]))).regions
 
 
+def session_coverage(store: ImageStore, symbol: str, day: np.datetime64) -> dict[str, float]:
+    """Return by region the share of its values that are known in one session's image; margins are no values."""
+    coverage = store.open_images(symbol)["coverage"].sel(date=day)
+    return dict(zip(map(str, coverage["region"].to_numpy()), coverage.to_numpy().tolist(), strict=True))
+
+
 def _image_pictures(store: ImageStore) -> list[Picture]:
     published = [
         (symbol, state.days[index])
@@ -73,7 +79,9 @@ def _image_pictures(store: ImageStore) -> list[Picture]:
             "session",
             f"{symbol}, {day}",
             "Grey is not known. Time runs from left (oldest) to right; rows are features.",
-            show_session(store.image(symbol, day), store_regions(store), f"{symbol}  {day}"),
+            show_session(
+                store.image(symbol, day), store_regions(store), session_coverage(store, symbol, day), f"{symbol}  {day}"
+            ),
         ),
         Picture(
             "contact_sheet",

@@ -12,6 +12,7 @@ from finnex.reporting.export.plan import ExportPlan
 from finnex.reporting.figures import contact_sheet, plain_picture, show_channel, show_session
 from finnex.reporting.file_names import file_naming_convention, session_id
 from finnex.reporting.layout_map import draw_layout
+from finnex.reporting.report import session_coverage
 
 SAMPLES = 4
 """Sessions that are drawn, spread evenly from the first to the last."""
@@ -35,7 +36,8 @@ def write_pictures(plan: ExportPlan, folder: Path, step: Step) -> None:
         plain_picture(image, samples / f"{name}.png")
         for channel in images.layout.channels:
             show_channel(image, channel, regions, title, channels / f"{name}_{channel}.png")
-        show_session(image, regions, title, validation / f"{name}_regions.png")
+        known = session_coverage(plan.store, plan.symbol, day)
+        show_session(image, regions, known, title, validation / f"{name}_regions.png")
         seen.append(image)
         titles.append(f"{plan.symbol}  {day}")
         step()

@@ -26,7 +26,7 @@ from finnex.build import (
     sessions_wanted,
 )
 from finnex.config import Config
-from finnex.errors import BuildError
+from finnex.errors import BuildError, FinnexError
 from finnex.store import writing
 from flows.arguments import untouched
 from flows.cluster import cluster_client
@@ -133,7 +133,12 @@ class Batch:
         BuildError
             Some sessions failed; the next call draws these alone.
         """
-        outcome = self._work.run_batch(self._left, self._draw, self._on_progress, self._dates_per_task)
+        try:
+            outcome = self._work.run_batch(self._left, self._draw, self._on_progress, self._dates_per_task)
+        except Exception as error:
+            reason = str(error) if isinstance(error, FinnexError) else f"{type(error).__name__}: {error}"
+            self.failed |= {self._work.days([position])[0]: f"not drawn: {reason}" for position in self._left}
+            raise
         self.failed = dict(outcome.failed)
         self.built += outcome.built
         self.seconds += outcome.seconds

@@ -74,6 +74,7 @@ def _make_work_pool(client: SyncPrefectClient) -> None:
 def _run_prefect_deploy(file: Path) -> None:
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file.resolve())]
     environment = os.environ | {"PREFECT_LOGGING_COLORS": "false"}
+    environment.pop("FINNEX_PROJECT", None)  # every worker has its own: Prefect would write this machine's into each
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=DEPLOY_SECONDS, check=False)
     if done.returncode != 0:
         raise ServiceError(f"`prefect deploy` failed on {file}:\n{(done.stdout + done.stderr)[-2000:]}")

@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from finnex.build import Run, read_run
 from finnex.config import Config
 from finnex.data.arrival import expected_session, late_inputs
-from finnex.errors import InputsLate
+from finnex.errors import FinnexError, InputsLate
 from flows.arguments import untouched
 from flows.build import build_images
 from flows.requests import BackfillRequest, NightlyRequest
@@ -48,7 +48,7 @@ def read_inputs(config: Config, expected: date) -> Run:
     return run
 
 
-@flow(name="finnex-nightly", on_completion=[settle_tasks], on_failure=[settle_tasks])
+@flow(name="finnex-nightly", on_completion=[settle_tasks], on_failure=[settle_tasks], on_crashed=[settle_tasks])
 def nightly(request: NightlyRequest) -> None:
     """Draw every session that is missing, up to the last close; idle on a day without a session.
 
@@ -67,12 +67,17 @@ def draw_tonight(config: Config, request: NightlyRequest) -> None:
         They did not arrive; everything else was drawn.
     """
     expected = expected_session(config, np.datetime64("now"))
-    tries = -(-request.wait_minutes // LOOK_AGAIN_MINUTES)
-    reading = read_inputs.with_options(retries=tries, retry_delay_seconds=LOOK_AGAIN_MINUTES * 60)
+    pauses = [LOOK_AGAIN_MINUTES * 60.0] * (request.wait_minutes // LOOK_AGAIN_MINUTES)
+    if rest := request.wait_minutes % LOOK_AGAIN_MINUTES:
+        pauses.append(rest * 60.0)
+    reading = read_inputs.with_options(retries=len(pauses), retry_delay_seconds=pauses)
     found = reading(untouched(config), expected, return_state=True).result(raise_on_failure=False)
     if isinstance(found, InputsLate):
         get_run_logger().warning("%s Drawing what there is.", found)
-        build_images(config, BackfillRequest(config=request.config))
+        try:
+            build_images(config, BackfillRequest(config=request.config))
+        except FinnexError as error:
+            get_run_logger().error("What there is could not all be drawn: %s", error)
         raise found
     if isinstance(found, Exception):
         raise found

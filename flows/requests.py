@@ -40,7 +40,7 @@ class NightlyRequest(ConfiguredRun):
     wait_minutes: int = Field(
         default=60,
         ge=0,
-        le=720,
+        le=300,
         title="Wait for inputs (minutes)",
         description="How long to look again where the prices of the last close have not arrived. "
         "Then everything else is drawn, and the run fails and says which table ends where.",

@@ -20,7 +20,8 @@ LOST = "It ended; the server was away when it said so."
 def settle_tasks(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Let no task of a run that is over say Running for ever. Prefect sends a task's state once, and forgets it.
 
-    A hook for flows that completed or failed: a task whose end was not recorded takes the end of its flow.
+    A hook for flows that completed, failed, or whose process died: a task whose end was not recorded takes the end of
+    its flow.
     """
     deadline = time.monotonic() + SETTLE_SECONDS
     with get_client(sync_client=True) as client:

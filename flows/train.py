@@ -74,7 +74,7 @@ def end_its_mlflow_run(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any
     on_completion=[settle_tasks],
     on_failure=[settle_tasks],
     on_cancellation=[end_its_mlflow_run],
-    on_crashed=[end_its_mlflow_run],
+    on_crashed=[settle_tasks, end_its_mlflow_run],
 )
 def train_model(request: TrainRequest) -> None:
     """Train the configured model and its baselines, and record scores, pictures and report in MLflow."""

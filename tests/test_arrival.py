@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from uuid import UUID
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from finnex.config import Config
-from finnex.data.arrival import expected_session, last_close, late_inputs
+from finnex.data.arrival import expected_session, late_inputs
+from finnex.data.calendar import last_close
 from finnex.data.tables import read_tables
-from finnex.errors import ServiceError
+from finnex.errors import InputError, ServiceError
 from finnex.store import ImageStore
 from flows.requests import AuditRequest, BackfillRequest, ExportRequest, NightlyRequest, QaRequest
 from flows.runs import FlowRuns
@@ -46,6 +49,36 @@ def test_who_is_late_is_named_with_where_every_table_ends(sample_config: Maker) 
     assert "NVDA 2023-09-21, AAPL 2023-09-21" in told
     assert "sentiment 2" in told
     assert "macro 2" in told
+
+
+def test_a_bar_of_a_session_that_goes_on_or_is_to_come_is_refused(sample_config: Maker, tmp_path: Path) -> None:
+    config = sample_config()
+    assert config.inputs.prices is not None
+    bars = pd.read_csv(config.inputs.prices)
+    closed = last_close(config.exchange, np.datetime64("now"))
+    for days, refused in ((0, False), (1, True)):
+        last = bars[bars["symbol"] == "NVDA"].tail(1).assign(date=str(closed + timedelta(days=days)))
+        pd.concat([bars, last]).to_csv(tmp_path / "prices.csv", index=False)
+        inputs = config.inputs.model_copy(update={"prices": tmp_path / "prices.csv"})
+        given = config.model_copy(update={"inputs": inputs})
+        if refused:
+            with pytest.raises(InputError, match=rf"1 bars are of days after {closed}, the last session of XNYS"):
+                read_tables(given)
+        else:
+            assert read_tables(given).prices["date"].max().date() == closed
+
+
+@pytest.mark.parametrize("kept", [30, -9])
+def test_a_file_that_is_still_being_written_is_refused_in_words(
+    sample_config: Maker, tmp_path: Path, kept: int
+) -> None:
+    config = sample_config()
+    assert config.inputs.prices is not None
+    whole = gzip.compress(Path(config.inputs.prices).read_bytes()[:200_000])
+    (tmp_path / "prices.csv.gz").write_bytes(whole[:kept])
+    inputs = config.inputs.model_copy(update={"prices": tmp_path / "prices.csv.gz"})
+    with pytest.raises(InputError, match=r"prices\.csv\.gz: cannot be read"):
+        read_tables(config.model_copy(update={"inputs": inputs}))
 
 
 def test_a_configured_end_is_the_last_session_expected(sample_config: Maker) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
@@ -22,7 +23,7 @@ from finnex.cli.template import configuration_text, write_new
 from finnex.config import load_config
 from finnex.errors import ServiceError
 from flows.automations import OURS, apply_automations, automations
-from flows.deploying import WORK_POOL, deploy
+from flows.deploying import WORK_POOL, _run_prefect_deploy, deploy
 from flows.deployments import DEPLOYMENTS, STORE_WRITERS, TAGS, ZONE, Deployment, share_the_writers_limit
 from flows.requests import BackfillRequest, NightlyRequest, TrainRequest
 from flows.runs import FlowRuns
@@ -31,6 +32,20 @@ from flows.serve import crash_what_was_left
 pytest_plugins = ("servers",)
 
 YAML = Path(__file__).parents[1] / "deployments" / "prefect.yaml"
+
+
+def test_a_deployment_does_not_carry_the_folder_of_who_deployed_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, str] = {}
+
+    def run(command: Sequence[str], env: dict[str, str], **_: object) -> subprocess.CompletedProcess[str]:
+        given.update(env)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setenv("FINNEX_PROJECT", "/home/me")
+    monkeypatch.setattr("flows.deploying.subprocess.run", run)
+    _run_prefect_deploy(YAML)
+    assert given
+    assert "FINNEX_PROJECT" not in given
 
 
 def problems_of_form(schema: dict[str, Any]) -> list[str]:

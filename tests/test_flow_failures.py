@@ -118,6 +118,7 @@ def test_a_flow_process_that_is_killed_is_told_crashed_and_the_next_run_complete
     state = until(lambda: (found := state_of(runs, run)) is not None and found.is_final() and found)
     assert state.type == StateType.CRASHED
     assert state.message
+    until(lambda: nothing_left_running(runs, run))
     before = published(project)
     assert 0 < len(before) < 126
     completes(runs, project, tmp_path, before)

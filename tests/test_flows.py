@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import time
 import urllib.request
@@ -19,16 +20,19 @@ import pytest
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import State, StateType
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from pydantic import ValidationError
 
 from finnex.build import Block, build, draw_here, open_for_writing, prepare_symbol, read_run
 from finnex.config import Config, StoreSettings, load_config
-from finnex.errors import BuildError, ServiceError
+from finnex.errors import BuildError, InputsLate, ServiceError
 from finnex.store import READY, ImageStore, Receipt, writing
 from finnex.training.baselines import BASELINES
 from flows.build import Batch
+from flows.deployments import DEPLOYMENTS
 from flows.nightly import nightly
+from flows.predict import predict
 from flows.recording import end_open_runs
-from flows.requests import BackfillRequest, NightlyRequest, TrainRequest
+from flows.requests import BackfillRequest, NightlyRequest, PredictRequest, TrainRequest
 from flows.runs import FlowRuns
 from flows.settling import settle_tasks
 from flows.stack import Stack
@@ -274,3 +278,46 @@ def test_a_retried_batch_draws_only_the_sessions_that_failed(sample_config: Call
         assert batch.built == 22
     assert sum(drawn) == 23
     assert (ImageStore.open(config.store.path).state("NVDA").status == READY).sum() == 22
+
+
+def test_a_batch_that_is_given_up_says_what_stopped_it(sample_config: Callable[..., Config]) -> None:
+    def full(blocks: Sequence[Block]) -> Iterator[list[Receipt]]:
+        yield [replace(receipt) for receipt in next(iter(draw_here(blocks)))]
+        raise OSError(28, "No space left on device")
+
+    config = sample_config()
+    run = read_run(config)
+    with writing(config.store.path):
+        work = prepare_symbol(run, open_for_writing(run), "NVDA")
+        [positions] = work.batches(100)
+        batch = Batch(work, positions, full, 1, lambda count: None)
+        with pytest.raises(OSError, match="No space left"):
+            batch.run()
+        assert set(batch.failed) == {work.days([position])[0] for position in positions}
+        assert set(batch.failed.values()) == {"not drawn: OSError: [Errno 28] No space left on device"}
+
+
+def test_a_prediction_is_made_for_what_has_arrived_and_the_run_still_says_what_is_late(
+    sample_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def late(*_: object) -> None:
+        raise InputsLate("the prices of NVDA have not arrived")
+
+    monkeypatch.setattr("flows.predict.draw_tonight", late)
+    monkeypatch.setattr("flows.predict._ask", lambda config, sessions: asked.append(sessions) or [])
+    monkeypatch.setattr("flows.predict.publish_table", ignore)
+    monkeypatch.setattr("flows.predict.get_run_logger", lambda: logging.getLogger("test"))
+    monkeypatch.setattr(PredictRequest, "load", lambda self: sample_config())
+    with pytest.raises(InputsLate, match="prices of NVDA"):
+        predict.fn(PredictRequest(config="finnex.toml", sessions=3))
+    assert asked == [3]
+
+
+def test_no_run_may_wait_longer_than_its_deployment_lets_it_live() -> None:
+    hours = {line.name: line.longest_hours for line in DEPLOYMENTS}
+    longest = min(hours["nightly"], hours["predict"]) * 60
+    for minutes in (longest, longest - 59):
+        with pytest.raises(ValidationError, match="less than or equal to 300"):
+            NightlyRequest(config="finnex.toml", wait_minutes=minutes)

@@ -27,11 +27,24 @@ from finnex.config import DaskSettings, load_config
 from finnex.sample import SYNTHETIC_TABLES
 from finnex.store import READY, ImageStore
 from flows.cluster import cluster_client
+from flows.deployments import DEPLOYMENTS
 from flows.services import MARK
 
 OPERATIONS, SECURITY = (ROOT / "docs" / name for name in ("operations.md", "security.md"))
 KINDS = {"sh", "sh background", "sh docker", "sh install", "toml"}
 EXPORT = re.compile(r"^export .*$", re.MULTILINE)
+
+
+def test_the_page_tells_how_long_each_run_may_take() -> None:
+    text = " ".join(OPERATIONS.read_text(encoding="utf-8").split())
+    told = {
+        name: int(number)
+        for names, number in re.findall(
+            r"((?:\w+, )*\w+): (\d+)", text[text.index("allows (") : text.index("is cancelled")]
+        )
+        for name in names.split(", ")
+    }
+    assert told == {line.name: line.longest_hours for line in DEPLOYMENTS}
 
 
 @dataclass(frozen=True)

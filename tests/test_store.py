@@ -112,6 +112,17 @@ def test_damage_on_disk_is_noticed(store: StoreWriter, path: StorePath) -> None:
         store.image("A", DAYS[3])
 
 
+def test_an_image_that_is_drawn_again_meanwhile_is_not_called_damaged(
+    store: StoreWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(store, "A", [draw(store, 3, 1), draw(store, 4, 2)])
+    before, now = store.state("A"), store.state
+    publish(store, "A", [draw(store, 3, 7)])
+    seen = iter([before])
+    monkeypatch.setattr(store, "state", lambda symbol: next(seen, None) or now(symbol))
+    assert store.damaged("A", [3, 4]).tolist() == []
+
+
 def test_drafts_of_an_interrupted_run_are_swept(store: StoreWriter) -> None:
     draw(store, 3, 1), draw(store, 4, 1)
     assert store.sweep() == 2

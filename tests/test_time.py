@@ -35,6 +35,11 @@ def test_a_calendar_of_one_session_is_one_and_one_without_a_session_is_refused()
             session_calendar("XNYS", date(2016, 6, 25), last)
 
 
+def test_a_range_that_a_calendar_does_not_know_is_refused_with_the_exchange() -> None:
+    with pytest.raises(ConfigError, match=r"calendar of exchange 'XSHG' does not reach from 2020-01-01 to 2060-01-01"):
+        session_calendar("XSHG", date(2020, 1, 1), date(2060, 1, 1))
+
+
 def test_a_record_at_the_close_belongs_to_the_session_and_one_after_it_to_the_next() -> None:
     found = CALENDAR.first_session_knowing(moments("2015-03-05T21:00:00", "2015-03-05T21:00:01", "2015-03-07T12:00:00"))
     assert found.tolist() == [session("2015-03-05"), session("2015-03-06"), session("2015-03-09")]

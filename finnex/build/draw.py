@@ -136,7 +136,7 @@ def draw_on_dask(client: Client) -> Draw:
         run = uuid.uuid4().hex[:8]
         held: dict[Any, Block] = {}
         running = as_completed([], loop=client.loop)
-        waiting = _send(blocks, run)[::-1]
+        waiting: list[_Sent] = []
 
         room = TASKS_PER_WORKER * max(1, sum(client.nthreads().values()))
 
@@ -150,8 +150,9 @@ def draw_on_dask(client: Client) -> Draw:
             held.update(zip(futures, (one.block for one in some), strict=True))
             running.update(futures)
 
-        refill()
         try:
+            waiting += _send(blocks, run)[::-1]
+            refill()
             while held:
                 done = running.next_batch()
                 if waiting:  # there is enough to do meanwhile: fetching receipts one by one costs the workers more

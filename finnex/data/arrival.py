@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 
 from finnex.config import Config
-from finnex.data.calendar import session_calendar
+from finnex.data.calendar import last_close
 from finnex.data.tables import Tables
-
-LONGEST_CLOSURE_DAYS = 15
-
-
-def last_close(exchange: str, now: np.datetime64) -> date:
-    """Return the last session that has closed by `now` (UTC)."""
-    today = now.astype("datetime64[D]").item()
-    calendar = session_calendar(exchange, today - timedelta(days=LONGEST_CLOSURE_DAYS), today)
-    closed: date = calendar.days[calendar.decision_time <= now.astype("datetime64[ns]")][-1].item()
-    return closed
 
 
 def expected_session(config: Config, now: np.datetime64) -> date:

@@ -7,7 +7,7 @@ then is not in its image. The second clock, `available_at`, belongs to table row
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import lru_cache
 
 import numpy as np
@@ -16,6 +16,7 @@ import pandas as pd
 
 from finnex.errors import ConfigError, nearest
 
+LONGEST_CLOSURE_DAYS = 15
 Days = npt.NDArray[np.datetime64]
 """Dates at day precision, `datetime64[D]`: the one form in which FinNeX compares dates."""
 
@@ -95,10 +96,25 @@ def session_calendar(exchange: str, start: date, end: date) -> SessionCalendar:
         exchange_calendars.errors.CalendarError,
     ):  # the library gives no calendar of one day, nor one without a session
         fortnight = pd.Timedelta(days=14)
-        calendar = exchange_calendars.get_calendar(exchange, start=first - fortnight, end=last + fortnight)
+        try:
+            calendar = exchange_calendars.get_calendar(exchange, start=first - fortnight, end=last + fortnight)
+        except (ValueError, exchange_calendars.errors.CalendarError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ConfigError(
+                f"the calendar of exchange '{exchange}' does not reach from {start} to {end}: {reason}. A store plans "
+                "its sessions to the end of next year; choose a range that exchange_calendars knows, or upgrade it."
+            ) from None
     inside = (calendar.sessions >= first) & (calendar.sessions <= last)
     days = calendar.sessions[inside].to_numpy().astype("datetime64[D]")
     if len(days) == 0:
         raise ConfigError(f"exchange '{exchange}' has no session from {start} to {end}. Widen the range.")
     closes = calendar.closes[inside].dt.tz_convert("UTC").dt.tz_localize(None).to_numpy().astype("datetime64[ns]")
     return SessionCalendar(exchange, days, closes)
+
+
+def last_close(exchange: str, now: np.datetime64) -> date:
+    """Return the last session that has closed by `now` (UTC)."""
+    today = now.astype("datetime64[D]").item()
+    calendar = session_calendar(exchange, today - timedelta(days=LONGEST_CLOSURE_DAYS), today)
+    closed: date = calendar.days[calendar.decision_time <= now.astype("datetime64[ns]")][-1].item()
+    return closed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ def read_text(path: Path) -> pd.DataFrame:
             frame = frame.astype("string").fillna("").astype(str)
         else:
             frame = _read_csv(path)
-    except (OSError, ValueError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, UnicodeDecodeError) as error:
         raise InputError(
             [Problem(name, f"cannot be read: {error}", "Give a CSV or Parquet file, plain or gzip.")]
         ) from None

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import date
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from finnex.config import Config
+from finnex.data.calendar import last_close
 from finnex.data.mapping import reading_of
 from finnex.data.readers import MAPPED, READERS, read_bars_of_enhanced
 from finnex.errors import ConfigError, InputError, Problem, nearest
@@ -59,6 +62,8 @@ def read_tables(config: Config) -> Tables:
                 frames["prices"] = read_bars_of_enhanced(path, found, reading)
         except InputError as error:
             found += error.problems
+        if "prices" in frames and name in {"prices", "enhanced"} and not found:
+            found += _not_closed(frames["prices"], path, config.exchange)
         problems += [reading.in_the_files_words(problem) for problem in dict.fromkeys(found)]
     if problems:
         raise InputError(problems)
@@ -68,3 +73,21 @@ def read_tables(config: Config) -> Tables:
             file = config.inputs.prices or config.inputs.enhanced
             raise ConfigError(f"symbol '{symbol}' has no rows in {file}. {nearest(symbol, known)}")
     return Tables(**frames)
+
+
+def _not_closed(prices: pd.DataFrame, path: Path, exchange: str) -> list[Problem]:
+    """Refuse bars of sessions that go on or are to come: an image, and an answer, made of one would stay."""
+    closed = last_close(exchange, np.datetime64("now"))
+    late = prices[prices["date"] > pd.Timestamp(closed)]
+    if late.empty:
+        return []
+    first = late.iloc[0]
+    return [
+        Problem(
+            str(path),
+            f"{len(late)} bars are of days after {closed}, the last session of {exchange} that has closed; the first "
+            f"is of {first['symbol']}, {first['date'].date()}",
+            "Read the file again after the close, or remove these rows.",
+            column="date",
+        )
+    ]

@@ -22,6 +22,9 @@ from finnex.store.place import place_of
 from finnex.store.template import FORMAT, LAID_OUT, READY
 from finnex.store_path import StorePath, store_path
 
+LOOKS = 3
+"""At an image that seems damaged, before it is said to be."""
+
 
 @dataclass(frozen=True)
 class SymbolState:
@@ -170,17 +173,26 @@ class ImageStore:
     def damaged(self, symbol: str, indexes: Iterable[int] | None = None) -> npt.NDArray[np.intp]:
         """Return positions of published images whose bytes on disk no longer match their checksum.
 
+        What seems damaged is looked at again: a writer may have put an image in its place between the look at the
+        checksums and the one at the bytes.
+
         Parameters
         ----------
         indexes
             Positions to look at; all where none are given.
         """
-        state = self.state(symbol)
-        wanted = np.flatnonzero(state.status == READY) if indexes is None else indexes
-        return np.array(
-            [i for i in wanted if self._crc_on_disk(chunk_of(symbol, int(i))) != int(state.image_crc[i])],
-            dtype=np.intp,
-        )
+        suspects = np.flatnonzero(self.state(symbol).status == READY).tolist() if indexes is None else list(indexes)
+        for _ in range(LOOKS):
+            state, moving = self.state(symbol), self._on_its_way(symbol)
+            suspects = [
+                i
+                for i in suspects
+                if state.status[i] == READY
+                and self._crc_on_disk(chunk_of(symbol, int(i))) not in (int(state.image_crc[i]), moving.get(int(i)))
+            ]
+            if not suspects:
+                break
+        return np.array(suspects, dtype=np.intp)
 
     def _crc_on_disk(self, key: str) -> int:
         """Return the crc32 of what lies under a key, -1 where nothing does."""

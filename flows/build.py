@@ -26,7 +26,7 @@ from finnex.build import (
     sessions_wanted,
 )
 from finnex.config import Config
-from finnex.errors import BuildError, FinnexError
+from finnex.errors import BuildError, ConfigError, FinnexError
 from finnex.store import writing
 from flows.arguments import untouched
 from flows.cluster import cluster_client
@@ -42,13 +42,17 @@ FEW_SESSIONS = 16
 RETRY_AFTER_SECONDS = (2.0, 20.0)
 
 
-def build_images(config: Config, request: BackfillRequest, run: Run | None = None) -> BuildResult:
+def build_images(
+    config: Config, request: BackfillRequest, run: Run | None = None, *, what_there_is: bool = False
+) -> BuildResult:
     """Draw and publish what is missing; call inside a flow.
 
     Parameters
     ----------
     run
         The inputs, where they have been read already.
+    what_there_is
+        Leave out a symbol that has no session in the range, with a warning, where another one has.
 
     Raises
     ------
@@ -59,13 +63,23 @@ def build_images(config: Config, request: BackfillRequest, run: Run | None = Non
     """
     began = time.perf_counter()
     log = get_run_logger()
-    symbols = tuple(request.symbols) or config.symbols
+    symbols = tuple(dict.fromkeys(request.symbols)) or config.symbols
     progress = ProgressArtifact("images", "Reading inputs")
     run = run or read_run(config)
     for doubt in run.doubts:
         log.warning(doubt)
+    refused: dict[str, ConfigError] = {}
     for symbol in symbols:  # before anything is made or written
-        sessions_wanted(run, symbol, request.start, request.end)
+        try:
+            sessions_wanted(run, symbol, request.start, request.end)
+        except ConfigError as error:
+            if not what_there_is:
+                raise
+            log.warning("Left out: %s", error)
+            refused[symbol] = error
+    if len(refused) == len(symbols):
+        raise refused[symbols[0]]
+    symbols = tuple(symbol for symbol in symbols if symbol not in refused)
     built = skipped = 0
     drawing_seconds = 0.0
     failures: list[tuple[str, date, str]] = []

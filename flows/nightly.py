@@ -75,7 +75,7 @@ def draw_tonight(config: Config, request: NightlyRequest) -> None:
     if isinstance(found, InputsLate):
         get_run_logger().warning("%s Drawing what there is.", found)
         try:
-            build_images(config, BackfillRequest(config=request.config))
+            build_images(config, BackfillRequest(config=request.config), what_there_is=True)
         except FinnexError as error:
             get_run_logger().error("What there is could not all be drawn: %s", error)
         raise found

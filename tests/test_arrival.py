@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finnex.config import Config
+from finnex.config import Config, load_config
 from finnex.data.arrival import expected_session, late_inputs
 from finnex.data.calendar import last_close
 from finnex.data.tables import read_tables
@@ -113,6 +113,27 @@ def test_a_night_without_its_inputs_draws_what_there_is_and_says_which_table_end
         runs.follow(run, ignore)
     assert runs.table(run, "build-result")[0]["built"] == 8
     assert ImageStore.open(tmp_path / "images.zarr").symbols == ["AAPL", "NVDA"]
+
+
+@pytest.mark.integration
+def test_a_company_without_any_session_yet_keeps_no_other_from_being_drawn(
+    runs: FlowRuns, served_project: Path, tmp_path: Path
+) -> None:
+    inputs = load_config(served_project).inputs
+    assert inputs.prices is not None
+    bars = pd.read_csv(inputs.prices)
+    bars = bars[(bars["symbol"] != "NVDA") | (bars["date"] < "2018-01-01")]
+    bars.to_csv(tmp_path / "prices.csv", index=False)
+    line = next(line for line in served_project.read_text().splitlines() if line.startswith("prices"))
+    config = other_project(
+        served_project, tmp_path, ("start = 2015-03-02", "start = 2023-09-18"), ("end = 2015-12-15", "# no end"),
+        (line, f'prices = "{tmp_path / "prices.csv"}"'),
+    )  # fmt: skip
+    run = runs.start("finnex-nightly/nightly", NightlyRequest(config=str(config), wait_minutes=0))
+    with pytest.raises(ServiceError, match=r"prices have not arrived\. They end: NVDA 2017-12-29, AAPL 2023-09-21"):
+        runs.follow(run, ignore)
+    assert runs.table(run, "build-result")[0]["built"] == 4
+    assert ImageStore.open(tmp_path / "images.zarr").symbols == ["AAPL"]
 
 
 @pytest.fixture(scope="module")

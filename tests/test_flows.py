@@ -52,7 +52,7 @@ def ignore(*_: object) -> None:
     """Show nothing."""
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_flow_stores_the_same_bytes_as_the_build_in_this_process(
     runs: FlowRuns, served_project: Path, tmp_path: Path
 ) -> None:
@@ -77,7 +77,7 @@ def test_the_flow_stores_the_same_bytes_as_the_build_in_this_process(
             assert np.array_equal(mine, other, equal_nan=True)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_nightly_flow_fills_what_is_missing_and_then_has_nothing_to_do(
     runs: FlowRuns, served_project: Path
 ) -> None:
@@ -94,7 +94,7 @@ def test_the_nightly_flow_fills_what_is_missing_and_then_has_nothing_to_do(
         assert (days[0], days[-1]) == (np.datetime64(config.start, "D"), np.datetime64(config.end, "D"))
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_task_whose_end_the_server_did_not_hear_of_takes_the_end_of_its_flow(
     runs: FlowRuns, served_project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,7 +118,7 @@ def test_a_task_whose_end_the_server_did_not_hear_of_takes_the_end_of_its_flow(
         assert states() == {StateType.COMPLETED}
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_flow_that_fails_says_why_in_the_words_of_the_error(runs: FlowRuns, tmp_path: Path) -> None:
     run = runs.start("finnex-nightly/nightly", NightlyRequest(config=str(tmp_path / "nowhere.toml")))
     with pytest.raises(ServiceError, match=r"^\S+nowhere\.toml: cannot be read"):
@@ -154,7 +154,7 @@ def test_a_training_is_judged_on_unseen_sessions_and_recorded_with_its_report(
     assert tags["fingerprint"] == ImageStore.open(config.store.path).fingerprint()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_training_of_an_empty_store_says_what_to_do(runs: FlowRuns, served_project: Path, tmp_path: Path) -> None:
     other = tmp_path / "finnex.toml"
     other.write_text(served_project.read_text().replace('path = "images.zarr"', f'path = "{tmp_path / "none.zarr"}"'))
@@ -163,7 +163,7 @@ def test_a_training_of_an_empty_store_says_what_to_do(runs: FlowRuns, served_pro
         runs.follow(run, ignore)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_an_mlflow_run_is_ended_when_its_flow_run_was_killed(stack: Stack) -> None:
     address = stack.mlflow_address
 
@@ -185,7 +185,7 @@ def test_an_mlflow_run_is_ended_when_its_flow_run_was_killed(stack: Stack) -> No
         assert json.load(reply)["run"]["info"]["status"] == "KILLED"
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_nightly_schedule_really_creates_runs(stack: Stack) -> None:
     """With SQLAlchemy 2.1 Prefect's scheduler fails, in its log only, and no night is ever run."""
     wanted = {"deployments": {"name": {"any_": ["nightly"]}}, "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}

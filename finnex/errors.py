@@ -118,6 +118,11 @@ class InputError(FinnexError):
         super().__init__("\n".join(lines))
 
 
+def first_line(error: BaseException) -> str:
+    """Return what a library's error says, without the pages that may follow; its type where it says nothing."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
 def nearest(word: str, valid: Iterable[str]) -> str:
     """Return a remedy that names the nearest valid word, or all of them where none is near."""
     options = sorted(valid)

@@ -9,9 +9,11 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from datetime import date
+from typing import Any
 
-from prefect import get_run_logger, task
+from prefect import Task, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
 
 from finnex.build import (
     BuildResult,
@@ -26,7 +28,7 @@ from finnex.build import (
     sessions_wanted,
 )
 from finnex.config import Config
-from finnex.errors import BuildError, ConfigError, FinnexError
+from finnex.errors import BuildError, ConfigError, FinnexError, ServiceError, StoreBusy
 from finnex.store import writing
 from flows.arguments import untouched
 from flows.cluster import cluster_client
@@ -57,7 +59,8 @@ def build_images(
     Raises
     ------
     FinnexError
-        Bad input, or a store or cluster that cannot be used; nothing stored was changed.
+        Bad input, or a store or cluster that cannot be used; nothing stored was changed. Or a cluster whose workers
+        are gone: what was drawn before is published.
     BuildError
         Some sessions could not be drawn, even on retry; all others are published.
     """
@@ -84,7 +87,13 @@ def build_images(
     drawing_seconds = 0.0
     failures: list[tuple[str, date, str]] = []
     with contextlib.ExitStack() as opened:
-        opened.enter_context(writing(config.store.path, WAIT_FOR_STORE_SECONDS))
+        try:
+            opened.enter_context(writing(config.store.path))
+        except StoreBusy:
+            log.warning("Another process writes to %s; waiting for it, an hour at most.", config.store.path)
+            progress.wait("Waiting for another process that writes to the store")
+            opened.enter_context(writing(config.store.path, WAIT_FOR_STORE_SECONDS))
+            run = read_run(config)  # what the other process drew may come from newer inputs than were read before
         client = opened.enter_context(cluster_client(config)) if config.dask.address else None
         store = open_for_writing(run)
         for place, symbol in enumerate(symbols):
@@ -98,7 +107,9 @@ def build_images(
             for positions in work.batches(BATCH_SESSIONS):
                 batch = Batch(work, positions, draw, config.dask.dates_per_task, counter)
                 first, last = work.days(positions)
-                draw_batch(symbol, first, last, untouched(batch), return_state=True)
+                state = draw_batch(symbol, first, last, untouched(batch), return_state=True)
+                if isinstance(found := state.result(raise_on_failure=False), ServiceError):
+                    raise found  # there is nobody to draw: every further batch would wait as long
                 built += batch.built
                 drawing_seconds += batch.seconds
                 failures += [(symbol, day, reason) for day, reason in batch.failed.items()]
@@ -162,11 +173,17 @@ class Batch:
             raise BuildError(f"{len(self.failed)} sessions could not be drawn, the first is {day}: {reason}")
 
 
+def _may_pass(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
+    """Whether to draw again what failed: workers that are gone for minutes do not come back in seconds."""
+    return not isinstance(state.result(raise_on_failure=False), ServiceError)
+
+
 @task(
     name="draw images",
     task_run_name="{symbol} {first} to {last}",
     retries=len(RETRY_AFTER_SECONDS),
     retry_delay_seconds=list(RETRY_AFTER_SECONDS),
+    retry_condition_fn=_may_pass,
     cache_policy=NO_CACHE,
     persist_result=False,
 )

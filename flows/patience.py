@@ -15,20 +15,29 @@ EVERY_SECONDS = 2.0
 
 
 def patiently(call: Callable[[], T]) -> T:
-    """Return what a call answers, asking again for two minutes while no server answers."""
+    """Return what a call answers, asking again for two minutes while no server answers, or it fails at its own work."""
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
         try:
             return call()
-        except httpx.TransportError:
-            if time.monotonic() > deadline:
+        except httpx.HTTPError as error:
+            if not _passes(error) or time.monotonic() > deadline:
                 raise
             time.sleep(EVERY_SECONDS)
+
+
+def _passes(error: httpx.HTTPError) -> bool:
+    """Whether the fault is the server's or the line's: a locked database answers 500 and is there again soon."""
+    return isinstance(error, httpx.TransportError) or (
+        isinstance(error, httpx.HTTPStatusError) and error.response.is_server_error
+    )
 
 
 def if_there(call: Callable[[], object]) -> None:
     """Make a call that may be lost: progress is told again two seconds later."""
     try:
         call()
-    except httpx.TransportError as error:
+    except httpx.HTTPError as error:
+        if not _passes(error):
+            raise
         logging.getLogger(__name__).info("the Prefect server did not answer (%s); going on", error)

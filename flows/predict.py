@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import flow, get_run_logger
 
 from finnex.config import Config
-from finnex.errors import InputsLate
+from finnex.errors import BuildError, InputsLate
 from finnex.reporting.predictions import Prediction, predict_newest
 from flows.build import WAIT_FOR_STORE_SECONDS
 from flows.nightly import draw_tonight
@@ -20,20 +20,20 @@ def predict(request: PredictRequest) -> None:
     """Do what a night does, then write the champion's answers for the newest sessions into the store.
 
     A prediction is made once: what was said on the night stays, with the model's version and the time. Where inputs
-    have not arrived, it is made for what there is, and the run fails and says which table ends where.
+    have not arrived, or an image could not be drawn, it is made for what there is; then the run fails and says so.
     """
     config = request.load()
-    late = None
+    incomplete: BuildError | InputsLate | None = None
     try:
         draw_tonight(config, NightlyRequest(config=request.config, wait_minutes=request.wait_minutes))
-    except InputsLate as error:
-        late = error  # one company that was not traded keeps no other from its answer
+    except (BuildError, InputsLate) as error:
+        incomplete = error  # one company that was not traded or drawn keeps no other from its answer
     said = _ask(config, request.sessions)
     rows = [prediction.row() for prediction in said]
     publish_table("predictions", rows, said[0].about if said else "Every session asked for was predicted before")
     get_run_logger().info("%d predictions%s", len(said), f" by version {said[0].version}" if said else "")
-    if late is not None:
-        raise late
+    if incomplete is not None:
+        raise incomplete
 
 
 def _ask(config: Config, sessions: int) -> list[Prediction]:

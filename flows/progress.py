@@ -34,6 +34,10 @@ class ProgressArtifact:
         if time.monotonic() - self._told >= EVERY_SECONDS:
             self._update(100.0 * done / max(total, 1), text)
 
+    def wait(self, text: str) -> None:
+        """Show at once what is waited for: nothing more will be shown until it is there."""
+        self._update(0.0, text)
+
     def finish(self, text: str) -> None:
         """Show that everything is done."""
         self._update(100.0, text)

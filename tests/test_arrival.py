@@ -85,6 +85,8 @@ def test_a_configured_end_is_the_last_session_expected(sample_config: Maker) -> 
     now = np.datetime64("2024-03-08T22:00")
     assert expected_session(sample_config(), now) == date(2015, 3, 31)
     assert expected_session(sample_config(end=None), now) == date(2024, 3, 8)
+    for end in (date(2015, 4, 3), date(2015, 4, 4), date(2015, 4, 5)):  # Good Friday and the weekend after it
+        assert expected_session(sample_config(end=end), now) == date(2015, 4, 2)
 
 
 def ignore(*_: object) -> None:

@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import os
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from pydantic import ValidationError
 from finnex.build import build
 from finnex.config import TLS_KEYS, Config, DaskSettings
 from finnex.errors import ConfigError, ServiceError
+from finnex.store import READY, ImageStore
 from flows.adapters import WORKER_ENVIRONMENT, job_queue, kubernetes_spec, tls_identity
 from flows.cluster import cluster_client, local_cluster
 
@@ -65,6 +67,35 @@ def test_a_scheduler_without_workers_is_an_error(
         config = sample_config(dask={"address": cluster.scheduler_address})
         with pytest.raises(ServiceError, match="has no workers"), cluster_client(config):
             pass
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_loses_its_last_worker_ends_the_build_and_keeps_what_was_drawn(
+    sample_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own nanny would start it again; a worker of a job queue that reached its time has none."""
+    monkeypatch.setattr("finnex.build.draw.WORKERLESS_SECONDS", 3.0)
+    with ExitStack() as opened:
+        scheduler = opened.enter_context(local_cluster(0, "1GiB"))
+        address = scheduler.scheduler.address
+        opened.enter_context(running("worker", address, "--no-nanny", "--nthreads", "1", log=tmp_path / "worker.log"))
+        config = sample_config(end=date(2015, 5, 29), dask={"address": address})
+        with cluster_client(config) as client:
+            assert client is not None
+            gone = False
+
+            def kill(_: int) -> None:
+                nonlocal gone
+                if not gone:
+                    [worker] = client.run(os.getpid).values()
+                    os.kill(worker, signal.SIGKILL)
+                    gone = True
+
+            with pytest.raises(ServiceError, match=rf"scheduler {address} has had no worker for 3 s\. Start some"):
+                build(config, client=client, on_progress=kill)
+    drawn = (ImageStore.open(config.store.path).state("NVDA").status == READY).sum()
+    again = build(config.model_copy(update={"dask": DaskSettings(workers=0)}))
+    assert (again.built, again.skipped) == (63 - drawn, drawn)
 
 
 def test_no_workers_means_this_process(sample_config: Callable[..., Config]) -> None:

@@ -28,6 +28,7 @@ from flows.deployments import DEPLOYMENTS, STORE_WRITERS, TAGS, ZONE, Deployment
 from flows.requests import BackfillRequest, NightlyRequest, TrainRequest
 from flows.runs import FlowRuns
 from flows.serve import crash_what_was_left
+from flows.services import HEARTBEAT_SECONDS
 
 pytest_plugins = ("servers",)
 
@@ -125,7 +126,8 @@ def test_prefect_yaml_says_what_the_table_says() -> None:
         assert line.load().name == f"finnex-{line.name}"
         assert entry["description"] == line.description
         assert tuple(entry["tags"]) == TAGS
-        assert entry["work_pool"] == {"name": WORK_POOL}
+        heartbeat = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS)}
+        assert entry["work_pool"] == {"name": WORK_POOL, "job_variables": {"env": heartbeat}}
         assert entry["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
         wanted = [{"cron": line.cron, "timezone": ZONE, "active": True}] if line.cron else []
         assert entry["schedules"] == wanted

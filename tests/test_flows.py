@@ -8,6 +8,7 @@ import sqlite3
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -15,21 +16,25 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import httpx
 import numpy as np
+import pandas as pd
 import pytest
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import State, StateType
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import ValidationError
+from test_arrival import other_project
 
 from finnex.build import Block, build, draw_here, open_for_writing, prepare_symbol, read_run
 from finnex.config import Config, StoreSettings, load_config
-from finnex.errors import BuildError, InputsLate, ServiceError
+from finnex.errors import BuildError, FinnexError, InputsLate, ServiceError
 from finnex.store import READY, ImageStore, Receipt, writing
 from finnex.training.baselines import BASELINES
 from flows.build import Batch
 from flows.deployments import DEPLOYMENTS
 from flows.nightly import nightly
+from flows.patience import if_there, patiently
 from flows.predict import predict
 from flows.recording import end_open_runs
 from flows.requests import BackfillRequest, NightlyRequest, PredictRequest, TrainRequest
@@ -92,6 +97,33 @@ def test_the_nightly_flow_fills_what_is_missing_and_then_has_nothing_to_do(
     for symbol in config.symbols:
         days = ImageStore.open(config.store.path).open_images(symbol)["date"].to_numpy().astype("datetime64[D]")
         assert (days[0], days[-1]) == (np.datetime64(config.start, "D"), np.datetime64(config.end, "D"))
+
+
+@pytest.mark.integration
+def test_a_run_says_that_it_waits_for_another_writer_and_then_reads_the_inputs_of_then(
+    runs: FlowRuns, served_project: Path, tmp_path: Path
+) -> None:
+    inputs, prices = load_config(served_project).inputs, tmp_path / "prices.csv"
+    assert inputs.prices is not None
+    bars = pd.read_csv(inputs.prices)
+    bars[bars["date"] <= "2015-03-06"].to_csv(prices, index=False)
+    line = next(line for line in served_project.read_text().splitlines() if line.startswith("prices"))
+    config = other_project(served_project, tmp_path, (line, f'prices = "{prices}"'))
+    request = BackfillRequest(config=str(config), symbols=["NVDA"], end=date(2015, 3, 13))
+    said = set[str]()
+    with ExitStack() as other:
+        other.enter_context(writing(tmp_path / "images.zarr"))
+
+        def watch(_: int, text: str) -> None:
+            said.add(text)
+            if text.startswith("Waiting for another process"):
+                bars.to_csv(prices, index=False)  # the week after arrives while the other one still writes
+                other.close()
+
+        run = runs.start("finnex-backfill/backfill", request)
+        runs.follow(run, watch)
+    assert any(text.startswith("Waiting for another process") for text in said)
+    assert runs.table(run, "build-result")[0]["built"] == 10
 
 
 @pytest.mark.integration
@@ -297,20 +329,21 @@ def test_a_batch_that_is_given_up_says_what_stopped_it(sample_config: Callable[.
         assert set(batch.failed.values()) == {"not drawn: OSError: [Errno 28] No space left on device"}
 
 
-def test_a_prediction_is_made_for_what_has_arrived_and_the_run_still_says_what_is_late(
-    sample_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [InputsLate("of NVDA have not arrived"), BuildError("1 of 2 could not be drawn")])
+def test_a_prediction_is_made_for_what_there_is_and_the_run_still_says_what_is_not(
+    sample_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, error: FinnexError
 ) -> None:
     asked: list[int] = []
 
-    def late(*_: object) -> None:
-        raise InputsLate("the prices of NVDA have not arrived")
+    def incomplete(*_: object) -> None:
+        raise error
 
-    monkeypatch.setattr("flows.predict.draw_tonight", late)
+    monkeypatch.setattr("flows.predict.draw_tonight", incomplete)
     monkeypatch.setattr("flows.predict._ask", lambda config, sessions: asked.append(sessions) or [])
     monkeypatch.setattr("flows.predict.publish_table", ignore)
     monkeypatch.setattr("flows.predict.get_run_logger", lambda: logging.getLogger("test"))
     monkeypatch.setattr(PredictRequest, "load", lambda self: sample_config())
-    with pytest.raises(InputsLate, match="prices of NVDA"):
+    with pytest.raises(type(error), match=str(error)):
         predict.fn(PredictRequest(config="finnex.toml", sessions=3))
     assert asked == [3]
 
@@ -321,3 +354,39 @@ def test_no_run_may_wait_longer_than_its_deployment_lets_it_live() -> None:
     for minutes in (longest, longest - 59):
         with pytest.raises(ValidationError, match="less than or equal to 300"):
             NightlyRequest(config="finnex.toml", wait_minutes=minutes)
+
+
+@pytest.mark.parametrize("error", [httpx.ConnectError("away"), 500, 503])
+def test_a_fault_of_the_server_costs_neither_a_call_nor_a_run(
+    error: httpx.HTTPError | int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.patience.EVERY_SECONDS", 0.01)
+    left = [1, 1]
+
+    def call() -> str:
+        if left:
+            left.pop()
+            raise error if isinstance(error, httpx.HTTPError) else answered(error)
+        return "done"
+
+    if_there(call)
+    assert patiently(call) == "done"
+    assert not left
+
+
+def answered(status: int) -> httpx.HTTPStatusError:
+    request = httpx.Request("POST", "http://127.0.0.1/api")
+    return httpx.HTTPStatusError(str(status), request=request, response=httpx.Response(status, request=request))
+
+
+def test_a_fault_of_ours_is_not_asked_again() -> None:
+    asked: list[int] = []
+
+    def call() -> None:
+        asked.append(1)
+        raise answered(422)
+
+    for ask in (if_there, patiently):
+        with pytest.raises(httpx.HTTPStatusError, match="422"):
+            ask(call)
+    assert len(asked) == 2

@@ -190,6 +190,7 @@ def test_other_sentiment_records_change_the_red_cell_and_earlier_ones_only(gener
         (5, "5 is no date"),
         (None, "None is no date"),
         (["2015-03-16", "2015-03-17"], "2 days were given. Give one"),
+        ([], "0 days were given. Give one"),
     ],
 )
 def test_what_is_no_day_is_refused_in_words(generator: FinNeXMegaImageGenerator, given: Any, told: str) -> None:

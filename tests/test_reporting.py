@@ -82,9 +82,8 @@ def test_a_session_is_shown_with_its_channels_and_unknown_pixels_grey(tmp_path: 
     assert shown.shape[1] > 1400
     grey = np.array([0xD9, 0xDD, 0xE5]) / 255
     share = np.isclose(shown[..., :3], grey, atol=0.01).all(axis=-1).mean()
-    without = (
-        np.isclose(pixels(show_session(picture_of(0), AREAS, KNOWN, "t"))[..., :3], grey, atol=0.01).all(axis=-1).mean()
-    )
+    whole = pixels(show_session(picture_of(0), AREAS, KNOWN, "t"))[..., :3]
+    without = np.isclose(whole, grey, atol=0.01).all(axis=-1).mean()
     assert share > without + 0.03
 
 
@@ -108,9 +107,8 @@ def test_news_is_shown_red_grey_and_yellow_and_the_stored_channel_is_one_number(
 
     colours = ((0xA3, 0x20, 0x1C), (0x7D, 0x82, 0x8C), (0xF5, 0xD3, 0x27))
     assert min(share(colour) for colour in colours) > 0.004
-    elsewhere = pixels(show_session(image, [Area("social", "behavioral", "red", (171, 342), (0, 171))], KNOWN, "t"))[
-        ..., :3
-    ]
+    social = [Area("social", "behavioral", "red", (171, 342), (0, 171))]
+    elsewhere = pixels(show_session(image, social, KNOWN, "t"))[..., :3]
     assert not np.isclose(elsewhere, np.array(colours[2]) / 255, atol=0.02).all(axis=-1).any()
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from finnex.errors import ServiceError
 from finnex.images.render import Renderer
 from finnex.layout import stored_layout
 from finnex.store import DraftTarget, ImageStore, Receipt
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 TASKS_PER_WORKER = 16
 """Dask tasks kept in flight for each worker thread: enough to hide the scheduler, few enough to stop quickly."""
 GATHER_SECONDS = 0.02
+LOOK_SECONDS = 1.0
+WORKERLESS_SECONDS = 120.0
+"""Longer than a nanny takes to start its worker again."""
 KILLED = "the worker died while drawing it, more often than Dask allows; it may have run out of memory"
 
 
@@ -124,10 +128,35 @@ def _send(blocks: Sequence[Block], run: str) -> list[_Sent]:
     return sent
 
 
+def _next_batch(running: Any, client: Client) -> list[Any]:
+    """Wait for futures that are done, as long as there is somebody to do them.
+
+    Raises
+    ------
+    ServiceError
+        The scheduler has had no worker for `WORKERLESS_SECONDS`: Dask itself would wait for ever.
+    """
+    seen = looked = time.monotonic()
+    while not (done := running.next_batch(block=False)):
+        time.sleep(GATHER_SECONDS)
+        now = time.monotonic()
+        if now - looked < LOOK_SECONDS:
+            continue
+        looked = now
+        if client.nthreads():
+            seen = now
+        elif now - seen > WORKERLESS_SECONDS:
+            raise ServiceError(
+                f"the Dask scheduler {client.scheduler.address} has had no worker for {WORKERLESS_SECONDS:.0f} s. "
+                "Start some, and run this again: what is drawn is kept."
+            )
+    return list(done)
+
+
 def draw_on_dask(client: Client) -> Draw:
     """Return a `Draw` that sends one task per block to a Dask cluster, a sliding window of them at a time.
 
-    A worker that dies fails only the sessions it held when Dask gives up on them.
+    A worker that dies fails only the sessions it held when Dask gives up on them; without any worker it gives up.
     """
     from distributed import as_completed  # noqa: PLC0415
     from distributed.scheduler import KilledWorker  # noqa: PLC0415
@@ -154,7 +183,7 @@ def draw_on_dask(client: Client) -> Draw:
             waiting += _send(blocks, run)[::-1]
             refill()
             while held:
-                done = running.next_batch()
+                done = _next_batch(running, client)
                 if waiting:  # there is enough to do meanwhile: fetching receipts one by one costs the workers more
                     time.sleep(GATHER_SECONDS)
                     done += running.next_batch(block=False)

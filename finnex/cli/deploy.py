@@ -25,4 +25,5 @@ def deploy(
     screen = out()
     for name in names:
         screen.print(f"Deployed {name}")
-    screen.print(f"Start a worker: prefect worker start --pool {WORK_POOL} --type process")
+    screen.print(f"Start a worker: FINNEX_PROJECT=FOLDER prefect worker start --pool {WORK_POOL} --type process")
+    screen.print("FOLDER is where finnex.toml lies on the worker's machine: runs start there.")

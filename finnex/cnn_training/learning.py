@@ -70,12 +70,13 @@ def learn(
         return f"{len(batch)} samples of {', '.join(map(str, days[:4]))}{', ...' if len(days) > 4 else ''}"
 
     threads = arithmetic_threads(settings, accelerator.num_processes)
-    named = {"training": (train, parts[0]), "validation": (validation, parts[1])}
+    what = {}
+    if folder is not None:  # somebody may go on from it: with the same data, or not at all
+        version = str(about["fingerprint"])
+        what = {
+            "training data": _what(train, parts[0], version), "validation data": _what(validation, parts[1], version)
+        }  # fmt: skip
     with repeatable(accelerator, threads), tempfile.TemporaryDirectory(prefix="finnex-") as scratch:
-        what: dict[str, str] = {}
-        if folder is not None:
-            version = str(about["fingerprint"])
-            what = {f"{name} data": _what(part, known, version) for name, (part, known) in named.items()}
         torch.manual_seed(settings.seed)
         history = fit(
             accelerator, model, batches(train, parts[0], 0, train=True),

@@ -7,14 +7,17 @@ from datetime import date
 import numpy as np
 
 from finnex.config import Config
-from finnex.data.calendar import last_close
+from finnex.data.calendar import LONGEST_CLOSURE, last_close, session_calendar
 from finnex.data.tables import Tables
 
 
 def expected_session(config: Config, now: np.datetime64) -> date:
-    """Return the newest session that a build at `now` (UTC) should draw: the last close, or the configured end."""
+    """Return the newest session that a build at `now` (UTC) should draw: the last close, or the last up to `end`."""
     closed = last_close(config.exchange, now)
-    return closed if config.end is None else min(closed, config.end)
+    if config.end is None or config.end >= closed:
+        return closed
+    last: date = session_calendar(config.exchange, config.end - LONGEST_CLOSURE, config.end).days[-1].item()
+    return last
 
 
 def late_inputs(tables: Tables, config: Config, expected: date) -> str:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from finnex.errors import ConfigError, nearest
 
-LONGEST_CLOSURE_DAYS = 15
+LONGEST_CLOSURE = timedelta(days=15)
 Days = npt.NDArray[np.datetime64]
 """Dates at day precision, `datetime64[D]`: the one form in which FinNeX compares dates."""
 
@@ -115,6 +115,6 @@ def session_calendar(exchange: str, start: date, end: date) -> SessionCalendar:
 def last_close(exchange: str, now: np.datetime64) -> date:
     """Return the last session that has closed by `now` (UTC)."""
     today = now.astype("datetime64[D]").item()
-    calendar = session_calendar(exchange, today - timedelta(days=LONGEST_CLOSURE_DAYS), today)
+    calendar = session_calendar(exchange, today - LONGEST_CLOSURE, today)
     closed: date = calendar.days[calendar.decision_time <= now.astype("datetime64[ns]")][-1].item()
     return closed

@@ -53,16 +53,17 @@ def read_tables(config: Config) -> Tables:
     """
     problems: list[Problem] = []
     frames = {}
+    bars = "enhanced" if config.inputs.prices is None else "prices"
     for name, path in config.inputs.tables():
         reading = reading_of(config, name)
         found: list[Problem] = []
         try:
             frames[name] = MAPPED[name](path, found, reading) if name in MAPPED else READERS[name](path, found)
-            if name == "enhanced" and config.inputs.prices is None:
+            if name == bars == "enhanced":
                 frames["prices"] = read_bars_of_enhanced(path, found, reading)
         except InputError as error:
             found += error.problems
-        if "prices" in frames and name in {"prices", "enhanced"} and not found:
+        if name == bars and not found:
             found += _not_closed(frames["prices"], path, config.exchange)
         problems += [reading.in_the_files_words(problem) for problem in dict.fromkeys(found)]
     if problems:

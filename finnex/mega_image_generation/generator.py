@@ -15,7 +15,7 @@ import xarray as xr
 from finnex.build import BATCH_SESSIONS, SymbolBuild, draw_here, read_run
 from finnex.config import HORIZONS
 from finnex.data.features import Context, make_context, symbol_bars
-from finnex.data.features.sentiment import daily
+from finnex.data.features.sentiment import RECORD_COLUMNS, daily
 from finnex.data.labels import Labels, make_labels
 from finnex.data.mapping import PRICE_COLUMNS
 from finnex.errors import BuildError, ConfigError, nearest
@@ -30,10 +30,6 @@ from finnex.mega_image_generation.day import (
 )
 from finnex.mega_image_generation.files import configuration, elsewhere, prepare
 from finnex.store import LABEL_WORDS, ImageStore, writing
-
-SENTIMENT_COLUMNS = (
-    "symbol", "timestamp", "source", "provider", "score", "confidence", "documents", "engagement", "repost",
-)  # fmt: skip
 
 
 class FinNeXMegaImageGenerator:
@@ -208,9 +204,10 @@ class FinNeXMegaImageGenerator:
         return "" if position in self._bars.index else f"{self.symbol} has no bar"
 
     def _position(self, trading_date: Any) -> int:
-        (day, *others) = read_days(trading_date, "trading_date")
-        if others:
-            raise ConfigError(f"trading_date: {1 + len(others)} days were given. Give one.")
+        days = read_days(trading_date, "trading_date")
+        if len(days) != 1:
+            raise ConfigError(f"trading_date: {len(days)} days were given. Give one.")
+        day = days[0]
         if reason := self._why_not(day):
             raise ConfigError(f"trading_date {day.date()} cannot be drawn: {reason}. Ask for another day.")
         return int(self._context.calendar.index_of(np.array([day], dtype="datetime64[D]"))[0])
@@ -286,7 +283,7 @@ class FinNeXMegaImageGenerator:
     def _check_records(self, records: Any) -> None:
         if not isinstance(records, pd.DataFrame):
             raise ConfigError(f"sentiment_data is a {type(records).__name__}. Give records, as in self.sentiment_data.")
-        if missing := [name for name in SENTIMENT_COLUMNS if name not in records.columns]:
+        if missing := [name for name in RECORD_COLUMNS if name not in records.columns]:
             raise ConfigError(
                 f"sentiment_data lacks {', '.join(missing)}. Give records under the columns of self.sentiment_data: "
                 "what reads the file names and checks them."

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from finnex.errors import TrainingError
+from finnex.errors import TrainingError, first_line
 
 FORMAT = 2
 
@@ -60,10 +60,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             f"{path.parent} and train again."
         ) from None
     except Exception as error:  # torch raises what the damaged byte happens to break
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TrainingError(
-            f"the checkpoint {path} cannot be used: {reason}. Restore the file, or remove its folder {path.parent}: "
-            "what that holds is then trained again from its start."
+            f"the checkpoint {path} cannot be used: {first_line(error)}. Restore the file, or remove its folder "
+            f"{path.parent}: what that holds is then trained again from its start."
         ) from None
     return content
 

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from upath import UPath
 
 from finnex.config import Config
-from finnex.errors import TrainingError
+from finnex.errors import TrainingError, first_line
 from finnex.training.checkpoint import check_same, load_checkpoint
 from finnex.training.reports import EpochReport
 from finnex.training.result import Member, MemberResult
@@ -197,10 +197,9 @@ def kept_table(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except Exception as error:  # pyarrow raises what the damaged byte happens to break
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TrainingError(
-            f"the predictions {path} cannot be read ({reason}). Restore the file, or remove its folder {path.parent}: "
-            "what that holds is then made again."
+            f"the predictions {path} cannot be read ({first_line(error)}). Restore the file, or remove its folder "
+            f"{path.parent}: what that holds is then made again."
         ) from None
 
 

@@ -43,8 +43,8 @@ from finnex.training.splits import TimeSplit, walk_forward
 
 LEAST_PER_PART = 8
 """Below this many samples a part says nothing, not even that training works."""
-WITHOUT_EFFECT = ("training.preset", "training.threads", "training.readers", "training.checkpoint_minutes")
-"""Settings that an interrupted study may be resumed without; of the threads counts how many there are."""
+WITHOUT_EFFECT = ("training.preset", "training.readers", "training.checkpoint_minutes")
+"""Settings that an interrupted study may be resumed without."""
 
 
 def train(
@@ -265,7 +265,7 @@ def _identity(
     found = {key: value for key, value in parameters.items() if key not in WITHOUT_EFFECT}
     return {
         **found,
-        # Sums are added up in another order by another number of threads: the last bits differ.
+        # As many as there are, whatever was set: another number adds up in another order, and the last bits differ.
         "training.threads": threads,
         **{f"data of {name}": fingerprint for name, fingerprint in fingerprints.items()},
         "processes": accelerator.num_processes,

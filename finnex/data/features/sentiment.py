@@ -20,6 +20,10 @@ PROVIDER_WINDOW = 126  # sessions over which a provider's own scale is learned
 PROVIDER_LEAST = 20
 SHARP_TURN = 2.0  # standard deviations
 OPINION = 0.05  # a score nearer to zero takes no side
+RECORD_COLUMNS = (
+    "symbol", "timestamp", "source", "provider", "score", "confidence", "documents", "engagement", "repost",
+)  # fmt: skip
+"""What is made use of in a record."""
 
 
 def daily(records: pd.DataFrame, calendar: SessionCalendar) -> dict[str, pd.DataFrame]:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from finnex.errors import ServiceError
+from finnex.errors import ServiceError, first_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -99,9 +99,7 @@ def connected(uri: str) -> Iterator[MlflowClient]:
         try:
             yield MlflowClient(tracking_uri=uri, registry_uri=uri)
         except MlflowException as error:
-            raise ServiceError(
-                f"MLflow at {uri} refused: {str(error).splitlines()[0]}. See the server's log."
-            ) from None
+            raise ServiceError(f"MLflow at {uri} refused: {first_line(error)}. See the server's log.") from None
 
 
 def _reach(uri: str) -> None:

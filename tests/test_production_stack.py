@@ -42,7 +42,7 @@ from flows.deploying import WORK_POOL
 from flows.deployments import DEPLOYMENTS
 from flows.requests import BackfillRequest, NightlyRequest
 from flows.runs import FlowRuns
-from flows.services import PREFECT_SERVER_SETTINGS
+from flows.services import HEARTBEAT_SECONDS, PREFECT_SERVER_SETTINGS
 
 SECRETS = ("FINNEX_PASSWORD", "FINNEX_SECRET_KEY", "POSTGRES_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY")
 OURS = ("buckets", "prefect", "mlflow", "deploy", "worker", "scheduler", "dask-worker")

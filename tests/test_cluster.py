@@ -28,9 +28,10 @@ from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
 
 from finnex.build import build
+from finnex.build.draw import _Watch
 from finnex.config import TLS_KEYS, Config, DaskSettings
 from finnex.errors import ConfigError, ServiceError
-from finnex.store import READY, ImageStore
+from finnex.store import READY, ImageStore, Receipt
 from flows.adapters import WORKER_ENVIRONMENT, job_queue, kubernetes_spec, tls_identity
 from flows.cluster import cluster_client, local_cluster
 
@@ -69,9 +70,36 @@ def test_a_scheduler_without_workers_is_an_error(
             pass
 
 
+class Killer:
+    """Kills the only worker of a cluster, the first time it is called."""
+
+    def __init__(self, client: distributed.Client) -> None:
+        self.client = client
+        self.killed = False
+
+    def __call__(self, _: int = 0) -> None:
+        if not self.killed:
+            [worker] = self.client.run(os.getpid).values()
+            os.kill(worker, signal.SIGKILL)
+            self.killed = True
+
+
+def kill_before_fetching(monkeypatch: pytest.MonkeyPatch, kill: Killer) -> None:
+    """Let the worker die when images are drawn and their receipts are still with it."""
+    fetch = _Watch.gather
+
+    def fetch_from_the_dead(self: _Watch, futures: dict[str, Any]) -> dict[str, list[Receipt] | None]:
+        if futures:
+            kill()
+        return fetch(self, futures)
+
+    monkeypatch.setattr(_Watch, "gather", fetch_from_the_dead)
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("moment", ["between_receipts", "drawn_but_not_fetched"])
 def test_a_scheduler_that_loses_its_last_worker_ends_the_build_and_keeps_what_was_drawn(
-    sample_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sample_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     """Its own nanny would start it again; a worker of a job queue that reached its time has none."""
     monkeypatch.setattr("finnex.build.draw.WORKERLESS_SECONDS", 3.0)
@@ -82,20 +110,27 @@ def test_a_scheduler_that_loses_its_last_worker_ends_the_build_and_keeps_what_wa
         config = sample_config(end=date(2015, 5, 29), dask={"address": address})
         with cluster_client(config) as client:
             assert client is not None
-            gone = False
-
-            def kill(_: int) -> None:
-                nonlocal gone
-                if not gone:
-                    [worker] = client.run(os.getpid).values()
-                    os.kill(worker, signal.SIGKILL)
-                    gone = True
-
+            kill = Killer(client)
+            if moment == "drawn_but_not_fetched":
+                kill_before_fetching(monkeypatch, kill)
             with pytest.raises(ServiceError, match=rf"scheduler {address} has had no worker for 3 s\. Start some"):
-                build(config, client=client, on_progress=kill)
+                build(config, client=client, on_progress=kill if moment == "between_receipts" else None)
     drawn = (ImageStore.open(config.store.path).state("NVDA").status == READY).sum()
     again = build(config.model_copy(update={"dask": DaskSettings(workers=0)}))
     assert (again.built, again.skipped) == (63 - drawn, drawn)
+
+
+@pytest.mark.slow
+def test_receipts_that_die_with_their_worker_are_made_again(
+    sample_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = sample_config(end=date(2015, 5, 29))
+    with local_cluster(1, "1GiB") as client:
+        kill_before_fetching(monkeypatch, kill := Killer(client))
+        result = build(config, client=client)
+    assert kill.killed
+    assert result.built == 63
+    assert (ImageStore.open(config.store.path).state("NVDA").status == READY).sum() == 63
 
 
 def test_no_workers_means_this_process(sample_config: Callable[..., Config]) -> None:

@@ -6,6 +6,7 @@ receipts. It may run twice, anywhere, in any order: the same window gives the sa
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,7 @@ GATHER_SECONDS = 0.02
 LOOK_SECONDS = 1.0
 WORKERLESS_SECONDS = 120.0
 """Longer than a nanny takes to start its worker again."""
+ENDED = ("error", "cancelled")
 KILLED = "the worker died while drawing it, more often than Dask allows; it may have run out of memory"
 
 
@@ -128,29 +130,53 @@ def _send(blocks: Sequence[Block], run: str) -> list[_Sent]:
     return sent
 
 
-def _next_batch(running: Any, client: Client) -> list[Any]:
-    """Wait for futures that are done, as long as there is somebody to do them.
+class _Watch:
+    """Waits for a cluster as long as there is somebody in it to work: Dask itself would wait for ever.
 
-    Raises
-    ------
-    ServiceError
-        The scheduler has had no worker for `WORKERLESS_SECONDS`: Dask itself would wait for ever.
+    A future that is done is no promise either: its receipts go with the worker that holds them.
     """
-    seen = looked = time.monotonic()
-    while not (done := running.next_batch(block=False)):
-        time.sleep(GATHER_SECONDS)
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.seen = self.looked = time.monotonic()
+
+    def look(self) -> None:
+        """Raise `ServiceError` where the scheduler has had no worker for `WORKERLESS_SECONDS`."""
         now = time.monotonic()
-        if now - looked < LOOK_SECONDS:
-            continue
-        looked = now
-        if client.nthreads():
-            seen = now
-        elif now - seen > WORKERLESS_SECONDS:
+        if now - self.looked < LOOK_SECONDS:
+            return
+        self.looked = now
+        if self.client.nthreads():
+            self.seen = now
+        elif now - self.seen > WORKERLESS_SECONDS:
             raise ServiceError(
-                f"the Dask scheduler {client.scheduler.address} has had no worker for {WORKERLESS_SECONDS:.0f} s. "
+                f"the Dask scheduler {self.client.scheduler.address} has had no worker for {WORKERLESS_SECONDS:.0f} s. "
                 "Start some, and run this again: what is drawn is kept."
             )
-    return list(done)
+
+    def next_batch(self, running: Any) -> list[Any]:
+        """Wait for futures of an `as_completed` that are done."""
+        while not (done := running.next_batch(block=False)):
+            time.sleep(GATHER_SECONDS)
+            self.look()
+        return list(done)
+
+    def gather(self, futures: dict[str, Any]) -> dict[str, list[Receipt] | None]:
+        """Fetch what the futures hold; None for one that failed when its lost receipts were made anew."""
+        if not futures:
+            return {}
+        asked = self.client.gather(futures, errors="skip", asynchronous=True)
+        gathering = asyncio.run_coroutine_threadsafe(asked, self.client.loop.asyncio_loop)
+        try:
+            while True:
+                try:
+                    return dict(gathering.result(LOOK_SECONDS))
+                except TimeoutError:
+                    if gathering.done():
+                        raise
+                    self.look()
+        finally:
+            gathering.cancel()
 
 
 def draw_on_dask(client: Client) -> Draw:
@@ -165,6 +191,7 @@ def draw_on_dask(client: Client) -> Draw:
         run = uuid.uuid4().hex[:8]
         held: dict[Any, Block] = {}
         running = as_completed([], loop=client.loop)
+        watch = _Watch(client)
         waiting: list[_Sent] = []
 
         room = TASKS_PER_WORKER * max(1, sum(client.nthreads().values()))
@@ -183,15 +210,17 @@ def draw_on_dask(client: Client) -> Draw:
             waiting += _send(blocks, run)[::-1]
             refill()
             while held:
-                done = _next_batch(running, client)
+                done = watch.next_batch(running)
                 if waiting:  # there is enough to do meanwhile: fetching receipts one by one costs the workers more
                     time.sleep(GATHER_SECONDS)
                     done += running.next_batch(block=False)
-                whole = [future for future in done if future.status == "finished"]
-                yield from client.gather(whole)
+                found = watch.gather({future.key: future for future in done if future.status == "finished"})
                 for future in done:
-                    block = held.pop(future)
-                    if future not in whole:
+                    if (receipts := found.get(future.key)) is not None:
+                        del held[future]
+                        yield receipts
+                    elif future.status in ENDED:
+                        block = held.pop(future)
                         try:
                             yield future.result()
                         except KilledWorker:
@@ -199,6 +228,8 @@ def draw_on_dask(client: Client) -> Draw:
                                 Receipt(index, input_hash, error=KILLED)
                                 for index, input_hash in zip(block.indexes, block.hashes, strict=True)
                             ]
+                    else:  # its worker is gone, and the receipts with it: Dask does it again
+                        running.add(future)
                 refill()
         finally:
             client.cancel(list(held))

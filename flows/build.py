@@ -95,7 +95,7 @@ def build_images(
             opened.enter_context(writing(config.store.path, WAIT_FOR_STORE_SECONDS))
             run = read_run(config)  # what the other process drew may come from newer inputs than were read before
         client = opened.enter_context(cluster_client(config)) if config.dask.address else None
-        store = open_for_writing(run)
+        store = open_for_writing(run, force=request.force)
         for place, symbol in enumerate(symbols):
             work = prepare_symbol(run, store, symbol, start=request.start, end=request.end, force=request.force)
             skipped += work.skipped

@@ -72,7 +72,8 @@ class BackfillRequest(ConfiguredRun):
     force: bool = Field(
         default=False,
         title="Draw again",
-        description="Draw published sessions too, even where nothing about them changed.",
+        description="Draw published sessions too, even where nothing about them changed, and take out the images of "
+        "sessions whose bar is gone from the prices.",
         json_schema_extra={"position": 4},
     )
 

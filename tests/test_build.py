@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
+import exchange_calendars
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,10 +16,12 @@ from numcodecs import Blosc
 
 from finnex.build import build, draw_here, open_for_writing, prepare_symbol, read_run
 from finnex.build.draw import _send
-from finnex.config import Config
-from finnex.errors import ConfigError, LayoutError
+from finnex.config import Config, StoreSettings
+from finnex.data.calendar import _reach, session_calendar
+from finnex.data.features.calendar_events import _wide
+from finnex.errors import ConfigError, InputError, LayoutError
 from finnex.layout import load_layout
-from finnex.store import READY, ImageStore, Receipt, writing
+from finnex.store import NO_BAR, READY, ImageStore, Receipt, writing
 
 pytest_plugins = ["buckets"]
 Maker = Callable[..., Config]
@@ -179,6 +183,81 @@ def test_a_session_without_a_bar_is_recorded_and_not_drawn(sample_config: Maker,
     assert np.datetime64("2015-03-17") not in images_of(config)["date"].to_numpy()
 
 
+def test_bars_that_are_gone_take_no_image_away_unless_by_force(sample_config: Maker, tmp_path: Path) -> None:
+    config = sample_config(symbols=["NVDA", "AAPL"])
+    first = build(config)
+
+    def shorten(bars: pd.DataFrame) -> pd.DataFrame:
+        gone = (bars["symbol"] == "AAPL") & bars["date"].isin(["2015-03-05", "2015-03-10"])
+        return bars[~gone & ~((bars["symbol"] == "NVDA") & (bars["date"] > "2015-03-25"))]
+
+    cut = edited(config, tmp_path, "prices", shorten)
+    store = ImageStore.open(config.store.path)
+    with pytest.raises(InputError) as refused:
+        build(cut, symbols=["NVDA"])
+    assert "no bar of NVDA on 4 sessions" in str(refused.value)
+    assert "no bar of AAPL on 2 sessions" in str(refused.value)
+    assert "from 2015-03-05 to 2015-03-10. Give the rows back" in str(refused.value)
+    assert store.fingerprint() == first.fingerprint
+    build(cut, symbols=["AAPL"], start=date(2015, 3, 6), end=date(2015, 3, 31), force=True)
+    state = store.state("AAPL")
+    assert state.status[np.isin(state.days, np.array(["2015-03-05", "2015-03-10"], dtype="M8[D]"))].tolist() == [
+        READY,
+        NO_BAR,
+    ]
+    build(cut, force=True)
+    assert (store.state("AAPL").status == READY).sum() == 20
+    assert build(cut).built == 0
+
+
+def test_a_closure_that_the_calendar_learns_of_later_keeps_the_store(
+    sample_config: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when an exchange stays shut for a day of mourning, and the next release of the calendar knows it."""
+    shut = pd.Timestamp("2015-03-11")
+    config = edited(sample_config(), tmp_path, "prices", lambda bars: bars[bars["date"] != str(shut.date())])
+    assert build(config).built == 21
+
+    class Newer:
+        def __init__(self, calendar: Any) -> None:
+            self.sessions = calendar.sessions.drop(shut, errors="ignore")
+            self.closes = calendar.closes.drop(shut, errors="ignore")
+            self.bound_min, self.bound_max = calendar.bound_min, calendar.bound_max
+
+    older = exchange_calendars.get_calendar
+    monkeypatch.setattr(exchange_calendars, "get_calendar", lambda *given, **named: Newer(older(*given, **named)))
+    for cache in (session_calendar, _wide, _reach):
+        cache.cache_clear()
+    try:
+        build(config)
+        fresh = config.model_copy(update={"store": StoreSettings(path=tmp_path / "fresh.zarr")})
+        build(fresh)
+        found, wanted = (ImageStore.open(one.store.path).open_images("NVDA") for one in (config, fresh))
+        xr.testing.assert_equal(found.drop_vars("rendered_at").load(), wanted.drop_vars("rendered_at").load())
+        state = ImageStore.open(config.store.path).state("NVDA")
+        assert state.status[state.days == shut.to_datetime64().astype("M8[D]")].tolist() == [NO_BAR]
+        assert build(config).built == 0
+    finally:
+        for cache in (session_calendar, _wide, _reach):
+            cache.cache_clear()
+
+
+def test_an_exchange_that_plans_a_year_at_a_time_is_built(sample_config: Maker, tmp_path: Path) -> None:
+    days = session_calendar("XSHG", date(2025, 1, 2), date(2026, 11, 20)).days.astype(str)
+
+    def move(bars: pd.DataFrame) -> pd.DataFrame:
+        own = bars[bars["symbol"] == "NVDA"].tail(len(days))
+        return own.assign(date=days)
+
+    config = edited(
+        sample_config(exchange="XSHG", start=date(2026, 11, 2), end=None, sectors=[]), tmp_path, "prices", move
+    )
+    alone = config.inputs.model_copy(update={name: None for name, _ in config.inputs.tables() if name != "prices"})
+    config = config.model_copy(update={"inputs": alone.model_copy(update={"synthetic": ()})})
+    assert build(config).built == 15
+    assert ImageStore.open(config.store.path).state("NVDA").days[-1] == np.datetime64("2026-12-31")
+
+
 def test_labels_mature_when_more_days_become_known(sample_config: Maker, tmp_path: Path) -> None:
     config = sample_config()
     early = edited(config, tmp_path, "prices", lambda frame: frame[frame["date"] <= "2015-03-31"])
@@ -200,7 +279,7 @@ def test_one_session_that_fails_costs_no_other(sample_config: Maker) -> None:
 
         def with_a_broken_bar(blocks: object) -> Iterator[list[Receipt]]:
             for block in one.blocks(batch, dates_per_task=1):
-                broken = block.indexes[0] == batch[4] + one.offset
+                broken = block.indexes[0] == one.rows[batch[4]]
                 yield from draw_here(
                     [replace(block, rows=np.empty((len(block.rows), 3), dtype=np.float32)) if broken else block]
                 )
@@ -251,7 +330,7 @@ def test_a_task_reads_the_rows_its_images_look_back_on_and_no_other(sample_confi
             first, size = task.first_byte // 4, task.shape[0] * task.shape[1]
             np.testing.assert_array_equal(rows[first : first + size].reshape(task.shape), block.rows)
             assert len(task.block.rows) == 0
-            last = one.panel.rows[block.indexes[-1] - one.offset]
+            last = one.panel.rows[np.searchsorted(one.rows, block.indexes[-1])]
             np.testing.assert_array_equal(block.rows[-1], last)  # nothing after the newest image's own session
         drawn_there = [receipt.crc for task in sent for receipt in task.draw()]
         drawn_here = [receipt.crc for receipts in draw_here(blocks) for receipt in receipts]

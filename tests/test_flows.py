@@ -298,7 +298,7 @@ def test_a_retried_batch_draws_only_the_sessions_that_failed(sample_config: Call
     with writing(config.store.path):
         work = prepare_symbol(run, open_for_writing(run), "NVDA")
         [positions] = work.batches(100)
-        batch = Batch(work, positions, fails_once(positions[3] + work.offset), 1, drawn.append)
+        batch = Batch(work, positions, fails_once(int(work.rows[positions[3]])), 1, drawn.append)
         with pytest.raises(
             BuildError, match="1 sessions could not be drawn, the first is 2015-03-05: the disk was full"
         ):

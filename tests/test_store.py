@@ -141,11 +141,33 @@ def test_the_calendar_grows_and_keeps_positions(store: StoreWriter, path: StoreP
     assert len(store.state("A").days) == len(longer)
 
 
-def test_a_calendar_that_begins_earlier_or_differs_is_refused(store: StoreWriter) -> None:
+def test_a_calendar_that_begins_earlier_is_refused(store: StoreWriter) -> None:
     with pytest.raises(StoreMismatch, match="begins at"):
         store.ensure_symbol("A", session_calendar("XNYS", date(2014, 1, 1), date(2015, 12, 31)).days, TEMPLATE)
-    with pytest.raises(StoreMismatch, match="calendar"):
-        store.ensure_symbol("A", np.delete(DAYS, 30), TEMPLATE)
+
+
+def test_a_planned_session_that_was_none_keeps_its_row_and_a_published_one_is_no_plan(store: StoreWriter) -> None:
+    publish(store, "A", [draw(store, 29, 1), draw(store, 31, 2)])
+    store.ensure_symbol("A", np.delete(DAYS, 30), TEMPLATE)
+    np.testing.assert_array_equal(store.state("A").days, DAYS)
+    np.testing.assert_array_equal(store.image("A", DAYS[31]), image_of(2))
+    with pytest.raises(StoreMismatch, match=rf"has an image of {DAYS[31]}, which is no session of its calendar now"):
+        store.ensure_symbol("A", np.delete(DAYS, 31), TEMPLATE)
+
+
+def test_a_session_announced_after_the_plan_takes_its_place_behind_what_is_stored(
+    store: StoreWriter, path: StorePath
+) -> None:
+    publish(store, "A", [draw(store, 29, 1), draw(store, 31, 2)])
+    saturday = np.datetime64("2015-11-14")
+    for early in (np.datetime64("2015-01-03"), DAYS[29] + np.timedelta64(1, "D")):  # the second a Saturday
+        with pytest.raises(StoreMismatch, match=rf"{early} is a session .* later ones are stored already"):
+            store.ensure_symbol("A", np.union1d(DAYS, early), TEMPLATE)
+    store.ensure_symbol("A", np.union1d(DAYS, saturday), TEMPLATE)
+    np.testing.assert_array_equal(store.state("A").days, np.union1d(DAYS, saturday))
+    np.testing.assert_array_equal(store.image("A", DAYS[31]), image_of(2))
+    data = xr.open_zarr(str(path), group="A")
+    assert {array.sizes["date"] for array in data.data_vars.values() if "date" in array.dims} == {len(DAYS) + 1}
 
 
 @pytest.mark.parametrize(

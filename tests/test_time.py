@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finnex.data.align import Observations, as_of, known_from, macro_observations
-from finnex.data.calendar import SessionCalendar, session_calendar
+from finnex.data.calendar import SessionCalendar, planned_sessions, session_calendar
 from finnex.errors import ConfigError
 
 CALENDAR = session_calendar("XNYS", date(2015, 1, 1), date(2015, 12, 31))
@@ -38,6 +38,8 @@ def test_a_calendar_of_one_session_is_one_and_one_without_a_session_is_refused()
 def test_a_range_that_a_calendar_does_not_know_is_refused_with_the_exchange() -> None:
     with pytest.raises(ConfigError, match=r"calendar of exchange 'XSHG' does not reach from 2020-01-01 to 2060-01-01"):
         session_calendar("XSHG", date(2020, 1, 1), date(2060, 1, 1))
+    assert planned_sessions("XSHG", date(2020, 1, 1), date(2060, 1, 1)).days[-1] < np.datetime64("2060-01-01")
+    assert planned_sessions("XNYS", date(2016, 6, 1), date(2016, 6, 24)).days[-1] == np.datetime64("2016-06-24")
 
 
 def test_a_record_at_the_close_belongs_to_the_session_and_one_after_it_to_the_next() -> None:

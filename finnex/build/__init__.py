@@ -8,8 +8,9 @@ call; a Prefect flow calls the same pieces, one batch a task.
 from __future__ import annotations
 
 from finnex.build.draw import Block, Draw, draw_block, draw_here, draw_on_dask
+from finnex.build.opening import open_for_writing
 from finnex.build.path import BuildResult, build
-from finnex.build.run import Run, open_for_writing, read_run, sessions_wanted
+from finnex.build.run import Run, read_run, sessions_wanted
 from finnex.build.symbol import BATCH_SESSIONS, BatchOutcome, SymbolBuild, prepare_symbol
 
 __all__ = [

@@ -9,7 +9,8 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from finnex.build.draw import draw_here, draw_on_dask
-from finnex.build.run import open_for_writing, read_run, sessions_wanted
+from finnex.build.opening import open_for_writing
+from finnex.build.run import read_run, sessions_wanted
 from finnex.build.symbol import prepare_symbol
 from finnex.config import Config
 from finnex.store import writing
@@ -69,7 +70,7 @@ def build(
     drawing_seconds = 0.0
     failures: list[tuple[str, date, str]] = []
     with writing(config.store.path):
-        store = open_for_writing(run)
+        store = open_for_writing(run, force=force)
         for symbol in chosen:
             one = prepare_symbol(run, store, symbol, start=start, end=end, force=force)
             skipped += one.skipped

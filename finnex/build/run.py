@@ -20,7 +20,7 @@ from finnex.data.tables import Tables, read_tables
 from finnex.errors import ConfigError, LayoutError, nearest
 from finnex.images.modulation import blend_inputs
 from finnex.layout import Layout, load_catalogue, load_layout, parse_catalogue, parse_layout
-from finnex.store import StoreTemplate, StoreWriter
+from finnex.store import StoreTemplate
 
 
 @dataclass(frozen=True)
@@ -106,11 +106,6 @@ def _check_sources(layout: Layout, enhanced: Sequence[str]) -> None:
     ]
     if problems:
         raise LayoutError("\n".join(problems))
-
-
-def open_for_writing(run: Run) -> StoreWriter:
-    """Open the run's store for writing, making it where there is none. Call under `finnex.store.writing`."""
-    return StoreWriter.prepare(run.config.store.path, run.template)
 
 
 def sessions_wanted(run: Run, symbol: str, start: date | None = None, end: date | None = None) -> npt.NDArray[np.intp]:

@@ -8,13 +8,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from finnex.build.draw import Block, Draw
+from finnex.build.opening import take_out_lost_bars
 from finnex.build.run import Run, sessions_wanted
-from finnex.data.calendar import session_calendar
+from finnex.data.calendar import planned_sessions
 from finnex.data.features import symbol_bars
 from finnex.data.labels import make_labels
 from finnex.data.panel import Panel, make_panel
@@ -46,8 +48,8 @@ class SymbolBuild:
     run: Run
     store: StoreWriter
     panel: Panel
-    offset: int
-    """Position on the store's axis of the panel's first session."""
+    rows: npt.NDArray[np.intp]
+    """Row on the store's axis of every panel position: one after the other, but for days that turned out no session."""
     positions: npt.NDArray[np.intp]
     """Panel positions of the sessions that are due, ascending."""
     hashes: npt.NDArray[np.uint64]
@@ -101,7 +103,7 @@ class SymbolBuild:
             target=target,
             rows=np.pad(self.panel.rows[rows], ((missing, 0), (0, 0)), constant_values=np.nan),
             ends=tuple(position - first for position in group),
-            indexes=tuple(position + self.offset for position in group),
+            indexes=tuple(self.rows[list(group)].tolist()),
             hashes=tuple(int(self.hashes[position]) for position in group),
             weights=self.weights[list(group)],
         )
@@ -121,8 +123,8 @@ class SymbolBuild:
             if on_progress is not None:
                 on_progress(len(receipts))
         bad = publication.finish()
-        days = self.panel.calendar.days
-        failed = tuple((days[receipt.index - self.offset].item(), receipt.error) for receipt in bad)
+        days = self.panel.calendar.days[np.searchsorted(self.rows, [receipt.index for receipt in bad])]
+        failed = tuple((day, receipt.error) for day, receipt in zip(days.tolist(), bad, strict=True))
         return BatchOutcome(len(batch) - len(bad), failed, time.perf_counter() - began)
 
 
@@ -139,7 +141,8 @@ def prepare_symbol(
 
     Features are computed from the first row of the inputs whatever `start` says, so a nightly run and a full
     build agree bit for bit. A session is due when it is not published, when its window, the layout or the renderer
-    changed since, or when its bytes are no longer those that were published.
+    changed since, or when its bytes are no longer those that were published. By `force` all are due, and a session of
+    the range whose bar is gone loses its image.
 
     Raises
     ------
@@ -150,11 +153,13 @@ def prepare_symbol(
     wanted = sessions_wanted(run, symbol, start, end)
     panel = make_panel(run.tables, config, symbol, run.layout.catalogue.entries)
     calendar = panel.calendar
+    if force:
+        take_out_lost_bars(run, store, symbol, start, end)
     first_year, last_year = (
         calendar.days[0].astype("datetime64[Y]"),
         calendar.days[-1].astype("datetime64[Y]"),
     )
-    axis = session_calendar(
+    axis = planned_sessions(
         config.exchange,
         first_year.astype("datetime64[D]").item(),
         (last_year + 2).astype("datetime64[D]").item(),
@@ -162,17 +167,18 @@ def prepare_symbol(
     # The last day asked for is 1 January two years on: never a session, so whole years are laid out.
     store.ensure_symbol(symbol, axis.days, run.template)
     state = store.state(symbol)
-    offset = int(np.searchsorted(state.days, calendar.days[0]))
+    on_axis = np.searchsorted(state.days, calendar.days)
     weights = region_weights(panel, run.layout)
     hashes = _window_hashes(panel, run.layout, weights)
     drawable = wanted[panel.traded[wanted]]
-    store.mark_no_bar(symbol, wanted[~panel.traded[wanted]] + offset)
-    rows = drawable + offset
+    shut = np.setdiff1d(np.arange(on_axis[0], on_axis[-1]), on_axis)  # planned, and then no session
+    store.mark_no_bar(symbol, np.concatenate([on_axis[wanted[~panel.traded[wanted]]], shut]))
+    rows = on_axis[drawable]
     fresh = (state.status[rows] == READY) & (state.input_hash[rows] == hashes[drawable])
     fresh[np.isin(rows, store.lost(symbol, rows[fresh]))] = False
     due = drawable if force else drawable[~fresh]
-    _write_tables(run, store, panel, offset, int(wanted[-1]) + 1)
-    return SymbolBuild(run, store, panel, offset, due, hashes, weights, len(drawable) - len(due))
+    _write_tables(run, store, panel, on_axis, int(wanted[-1]) + 1)
+    return SymbolBuild(run, store, panel, on_axis, due, hashes, weights, len(drawable) - len(due))
 
 
 def _window_hashes(panel: Panel, layout: Layout, weights: npt.NDArray[np.float32]) -> npt.NDArray[np.uint64]:
@@ -192,7 +198,7 @@ def _window_hashes(panel: Panel, layout: Layout, weights: npt.NDArray[np.float32
     return np.array(found, dtype=np.uint64)
 
 
-def _write_tables(run: Run, store: StoreWriter, panel: Panel, offset: int, rows: int) -> None:
+def _write_tables(run: Run, store: StoreWriter, panel: Panel, on_axis: npt.NDArray[np.intp], sessions: int) -> None:
     """Write features and labels of the panel's sessions, where they differ from what is stored.
 
     Features go up to the last session asked for, labels to the last bar: an outcome that became known matures
@@ -204,10 +210,23 @@ def _write_tables(run: Run, store: StoreWriter, panel: Panel, offset: int, rows:
         ("feature_location", panel.location),
         ("feature_scale", panel.scale),
     ):
-        store.write_rows(panel.symbol, name, offset, values[:rows])
+        store.write_rows(panel.symbol, name, on_axis[0], _spread(values[:sessions], on_axis, np.nan))
     bars = symbol_bars(run.tables, panel.symbol, panel.calendar)
     for kind, labels in make_labels(bars, panel.calendar.days, run.config.labels).items():
         end = np.where(np.isnat(labels.end), NOT_A_DAY, labels.end.astype("datetime64[D]").astype("int64"))
-        store.write_rows(panel.symbol, f"return_{kind}", offset, labels.outcome)
-        store.write_rows(panel.symbol, f"label_end_{kind}", offset, end)
-        store.write_rows(panel.symbol, f"label_{kind}", offset, labels.label)
+        for name, found, unknown in (
+            ("return", labels.outcome, np.nan),
+            ("label_end", end, NOT_A_DAY),
+            ("label", labels.label, -1),
+        ):
+            store.write_rows(panel.symbol, f"{name}_{kind}", on_axis[0], _spread(found, on_axis, unknown))
+
+
+def _spread(values: npt.NDArray[Any], on_axis: npt.NDArray[np.intp], unknown: float) -> npt.NDArray[Any]:
+    """Return the values of panel positions in rows of the axis, with `unknown` where a row is no session."""
+    rows = on_axis[: len(values)] - on_axis[0]
+    if rows[-1] == len(values) - 1:
+        return values
+    spread = np.full((rows[-1] + 1, *values.shape[1:]), unknown, dtype=values.dtype)
+    spread[rows] = values
+    return spread

@@ -75,7 +75,9 @@ def build(
             show_default=False,
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Draw published sessions too.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Draw published sessions too, and take out those whose bar is gone.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Draw every session that is missing or whose picture changed, and publish it in the store."""

@@ -101,8 +101,8 @@ def session_calendar(exchange: str, start: date, end: date) -> SessionCalendar:
         except (ValueError, exchange_calendars.errors.CalendarError) as error:
             reason = " ".join(str(error).split())[:200]
             raise ConfigError(
-                f"the calendar of exchange '{exchange}' does not reach from {start} to {end}: {reason}. A store plans "
-                "its sessions to the end of next year; choose a range that exchange_calendars knows, or upgrade it."
+                f"the calendar of exchange '{exchange}' does not reach from {start} to {end}: {reason}. Choose a range "
+                "that exchange_calendars knows, or upgrade it."
             ) from None
     inside = (calendar.sessions >= first) & (calendar.sessions <= last)
     days = calendar.sessions[inside].to_numpy().astype("datetime64[D]")
@@ -110,6 +110,25 @@ def session_calendar(exchange: str, start: date, end: date) -> SessionCalendar:
         raise ConfigError(f"exchange '{exchange}' has no session from {start} to {end}. Widen the range.")
     closes = calendar.closes[inside].dt.tz_convert("UTC").dt.tz_localize(None).to_numpy().astype("datetime64[ns]")
     return SessionCalendar(exchange, days, closes)
+
+
+def planned_sessions(exchange: str, start: date, end: date) -> SessionCalendar:
+    """Return the sessions from `start` to `end` as far as they are known.
+
+    Some exchanges announce their holidays a year at a time, and nobody knows a later session of theirs.
+    """
+    first, last = _reach(exchange)
+    return session_calendar(exchange, max(start, first), min(end, last))
+
+
+@lru_cache(maxsize=16)
+def _reach(exchange: str) -> tuple[date, date]:
+    """Return the first and the last day that the calendar library knows of an exchange."""
+    import exchange_calendars  # noqa: PLC0415
+
+    calendar = exchange_calendars.get_calendar(exchange)
+    first, last = calendar.bound_min(), calendar.bound_max()
+    return date.min if first is None else first.date(), date.max if last is None else last.date()
 
 
 def last_close(exchange: str, now: np.datetime64) -> date:

@@ -9,7 +9,7 @@ from datetime import timedelta
 import numpy as np
 import numpy.typing as npt
 
-from finnex.data.calendar import Days, session_calendar
+from finnex.data.calendar import Days, planned_sessions
 from finnex.errors import LayoutError
 from finnex.images.decode import heat_map_cells
 from finnex.layout import Layout
@@ -67,7 +67,7 @@ def decoded_panel(
         Two images do not show one session's features alike, because they are blended or damaged. Whether the layout
         is theirs cannot be seen.
     """
-    calendar = session_calendar(exchange, days[0].item() - timedelta(days=2 * layout.lookback + 20), days[-1].item())
+    calendar = planned_sessions(exchange, days[0].item() - timedelta(days=2 * layout.lookback + 20), days[-1].item())
     at = calendar.index_of(days)
     if len(strange := days[at < 0]):
         raise LayoutError(f"{strange[0]} is no session of {exchange}. Name the exchange whose sessions these are.")

@@ -19,7 +19,7 @@ from finnex.store.drafts import DraftTarget, Receipt, chunk_of, drafts_of
 from finnex.store.images import ImageStore, holds_a_store, journal_of
 from finnex.store.lock import check_right_to_write
 from finnex.store.place import place_of
-from finnex.store.template import FAILED, FIXED, FORMAT, NO_BAR, NOT_A_DAY, READY, StoreTemplate, lay_out
+from finnex.store.template import EMPTY, FAILED, FIXED, FORMAT, NO_BAR, NOT_A_DAY, READY, StoreTemplate, lay_out
 from finnex.store_path import StorePath
 
 MUST_AGREE = ("layout_hash", "exchange", "label_settings", "synthetic_tables")
@@ -100,12 +100,15 @@ class StoreWriter(ImageStore):
         return len(left)
 
     def ensure_symbol(self, symbol: str, days: Days, template: StoreTemplate) -> None:
-        """Lay out the calendar of a symbol, or extend it; existing sessions keep their positions.
+        """Lay out the calendar of a symbol, or extend it; sessions that hold anything keep their positions.
+
+        A planned session on which the exchange stayed shut keeps its row, without a bar; one that was announced after
+        the plan was made takes its place among those that hold nothing yet.
 
         Raises
         ------
         StoreMismatch
-            `days` begins before the stored axis or disagrees with it.
+            `days` begins before the stored axis, lacks a session that is published, or has one among those that are.
         """
         days = np.asarray(days, dtype="datetime64[D]")
         if symbol not in self.symbols:
@@ -114,19 +117,28 @@ class StoreWriter(ImageStore):
             return
         stored = self._read(symbol, "date")
         stored = stored[stored != NOT_A_DAY].astype("datetime64[D]")  # an extension that was cut short
+        status = self._read(symbol, "status")[: len(stored)]
         if days[0] < stored[0]:
             raise StoreMismatch(
                 f"{self.path}: {symbol} begins at {stored[0]}, the inputs now begin at {days[0]}. "
                 "Build into a new [store] path: features depend on the first row."
             )
-        common = days[days <= stored[-1]]
-        if not np.array_equal(common, stored[np.searchsorted(stored, days[0]) :][: len(common)]):
+        remedy = "Put the earlier version of exchange_calendars back, or use a new [store] path."
+        shut = (stored >= days[0]) & (stored <= days[-1]) & ~np.isin(stored, days)
+        if (gone := stored[shut & (status == READY)]).size:
             raise StoreMismatch(
-                f"{self.path}: the calendar of {symbol} differs from the stored one. Use a new [store] path."
+                f"{self.path}: {symbol} has an image of {gone[0]}, which is no session of its calendar now. {remedy}"
             )
-        extra = days[days > stored[-1]]
-        if len(extra):
-            size = len(stored) + len(extra)
+        kept = int(np.flatnonzero(status != EMPTY).max(initial=-1)) + 1
+        new = days[~np.isin(days, stored)]
+        if (among := new[np.searchsorted(stored, new) < kept]).size:
+            raise StoreMismatch(
+                f"{self.path}: {among[0]} is a session of the calendar of {symbol} now, and later ones are stored "
+                f"already. {remedy}"
+            )
+        planned = np.concatenate([stored[:kept], np.union1d(stored[kept:], new)])
+        if len(new):
+            size = len(planned)
             # Every array grows before the dates do: a reader that sees a date finds its row in all others.
             group = self._group(symbol)
             for name in self._place.folders(symbol):
@@ -136,7 +148,7 @@ class StoreWriter(ImageStore):
             dates = group["date"]
             assert isinstance(dates, zarr.Array)
             dates.resize((size,))
-            dates[len(stored) :] = extra.astype("int64")
+            dates[kept:] = planned[kept:].astype("int64")
             self._consolidate()
 
     def _consolidate(self) -> None:

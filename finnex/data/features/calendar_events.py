@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from finnex.data.align import known_from
-from finnex.data.calendar import Days, SessionCalendar, session_calendar
+from finnex.data.calendar import Days, SessionCalendar, planned_sessions
 from finnex.data.features.context import Context, Features
 
 HORIZON = 120
@@ -58,10 +58,10 @@ def calendar_events(context: Context) -> Features:
 
 @lru_cache(maxsize=16)
 def _wide(calendar: SessionCalendar) -> tuple[SessionCalendar, int]:
-    """Return a calendar that reaches half a year past both ends, and where the given one starts in it."""
+    """Return a calendar that reaches half a year past both ends, if known, and where the given one starts in it."""
     margin = np.timedelta64(200, "D")
     first, last = calendar.days[0] - margin, calendar.days[-1] + margin
-    wide = session_calendar(calendar.exchange, first.item(), last.item())
+    wide = planned_sessions(calendar.exchange, first.item(), last.item())
     return wide, int(np.searchsorted(wide.days, calendar.days[0]))
 
 

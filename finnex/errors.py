@@ -2,6 +2,7 @@
 
 FinnexError
 ├── ConfigError        finnex.toml: unknown key, bad value, missing file
+│   └── InputsMissing  it names tables that are not there
 ├── InputError         a table that cannot be trusted; lists every problem found in it
 ├── InputsLate         inputs of the last close that have not arrived
 ├── LayoutError        a catalogue or layout that does not describe an image
@@ -31,6 +32,10 @@ class FinnexError(Exception):
 
 class ConfigError(FinnexError):
     """The run configuration cannot be used as it stands."""
+
+
+class InputsMissing(ConfigError):
+    """The configuration names tables that are not there; they may be on their way."""
 
 
 class InputsLate(FinnexError):

@@ -8,9 +8,10 @@ from finnex.audit import audit
 from finnex.errors import QualityError
 from flows.progress import ProgressArtifact, publish_table
 from flows.requests import AuditRequest
+from flows.settling import WHEN_IT_ENDS
 
 
-@flow(name="finnex-audit")
+@flow(name="finnex-audit", **WHEN_IT_ENDS)
 def look_ahead_audit(request: AuditRequest) -> None:
     """Rebuild sampled sessions from tables with another future; fail on any finding, each named with its row."""
     progress = ProgressArtifact("audit", "Reading inputs")

@@ -6,10 +6,10 @@ from prefect import flow
 
 from flows.build import build_images
 from flows.requests import BackfillRequest
-from flows.settling import settle_tasks
+from flows.settling import WHEN_IT_ENDS
 
 
-@flow(name="finnex-backfill", on_completion=[settle_tasks], on_failure=[settle_tasks], on_crashed=[settle_tasks])
+@flow(name="finnex-backfill", **WHEN_IT_ENDS)
 def backfill(request: BackfillRequest) -> None:
     """Draw every session of a range that is missing or whose picture changed, and publish it in the store."""
     build_images(request.load(), request)

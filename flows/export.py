@@ -11,9 +11,10 @@ from finnex.reporting.export import needed_bytes, plan_export, write_export
 from finnex.store import ImageStore
 from flows.progress import ProgressArtifact, publish_table
 from flows.requests import ExportRequest
+from flows.settling import WHEN_IT_ENDS
 
 
-@flow(name="finnex-export")
+@flow(name="finnex-export", **WHEN_IT_ENDS)
 def export_files(request: ExportRequest) -> None:
     """Export one symbol to a new folder; a run that ends early leaves nothing there."""
     config = request.load()

@@ -11,24 +11,23 @@ from flows.build import WAIT_FOR_STORE_SECONDS
 from flows.nightly import draw_tonight
 from flows.progress import publish_table
 from flows.recording import recording_server
-from flows.requests import NightlyRequest, PredictRequest
-from flows.settling import settle_tasks
+from flows.requests import PredictRequest
+from flows.settling import WHEN_IT_ENDS
 
 
-@flow(name="finnex-predict", on_completion=[settle_tasks], on_failure=[settle_tasks], on_crashed=[settle_tasks])
+@flow(name="finnex-predict", **WHEN_IT_ENDS)
 def predict(request: PredictRequest) -> None:
     """Do what a night does, then write the champion's answers for the newest sessions into the store.
 
     A prediction is made once: what was said on the night stays, with the model's version and the time. Where inputs
     have not arrived, or an image could not be drawn, it is made for what there is; then the run fails and says so.
     """
-    config = request.load()
     incomplete: BuildError | InputsLate | None = None
     try:
-        draw_tonight(config, NightlyRequest(config=request.config, wait_minutes=request.wait_minutes))
+        draw_tonight(request)
     except (BuildError, InputsLate) as error:
         incomplete = error  # one company that was not traded or drawn keeps no other from its answer
-    said = _ask(config, request.sessions)
+    said = _ask(request.load(), request.sessions)
     rows = [prediction.row() for prediction in said]
     publish_table("predictions", rows, said[0].about if said else "Every session asked for was predicted before")
     get_run_logger().info("%d predictions%s", len(said), f" by version {said[0].version}" if said else "")

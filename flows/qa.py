@@ -9,9 +9,10 @@ from finnex.store import ImageStore
 from flows.learning import write_report
 from flows.progress import publish_table
 from flows.requests import QaRequest
+from flows.settling import WHEN_IT_ENDS
 
 
-@flow(name="finnex-qa")
+@flow(name="finnex-qa", **WHEN_IT_ENDS)
 def qa(request: QaRequest) -> None:
     """Check pixels, cells, variety, continuity, checksums, coverage and labels; fail where a check does.
 

@@ -28,12 +28,13 @@ from prefect.states import Crashed
 
 from flows.automations import apply_automations, automations
 from flows.deployments import served, share_the_writers_limit
+from flows.settling import NOT_OVER
 
 RUNS_AT_ONCE = 2
 """A build and a training fill two cores."""
+UNDER_WAY = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 EXIT_SECONDS = 10.0
 """What a process may take to end after its run has."""
-UNDER_WAY = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 
 
 class FlowRunner(Runner):
@@ -71,7 +72,7 @@ def crash_what_was_left(client: SyncPrefectClient) -> int:
     flow_runs = of_deployments.model_copy(
         update={"state": FlowRunFilterState(type=FlowRunFilterStateType(any_=UNDER_WAY))}
     )
-    task_runs = TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=UNDER_WAY)))
+    task_runs = TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=NOT_OVER)))
     ended = 0
     while found := [run.id for run in client.read_flow_runs(flow_run_filter=flow_runs)]:
         for run in found:

@@ -73,7 +73,7 @@ def end_its_mlflow_run(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any
     name="finnex-train",
     on_completion=[settle_tasks],
     on_failure=[settle_tasks],
-    on_cancellation=[end_its_mlflow_run],
+    on_cancellation=[settle_tasks, end_its_mlflow_run],
     on_crashed=[settle_tasks, end_its_mlflow_run],
 )
 def train_model(request: TrainRequest) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import os
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -11,13 +14,16 @@ from uuid import UUID
 import numpy as np
 import pandas as pd
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from finnex.config import Config, load_config
-from finnex.data.arrival import expected_session, late_inputs
+from finnex.data.arrival import expected_session, late_inputs, still_written
 from finnex.data.calendar import last_close
+from finnex.data.doubts import doubts
 from finnex.data.tables import read_tables
-from finnex.errors import InputError, ServiceError
+from finnex.errors import InputError, Problem, ServiceError
 from finnex.store import ImageStore
+from flows.nightly import nightly
 from flows.requests import AuditRequest, BackfillRequest, ExportRequest, NightlyRequest, QaRequest
 from flows.runs import FlowRuns
 
@@ -46,9 +52,47 @@ def test_who_is_late_is_named_with_where_every_table_ends(sample_config: Maker) 
     tables = read_tables(config)
     assert late_inputs(tables, config, date(2023, 9, 21)) == ""
     told = late_inputs(tables, config, date(2023, 9, 22))
-    assert "NVDA 2023-09-21, AAPL 2023-09-21" in told
+    assert "They end: prices of NVDA 2023-09-21, AAPL 2023-09-21. The other tables end: macro 2" in told
     assert "sentiment 2" in told
-    assert "macro 2" in told
+
+
+def test_quotes_are_late_as_their_delay_says(sample_config: Maker) -> None:
+    tables, day = read_tables(sample_config()), np.datetime64("2015-06-10")
+    macro, prices = tables.macro, tables.prices
+    assert macro is not None
+    tables = replace(
+        tables, prices=prices[prices["date"] <= day], macro=macro[(macro["series"] == "VIX") & (macro["date"] < day)]
+    )
+    for minutes, late in ((0, True), (15, False), (24 * 60, False), (25 * 60, False)):
+        inputs = sample_config().inputs.model_copy(update={"quote_delay_minutes": {"VIX": minutes}})
+        told = late_inputs(tables, sample_config().model_copy(update={"inputs": inputs}), day.item())
+        assert ("macro of VIX 2015-06-09" in told and "[inputs] quote_delay_minutes" in told) is late
+
+
+def test_what_ended_long_before_the_rest_of_its_table_is_not_waited_for_and_is_said(sample_config: Maker) -> None:
+    config = sample_config(symbols=["NVDA", "AAPL"], start=None, end=None)
+    tables = read_tables(config)
+    for last, late in ((date(2023, 9, 6), True), (date(2023, 9, 5), False)):
+        prices = tables.prices[(tables.prices["symbol"] != "AAPL") | (tables.prices["date"] <= np.datetime64(last))]
+        cut = replace(tables, prices=prices)
+        assert bool(late_inputs(cut, config, date(2023, 9, 21))) is late
+        assert any("prices of AAPL: they end on" in doubt for doubt in doubts(cut, config)) is not late
+
+
+@pytest.mark.parametrize(("seconds_ago", "may"), [(-5, True), (590, True), (610, False)])
+def test_only_a_file_that_changed_just_now_may_still_be_written(tmp_path: Path, seconds_ago: int, may: bool) -> None:
+    (file := tmp_path / "prices.csv").touch()
+    os.utime(file, (1e9 - seconds_ago,) * 2)
+    error = InputError([Problem("elsewhere.csv", "is wrong", "Correct it."), Problem(str(file), "is cut", "Wait.")])
+    assert still_written(error, 1e9, 600) is may
+
+
+def test_rows_of_an_enhanced_file_are_waited_for(sample_config: Maker) -> None:
+    config = sample_config(end=None)
+    tables = read_tables(config)
+    enhanced = pd.DataFrame({"symbol": "NVDA", "date": [pd.Timestamp("2023-09-20")], "anything": 1.0})
+    told = late_inputs(replace(tables, enhanced=enhanced), config, date(2023, 9, 21))
+    assert "They end: enhanced of NVDA 2023-09-20" in told
 
 
 def test_a_bar_of_a_session_that_goes_on_or_is_to_come_is_refused(sample_config: Maker, tmp_path: Path) -> None:
@@ -111,7 +155,9 @@ def test_a_night_without_its_inputs_draws_what_there_is_and_says_which_table_end
         served_project, tmp_path, ("start = 2015-03-02", "start = 2023-09-18"), ("end = 2015-12-15", "# no end")
     )
     run = runs.start("finnex-nightly/nightly", NightlyRequest(config=str(config), wait_minutes=0))
-    with pytest.raises(ServiceError, match=r"prices have not arrived\. They end: NVDA 2023-09-21, AAPL 2023-09-21"):
+    with pytest.raises(
+        ServiceError, match=r"have not all arrived\. They end: prices of NVDA 2023-09-21, AAPL 2023-09-21"
+    ):
         runs.follow(run, ignore)
     assert runs.table(run, "build-result")[0]["built"] == 8
     assert ImageStore.open(tmp_path / "images.zarr").symbols == ["AAPL", "NVDA"]
@@ -132,10 +178,57 @@ def test_a_company_without_any_session_yet_keeps_no_other_from_being_drawn(
         (line, f'prices = "{tmp_path / "prices.csv"}"'),
     )  # fmt: skip
     run = runs.start("finnex-nightly/nightly", NightlyRequest(config=str(config), wait_minutes=0))
-    with pytest.raises(ServiceError, match=r"prices have not arrived\. They end: NVDA 2017-12-29, AAPL 2023-09-21"):
+    with pytest.raises(ServiceError, match=r"have not all arrived\. They end: prices of AAPL 2023-09-21\."):
         runs.follow(run, ignore)
     assert runs.table(run, "build-result")[0]["built"] == 4
     assert ImageStore.open(tmp_path / "images.zarr").symbols == ["AAPL"]
+
+
+@pytest.mark.integration
+def test_a_night_waits_for_a_file_that_is_not_there_or_not_whole(
+    runs: FlowRuns, served_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = load_config(served_project).inputs.prices
+    assert given is not None
+    whole, arriving = given.read_bytes(), tmp_path / "arriving.csv.gz"
+    line = next(line for line in served_project.read_text().splitlines() if line.startswith("prices"))
+    config = other_project(
+        served_project, tmp_path, ("end = 2015-12-15", "end = 2015-03-06"), (line, f'prices = "{arriving}"')
+    )
+    seen: list[str] = []
+
+    def pause(_: Config | NightlyRequest) -> Config:
+        """What happens to the file between two looks."""
+        state = ("missing", "half", "whole")[len(seen)]
+        if state != "missing":
+            arriving.write_bytes(whole if state == "whole" else whole[: len(whole) // 2])
+        seen.append(state)
+        return load_config(config)
+
+    monkeypatch.setattr(NightlyRequest, "load", pause)
+    monkeypatch.setattr("flows.nightly.LOOK_AGAIN_SECONDS", 2)
+    with temporary_settings({PREFECT_API_URL: f"{runs.address}/api"}):
+        state = nightly(NightlyRequest(config=str(config), wait_minutes=1), return_state=True)
+    assert state.is_completed(), state.message
+    assert seen == ["missing", "half", "whole"]
+    assert len(ImageStore.open(tmp_path / "images.zarr").open_images("NVDA")["date"]) == 5
+
+
+@pytest.mark.integration
+def test_a_file_that_is_wrong_and_no_longer_changes_is_refused_at_once(
+    runs: FlowRuns, served_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (wrong := tmp_path / "prices.csv").write_text("symbol,date,open,high,low,close\n")
+    os.utime(wrong, (time.time() - 1800,) * 2)
+    line = next(line for line in served_project.read_text().splitlines() if line.startswith("prices"))
+    config = other_project(served_project, tmp_path, (line, f'prices = "{wrong}"'))
+    looks: list[int] = []
+    load = NightlyRequest.load
+    monkeypatch.setattr(NightlyRequest, "load", lambda self: looks.append(1) or load(self))
+    with temporary_settings({PREFECT_API_URL: f"{runs.address}/api"}):
+        state = nightly(NightlyRequest(config=str(config), wait_minutes=2), return_state=True)
+    assert isinstance(state.result(raise_on_failure=False), InputError)
+    assert len(looks) == 1
 
 
 @pytest.fixture(scope="module")

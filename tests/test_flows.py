@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -39,7 +39,7 @@ from flows.predict import predict
 from flows.recording import end_open_runs
 from flows.requests import BackfillRequest, NightlyRequest, PredictRequest, TrainRequest
 from flows.runs import FlowRuns
-from flows.settling import settle_tasks
+from flows.settling import settle_earlier_runs, settle_tasks
 from flows.stack import Stack
 
 pytest_plugins = ("servers",)
@@ -148,6 +148,31 @@ def test_a_task_whose_end_the_server_did_not_hear_of_takes_the_end_of_its_flow(
         assert StateType.RUNNING in states()
         settle_tasks(nightly, client.read_flow_run(run), State(type=StateType.COMPLETED))
         assert states() == {StateType.COMPLETED}
+
+
+@pytest.mark.integration
+def test_tasks_that_a_dead_machine_left_under_way_are_ended_by_the_next_run_of_any_flow(runs: FlowRuns) -> None:
+    with runs.client() as client, temporary_settings({PREFECT_API_URL: f"{runs.address}/api"}):
+        deployment = client.read_deployment_by_name("finnex-backfill/backfill")
+
+        def with_a_task(tags: list[str], task_state: State, *then: State) -> Any:
+            body = {"flow_id": str(deployment.flow_id), "state": {"type": "PENDING"}, "tags": tags}
+            run = UUID(client.request("POST", "/flow_runs/", json=body).json()["id"])
+            for state in (State(type=StateType.RUNNING), *then):
+                client.set_flow_run_state(run, state, force=True)
+            one = {"flow_run_id": str(run), "task_key": "draw", "dynamic_key": "0"}
+            task = UUID(client.request("POST", "/task_runs/", json=one).json()["id"])
+            client.set_task_run_state(task, task_state, force=True)
+            return task
+
+        running, retrying = State(type=StateType.RUNNING), State(type=StateType.SCHEDULED, name="AwaitingRetry")
+        crashed = State(type=StateType.CRASHED, message="The run's process sent no sign of life.")
+        left = [with_a_task(["finnex"], one, crashed) for one in (running, retrying)]
+        spared = [with_a_task(["finnex"], running), with_a_task(["another"], running, crashed)]
+        assert settle_earlier_runs(client) == 0, "a run that has just ended may still be reporting"
+        assert settle_earlier_runs(client, datetime.now(UTC)) == 2
+        assert {client.read_task_run(task).state.type for task in left} == {StateType.CRASHED}  # type: ignore[union-attr]
+        assert {client.read_task_run(task).state.type for task in spared} == {StateType.RUNNING}  # type: ignore[union-attr]
 
 
 @pytest.mark.integration

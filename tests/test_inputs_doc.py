@@ -152,6 +152,13 @@ def more_filings(**values: list[str]) -> Callable[[Case], None]:
     return spoil
 
 
+def delisted(case: Case) -> None:
+    prices = case.frames["prices"]
+    case.frames["prices"] = prices[(prices["symbol"] != "NVDA") | (prices["date"] <= "2015-03-10")].reset_index(
+        drop=True
+    )
+
+
 def nothing(case: Case) -> None:
     del case
 
@@ -237,6 +244,7 @@ SPOIL: dict[str, Callable[[Case], None]] = {
     "a restated quarter": more_filings(available_date=["2015-03-02"], revenue=["1"]),
     "two providers for one quarter": more_filings(available_date=["2015-03-02"], revenue=["1"], origin=["yahoo"]),
     "a bar on a day without a session": sunday,
+    "prices that end long before the others": delisted,
 }
 
 

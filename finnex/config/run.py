@@ -15,7 +15,7 @@ from finnex.config.inputs import SECTOR_ETFS, Inputs
 from finnex.config.places import TLS_KEYS, DaskSettings, MlflowSettings, StoreSettings
 from finnex.config.section import Section
 from finnex.config.training import AUGMENTATION_PRESETS, AugmentationSettings, TrainingSettings
-from finnex.errors import ConfigError, nearest
+from finnex.errors import ConfigError, InputsMissing, nearest
 
 Symbol = Annotated[str, Field(pattern=r"^[^/\\\s.][^/\\\s]*$")]
 """It names a folder of the store: no slash, no space, no leading dot."""
@@ -115,6 +115,7 @@ def parse_config(document: dict[str, object], path: Path) -> Config:
         for name, table in absolute.items()
         if not table.is_file()
     ]
+    tables = len(missing)
     if config.image.catalogue is not None and not (root / config.image.catalogue).is_file():
         missing.append(f"{path}: [image] catalogue names {root / config.image.catalogue}, which does not exist.")
     tls = {name: root / file for name in TLS_KEYS if (file := getattr(config.dask, name)) is not None}
@@ -122,9 +123,8 @@ def parse_config(document: dict[str, object], path: Path) -> Config:
         f"{path}: [dask] {name} names {file}, which does not exist." for name, file in tls.items() if not file.is_file()
     ]
     if missing:
-        raise ConfigError(
-            "\n".join([*missing, "Correct the path; it is relative to the folder of the configuration file."])
-        )
+        kind = InputsMissing if len(missing) == tables else ConfigError
+        raise kind("\n".join([*missing, "Correct the path; it is relative to the folder of the configuration file."]))
     changes: dict[str, object] = {
         "inputs": config.inputs.model_copy(update=absolute),
         "store": StoreSettings(

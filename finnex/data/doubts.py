@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from finnex.config import Config
+from finnex.data.arrival import ended, ends
 from finnex.data.calendar import SessionCalendar
 from finnex.data.features import symbol_calendar
 from finnex.data.features.fundamental import SPLIT_JUMP, on_prices_basis, views
@@ -26,6 +27,7 @@ SHOWN = 3
 def doubts(tables: Tables, config: Config) -> list[str]:
     """Return one sentence for each kind of oddity of each symbol, with its first cases and what to do."""
     found = []
+    gone = ended(ends(tables.prices, "symbol"), tables.prices["date"].max().date())
     for symbol in config.symbols:
         bars = tables.prices[tables.prices["symbol"] == symbol]
         calendar = symbol_calendar(tables, config, symbol)
@@ -42,6 +44,11 @@ def doubts(tables: Tables, config: Config) -> list[str]:
             found.append(
                 f"prices of {symbol}: {_some(strange)} is no session of {config.exchange}; the bar is left out. "
                 "Remove it, or set the exchange."
+            )
+        if symbol in gone:
+            found.append(
+                f"prices of {symbol}: they end on {gone[symbol]}, long before others of their table, so no night waits "
+                "for them. Take the symbol out of the configuration if it is no longer traded, or correct the table."
             )
         absent = calendar.days[~np.isin(calendar.days, days)]
         if len(absent):

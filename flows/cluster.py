@@ -118,15 +118,15 @@ def _check_versions(client: distributed.Client, address: str) -> None:
     found = client.get_versions(packages=["finnex", "numcodecs", "pandas"])
     ours = _packages(found["client"])
     skewed = [
-        f"{worker} has {name} {theirs.get(name, 'not installed')}, this process {ours[name]}"
-        for worker, described in found["workers"].items()
+        f"{where} has {name} {theirs.get(name, 'not installed')}, this process {ours[name]}"
+        for where, described in ({"the scheduler": found["scheduler"]} | found["workers"]).items()
         for theirs in [_packages(described)]
         for name in SAME_EVERYWHERE
         if name in ours and theirs.get(name) != ours[name]
     ]
     if skewed:
         raise ServiceError(
-            f"the workers of {address} run other packages: {'; '.join(skewed[:5])}. "
+            f"the scheduler or workers of {address} run other packages: {'; '.join(skewed[:5])}. "
             "Install the same versions on both sides."
         )
 

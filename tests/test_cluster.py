@@ -291,6 +291,24 @@ def test_a_worker_with_other_packages_is_refused_by_name_and_version(
             pass
 
 
+@pytest.mark.slow
+def test_a_scheduler_with_other_packages_is_refused_by_name_and_version(
+    sample_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with local_cluster(1, "1GiB") as theirs:
+        config = sample_config(dask={"address": theirs.scheduler.address})
+        told = theirs.get_versions
+
+        def older(*given: Any, **named: Any) -> dict[str, Any]:
+            found: dict[str, Any] = told(*given, **named)
+            found["scheduler"]["packages"]["distributed"] = "2023.1.0"
+            return found
+
+        monkeypatch.setattr(distributed.Client, "get_versions", lambda self, *given, **named: older(*given, **named))
+        with pytest.raises(ServiceError, match=r"the scheduler has distributed 2023\.1\.0"), cluster_client(config):
+            pass
+
+
 @contextmanager
 def cluster_client_of(encrypted: Encrypted) -> Iterator[distributed.Client]:
     ca, certificate, key = encrypted.identity.settings.values()

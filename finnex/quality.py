@@ -16,6 +16,8 @@ from finnex.store import LABEL_WORDS, READY, ImageStore
 LOWEST_KNOWN = 0.02  # what the renderer gives to the smallest known value; between 0 and it nothing may stand
 SMALLEST_DIFFERENCE = 0.05  # mean absolute pixel difference of two sessions that a reader can tell apart
 SMALLEST_DEVIATION = 0.01  # of a cell's pixels over sessions, below which the cell carries nothing
+NAMED = 5
+"""So many damaged images are named."""
 SMALLEST_CLASS = 0.05
 NEWEST_SESSIONS = 20
 SPECIFICATION_SECTIONS = (
@@ -133,7 +135,14 @@ def _variety_checks(sample: _Sample, sections: Sequence[Section], seed: int) -> 
 
 def _store_checks(store: ImageStore, damaged_at: Mapping[str, npt.NDArray[np.intp]]) -> list[Check]:
     duplicates = published = 0
-    damaged = sum(len(positions) for positions in damaged_at.values())
+    damaged = [
+        f"{symbol} {store.state(symbol).days[position]}"
+        for symbol, positions in damaged_at.items()
+        for position in positions
+    ]
+    which = "published images whose bytes on disk are not those written"
+    if damaged:
+        which += f": {', '.join(damaged[:NAMED])}" + (f" and {len(damaged) - NAMED} more" * (len(damaged) > NAMED))
     for symbol in store.symbols:
         state = store.state(symbol)
         crc = state.image_crc[state.status == READY]
@@ -141,7 +150,7 @@ def _store_checks(store: ImageStore, damaged_at: Mapping[str, npt.NDArray[np.int
         duplicates += len(crc) - len(np.unique(crc))
     return [
         Check("published sessions", published > 0, published, "> 0", "images that readers can see, all symbols"),
-        Check("checksums", damaged == 0, damaged, "= 0", "published images whose bytes on disk are not those written"),
+        Check("checksums", not damaged, len(damaged), "= 0", which),
         Check("duplicates", duplicates == 0, duplicates, "= 0", "images that equal an earlier one of their symbol"),
     ]  # fmt: skip
 

@@ -71,18 +71,7 @@ def build_images(
     run = run or read_run(config)
     for doubt in run.doubts:
         log.warning(doubt)
-    refused: dict[str, ConfigError] = {}
-    for symbol in symbols:  # before anything is made or written
-        try:
-            sessions_wanted(run, symbol, request.start, request.end)
-        except ConfigError as error:
-            if not what_there_is:
-                raise
-            log.warning("Left out: %s", error)
-            refused[symbol] = error
-    if len(refused) == len(symbols):
-        raise refused[symbols[0]]
-    symbols = tuple(symbol for symbol in symbols if symbol not in refused)
+    symbols = _with_sessions(run, symbols, request, what_there_is=what_there_is)  # before anything is made or written
     built = skipped = 0
     drawing_seconds = 0.0
     failures: list[tuple[str, date, str]] = []
@@ -100,9 +89,11 @@ def build_images(
             work = prepare_symbol(run, store, symbol, start=request.start, end=request.end, force=request.force)
             skipped += work.skipped
             log.info("%s: %d sessions to draw, %d up to date", symbol, work.due, work.skipped)
+            if work.damaged:
+                log.warning("%s: %d images are damaged in the store; they are drawn again.", symbol, work.damaged)
             if client is None and work.due > FEW_SESSIONS:
                 client = opened.enter_context(cluster_client(config))
-            draw = draw_here if client is None else draw_on_dask(client)
+            draw = draw_here if client is None else draw_on_dask(client, log.warning)
             counter = _Counter(progress, work, place, len(symbols))
             for positions in work.batches(BATCH_SESSIONS):
                 batch = Batch(work, positions, draw, config.dask.dates_per_task, counter)
@@ -126,6 +117,24 @@ def build_images(
     )
     _tell(result, progress)
     return result
+
+
+def _with_sessions(
+    run: Run, symbols: Sequence[str], request: BackfillRequest, *, what_there_is: bool
+) -> tuple[str, ...]:
+    """Return the symbols that have a session in the range; raise `ConfigError` where one has none that must."""
+    refused: dict[str, ConfigError] = {}
+    for symbol in symbols:
+        try:
+            sessions_wanted(run, symbol, request.start, request.end)
+        except ConfigError as error:
+            if not what_there_is:
+                raise
+            get_run_logger().warning("Left out: %s", error)
+            refused[symbol] = error
+    if len(refused) == len(symbols):
+        raise refused[symbols[0]]
+    return tuple(symbol for symbol in symbols if symbol not in refused)
 
 
 class Batch:

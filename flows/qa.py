@@ -31,5 +31,7 @@ def qa(request: QaRequest) -> None:
     publish_table("quality-report", [{"report": path}], "Where to look")
     get_run_logger().info("%d of %d checks pass. Report: %s", len(rows) - len(report.failed), len(rows), path)
     if report.failed:
-        told = "; ".join(f"{check.name} is {check.value:.4g}, wanted {check.limit}" for check in report.failed)
+        told = "; ".join(
+            f"{check.name} is {check.value:.4g}, wanted {check.limit} ({check.meaning})" for check in report.failed
+        )
         raise QualityError(f"{len(report.failed)} of {len(rows)} checks failed: {told}. See {path}.")

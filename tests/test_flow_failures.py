@@ -6,97 +6,34 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
-from uuid import UUID
 
-import httpx
-import numpy as np
-import psutil
 import pytest
+from flow_runs import (
+    BACKFILL,
+    calm_fingerprint,
+    completes,
+    ends,
+    nothing_left_running,
+    process_of,
+    published,
+    state_of,
+    until,
+)
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, TaskRunFilter
 from prefect.client.schemas.objects import StateType
 from prefect.states import Cancelling
 from test_arrival import ignore, other_project
 
-from finnex.build import build
-from finnex.config import StoreSettings, load_config
-from finnex.store import READY, ImageStore
+from finnex.config import load_config
+from finnex.store import ImageStore
 from flows.requests import BackfillRequest, NightlyRequest
 from flows.runs import FlowRuns
 from flows.stack import Stack
 
 pytest_plugins = ("servers",)
 pytestmark = pytest.mark.integration
-BACKFILL = "finnex-backfill/backfill"
-
-
-def until(happens: Callable[[], Any], seconds: float = 90) -> Any:
-    """Wait until something is true, and return it."""
-    deadline = time.monotonic() + seconds
-    while not (found := happens()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
-    return found
-
-
-def published(config_path: Path) -> dict[tuple[str, int], np.ndarray]:
-    """Read every published image, each whole and with the bytes that were published."""
-    path = load_config(config_path).store.path
-    if not (path / "zarr.json").exists():
-        return {}
-    store, found = ImageStore.open(path), {}
-    for symbol in store.symbols:
-        state = store.state(symbol)
-        for index in np.flatnonzero(state.status == READY):
-            found[symbol, int(index)] = store.image(symbol, state.days[index])
-    return found
-
-
-def process_of(run: UUID) -> psutil.Process | None:
-    """Return the process that runs a flow run."""
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("PREFECT__FLOW_RUN_ID") == str(run) and "prefect" in " ".join(process.cmdline()):
-                return process
-        except psutil.Error:
-            continue
-    return None
-
-
-def state_of(runs: FlowRuns, run: UUID) -> Any:
-    with SyncPrefectClient(f"{runs.address}/api") as client:
-        try:
-            return client.read_flow_run(run).state
-        except httpx.TransportError:
-            return None
-
-
-def nothing_left_running(runs: FlowRuns, run: UUID) -> bool:
-    """Whether no task of a run says that it runs; the server records them a little later."""
-    with SyncPrefectClient(f"{runs.address}/api") as client:
-        wanted = FlowRunFilter(id=FlowRunFilterId(any_=[run]))
-        tasks = client.read_task_runs(flow_run_filter=wanted, task_run_filter=TaskRunFilter())
-    return all(task.state is not None and task.state.is_final() for task in tasks)
-
-
-def calm_fingerprint(config_path: Path, folder: Path, **range_: date) -> str:
-    config = load_config(config_path)
-    calm = config.model_copy(update={"store": StoreSettings(path=folder / "calm.zarr")})
-    return build(calm, **range_).fingerprint  # type: ignore[arg-type]
-
-
-def completes(runs: FlowRuns, config: Path, tmp_path: Path, before: dict[tuple[str, int], np.ndarray]) -> None:
-    """Run a backfill to its end: nothing that was published is lost or changed, and all is there."""
-    runs.follow(runs.start(BACKFILL, BackfillRequest(config=str(config))), ignore)
-    now = published(config)
-    assert all(np.array_equal(before[key], now[key]) for key in before)
-    settings = load_config(config)
-    assert ImageStore.open(settings.store.path).fingerprint() == calm_fingerprint(config, tmp_path)
-    assert not list(settings.store.path.glob("*/image/.drafts/*"))
 
 
 @pytest.fixture
@@ -115,10 +52,9 @@ def test_a_flow_process_that_is_killed_is_told_crashed_and_the_next_run_complete
     for child in process.children(recursive=True):
         child.kill()
     process.kill()
-    state = until(lambda: (found := state_of(runs, run)) is not None and found.is_final() and found)
+    state = ends(runs, run)
     assert state.type == StateType.CRASHED
     assert state.message
-    until(lambda: nothing_left_running(runs, run))
     before = published(project)
     assert 0 < len(before) < 126
     completes(runs, project, tmp_path, before)
@@ -131,10 +67,8 @@ def test_a_run_that_is_cancelled_stops_and_leaves_whole_images_only(
     until(lambda: published(project))
     with SyncPrefectClient(f"{runs.address}/api") as client:
         client.set_flow_run_state(run, Cancelling())
-    state = until(lambda: (found := state_of(runs, run)) is not None and found.is_final() and found)
-    assert state.type == StateType.CANCELLED
+    assert ends(runs, run).type == StateType.CANCELLED
     until(lambda: process_of(run) is None)
-    until(lambda: nothing_left_running(runs, run))
     before = published(project)
     time.sleep(1)
     assert set(published(project)) == set(before), "something went on drawing"

@@ -136,17 +136,23 @@ class _Watch:
     A future that is done is no promise either: its receipts go with the worker that holds them.
     """
 
-    def __init__(self, client: Client) -> None:
-        self.client = client
+    def __init__(self, client: Client, tell: Callable[[str], None]) -> None:
+        self.client, self.tell = client, tell
+        self.workers = set(client.nthreads())
         self.seen = self.looked = time.monotonic()
 
-    def look(self) -> None:
-        """Raise `ServiceError` where the scheduler has had no worker for `WORKERLESS_SECONDS`."""
+    def look(self, *, last: bool = False) -> None:
+        """Tell of workers that are gone; raise `ServiceError` where there has been none for `WORKERLESS_SECONDS`."""
         now = time.monotonic()
-        if now - self.looked < LOOK_SECONDS:
+        if now - self.looked < LOOK_SECONDS and not last:
             return
         self.looked = now
-        if self.client.nthreads():
+        before, self.workers = self.workers, set(self.client.nthreads())
+        if gone := sorted(before - self.workers):
+            self.tell(
+                f"Dask lost {len(gone)} of {len(before)} workers ({', '.join(gone)}); others draw what they held."
+            )
+        if self.workers:
             self.seen = now
         elif now - self.seen > WORKERLESS_SECONDS:
             raise ServiceError(
@@ -179,10 +185,11 @@ class _Watch:
             gathering.cancel()
 
 
-def draw_on_dask(client: Client) -> Draw:
+def draw_on_dask(client: Client, tell: Callable[[str], None] = lambda _: None) -> Draw:
     """Return a `Draw` that sends one task per block to a Dask cluster, a sliding window of them at a time.
 
     A worker that dies fails only the sessions it held when Dask gives up on them; without any worker it gives up.
+    `tell` is told, in a sentence, of workers that are gone.
     """
     from distributed import as_completed  # noqa: PLC0415
     from distributed.scheduler import KilledWorker  # noqa: PLC0415
@@ -191,7 +198,7 @@ def draw_on_dask(client: Client) -> Draw:
         run = uuid.uuid4().hex[:8]
         held: dict[Any, Block] = {}
         running = as_completed([], loop=client.loop)
-        watch = _Watch(client)
+        watch = _Watch(client, tell)
         waiting: list[_Sent] = []
 
         room = TASKS_PER_WORKER * max(1, sum(client.nthreads().values()))
@@ -210,6 +217,7 @@ def draw_on_dask(client: Client) -> Draw:
             waiting += _send(blocks, run)[::-1]
             refill()
             while held:
+                watch.look()
                 done = watch.next_batch(running)
                 if waiting:  # there is enough to do meanwhile: fetching receipts one by one costs the workers more
                     time.sleep(GATHER_SECONDS)
@@ -231,6 +239,7 @@ def draw_on_dask(client: Client) -> Draw:
                     else:  # its worker is gone, and the receipts with it: Dask does it again
                         running.add(future)
                 refill()
+            watch.look(last=True)
         finally:
             client.cancel(list(held))
             if blocks:

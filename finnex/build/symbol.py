@@ -57,6 +57,8 @@ class SymbolBuild:
     weights: npt.NDArray[np.float32]
     """Weight of every region at every panel position."""
     skipped: int
+    damaged: int
+    """How many of the due are published, and no longer the bytes that were."""
 
     @property
     def symbol(self) -> str:
@@ -175,10 +177,11 @@ def prepare_symbol(
     store.mark_no_bar(symbol, np.concatenate([on_axis[wanted[~panel.traded[wanted]]], shut]))
     rows = on_axis[drawable]
     fresh = (state.status[rows] == READY) & (state.input_hash[rows] == hashes[drawable])
-    fresh[np.isin(rows, store.lost(symbol, rows[fresh]))] = False
+    damaged = np.isin(rows, store.lost(symbol, rows[fresh]))
+    fresh[damaged] = False
     due = drawable if force else drawable[~fresh]
     _write_tables(run, store, panel, on_axis, int(wanted[-1]) + 1)
-    return SymbolBuild(run, store, panel, on_axis, due, hashes, weights, len(drawable) - len(due))
+    return SymbolBuild(run, store, panel, on_axis, due, hashes, weights, len(drawable) - len(due), int(damaged.sum()))
 
 
 def _window_hashes(panel: Panel, layout: Layout, weights: npt.NDArray[np.float32]) -> npt.NDArray[np.uint64]:

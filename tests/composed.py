@@ -132,11 +132,9 @@ class Composed:
             text = re.sub(rf"(?<=127\.0\.0\.1:){port}(?!\d)", str(found), text)
             text = re.sub(rf"^(:|--port=)?{port}$", rf"\g<1>{found}", text)
         text = text.replace("0.0.0.0", "127.0.0.1")
-        for target, source in self.image_files.items():
-            text = text.replace(target, source)
-        for target, folder in self.folders(service).items():
-            text = re.sub(rf"(?<![\w/.]){target}(?=/|$)", folder, text)
-        return text
+        places = self.folders(service) | self.image_files
+        # At once: a checkout may lie below /tmp, which stands for another folder.
+        return re.sub(rf"(?<![\w/.])({'|'.join(places)})(?=/|$)", lambda found: places[found[1]], text)
 
     def folders(self, service: str) -> dict[str, str]:
         """Return which folder stands for the target of each volume, and for /tmp."""

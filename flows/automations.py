@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
-from prefect.events.actions import CancelFlowRun, ChangeFlowRunState
+from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 
 from flows.deployments import DEPLOYMENTS, TAGS, Deployment
@@ -28,7 +28,9 @@ ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cance
 
 
 def automations(
-    deployments: Sequence[Deployment] = DEPLOYMENTS, silent_seconds: float = SILENT_SECONDS
+    deployments: Sequence[Deployment] = DEPLOYMENTS,
+    silent_seconds: float = SILENT_SECONDS,
+    pending_minutes: float = PENDING_MINUTES,
 ) -> tuple[AutomationCore, ...]:
     """Return every automation; `silent_seconds` is at least three heartbeats of the runs."""
     return (
@@ -41,8 +43,8 @@ def automations(
         AutomationCore(
             name=f"{OURS}crash runs that do not start",
             description="A run holds its place in the queue from Pending on; one that never starts would block it.",
-            trigger=_absence({"prefect.flow-run.Pending"}, {"prefect.flow-run.Running"} | ENDED, 60 * PENDING_MINUTES),
-            actions=[_crash(f"The run did not start within {PENDING_MINUTES} minutes of being picked up.")],
+            trigger=_absence({"prefect.flow-run.Pending"}, {"prefect.flow-run.Running"} | ENDED, 60 * pending_minutes),
+            actions=[_crash(f"The run did not start within {pending_minutes:g} minutes of being picked up.")],
         ),
         *(_cancel_what_takes_too_long(line) for line in deployments),
     )
@@ -50,11 +52,12 @@ def automations(
 
 def _cancel_what_takes_too_long(line: Deployment) -> AutomationCore:
     related = {"prefect.resource.role": "deployment", "prefect.resource.name": line.name}
+    told = f"The run took longer than the {line.longest_hours:g} hours that {line.name} may take."
     return AutomationCore(
         name=f"{OURS}cancel {line.name} after {line.longest_hours:g} hours",
         description="So that the runs that wait for it are not late for ever.",
         trigger=_absence({"prefect.flow-run.Running"}, ENDED, 3600 * line.longest_hours, related),
-        actions=[CancelFlowRun()],
+        actions=[ChangeFlowRunState(state=StateType.CANCELLING, message=told)],
     )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -12,16 +14,19 @@ from uuid import uuid4
 
 import pytest
 import yaml
+from flow_runs import BACKFILL, calm_fingerprint, completes, ends, process_of, state_of, until
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import State, StateType
 from prefect.server.events.schemas.automations import EventTrigger as Judge
 from prefect.server.events.schemas.events import ReceivedEvent
 from prefect.states import Running
 from prefect.utilities.callables import parameter_schema
+from test_arrival import other_project
 
 from finnex.cli.template import configuration_text, write_new
 from finnex.config import load_config
 from finnex.errors import ServiceError
+from finnex.store import writing
 from flows.automations import OURS, apply_automations, automations
 from flows.deploying import WORK_POOL, _run_prefect_deploy, deploy
 from flows.deployments import DEPLOYMENTS, STORE_WRITERS, TAGS, ZONE, Deployment, share_the_writers_limit
@@ -33,6 +38,7 @@ from flows.services import HEARTBEAT_SECONDS
 pytest_plugins = ("servers",)
 
 YAML = Path(__file__).parents[1] / "deployments" / "prefect.yaml"
+A_FORTNIGHT = ("end = 2015-12-15", "end = 2015-03-13")
 
 
 def test_a_deployment_does_not_carry_the_folder_of_who_deployed_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,31 +267,78 @@ def opened_by(trigger: Judge, events: Sequence[ReceivedEvent]) -> list[str]:
     return list(dict.fromkeys(one.event for one in events if trigger.covers(one) and trigger.starts_after(one.event)))
 
 
+@contextmanager
+def hasty(runs: FlowRuns, **changes: Any) -> Iterator[SyncPrefectClient]:
+    """Let the server's automations act within seconds, for a while."""
+    with runs.client() as client:
+        apply_automations(client, automations(**changes))
+        time.sleep(4)  # until the server has noticed
+        try:
+            yield client
+        finally:
+            apply_automations(client, automations())
+
+
 @pytest.mark.integration
 def test_a_run_that_falls_silent_is_crashed_by_the_server(runs: FlowRuns) -> None:
     """The run below is nobody's: no process of it exists, as after the loss of a whole machine."""
-    with runs.client() as client:
+    with hasty(runs, silent_seconds=10) as client:
         deployment = client.read_deployment_by_name("finnex-nightly/nightly")
-        silent, *others = automations(silent_seconds=10)
-        apply_automations(client, [silent, *others])
+        # A run of the flow, but not of the deployment: the runner of the stack must not take it up.
+        body = {"flow_id": str(deployment.flow_id), "tags": list(TAGS), "state": {"type": "PENDING"}}
+        run = client.request("POST", "/flow_runs/", json=body).json()["id"]
+        client.set_flow_run_state(run, Running())
+        heartbeat = {
+            "id": str(uuid4()),
+            "occurred": datetime.now(UTC).isoformat(),
+            "event": "prefect.flow-run.heartbeat",
+            "resource": {"prefect.resource.id": f"prefect.flow-run.{run}"},
+            "related": [{"prefect.resource.id": f"prefect.tag.{TAGS[0]}", "prefect.resource.role": "tag"}],
+        }
+        client.request("POST", "/events", json=[heartbeat]).raise_for_status()
+        wait_for(lambda: states(client, run)[0].type == StateType.CRASHED, 60)
+        assert "no sign of life" in str(states(client, run)[0].message)
+
+
+@pytest.mark.integration
+def test_a_run_whose_process_hangs_before_it_starts_is_crashed_by_the_server_and_blocks_nobody(
+    runs: FlowRuns, served_project: Path, tmp_path: Path
+) -> None:
+    project = other_project(served_project, tmp_path, A_FORTNIGHT)
+    with hasty(runs, pending_minutes=0.2):
+        hung = runs.start(BACKFILL, BackfillRequest(config=str(project)))
+        process = until(lambda: process_of(hung))
+        process.suspend()
         try:
-            # A run of the flow, but not of the deployment: the runner of the stack must not take it up.
-            body = {"flow_id": str(deployment.flow_id), "tags": list(TAGS), "state": {"type": "PENDING"}}
-            run = client.request("POST", "/flow_runs/", json=body).json()["id"]
-            client.set_flow_run_state(run, Running())
-            time.sleep(4)  # until the server has noticed the new automation
-            heartbeat = {
-                "id": str(uuid4()),
-                "occurred": datetime.now(UTC).isoformat(),
-                "event": "prefect.flow-run.heartbeat",
-                "resource": {"prefect.resource.id": f"prefect.flow-run.{run}"},
-                "related": [{"prefect.resource.id": f"prefect.tag.{TAGS[0]}", "prefect.resource.role": "tag"}],
-            }
-            client.request("POST", "/events", json=[heartbeat]).raise_for_status()
-            wait_for(lambda: states(client, run)[0].type == StateType.CRASHED, 60)
-            assert "no sign of life" in str(states(client, run)[0].message)
+            assert state_of(runs, hung).is_pending()
+            queued = runs.start("finnex-nightly/nightly", NightlyRequest(config=str(project), wait_minutes=0))
+            until(lambda: state_of(runs, queued).name == "AwaitingConcurrencySlot")
+            state = ends(runs, hung)
         finally:
-            apply_automations(client, automations())
+            process.kill()
+    told = "The run did not start within 0.2 minutes of being picked up."
+    assert (state.type, state.message) == (StateType.CRASHED, told)
+    assert ends(runs, queued).is_completed()
+    assert runs.table(queued, "build-result")[0]["fingerprint"] == calm_fingerprint(project, tmp_path)
+    until(lambda: process_of(hung) is None)
+    assert state_of(runs, hung).message == told
+
+
+@pytest.mark.integration
+def test_a_run_that_takes_too_long_is_cancelled_by_the_server_and_the_next_one_completes(
+    runs: FlowRuns, served_project: Path, tmp_path: Path
+) -> None:
+    """It takes long because another process holds the store."""
+    project = other_project(served_project, tmp_path, A_FORTNIGHT)
+    short = [replace(line, longest_hours=1 / 300) if line.name == "backfill" else line for line in DEPLOYMENTS]
+    with writing(load_config(project).store.path), hasty(runs, deployments=short):
+        run = runs.start(BACKFILL, BackfillRequest(config=str(project)))
+        assert ends(runs, run).type == StateType.CANCELLED
+        until(lambda: process_of(run) is None)
+    with runs.client() as client:
+        told = [state.message for state in client.read_flow_run_states(run)]
+    assert "The run took longer than the 0.00333333 hours that backfill may take." in told
+    completes(runs, project, tmp_path, {})
 
 
 @pytest.mark.integration

@@ -20,6 +20,7 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
+from flow_runs import ends, nothing_left_running, published, says, until
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import State, StateType
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -28,9 +29,13 @@ from test_arrival import other_project
 
 from finnex.build import Block, build, draw_here, open_for_writing, prepare_symbol, read_run
 from finnex.config import Config, StoreSettings, load_config
+from finnex.data.arrival import expected_session
 from finnex.errors import BuildError, FinnexError, InputsLate, ServiceError
+from finnex.reporting.tracking import load_champion, promote
 from finnex.store import READY, ImageStore, Receipt, writing
+from finnex.streaming.samples import CLASSES
 from finnex.training.baselines import BASELINES
+from finnex.training.serving import ask_about
 from flows.build import Batch
 from flows.deployments import DEPLOYMENTS
 from flows.nightly import nightly
@@ -209,6 +214,107 @@ def test_a_training_is_judged_on_unseen_sessions_and_recorded_with_its_report(
     tags = {tag["key"]: tag["value"] for tag in recorded["data"]["tags"]}
     config = load_config(served_project)
     assert tags["fingerprint"] == ImageStore.open(config.store.path).fingerprint()
+
+
+def run_of(runs: FlowRuns, state: State[Any]) -> UUID:
+    """Return the run of a flow that was called here and has ended, once all its tasks have."""
+    found = state.state_details.flow_run_id
+    assert found is not None
+    until(lambda: nothing_left_running(runs, found))
+    return found
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("trained")
+def test_a_night_of_predictions_draws_and_asks_the_champion_once_for_each_session(
+    runs: FlowRuns, stack: Stack, served_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_config(served_project)
+    _, champion = promote(config, ImageStore.open(config.store.path), stack.mlflow_address)
+    project = other_project(served_project, tmp_path, ("end = 2015-12-15", "end = 2015-03-13"))
+    request = PredictRequest(config=str(project), sessions=3)
+    config = load_config(project)
+
+    first = runs.start("finnex-predict/predict", request)
+    assert ends(runs, first).is_completed()
+    assert says(runs, first, "6 predictions") == f"6 predictions by version {champion.version}"
+    rows, kept = runs.table(first, "predictions"), {}
+    store = ImageStore.open(config.store.path)
+    _, model = load_champion(config, store, stack.mlflow_address)
+    for symbol in config.symbols:
+        ready, drawn = store.open_images(symbol), np.flatnonzero(store.state(symbol).status == READY)
+        assert len(drawn) == 10
+        assert np.isnan(ready["prediction"].to_numpy()[:-3]).all()
+        wanted = ask_about(model, store, symbol, drawn[-3:].tolist())
+        np.testing.assert_allclose(ready["prediction"].to_numpy()[-3:], wanted, atol=1e-6)
+        own = [row for row in rows if row["symbol"] == symbol]
+        assert [row["session"] for row in own] == ["2015-03-11", "2015-03-12", "2015-03-13"]
+        np.testing.assert_allclose([[row[word] for word in CLASSES] for row in own], wanted, atol=1e-4)
+        assert {row["model version"] for row in own} == {champion.version}
+        kept[symbol] = ready[["prediction", "predicted_at", "prediction_version"]].load()
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", stack.mlflow_address)
+    with temporary_settings({PREFECT_API_URL: f"{runs.address}/api"}):
+        state = predict(request, return_state=True)
+    assert state.is_completed(), state.message
+    again = run_of(runs, state)
+    says(runs, again, "0 predictions")
+    assert runs.table(again, "predictions") == []
+    for symbol in config.symbols:
+        assert store.open_images(symbol)[list(kept[symbol])].load().equals(kept[symbol])
+
+
+@pytest.mark.integration
+def test_without_a_champion_the_night_is_drawn_and_the_run_says_how_to_get_one(
+    runs: FlowRuns, served_project: Path, tmp_path: Path
+) -> None:
+    project = other_project(
+        served_project, tmp_path, ("end = 2015-12-15", "end = 2015-03-06"), ("[mlflow]", '[mlflow]\nmodel = "nobody"')
+    )
+    state = ends(runs, runs.start("finnex-predict/predict", PredictRequest(config=str(project))))
+    assert state.type == StateType.FAILED
+    assert "'nobody'" in str(state.message)
+    assert "has no champion. Train with `finnex train`, then run `finnex promote`." in str(state.message)
+    assert len(published(project)) == 10
+
+
+@pytest.mark.integration
+def test_a_night_on_a_holiday_finds_nothing_to_do_and_the_next_one_misses_its_bars(
+    runs: FlowRuns, served_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs, prices = load_config(served_project).inputs, tmp_path / "prices.csv"
+    assert inputs.prices is not None
+    bars = pd.read_csv(inputs.prices)
+    bars[bars["date"] <= "2015-07-02"].to_csv(prices, index=False)
+    line = next(line for line in served_project.read_text().splitlines() if line.startswith("prices"))
+    project = other_project(
+        served_project, tmp_path, (line, f'prices = "{prices}"'), ("start = 2015-03-02", "start = 2015-06-22"),
+        ("end = 2015-12-15", "# no end"),
+    )  # fmt: skip
+    path = load_config(project).store.path
+
+    def night(evening: str) -> State[Any]:
+        now = np.datetime64(f"{evening}T22:30")  # half past six in New York
+        monkeypatch.setattr("flows.nightly.expected_session", lambda config, _: expected_session(config, now))
+        with temporary_settings({PREFECT_API_URL: f"{runs.address}/api"}):
+            return nightly(NightlyRequest(config=str(project), wait_minutes=0), return_state=True)
+
+    thursday = night("2015-07-02")
+    assert thursday.is_completed(), thursday.message
+    assert runs.table(run_of(runs, thursday), "build-result")[0]["built"] == 18
+    before = {file: file.stat().st_mtime_ns for file in path.rglob("*") if file.is_file()}
+
+    holiday = night("2015-07-03")
+    assert holiday.is_completed(), holiday.message
+    told = runs.table(run_of(runs, holiday), "build-result")[0]
+    assert (told["built"], told["skipped"], told["failed"]) == (0, 18, 0)
+    for symbol in ("NVDA", "AAPL"):
+        assert says(runs, run_of(runs, holiday), f"{symbol}: 0 sessions to draw, 9 up to date")
+    assert {file: file.stat().st_mtime_ns for file in path.rglob("*") if file.is_file()} == before
+
+    monday = night("2015-07-06")
+    assert isinstance(monday.result(raise_on_failure=False), InputsLate)
+    assert "the session of 2015-07-06 has closed" in str(monday.message)
 
 
 @pytest.mark.integration

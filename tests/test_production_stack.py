@@ -107,6 +107,7 @@ def test_services_of_one_image_run_as_nobody_and_are_watched() -> None:
         once = service["restart"] == "no"
         assert once is (name in {"buckets", "deploy"})
         assert once is ("healthcheck" not in service)
+    assert {name for name, service in given.items() if "healthcheck" not in service} == {"buckets", "deploy"}
     used = {
         volume.split(":")[0]
         for service in given.values()

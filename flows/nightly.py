@@ -43,6 +43,7 @@ def read_inputs(request: NightlyRequest, now: np.datetime64) -> Run:
     """
     config = request.load()
     expected = expected_session(config, now)
+    get_run_logger().info("The newest session to draw is %s.", expected)
     run = read_run(config)
     if late := late_inputs(run.tables, config, expected):
         raise InputsLate(late)

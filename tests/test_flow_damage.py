@@ -53,20 +53,32 @@ def test_workers_that_are_killed_in_mid_batch_cost_no_image_and_are_told(
     completes(runs, project, tmp_path, published(project))
 
 
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [
+        ("6m", "there is no room left for the store"),  # full before the first image
+        ("12m", "sessions could not be drawn, the first is NVDA 2015-03-11"),  # in the midst of them
+    ],
+)
 def test_a_full_disk_fails_the_run_with_its_reason_and_the_next_one_completes(
-    runs: FlowRuns, served_project: Path, tmp_path: Path
+    size: str, told: str, runs: FlowRuns, served_project: Path, tmp_path: Path
 ) -> None:
-    with mounted(tmp_path / "small", "-t", "tmpfs", "-o", "size=6m", "tmpfs") as disk:
-        project = other_project(served_project, disk)
-        some = BackfillRequest(config=str(project), symbols=["NVDA"], end=date(2015, 3, 10))
+    with mounted(tmp_path / "small", "-t", "tmpfs", "-o", f"size={size}", "tmpfs") as disk:
+        project = other_project(served_project, disk, ("end = 2015-12-15", "end = 2015-05-29"))
+        request = BackfillRequest(config=str(project), symbols=["NVDA"])
+        some = request.model_copy(update={"end": date(2015, 3, 10)})
         assert ends(runs, runs.start(BACKFILL, some)).is_completed()
         before = published(project)
-        run = runs.start(BACKFILL, BackfillRequest(config=str(project), end=date(2015, 5, 29)))
+        run = runs.start(BACKFILL, request)
         state = ends(runs, run)
         assert state.type == StateType.FAILED
+        assert told in str(state.message)
         assert "No space left on device" in str(state.message)
         now = published(project)
         assert all(np.array_equal(before[key], now[key]) for key in before)
+        failed = runs.table(run, "failed-sessions")
+        assert len(failed) == (63 - len(now) if size == "12m" else 0)
+        assert all("No space left on device" in row["reason"] for row in failed)
         subprocess.run(["mount", "-o", "remount,size=600m", str(disk)], check=True)
         completes(runs, project, tmp_path, now)
 

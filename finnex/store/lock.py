@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from finnex.errors import StoreBusy, StoreError
 from finnex.store.bucket import out_of_reach
 from finnex.store.lease import Lease
 from finnex.store_path import StorePath
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
 
 _leases: dict[str, Lease] = {}
 """Leases that this process holds, by the store's address."""
@@ -30,7 +33,7 @@ def writing(path: StorePath, wait_seconds: float = 0.0) -> Iterator[None]:
     StoreBusy
         Another process kept the lock for `wait_seconds`.
     StoreError
-        The folder cannot be written, or the bucket not reached.
+        The folder cannot be written, or the bucket not reached; or the disk became full inside the block.
     """
     hold = _folder if isinstance(path, Path) else _bucket
     with hold(path, wait_seconds):  # type: ignore[arg-type]  # mypy joins the two signatures
@@ -62,6 +65,13 @@ def _folder(path: Path, wait_seconds: float) -> Iterator[None]:
         ) from None
     try:
         yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise StoreError(
+            f"there is no room left for the store {path} ({error.strerror}). Make room and run this again: what is "
+            "published stays."
+        ) from error
     finally:
         lock.release()
 

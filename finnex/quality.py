@@ -135,19 +135,16 @@ def _variety_checks(sample: _Sample, sections: Sequence[Section], seed: int) -> 
 
 def _store_checks(store: ImageStore, damaged_at: Mapping[str, npt.NDArray[np.intp]]) -> list[Check]:
     duplicates = published = 0
-    damaged = [
-        f"{symbol} {store.state(symbol).days[position]}"
-        for symbol, positions in damaged_at.items()
-        for position in positions
-    ]
-    which = "published images whose bytes on disk are not those written"
-    if damaged:
-        which += f": {', '.join(damaged[:NAMED])}" + (f" and {len(damaged) - NAMED} more" * (len(damaged) > NAMED))
+    damaged: list[str] = []
     for symbol in store.symbols:
         state = store.state(symbol)
         crc = state.image_crc[state.status == READY]
         published += len(crc)
         duplicates += len(crc) - len(np.unique(crc))
+        damaged += [f"{symbol} {day}" for day in state.days[damaged_at[symbol]]]
+    which = "published images whose bytes on disk are not those written"
+    if damaged:
+        which += f": {', '.join(damaged[:NAMED])}" + (f" and {len(damaged) - NAMED} more" * (len(damaged) > NAMED))
     return [
         Check("published sessions", published > 0, published, "> 0", "images that readers can see, all symbols"),
         Check("checksums", not damaged, len(damaged), "= 0", which),

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -18,9 +19,6 @@ from prefect.client.schemas.filters import (
     FlowRunFilterDeploymentId,
     FlowRunFilterState,
     FlowRunFilterStateType,
-    TaskRunFilter,
-    TaskRunFilterState,
-    TaskRunFilterStateType,
 )
 from prefect.client.schemas.objects import State, StateType
 from prefect.runner import Runner
@@ -28,7 +26,7 @@ from prefect.states import Crashed
 
 from flows.automations import apply_automations, automations
 from flows.deployments import served, share_the_writers_limit
-from flows.settling import NOT_OVER
+from flows.settling import settle_earlier_runs
 
 RUNS_AT_ONCE = 2
 """A build and a training fill two cores."""
@@ -68,18 +66,16 @@ def crash_what_was_left(client: SyncPrefectClient) -> int:
     say Running for ever, and keep others from the store.
     """
     gone: State[None] = Crashed(message="Its process was gone when the stack was started again.")
-    of_deployments = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(is_null_=False))
-    flow_runs = of_deployments.model_copy(
-        update={"state": FlowRunFilterState(type=FlowRunFilterStateType(any_=UNDER_WAY))}
+    flow_runs = FlowRunFilter(
+        deployment_id=FlowRunFilterDeploymentId(is_null_=False),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=UNDER_WAY)),
     )
-    task_runs = TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=NOT_OVER)))
     ended = 0
     while found := [run.id for run in client.read_flow_runs(flow_run_filter=flow_runs)]:
         for run in found:
             client.set_flow_run_state(run, gone, force=True)
         ended += len(found)
-    for task in client.read_task_runs(task_run_filter=task_runs, flow_run_filter=of_deployments):
-        client.set_task_run_state(task.id, gone, force=True)
+    settle_earlier_runs(client, datetime.now(UTC))
     return ended
 
 

@@ -11,11 +11,11 @@ from uuid import UUID
 
 import httpx
 import numpy as np
+import pandas as pd
 import psutil
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, LogFilter, LogFilterFlowRunId, TaskRunFilter
 from prefect.client.schemas.objects import State
-from test_arrival import ignore
 
 from finnex.build import build
 from finnex.config import StoreSettings, load_config
@@ -24,6 +24,33 @@ from flows.requests import BackfillRequest
 from flows.runs import FlowRuns
 
 BACKFILL = "finnex-backfill/backfill"
+
+
+def ignore(*_: object) -> None:
+    """Show nothing."""
+
+
+def other_project(served: Path, folder: Path, *changes: tuple[str, str]) -> Path:
+    """Return a copy of the served configuration, with another store and some lines changed."""
+    text = served.read_text()
+    for before, after in (('path = "images.zarr"', f'path = "{folder / "images.zarr"}"'), *changes):
+        assert before in text
+        text = text.replace(before, after)
+    (folder / "finnex.toml").write_text(text)
+    return folder / "finnex.toml"
+
+
+def other_prices(served: Path, table: Path) -> tuple[str, str]:
+    """Return the change of a configuration that reads its prices from another table."""
+    line = next(line for line in served.read_text().splitlines() if line.startswith("prices"))
+    return line, f'prices = "{table}"'
+
+
+def prices_until(last: str, served: Path, table: Path) -> tuple[str, str]:
+    """Write the bars up to a day as another table; return the change that reads it."""
+    bars = pd.read_csv(load_config(served).inputs.prices)  # type: ignore[arg-type]
+    bars[bars["date"] <= last].to_csv(table, index=False)
+    return other_prices(served, table)
 
 
 def until(happens: Callable[[], Any], seconds: float = 90) -> Any:

@@ -14,6 +14,7 @@ from uuid import UUID
 import numpy as np
 import pandas as pd
 import pytest
+from flow_runs import ignore, other_prices, other_project
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from finnex.config import Config, load_config
@@ -87,6 +88,18 @@ def test_only_a_file_that_changed_just_now_may_still_be_written(tmp_path: Path, 
     assert still_written(error, 1e9, 600) is may
 
 
+def test_a_file_that_was_cut_between_two_rows_is_one_that_may_still_be_written(
+    sample_config: Maker, tmp_path: Path
+) -> None:
+    config = sample_config(symbols=["NVDA", "WMT", "AAPL"])
+    bars = pd.read_csv(config.inputs.prices)  # type: ignore[arg-type]
+    bars.sort_values("symbol", kind="stable").head(4000).to_csv(tmp_path / "prices.csv", index=False)
+    inputs = config.inputs.model_copy(update={"prices": tmp_path / "prices.csv"})
+    with pytest.raises(InputError, match=r"symbol 'NVDA' has no rows in .*\n.*symbol 'WMT' has no rows in") as refused:
+        read_tables(config.model_copy(update={"inputs": inputs}))
+    assert still_written(refused.value, time.time(), 600)
+
+
 def test_rows_of_an_enhanced_file_are_waited_for(sample_config: Maker) -> None:
     config = sample_config(end=None)
     tables = read_tables(config)
@@ -133,20 +146,6 @@ def test_a_configured_end_is_the_last_session_expected(sample_config: Maker) -> 
         assert expected_session(sample_config(end=end), now) == date(2015, 4, 2)
 
 
-def ignore(*_: object) -> None:
-    """Show nothing."""
-
-
-def other_project(served: Path, folder: Path, *changes: tuple[str, str]) -> Path:
-    """Return a copy of the served configuration, with another store and some lines changed."""
-    text = served.read_text()
-    for before, after in (('path = "images.zarr"', f'path = "{folder / "images.zarr"}"'), *changes):
-        assert before in text
-        text = text.replace(before, after)
-    (folder / "finnex.toml").write_text(text)
-    return folder / "finnex.toml"
-
-
 @pytest.mark.integration
 def test_a_night_without_its_inputs_draws_what_there_is_and_says_which_table_ends_where(
     runs: FlowRuns, served_project: Path, tmp_path: Path
@@ -167,15 +166,11 @@ def test_a_night_without_its_inputs_draws_what_there_is_and_says_which_table_end
 def test_a_company_without_any_session_yet_keeps_no_other_from_being_drawn(
     runs: FlowRuns, served_project: Path, tmp_path: Path
 ) -> None:
-    inputs = load_config(served_project).inputs
-    assert inputs.prices is not None
-    bars = pd.read_csv(inputs.prices)
-    bars = bars[(bars["symbol"] != "NVDA") | (bars["date"] < "2018-01-01")]
-    bars.to_csv(tmp_path / "prices.csv", index=False)
-    line = next(line for line in served_project.read_text().splitlines() if line.startswith("prices"))
+    bars = pd.read_csv(load_config(served_project).inputs.prices)  # type: ignore[arg-type]
+    bars[(bars["symbol"] != "NVDA") | (bars["date"] < "2018-01-01")].to_csv(tmp_path / "prices.csv", index=False)
     config = other_project(
         served_project, tmp_path, ("start = 2015-03-02", "start = 2023-09-18"), ("end = 2015-12-15", "# no end"),
-        (line, f'prices = "{tmp_path / "prices.csv"}"'),
+        other_prices(served_project, tmp_path / "prices.csv"),
     )  # fmt: skip
     run = runs.start("finnex-nightly/nightly", NightlyRequest(config=str(config), wait_minutes=0))
     with pytest.raises(ServiceError, match=r"have not all arrived\. They end: prices of AAPL 2023-09-21\."):
@@ -191,9 +186,8 @@ def test_a_night_waits_for_a_file_that_is_not_there_or_not_whole(
     given = load_config(served_project).inputs.prices
     assert given is not None
     whole, arriving = given.read_bytes(), tmp_path / "arriving.csv.gz"
-    line = next(line for line in served_project.read_text().splitlines() if line.startswith("prices"))
     config = other_project(
-        served_project, tmp_path, ("end = 2015-12-15", "end = 2015-03-06"), (line, f'prices = "{arriving}"')
+        served_project, tmp_path, ("end = 2015-12-15", "end = 2015-03-06"), other_prices(served_project, arriving)
     )
     seen: list[str] = []
 
@@ -220,8 +214,7 @@ def test_a_file_that_is_wrong_and_no_longer_changes_is_refused_at_once(
 ) -> None:
     (wrong := tmp_path / "prices.csv").write_text("symbol,date,open,high,low,close\n")
     os.utime(wrong, (time.time() - 1800,) * 2)
-    line = next(line for line in served_project.read_text().splitlines() if line.startswith("prices"))
-    config = other_project(served_project, tmp_path, (line, f'prices = "{wrong}"'))
+    config = other_project(served_project, tmp_path, other_prices(served_project, wrong))
     looks: list[int] = []
     load = NightlyRequest.load
     monkeypatch.setattr(NightlyRequest, "load", lambda self: looks.append(1) or load(self))

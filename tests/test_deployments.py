@@ -14,14 +14,13 @@ from uuid import uuid4
 
 import pytest
 import yaml
-from flow_runs import BACKFILL, calm_fingerprint, completes, ends, process_of, state_of, until
+from flow_runs import BACKFILL, calm_fingerprint, completes, ends, other_project, process_of, state_of, until
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import State, StateType
 from prefect.server.events.schemas.automations import EventTrigger as Judge
 from prefect.server.events.schemas.events import ReceivedEvent
 from prefect.states import Running
 from prefect.utilities.callables import parameter_schema
-from test_arrival import other_project
 
 from finnex.cli.template import configuration_text, write_new
 from finnex.config import load_config
@@ -34,6 +33,7 @@ from flows.requests import BackfillRequest, NightlyRequest, TrainRequest
 from flows.runs import FlowRuns
 from flows.serve import crash_what_was_left
 from flows.services import HEARTBEAT_SECONDS
+from flows.settling import settle_tasks
 
 pytest_plugins = ("servers",)
 
@@ -265,6 +265,13 @@ def events_of(client: SyncPrefectClient, run: Any) -> list[ReceivedEvent]:
 def opened_by(trigger: Judge, events: Sequence[ReceivedEvent]) -> list[str]:
     """Return after which of the events of a run the server would begin to wait, each once."""
     return list(dict.fromkeys(one.event for one in events if trigger.covers(one) and trigger.starts_after(one.event)))
+
+
+@pytest.mark.parametrize("line", DEPLOYMENTS, ids=lambda line: line.name)
+def test_however_a_run_ends_its_tasks_are_looked_after(line: Deployment) -> None:
+    flow = line.load()
+    for end in ("completion", "failure", "cancellation", "crashed"):
+        assert settle_tasks in getattr(flow, f"on_{end}_hooks"), end
 
 
 @contextmanager

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from flow_runs import BACKFILL, calm_fingerprint, completes, ends, process_of, published, says, until
+from flow_runs import BACKFILL, calm_fingerprint, completes, ends, other_project, process_of, published, says, until
 from prefect.client.schemas.objects import StateType
-from test_arrival import other_project
 from test_killed import mounted
 
 from finnex.config import load_config
@@ -48,7 +47,7 @@ def test_workers_that_are_killed_in_mid_batch_cost_no_image_and_are_told(
         worker.kill()
     assert not published(project), "the batch is under way"
     assert ends(runs, run).is_completed()
-    assert "others draw what they held" in says(runs, run, "Dask lost ")
+    assert "what they held is drawn again" in says(runs, run, "Dask lost ")
     told = runs.table(run, "build-result")[0]
     assert (told["failed"], told["fingerprint"]) == (0, calm_fingerprint(project, tmp_path))
 

@@ -15,7 +15,9 @@ from flow_runs import (
     calm_fingerprint,
     completes,
     ends,
+    ignore,
     nothing_left_running,
+    other_project,
     process_of,
     published,
     state_of,
@@ -24,7 +26,6 @@ from flow_runs import (
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.states import Cancelling
-from test_arrival import ignore, other_project
 
 from finnex.config import load_config
 from finnex.store import ImageStore

@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -18,14 +18,12 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import numpy as np
-import pandas as pd
 import pytest
-from flow_runs import ends, nothing_left_running, published, says, until
+from flow_runs import ends, ignore, nothing_left_running, other_project, prices_until, published, says, until
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import State, StateType
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import ValidationError
-from test_arrival import other_project
 
 from finnex.build import Block, build, draw_here, open_for_writing, prepare_symbol, read_run
 from finnex.config import Config, StoreSettings, load_config
@@ -44,7 +42,7 @@ from flows.predict import predict
 from flows.recording import end_open_runs
 from flows.requests import BackfillRequest, NightlyRequest, PredictRequest, TrainRequest
 from flows.runs import FlowRuns
-from flows.settling import settle_earlier_runs, settle_tasks
+from flows.settling import settle_tasks
 from flows.stack import Stack
 
 pytest_plugins = ("servers",)
@@ -56,10 +54,6 @@ def image_bytes(store: ImageStore, symbol: str) -> dict[int, bytes]:
     """Return the stored bytes of every published image by position."""
     ready = np.flatnonzero(store.state(symbol).status == READY)
     return {int(i): (store.path / symbol / "image" / f"c.{i}.0.0.0").read_bytes() for i in ready}
-
-
-def ignore(*_: object) -> None:
-    """Show nothing."""
 
 
 @pytest.mark.integration
@@ -108,12 +102,8 @@ def test_the_nightly_flow_fills_what_is_missing_and_then_has_nothing_to_do(
 def test_a_run_says_that_it_waits_for_another_writer_and_then_reads_the_inputs_of_then(
     runs: FlowRuns, served_project: Path, tmp_path: Path
 ) -> None:
-    inputs, prices = load_config(served_project).inputs, tmp_path / "prices.csv"
-    assert inputs.prices is not None
-    bars = pd.read_csv(inputs.prices)
-    bars[bars["date"] <= "2015-03-06"].to_csv(prices, index=False)
-    line = next(line for line in served_project.read_text().splitlines() if line.startswith("prices"))
-    config = other_project(served_project, tmp_path, (line, f'prices = "{prices}"'))
+    prices = tmp_path / "prices.csv"
+    config = other_project(served_project, tmp_path, prices_until("2015-03-06", served_project, prices))
     request = BackfillRequest(config=str(config), symbols=["NVDA"], end=date(2015, 3, 13))
     said = set[str]()
     with ExitStack() as other:
@@ -122,7 +112,7 @@ def test_a_run_says_that_it_waits_for_another_writer_and_then_reads_the_inputs_o
         def watch(_: int, text: str) -> None:
             said.add(text)
             if text.startswith("Waiting for another process"):
-                bars.to_csv(prices, index=False)  # the week after arrives while the other one still writes
+                prices_until("2023-09-21", served_project, prices)  # the week after arrives meanwhile
                 other.close()
 
         run = runs.start("finnex-backfill/backfill", request)
@@ -156,15 +146,21 @@ def test_a_task_whose_end_the_server_did_not_hear_of_takes_the_end_of_its_flow(
 
 
 @pytest.mark.integration
-def test_tasks_that_a_dead_machine_left_under_way_are_ended_by_the_next_run_of_any_flow(runs: FlowRuns) -> None:
+def test_tasks_that_a_dead_machine_left_under_way_are_ended_by_the_end_of_any_other_run(
+    runs: FlowRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with runs.client() as client, temporary_settings({PREFECT_API_URL: f"{runs.address}/api"}):
         deployment = client.read_deployment_by_name("finnex-backfill/backfill")
 
-        def with_a_task(tags: list[str], task_state: State, *then: State) -> Any:
+        def a_run(tags: list[str], *then: State) -> UUID:
             body = {"flow_id": str(deployment.flow_id), "state": {"type": "PENDING"}, "tags": tags}
             run = UUID(client.request("POST", "/flow_runs/", json=body).json()["id"])
             for state in (State(type=StateType.RUNNING), *then):
                 client.set_flow_run_state(run, state, force=True)
+            return run
+
+        def with_a_task(tags: list[str], task_state: State, *then: State) -> UUID:
+            run = a_run(tags, *then)
             one = {"flow_run_id": str(run), "task_key": "draw", "dynamic_key": "0"}
             task = UUID(client.request("POST", "/task_runs/", json=one).json()["id"])
             client.set_task_run_state(task, task_state, force=True)
@@ -174,8 +170,13 @@ def test_tasks_that_a_dead_machine_left_under_way_are_ended_by_the_next_run_of_a
         crashed = State(type=StateType.CRASHED, message="The run's process sent no sign of life.")
         left = [with_a_task(["finnex"], one, crashed) for one in (running, retrying)]
         spared = [with_a_task(["finnex"], running), with_a_task(["another"], running, crashed)]
-        assert settle_earlier_runs(client) == 0, "a run that has just ended may still be reporting"
-        assert settle_earlier_runs(client, datetime.now(UTC)) == 2
+        completed = State(type=StateType.COMPLETED)
+        other = client.read_flow_run(a_run(["finnex"], completed))
+        settle_tasks(nightly, other, completed)
+        states = [client.read_task_run(task).state.type for task in left]  # type: ignore[union-attr]
+        assert states == [StateType.RUNNING, StateType.SCHEDULED], "a run that has just ended may still be reporting"
+        monkeypatch.setattr("flows.settling.LONG_AGO", timedelta(0))
+        settle_tasks(nightly, other, completed)
         assert {client.read_task_run(task).state.type for task in left} == {StateType.CRASHED}  # type: ignore[union-attr]
         assert {client.read_task_run(task).state.type for task in spared} == {StateType.RUNNING}  # type: ignore[union-attr]
 
@@ -282,14 +283,9 @@ def test_without_a_champion_the_night_is_drawn_and_the_run_says_how_to_get_one(
 def test_a_night_on_a_holiday_finds_nothing_to_do_and_the_next_one_misses_its_bars(
     runs: FlowRuns, served_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inputs, prices = load_config(served_project).inputs, tmp_path / "prices.csv"
-    assert inputs.prices is not None
-    bars = pd.read_csv(inputs.prices)
-    bars[bars["date"] <= "2015-07-02"].to_csv(prices, index=False)
-    line = next(line for line in served_project.read_text().splitlines() if line.startswith("prices"))
     project = other_project(
-        served_project, tmp_path, (line, f'prices = "{prices}"'), ("start = 2015-03-02", "start = 2015-06-22"),
-        ("end = 2015-12-15", "# no end"),
+        served_project, tmp_path, prices_until("2015-07-02", served_project, tmp_path / "prices.csv"),
+        ("start = 2015-03-02", "start = 2015-06-22"), ("end = 2015-12-15", "# no end"),
     )  # fmt: skip
     path = load_config(project).store.path
 
@@ -429,7 +425,7 @@ def test_a_retried_batch_draws_only_the_sessions_that_failed(sample_config: Call
     with writing(config.store.path):
         work = prepare_symbol(run, open_for_writing(run), "NVDA")
         [positions] = work.batches(100)
-        batch = Batch(work, positions, fails_once(int(work.rows[positions[3]])), 1, drawn.append)
+        batch = Batch(work, positions, fails_once(int(work.on_axis[positions[3]])), 1, drawn.append)
         with pytest.raises(
             BuildError, match="1 sessions could not be drawn, the first is 2015-03-05: the disk was full"
         ):

@@ -150,7 +150,7 @@ class _Watch:
         before, self.workers = self.workers, set(self.client.nthreads())
         if gone := sorted(before - self.workers):
             self.tell(
-                f"Dask lost {len(gone)} of {len(before)} workers ({', '.join(gone)}); others draw what they held."
+                f"Dask lost {len(gone)} of {len(before)} workers ({', '.join(gone)}); what they held is drawn again."
             )
         if self.workers:
             self.seen = now

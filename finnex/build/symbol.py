@@ -48,7 +48,7 @@ class SymbolBuild:
     run: Run
     store: StoreWriter
     panel: Panel
-    rows: npt.NDArray[np.intp]
+    on_axis: npt.NDArray[np.intp]
     """Row on the store's axis of every panel position: one after the other, but for days that turned out no session."""
     positions: npt.NDArray[np.intp]
     """Panel positions of the sessions that are due, ascending."""
@@ -105,7 +105,7 @@ class SymbolBuild:
             target=target,
             rows=np.pad(self.panel.rows[rows], ((missing, 0), (0, 0)), constant_values=np.nan),
             ends=tuple(position - first for position in group),
-            indexes=tuple(self.rows[list(group)].tolist()),
+            indexes=tuple(self.on_axis[list(group)].tolist()),
             hashes=tuple(int(self.hashes[position]) for position in group),
             weights=self.weights[list(group)],
         )
@@ -125,7 +125,7 @@ class SymbolBuild:
             if on_progress is not None:
                 on_progress(len(receipts))
         bad = publication.finish()
-        days = self.panel.calendar.days[np.searchsorted(self.rows, [receipt.index for receipt in bad])]
+        days = self.panel.calendar.days[np.searchsorted(self.on_axis, [receipt.index for receipt in bad])]
         failed = tuple((day, receipt.error) for day, receipt in zip(days.tolist(), bad, strict=True))
         return BatchOutcome(len(batch) - len(bad), failed, time.perf_counter() - began)
 

@@ -13,7 +13,7 @@ from finnex.config import Config
 from finnex.data.calendar import last_close
 from finnex.data.mapping import reading_of
 from finnex.data.readers import MAPPED, READERS, read_bars_of_enhanced
-from finnex.errors import ConfigError, InputError, Problem, nearest
+from finnex.errors import InputError, Problem, nearest
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,7 @@ def read_tables(config: Config) -> Tables:
     Raises
     ------
     InputError
-        With every problem of every file.
-    ConfigError
-        A configured symbol has no prices.
+        With every problem of every file, and the configured symbols and peers that have no prices.
     """
     problems: list[Problem] = []
     frames = {}
@@ -64,16 +62,23 @@ def read_tables(config: Config) -> Tables:
         except InputError as error:
             found += error.problems
         if name == bars and not found:
-            found += _not_closed(frames["prices"], path, config.exchange)
+            found += _not_closed(frames["prices"], path, config.exchange) + _without_bars(
+                frames["prices"], path, config
+            )
         problems += [reading.in_the_files_words(problem) for problem in dict.fromkeys(found)]
     if problems:
         raise InputError(problems)
-    known = set(frames["prices"]["symbol"])
-    for symbol in (*config.symbols, *config.peers):
-        if symbol not in known:
-            file = config.inputs.prices or config.inputs.enhanced
-            raise ConfigError(f"symbol '{symbol}' has no rows in {file}. {nearest(symbol, known)}")
     return Tables(**frames)
+
+
+def _without_bars(prices: pd.DataFrame, path: Path, config: Config) -> list[Problem]:
+    """Refuse symbols and peers without a row: their names are wrong, or the file was cut short."""
+    known = set(prices["symbol"])
+    return [
+        Problem(str(path), f"symbol '{symbol}' has no rows in this file", nearest(symbol, known), column="symbol")
+        for symbol in dict.fromkeys((*config.symbols, *config.peers))
+        if symbol not in known
+    ]
 
 
 def _not_closed(prices: pd.DataFrame, path: Path, exchange: str) -> list[Problem]:

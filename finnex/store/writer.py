@@ -136,9 +136,8 @@ class StoreWriter(ImageStore):
                 f"{self.path}: {among[0]} is a session of the calendar of {symbol} now, and later ones are stored "
                 f"already. {remedy}"
             )
-        planned = np.concatenate([stored[:kept], np.union1d(stored[kept:], new)])
         if len(new):
-            size = len(planned)
+            size = len(stored) + len(new)
             # Every array grows before the dates do: a reader that sees a date finds its row in all others.
             group = self._group(symbol)
             for name in self._place.folders(symbol):
@@ -148,7 +147,7 @@ class StoreWriter(ImageStore):
             dates = group["date"]
             assert isinstance(dates, zarr.Array)
             dates.resize((size,))
-            dates[kept:] = planned[kept:].astype("int64")
+            dates[kept:] = np.union1d(stored[kept:], new).astype("int64")
             self._consolidate()
 
     def _consolidate(self) -> None:

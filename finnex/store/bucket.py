@@ -61,6 +61,10 @@ class Bucket:
         """Write an object."""
         self._files.pipe_file(self._path(key), bytes(data))
 
+    def draft(self, key: str, data: bytes | memoryview) -> None:
+        """Write an object that readers do not look at."""
+        self.put(key, data)
+
     def move(self, source: str, target: str) -> None:
         """Copy within the bucket, which replaces the target at once, then remove the source."""
         self._files.cp_file(self._path(source), self._path(target))
@@ -69,6 +73,15 @@ class Bucket:
     def delete(self, key: str) -> None:
         """Remove an object; S3 does not mind one that is not there."""
         self._files.rm_file(self._path(key))
+
+    def delete_folder(self, folder: str) -> None:
+        """Remove all objects below a prefix."""
+        found = self._files.find(self._path(folder))
+        if found:
+            self._files.rm(found)
+
+    def sync(self) -> None:
+        """Nothing: S3 answers when an object is safe."""
 
     def _list(self, folder: str, kind: str) -> list[str]:
         try:
@@ -86,17 +99,16 @@ class Bucket:
         """List the prefixes in a folder, by their last part."""
         return [name.rsplit("/", 1)[-1] for name in self._list(folder, "directory")]
 
-    def unfinished(self) -> list[str]:
-        """Nothing: an object is whole or absent."""
-        return []
-
     def prepare(self, folder: str) -> None:
         """Nothing: a bucket has no folders."""
 
-    def zarr(self, *, read_only: bool) -> Any:
+    def zarr(self, *, read_only: bool, folder: str = "") -> Any:
         """Return what Zarr opens."""
         from zarr.storage import FsspecStore  # noqa: PLC0415
 
-        return FsspecStore.from_url(
-            self.address, storage_options=S3_OPTIONS | {"asynchronous": True}, read_only=read_only
-        )
+        from finnex.store.zarr_store import WritingStore  # noqa: PLC0415
+
+        address = f"{self.address}/{folder}" if folder else self.address
+        options = S3_OPTIONS | {"asynchronous": True}
+        found = FsspecStore.from_url(address, storage_options=options, read_only=read_only)
+        return found if read_only else WritingStore(found, self)

@@ -1,0 +1,70 @@
+"""Zarr's way into a place for a writer: reads as Zarr does, every write through `Place.put`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Self
+
+from zarr.storage import WrapperStore
+
+if TYPE_CHECKING:
+    from zarr.abc.buffer import Buffer
+    from zarr.abc.store import Store
+
+    from finnex.store.place import Place
+
+
+class WritingStore(WrapperStore["Store"]):
+    """A Zarr store whose writes are atomic and durable as `Place.put` makes them.
+
+    Parameters
+    ----------
+    store
+        What Zarr reads from.
+    place
+        Where the same keys are written.
+    """
+
+    def __init__(self, store: Store, place: Place) -> None:
+        super().__init__(store)
+        self._place = place
+
+    def _with_store(self, store: Store) -> Self:
+        return type(self)(store, self._place)
+
+    def __eq__(self, value: object) -> bool:
+        return isinstance(value, WritingStore) and self._place == value._place
+
+    __hash__ = None  # type: ignore[assignment]
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Replace a key."""
+        self._check_writable()
+        await asyncio.to_thread(self._place.put, key, memoryview(value.as_buffer_like()))  # type: ignore[arg-type]
+
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        """Write a key that is not there; the writer's lock keeps others out meanwhile."""
+        if not await self.exists(key):
+            await self.set(key, value)
+
+    async def _set_many(self, values: Iterable[tuple[str, Buffer]]) -> None:
+        for key, value in values:
+            await self.set(key, value)
+
+    async def delete(self, key: str) -> None:
+        """Remove a key."""
+        self._check_writable()
+        await asyncio.to_thread(self._place.delete, key)
+
+    async def delete_dir(self, prefix: str) -> None:
+        """Remove what lies below a prefix."""
+        self._check_writable()
+        await asyncio.to_thread(self._place.delete_folder, prefix.rstrip("/"))
+
+    async def clear(self) -> None:
+        """Refuse: a store is removed by its owner, not through Zarr."""
+        raise NotImplementedError("an image store cannot be cleared through Zarr")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self._store, self._place))

@@ -116,7 +116,7 @@ def completes(runs: FlowRuns, config: Path, tmp_path: Path, before: dict[tuple[s
     assert all(np.array_equal(before[key], now[key]) for key in before)
     settings = load_config(config)
     assert ImageStore.open(settings.store.path).fingerprint() == calm_fingerprint(config, tmp_path)
-    assert not list(settings.store.path.glob("*/image/.drafts/*"))
+    assert not list(settings.store.path.glob(".finnex/drafts/*/*"))
     return run
 
 

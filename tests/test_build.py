@@ -324,7 +324,7 @@ def test_a_task_reads_the_rows_its_images_look_back_on_and_no_other(sample_confi
         one = prepare_symbol(run, store, "NVDA")
         blocks = one.blocks(one.batches()[0], dates_per_task=5)
         sent = _send(blocks, "test")
-        kept = store.path / "NVDA" / "image" / ".drafts" / "rows-test"
+        kept = store.path / ".finnex" / "drafts" / "NVDA" / "rows-test"
         rows = np.frombuffer(kept.read_bytes(), dtype="<f4")
         for block, task in zip(blocks, sent, strict=True):
             first, size = task.first_byte // 4, task.shape[0] * task.shape[1]

@@ -114,7 +114,7 @@ def test_a_hundred_kills_at_random_moments_tear_lose_and_change_no_image(sample_
     store = ImageStore.open(config.store.path)
     assert set(published(config)) == set(wanted)
     assert store.fingerprint() == ImageStore.open(calm.store.path).fingerprint()
-    assert not list(config.store.path.glob("*/image/.drafts/*"))
+    assert not list(config.store.path.glob(".finnex/drafts/*/*"))
     assert not list(config.store.path.rglob("*.partial"))
 
 

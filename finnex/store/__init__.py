@@ -11,24 +11,19 @@ from __future__ import annotations
 from finnex.store.drafts import DraftTarget, Receipt
 from finnex.store.images import ImageStore, SymbolState, holds_a_store
 from finnex.store.lock import writing
-from finnex.store.template import (
-    EMPTY,
-    FAILED,
-    LABEL_WORDS,
-    NO_BAR,
-    NOT_A_DAY,
-    READY,
-    STATUS_WORDS,
-    StoreTemplate,
-)
-from finnex.store.writer import Publication, StoreWriter
+from finnex.store.publication import Publication
+from finnex.store.states import DRAFTED, EMPTY, FAILED, NO_BAR, QUARANTINED, READY, STATUS_WORDS
+from finnex.store.template import LABEL_WORDS, NOT_A_DAY, StoreTemplate
+from finnex.store.writer import StoreWriter
 
 __all__ = [
+    "DRAFTED",
     "EMPTY",
     "FAILED",
     "LABEL_WORDS",
     "NOT_A_DAY",
     "NO_BAR",
+    "QUARANTINED",
     "READY",
     "STATUS_WORDS",
     "DraftTarget",

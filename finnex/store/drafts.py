@@ -12,6 +12,8 @@ from numcodecs import Blosc
 from finnex.errors import StoreError
 from finnex.store.place import place_of
 
+DRAFTS = ".finnex/drafts"
+
 _encoder = Blosc(cname="lz4", clevel=3, shuffle=Blosc.SHUFFLE)
 
 
@@ -47,12 +49,12 @@ class DraftTarget:
         """
         encoded = _encoder.encode(np.ascontiguousarray(image.transpose(2, 0, 1), dtype="<f4"))
         key = f"{drafts_of(self.symbol)}/{self.token}-{index}"
-        place_of(self.address).put(key, encoded)
+        place_of(self.address).draft(key, encoded)
         return key, zlib.crc32(encoded)
 
     def leave(self, name: str, data: bytes) -> None:
         """Leave something else beside the drafts, for this run's workers; it goes when drafts are swept."""
-        place_of(self.address).put(f"{drafts_of(self.symbol)}/{name}", data)
+        place_of(self.address).draft(f"{drafts_of(self.symbol)}/{name}", data)
 
     def read(self, name: str, first: int, length: int) -> bytes:
         """Read some bytes of what was left.
@@ -76,7 +78,7 @@ class DraftTarget:
 
 def drafts_of(symbol: str) -> str:
     """Return the folder of a symbol's drafts."""
-    return f"{symbol}/image/.drafts"
+    return f"{DRAFTS}/{symbol}"
 
 
 def chunk_of(symbol: str, index: int) -> str:

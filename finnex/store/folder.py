@@ -93,7 +93,7 @@ class Folder:
         try:
             os.replace(f"{self.address}/{source}", f"{self.address}/{target}")  # noqa: PTH105  a thousand a second
         except FileNotFoundError:
-            if Path(f"{self.address}/{folder}").is_dir():
+            if Path(f"{self.address}/{folder}").is_dir() or not Path(f"{self.address}/{source}").is_file():
                 raise
             self.prepare(folder)
             os.replace(f"{self.address}/{source}", f"{self.address}/{target}")  # noqa: PTH105

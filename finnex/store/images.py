@@ -1,8 +1,7 @@
-"""`ImageStore`: what everybody may read."""
+"""`ImageStore`: what every process may read, at any time."""
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,8 +17,13 @@ from finnex.data.calendar import Days
 from finnex.errors import StoreCorrupt, StoreError, nearest
 from finnex.store.bucket import out_of_reach
 from finnex.store.drafts import chunk_of, decode_into
+from finnex.store.journal import PUBLISH, read_intent
+from finnex.store.metadata import arrays_of, read_document
 from finnex.store.place import place_of
-from finnex.store.template import FORMAT, LAID_OUT, READY
+from finnex.store.record import Company, RootRecord, read_record
+from finnex.store.states import DRAFTED, EMPTY, FAILED, NO_BAR, READY
+from finnex.store.template import FIXED, FORMAT
+from finnex.store.upgrade import EARLIER_FORMATS, derive_record
 from finnex.store_path import StorePath, store_path
 
 LOOKS = 3
@@ -39,13 +43,16 @@ class SymbolState:
 class ImageStore:
     """Images, their status, features and labels, by symbol and session.
 
-    Open one with `ImageStore.open`; whoever writes uses `StoreWriter`.
+    Open one with `ImageStore.open`; a writer uses `StoreWriter`. What is read follows the root record: companies and
+    lengths that it names, whatever a writer is doing meanwhile.
     """
 
-    def __init__(self, path: StorePath, root: zarr.Group) -> None:
+    def __init__(self, path: StorePath, attributes: dict[str, Any]) -> None:
         self.path = path
-        self._root = root
+        self.attrs = attributes
+        """The store's own description: layout, catalogue, exchange, label settings."""
         self._place = place_of(str(path))
+        self._opened: dict[str, tuple[Company, zarr.Group]] = {}
 
     @classmethod
     def open(cls, path: StorePath | str) -> ImageStore:
@@ -55,55 +62,116 @@ class ImageStore:
         ------
         StoreError
             There is none at `path`, or another program made it, or it cannot be reached.
+        StoreCorrupt
+            Its metadata is damaged.
         """
         if not holds_a_store(path):
             raise StoreError(f"{path} holds no image store. `finnex build --config F` makes one.")
-        root = zarr.open_group(place_of(str(path)).zarr(read_only=True), mode="r", use_consolidated=False)
-        if root.attrs.get("finnex_format") != FORMAT:
+        document = read_document(place_of(str(path))) or {}
+        found = dict(document.get("attributes", {}))
+        if (version := found.get("finnex_format")) not in {FORMAT, *EARLIER_FORMATS}:
+            later = isinstance(version, int) and version > FORMAT
             raise StoreError(
-                f"{path} is a Zarr group that this version of FinNeX did not make. Choose another [store] path."
+                f"{path} was made by a later version of FinNeX (format {version}). Install that version."
+                if later
+                else f"{path} is a Zarr group that FinNeX did not make. Choose another [store] path."
             )
-        return cls(store_path(path), root)
+        return cls(store_path(path), found)
 
-    @property
-    def attrs(self) -> dict[str, Any]:
-        """The store's own description: layout, catalogue, exchange, label settings."""
-        return dict(self._root.attrs)
+    def record(self) -> RootRecord:
+        """Return the root record: companies, lengths of their axes, sessions that are withheld.
+
+        Raises
+        ------
+        StoreCorrupt
+            It is damaged, or gone.
+        """
+        found = read_record(self._place)
+        if found is None and self.attrs["finnex_format"] in EARLIER_FORMATS:
+            found = derive_record(self._place)
+        if found is None:
+            raise StoreCorrupt(f"{self.path} has no root record. `finnex repair` makes it anew.")
+        return found
 
     @property
     def symbols(self) -> list[str]:
         """Symbols that are laid out, sorted."""
-        return [name for name in self._place.folders() if self._laid_out(name) is not None]
+        return sorted(self.record().companies)
 
-    def _laid_out(self, name: str) -> zarr.Group | None:
-        found = self._root.get(name)
-        return found if isinstance(found, zarr.Group) and found.attrs.get(LAID_OUT) else None
+    def _company(self, symbol: str) -> Company:
+        companies = self.record().companies
+        if symbol not in companies:
+            raise StoreError(f"{self.path} has no symbol '{symbol}'. {nearest(symbol, sorted(companies))}")
+        return companies[symbol]
 
-    def _group(self, symbol: str) -> zarr.Group:
-        found = self._laid_out(symbol)
-        if found is None:
-            raise StoreError(f"{self.path} has no symbol '{symbol}'. {nearest(symbol, self.symbols)}")
+    def _group(self, symbol: str, company: Company) -> zarr.Group:
+        """Return the group of a symbol, with the sizes that its arrays had together."""
+        known = self._opened.get(symbol)
+        if known is None or known[0].generation != company.generation:
+            has_all = bool(arrays_of(read_document(self._place, symbol)))
+            if not has_all and self.attrs["finnex_format"] == FORMAT:
+                raise StoreCorrupt(f"{self.path}/{symbol}/zarr.json is damaged or gone. `finnex repair` makes it anew.")
+            try:
+                opened = zarr.open_group(
+                    self._place.zarr(read_only=True, folder=symbol), mode="r", use_consolidated=has_all
+                )
+            except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
+                raise StoreCorrupt(
+                    f"the metadata of {self.path}/{symbol} is damaged ({error}). `finnex repair` makes it anew."
+                ) from None
+            known = self._opened[symbol] = (company, opened)
+        return known[1]
+
+    def _array(self, symbol: str, name: str, company: Company | None = None) -> zarr.Array[Any]:
+        try:
+            found = self._group(symbol, company or self._company(symbol))[name]
+        except KeyError:
+            found = None
+        if not isinstance(found, zarr.Array):
+            raise StoreCorrupt(f"{self.path} has no array {symbol}/{name}. `finnex repair` makes it anew.")
         return found
 
     def _read(self, symbol: str, name: str) -> npt.NDArray[Any]:
-        found = self._group(symbol)[name]
-        assert isinstance(found, zarr.Array)
-        return np.asarray(found[...])
+        """Return an array as far as the root record goes.
+
+        Raises
+        ------
+        StoreCorrupt
+            Its metadata or its bytes are damaged.
+        """
+        company = self._company(symbol)
+        array = self._array(symbol, name, company)
+        rows = slice(None) if name in FIXED and name != "date" else slice(company.sessions)
+        try:
+            return np.asarray(array[rows])
+        except (ValueError, RuntimeError, TypeError, OverflowError) as error:
+            raise StoreCorrupt(
+                f"the array {symbol}/{name} of {self.path} is damaged ({error}). `finnex repair` makes it anew."
+            ) from None
 
     def state(self, symbol: str) -> SymbolState:
-        """Return status, hashes and checksums of every session on the symbol's axis."""
+        """Return status, hashes and checksums of every session on the symbol's axis.
+
+        A session whose first image is being published is drafted.
+        """
+        status = self._read(symbol, "status")
+        moving = [i for i in self._on_its_way(symbol) if i < len(status) and status[i] in (EMPTY, FAILED, NO_BAR)]
+        status[moving] = DRAFTED
         return SymbolState(
             days=self._read(symbol, "date").astype("datetime64[D]"),
-            status=self._read(symbol, "status"),
+            status=status,
             input_hash=self._read(symbol, "input_hash"),
             image_crc=self._read(symbol, "image_crc"),
         )
 
     def open_sessions(self, symbol: str) -> xr.Dataset:
         """Return every session of a symbol's axis, published or not, as a lazy data set; go by `status`."""
-        self._group(symbol)
-        data: xr.Dataset = xr.open_zarr(self._place.zarr(read_only=True), group=symbol, consolidated=False, chunks=None)
-        return data
+        company = self._company(symbol)
+        group = self._group(symbol, company)
+        data: xr.Dataset = xr.open_zarr(
+            group.store, consolidated=group.metadata.consolidated_metadata is not None, chunks=None
+        )
+        return data.isel(date=slice(company.sessions)) if data.sizes["date"] != company.sessions else data
 
     def open_images(self, symbol: str) -> xr.Dataset:
         """Return the published sessions of a symbol as a lazy data set: images, features, labels, coverage."""
@@ -112,9 +180,7 @@ class ImageStore:
 
     def image_array(self, symbol: str) -> zarr.Array[Any]:
         """Return the raw image array for readers that stream by position; go by `state().status` first."""
-        found = self._group(symbol)["image"]
-        assert isinstance(found, zarr.Array)
-        return found
+        return self._array(symbol, "image")
 
     def image(self, symbol: str, day: np.datetime64) -> npt.NDArray[np.float32]:
         """Return one published image, (y, x, channel) float32 in [0, 1].
@@ -145,7 +211,7 @@ class ImageStore:
     def read_planes(self, symbol: str, index: int, out: npt.NDArray[np.float32], crc: int | None = None) -> None:
         """Decode one image into `out`, (channel, y, x) float32: the order of the chunk, without a copy.
 
-        The way in for whoever streams by position; go by `state().status` first.
+        For a reader that streams by position; go by `state().status` first.
 
         Parameters
         ----------
@@ -200,13 +266,16 @@ class ImageStore:
         return -1 if found is None else zlib.crc32(found)
 
     def _on_its_way(self, symbol: str) -> dict[int, int]:
-        """Return position to checksum of the images that a writer is just now putting in place."""
-        noted = self._place.get(journal_of(symbol))
-        return {} if noted is None else {int(one["index"]): int(one["crc"]) for one in json.loads(noted)}
+        """Return position to checksum of the images that a writer is moving into their place."""
+        intent = read_intent(self._place)
+        if intent is None or intent.action != PUBLISH or intent.symbol != symbol:
+            return {}
+        return {int(one["index"]): int(one["crc"]) for one in intent.details["receipts"]}
 
     def outcomes(self, symbol: str) -> dict[str, npt.NDArray[Any]]:
         """Return all labels, returns and label ends of a symbol by name, sorted; each (date, horizon)."""
-        names = [name for name in self._place.folders(symbol) if name.startswith(("label_", "return_"))]
+        group = self._group(symbol, self._company(symbol))
+        names = sorted(name for name in group.array_keys() if name.startswith(("label_", "return_")))
         return {name: self._read(symbol, name) for name in names}
 
     def unpredicted(self, symbol: str, newest: int) -> npt.NDArray[np.intp]:
@@ -243,8 +312,3 @@ def holds_a_store(path: StorePath | str) -> bool:
         return place_of(str(path)).get("zarr.json") is not None
     except out_of_reach() as error:
         raise StoreError(f"{path} cannot be reached ({error}). Correct [store] path, or AWS's variables.") from None
-
-
-def journal_of(symbol: str) -> str:
-    """Return the key of the note that a writer leaves while it puts images in place: receipts, as JSON."""
-    return f"{symbol}/.publishing.json"

@@ -34,7 +34,13 @@ class Place(Protocol):
         """Write bytes that readers do not look at; they are on the disk when this returns."""
 
     def move(self, source: str, target: str) -> None:
-        """Put what lies under `source` under `target`, in place of what lies there; readers see one or the other."""
+        """Put what lies under `source` under `target`, in place of what lies there; readers see one or the other.
+
+        Raises
+        ------
+        FileNotFoundError
+            Nothing lies under `source`.
+        """
 
     def delete(self, key: str) -> None:
         """Remove a key; one that is not there is left alone."""

@@ -11,10 +11,9 @@ import zarr
 from zarr.codecs import BloscCodec, BytesCodec, TransposeCodec
 
 from finnex.data.calendar import Days
+from finnex.store.states import EMPTY, STORED_STATES
 
-FORMAT = 3
-EMPTY, READY, FAILED, NO_BAR = 0, 1, 2, 3
-STATUS_WORDS = {EMPTY: "empty", READY: "ready", FAILED: "failed", NO_BAR: "no_bar"}
+FORMAT = 4
 LABEL_WORDS = {-1: "unknown", 0: "sell", 1: "hold", 2: "buy"}
 CLASS_WORDS = tuple(LABEL_WORDS[code] for code in (0, 1, 2))
 DATE_CHUNK = 65_536  # one chunk for two centuries: small arrays are rewritten whole, by one process
@@ -31,10 +30,15 @@ FEATURE_TABLES = (
     ("feature_scale", "float64", "see feature_location"),
 )
 """Per date and feature: what was drawn, what it was drawn from, and what turns one into the other."""
-LAID_OUT = "laid_out"
-"""Attribute of a symbol's group, set when all of it is there: a group without it is no symbol yet."""
 FIXED = ("date", "horizon", "region", "feature", "channel", "class")
 """Coordinates: all other arrays of a group have `date` as their first dimension."""
+
+
+STATUS_FLAGS: dict[str, Any] = {
+    "flag_values": list(STORED_STATES),
+    "flag_meanings": " ".join(STORED_STATES.values()),
+}
+"""What plain readers are shown of the codes of `status`, by the CF conventions."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,10 @@ class StoreTemplate:
 
 
 def lay_out(root: zarr.Group, symbol: str, days: Days, template: StoreTemplate) -> None:
-    """Create the group of a symbol: every array, its calendar ahead, no image yet."""
+    """Create the group of a symbol: every array, its calendar ahead, no image yet.
+
+    Readers find it when its metadata is held by its own file and the root record names it.
+    """
     group = root.create_group(
         symbol,
         overwrite=True,  # one that was not finished
@@ -86,7 +93,6 @@ def lay_out(root: zarr.Group, symbol: str, days: Days, template: StoreTemplate) 
             chunk_key_encoding={"name": "default", "separator": "."},
         )  # fmt: skip
 
-    flags: dict[str, Any] = {"flag_values": list(STATUS_WORDS), "flag_meanings": " ".join(STATUS_WORDS.values())}
     label_flags: dict[str, Any] = {"flag_values": list(LABEL_WORDS), "flag_meanings": " ".join(LABEL_WORDS.values())}
     per_date = (DATE_CHUNK,)
     height, width, channels = template.shape
@@ -101,7 +107,7 @@ def lay_out(root: zarr.Group, symbol: str, days: Days, template: StoreTemplate) 
         valid_range=[0.0, 1.0],
         not_known=0.0,
     )
-    add("status", ("date",), (n,), per_date, "int8", EMPTY, **flags)
+    add("status", ("date",), (n,), per_date, "int8", EMPTY, **STATUS_FLAGS)
     add("input_hash", ("date",), (n,), per_date, "uint64", 0)
     add("image_crc", ("date",), (n,), per_date, "uint32", 0)
     add(
@@ -170,4 +176,3 @@ def lay_out(root: zarr.Group, symbol: str, days: Days, template: StoreTemplate) 
         )
     dates = add("date", ("date",), (n,), per_date, "int64", NOT_A_DAY, _FillValue=NOT_A_DAY, **UNITS)
     dates[...] = days.astype("int64")
-    group.update_attributes({LAID_OUT: True})

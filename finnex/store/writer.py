@@ -1,37 +1,51 @@
-"""`StoreWriter`: lays out, publishes and heals. One process at a time, under `finnex.store.writing`."""
+"""`StoreWriter`: lays out, publishes and recovers. One process at a time, under `finnex.store.writing`.
+
+Every change of what readers see is an `Intent`: it is written to the journal, its steps are taken, the journal is
+cleared. `finnex.store.steps` has the steps of each.
+"""
 
 from __future__ import annotations
 
-import json
 import time
-import warnings
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import zarr
 
 from finnex.data.calendar import Days
 from finnex.errors import StoreError, StoreMismatch
-from finnex.store.drafts import DraftTarget, Receipt, chunk_of, drafts_of
-from finnex.store.images import ImageStore, holds_a_store, journal_of
+from finnex.store import journal
+from finnex.store.drafts import DRAFTS, DraftTarget, Receipt, chunk_of, drafts_of
+from finnex.store.folder import PARTIAL
+from finnex.store.images import ImageStore, holds_a_store
+from finnex.store.journal import Intent
 from finnex.store.lock import check_right_to_write
+from finnex.store.metadata import (
+    company_document,
+    read_document,
+    root_document,
+    write_document,
+)
 from finnex.store.place import place_of
-from finnex.store.template import EMPTY, FAILED, FIXED, FORMAT, NO_BAR, NOT_A_DAY, READY, StoreTemplate, lay_out
+from finnex.store.record import Company, RootRecord, write_record
+from finnex.store.states import EMPTY, FAILED, NO_BAR, QUARANTINED, READY, check_transition
+from finnex.store.steps import StoreSteps
+from finnex.store.template import FORMAT, StoreTemplate, lay_out
+from finnex.store.upgrade import EARLIER_FORMATS, array_documents, publications_of_format_3, upgrade
 from finnex.store_path import StorePath
 
 MUST_AGREE = ("layout_hash", "exchange", "label_settings", "synthetic_tables")
 """What a store was made with and a run must have too."""
 
 
-class StoreWriter(ImageStore):
+class StoreWriter(StoreSteps):
     """An image store that this process may write to; open one with `StoreWriter.prepare`."""
 
     @classmethod
     def prepare(cls, path: StorePath, template: StoreTemplate) -> StoreWriter:
-        """Open the store for writing, making it first where there is none, and heal what a killed run left.
+        """Open the store for writing, making it first where there is none, and recover from a crash.
 
         Raises
         ------
@@ -42,9 +56,12 @@ class StoreWriter(ImageStore):
         """
         wanted, place = _attributes(template), place_of(str(path))
         if not holds_a_store(path):
-            if path.exists() and any(path.iterdir()):
+            if path.exists() and any(one.name != ".finnex" for one in path.iterdir()):
                 raise StoreError(f"{path} exists and is no image store. Choose an empty or new [store] path.")
-            zarr.create_group(place.zarr(read_only=False), attributes=wanted)
+            write_record(place, RootRecord())
+            place.sync()
+            write_document(place, "", root_document({"attributes": wanted, "zarr_format": 3, "node_type": "group"}, {}))
+            place.sync()
         found = ImageStore.open(path).attrs
         for key in MUST_AGREE:
             if found[key] != wanted[key]:
@@ -56,29 +73,44 @@ class StoreWriter(ImageStore):
 
     @classmethod
     def reopen(cls, path: StorePath) -> StoreWriter:
-        """Open a store that is there for writing, and heal what a killed run left. Call under `writing`.
+        """Open a store that is there for writing, upgrade it, and recover from a crash. Call under `writing`.
 
         Raises
         ------
         StoreError
             There is none.
         """
-        ImageStore.open(path)
-        store = cls(path, zarr.open_group(place_of(str(path)).zarr(read_only=False), mode="r+", use_consolidated=False))
-        store._heal()
+        store = cls(path, ImageStore.open(path).attrs)
+        if store.attrs["finnex_format"] in EARLIER_FORMATS:
+            for symbol in store.symbols:
+                store._do_publish(symbol, {"receipts": publications_of_format_3(store._place, symbol), "status": READY})
+            upgrade(store._place)
+            store = cls(path, ImageStore.open(path).attrs)
+        store._recover()
         return store
 
-    def _heal(self) -> None:
-        """Finish what a run that was killed had begun: images in place without a status, leftovers."""
-        for symbol in self.symbols:
-            noted = self._place.get(journal_of(symbol))
-            if noted is not None:
-                receipts = [Receipt(**one) for one in json.loads(noted)]
-                self._record(
-                    symbol, [one for one in receipts if self._crc_on_disk(chunk_of(symbol, one.index)) == one.crc]
-                )
-                self._place.delete(journal_of(symbol))
+    def _recover(self) -> None:
+        """Finish or undo what a writer that crashed had begun, and remove what it left."""
+        intent = journal.read_intent(self._place)
+        if intent is not None:
+            for one in intent.details.get("receipts", ()):
+                if not self.is_whole(Receipt(**one)):
+                    self._place.delete(one["draft"])
+            self._take_steps(intent)
+            journal.clear_intent(self._place)
+        held = (read_document(self._place) or {}).get("consolidated_metadata", {}).get("metadata", {})
+        companies = self.record().companies
+        missing = [symbol for symbol in companies if symbol not in held]
+        if missing or any(name.split("/")[0] not in companies for name in held):
+            self._hold_companies(missing)
         self.sweep()
+
+    def _change(self, intent: Intent) -> None:
+        """Make a change: journal, steps, journal cleared."""
+        check_right_to_write(self._place.address)
+        journal.write_intent(self._place, intent)
+        self._take_steps(intent)
+        journal.clear_intent(self._place)
 
     def lost(self, symbol: str, indexes: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
         """Return which published images have to be drawn again, as far as it can be told at once.
@@ -93,8 +125,8 @@ class StoreWriter(ImageStore):
 
     def sweep(self) -> int:
         """Remove drafts and half-written files that an interrupted run left behind; return how many."""
-        left = [key for symbol in self.symbols for key in self._place.keys(drafts_of(symbol))]
-        left += self._place.unfinished()
+        left = [key for symbol in self._place.folders(DRAFTS) for key in self._place.keys(f"{DRAFTS}/{symbol}")]
+        left += self._place.keys(PARTIAL)
         for key in left:
             self._place.delete(key)
         return len(left)
@@ -111,13 +143,11 @@ class StoreWriter(ImageStore):
             `days` begins before the stored axis, lacks a session that is published, or has one among those that are.
         """
         days = np.asarray(days, dtype="datetime64[D]")
-        if symbol not in self.symbols:
-            lay_out(self._root, symbol, days, template)
-            self._consolidate()
+        if symbol not in self.record().companies:
+            self._lay_out(symbol, days, template)
             return
-        stored = self._read(symbol, "date")
-        stored = stored[stored != NOT_A_DAY].astype("datetime64[D]")  # an extension that was cut short
-        status = self._read(symbol, "status")[: len(stored)]
+        stored = self._read(symbol, "date").astype("datetime64[D]")
+        status = self._read(symbol, "status")
         if days[0] < stored[0]:
             raise StoreMismatch(
                 f"{self.path}: {symbol} begins at {stored[0]}, the inputs now begin at {days[0]}. "
@@ -125,7 +155,7 @@ class StoreWriter(ImageStore):
             )
         remedy = "Put the earlier version of exchange_calendars back, or use a new [store] path."
         shut = (stored >= days[0]) & (stored <= days[-1]) & ~np.isin(stored, days)
-        if (gone := stored[shut & (status == READY)]).size:
+        if (gone := stored[shut & np.isin(status, (READY, QUARANTINED))]).size:
             raise StoreMismatch(
                 f"{self.path}: {symbol} has an image of {gone[0]}, which is no session of its calendar now. {remedy}"
             )
@@ -137,28 +167,21 @@ class StoreWriter(ImageStore):
                 f"already. {remedy}"
             )
         if len(new):
-            size = len(stored) + len(new)
-            # Every array grows before the dates do: a reader that sees a date finds its row in all others.
-            group = self._group(symbol)
-            for name in self._place.folders(symbol):
-                array = group[name]
-                if name not in FIXED and isinstance(array, zarr.Array):
-                    array.resize((size, *array.shape[1:]))
-            dates = group["date"]
-            assert isinstance(dates, zarr.Array)
-            dates.resize((size,))
-            dates[kept:] = np.union1d(stored[kept:], new).astype("int64")
-            self._consolidate()
+            axis = np.concatenate([stored[:kept], np.union1d(stored[kept:], new)])
+            details = {"days": axis.astype("int64").tolist(), "generation": self.record().generation + 1}
+            self._change(Intent(journal.EXTEND, symbol, details))
 
-    def _consolidate(self) -> None:
-        """Copy all arrays' metadata into the root's: readers then see one size for all of them, at all times.
-
-        It is also what `xarray.open_zarr` looks for; without it every reader is warned.
-        """
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
-            warnings.filterwarnings("ignore", message="Object at .* is not recognized")  # a symbol not laid out yet
-            zarr.consolidate_metadata(self._place.zarr(read_only=False))
+    def _lay_out(self, symbol: str, days: Days, template: StoreTemplate) -> None:
+        check_right_to_write(self._place.address)
+        journal.write_intent(self._place, Intent(journal.LAY_OUT, symbol))
+        lay_out(self._root, symbol, days, template)
+        group = read_document(self._place, symbol) or {}
+        write_document(self._place, symbol, company_document(group, array_documents(self._place, symbol)))
+        record = self.record()
+        self._place.sync()
+        write_record(self._place, record.with_company(symbol, Company.of(days, record.generation + 1)))
+        self._hold_companies([symbol])
+        journal.clear_intent(self._place)
 
     def target(self, symbol: str, token: str) -> DraftTarget:
         """Return where workers of the run `token` write their drafts of a symbol."""
@@ -168,53 +191,78 @@ class StoreWriter(ImageStore):
     def in_place(self, symbol: str, receipts: Sequence[Receipt]) -> None:
         """Move checked drafts into place and record them.
 
-        A note of what is being published lies in the store meanwhile: whoever is killed half-way is finished by the
-        next writer, and readers know whose bytes they may trust.
+        An image that is quarantined stays so where it was drawn from the same inputs.
         """
-        check_right_to_write(self._place.address)
-        note = json.dumps([vars(receipt) for receipt in receipts]).encode()
-        self._place.put(f"{journal_of(symbol)}.new", note)
-        self._place.move(f"{journal_of(symbol)}.new", journal_of(symbol))
-        for receipt in receipts:
-            self._place.move(receipt.draft, chunk_of(symbol, receipt.index))
-        self._record(symbol, receipts)
-        self._place.delete(journal_of(symbol))
+        status, hashes = self._read(symbol, "status"), self._read(symbol, "input_hash")
+        wanted = []
+        for one in receipts:
+            same = status[one.index] == QUARANTINED and hashes[one.index] == one.input_hash
+            wanted.append(QUARANTINED if same else READY)
+            event = "drawn again from the same inputs" if same else "published"
+            check_transition(symbol, int(status[one.index]), event, wanted[-1])
+        details = {"receipts": [asdict(one) for one in receipts], "status": wanted, "rendered_at": int(time.time())}
+        self._change(Intent(journal.PUBLISH, symbol, details))
 
     def is_whole(self, receipt: Receipt) -> bool:
         """Return whether a draft is the bytes that its worker wrote."""
         return self._crc_on_disk(receipt.draft) == receipt.crc
 
     def mark_failed(self, symbol: str, indexes: Sequence[int]) -> None:
-        """Record sessions that could not be drawn; one that is published stays so: its redraw is what failed."""
+        """Record sessions that could not be drawn; one that has an image keeps it: its redraw is what failed."""
         status = self._read(symbol, "status")
-        failed = np.array(indexes)[status[indexes] != READY]
-        if len(failed):
-            status[failed] = FAILED
-            self._write(symbol, "status", status)
+        rows = np.array(indexes, dtype=np.intp)
+        self._set_status(symbol, rows[~np.isin(status[rows], (READY, QUARANTINED))], FAILED, "drawing failed")
 
-    def _record(self, symbol: str, receipts: Sequence[Receipt]) -> None:
-        """Write what is known of images that lie in their place; their status last."""
-        if not receipts:
-            return
-        rows = np.array([receipt.index for receipt in receipts])
-        for name, values in (
-            ("rendered_at", [int(time.time())] * len(rows)),
-            ("coverage", [receipt.coverage for receipt in receipts]),
-            ("region_weight", [receipt.weights for receipt in receipts]),
-            ("input_hash", [receipt.input_hash for receipt in receipts]),
-            ("image_crc", [receipt.crc for receipt in receipts]),
-            ("status", [READY] * len(rows)),
-        ):
-            table = self._read(symbol, name)
-            table[rows] = np.array(values, dtype=table.dtype)
-            self._write(symbol, name, table)
+    def mark_no_bar(self, symbol: str, indexes: npt.NDArray[np.intp]) -> None:
+        """Record sessions on which the symbol has no bar; images of them are removed."""
+        self._set_status(symbol, indexes, NO_BAR, "has no bar")
+
+    def mark_damaged(self, symbol: str, indexes: npt.NDArray[np.intp]) -> None:
+        """Withdraw images that can no longer be checked; the next build draws them."""
+        self._set_status(symbol, indexes, EMPTY, "found damaged")
+
+    def quarantine(self, symbol: str, indexes: npt.NDArray[np.intp], reason: str) -> int:
+        """Withhold published images until they are released or their inputs change; return how many.
+
+        Raises
+        ------
+        StoreError
+            A session has no published image.
+        """
+        return self._set_status(symbol, indexes, QUARANTINED, "quarantined", reason)
+
+    def release(self, symbol: str, indexes: npt.NDArray[np.intp]) -> int:
+        """Show quarantined images to readers again; return how many.
+
+        Raises
+        ------
+        StoreError
+            A session is not quarantined.
+        """
+        return self._set_status(symbol, indexes, READY, "released")
+
+    def _set_status(self, symbol: str, indexes: npt.NDArray[np.intp], target: int, event: str, reason: str = "") -> int:
+        status = self._read(symbol, "status")
+        rows = np.unique(np.asarray(indexes, dtype=np.intp))
+        rows = rows[status[rows] != target]
+        if not len(rows):
+            return 0
+        for source in np.unique(status[rows]):
+            check_transition(symbol, int(source), event, target)
+        days = [str(day) for day in self._read(symbol, "date")[rows].astype("datetime64[D]")]
+        drawn = rows[self._read(symbol, "image_crc")[rows] != 0] if target in (NO_BAR, EMPTY) else rows[:0]
+        details = {
+            "rows": rows.tolist(), "status": target, "reason": reason, "days": days, "images": drawn.tolist(),
+        }  # fmt: skip
+        self._change(Intent(journal.SET_STATUS, symbol, details))
+        return len(rows)
 
     def record_predictions(
         self, symbol: str, indexes: Sequence[int], probabilities: npt.NDArray[np.float64], version: int
     ) -> int:
-        """Keep what a model said of sessions; return how many are new.
+        """Keep what a model predicted of sessions; return how many predictions are new.
 
-        A session's first prediction stays: it shows what was said before anybody knew, and `predicted_at` when.
+        A session's first prediction stays: it shows what was predicted before the outcome, and `predicted_at` when.
 
         Parameters
         ----------
@@ -223,75 +271,27 @@ class StoreWriter(ImageStore):
         version
             Of the registered model, from 1.
         """
-        check_right_to_write(self._place.address)
         versions = self._read(symbol, "prediction_version")
-        new = [place for place, index in enumerate(indexes) if versions[index] == 0]
-        rows = [indexes[place] for place in new]
-        for name, values in (
-            ("prediction", probabilities[new]),
-            ("predicted_at", int(time.time())),
-            ("prediction_version", version),  # last: whoever sees it sees the others
-        ):
-            table = self._read(symbol, name)
-            table[rows] = values
-            if rows:
-                self._write(symbol, name, table)
-        return len(rows)
-
-    def mark_no_bar(self, symbol: str, indexes: npt.NDArray[np.intp]) -> None:
-        """Record sessions on which the symbol has no bar, so that nobody looks for their image."""
-        status = self._read(symbol, "status")
-        stale = indexes[status[indexes] != NO_BAR]
-        if len(stale):
-            status[stale] = NO_BAR
-            self._write(symbol, "status", status)
+        new = [number for number, index in enumerate(indexes) if versions[index] == 0]
+        if new:
+            details = {
+                "rows": [int(indexes[number]) for number in new],
+                "prediction": np.asarray(probabilities, dtype=np.float32)[new].tolist(),
+                "predicted_at": int(time.time()),
+                "prediction_version": version,  # last: a reader that sees it sees the others
+            }
+            self._change(Intent(journal.PREDICT, symbol, details))
+        return len(new)
 
     def write_rows(self, symbol: str, name: str, first: int, values: npt.NDArray[Any]) -> bool:
         """Write consecutive rows of a small array where they differ from what is stored; return whether they did."""
-        array = self._group(symbol)[name]
-        assert isinstance(array, zarr.Array)
+        array = self._writable(symbol, name)
         rows = slice(first, first + len(values))
         stored = np.asarray(array[rows])
         if stored.tobytes() == values.astype(stored.dtype).tobytes():
             return False
         array[rows] = values.astype(stored.dtype)
         return True
-
-    def _write(self, symbol: str, name: str, values: npt.NDArray[Any]) -> None:
-        array = self._group(symbol)[name]
-        assert isinstance(array, zarr.Array)
-        array[...] = values
-
-
-class Publication:
-    """Drafts of one symbol on their way to readers: checked as they come, put in place together.
-
-    Readers see none of them before `finish`, and of each the old image or the new one, never a part.
-    """
-
-    def __init__(self, store: StoreWriter, symbol: str) -> None:
-        self._store, self._symbol = store, symbol
-        self._good: list[Receipt] = []
-        self._bad: list[Receipt] = []
-
-    def add(self, receipts: Iterable[Receipt]) -> None:
-        """Check drafts against their receipts."""
-        for receipt in receipts:
-            if receipt.error:
-                self._bad.append(receipt)
-            elif self._store.is_whole(receipt):
-                self._good.append(receipt)
-            else:
-                error = f"the draft {receipt.draft} is not the bytes its worker wrote"
-                self._bad.append(replace(receipt, error=error))
-
-    def finish(self) -> list[Receipt]:
-        """Move what is whole into place, then set status; return what is not, each with its error."""
-        if self._good:
-            self._store.in_place(self._symbol, sorted(self._good, key=lambda receipt: receipt.index))
-        if self._bad:
-            self._store.mark_failed(self._symbol, [receipt.index for receipt in self._bad])
-        return sorted(self._bad, key=lambda receipt: receipt.index)
 
 
 def _attributes(template: StoreTemplate) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class WritingStore(WrapperStore["Store"]):
     async def set(self, key: str, value: Buffer) -> None:
         """Replace a key."""
         self._check_writable()
-        await asyncio.to_thread(self._place.put, key, memoryview(value.as_buffer_like()))  # type: ignore[arg-type]
+        await asyncio.to_thread(self._place.put, key, memoryview(value.as_buffer_like()))
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
         """Write a key that is not there; the writer's lock keeps others out meanwhile."""

@@ -1,0 +1,98 @@
+"""The root record: which companies a store has and how many of their sessions count. One file, replaced as a whole."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from finnex.data.calendar import Days
+from finnex.errors import StoreCorrupt
+from finnex.store.place import Place
+from finnex.store.sealed import seal, unseal
+
+RECORD = ".finnex/root.json"
+
+
+@dataclass(frozen=True)
+class Company:
+    """What readers go by for one company.
+
+    Parameters
+    ----------
+    sessions
+        Length of its date axis; rows behind it, of a calendar that is being extended, do not count.
+    generation
+        Of the record when this company's axis was laid out or extended.
+    first, last
+        First and last day of the axis, as YYYY-MM-DD.
+    axis_crc
+        crc32 of the axis, days since 1970-01-01 as little-endian int64.
+    quarantined
+        Why a session is withheld, by its day.
+    """
+
+    sessions: int
+    generation: int
+    first: str
+    last: str
+    axis_crc: int
+    quarantined: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, days: Days, generation: int) -> Company:
+        """Describe an axis."""
+        return cls(len(days), generation, str(days[0]), str(days[-1]), axis_crc(days))
+
+
+@dataclass(frozen=True)
+class RootRecord:
+    """The companies of a store by symbol; `generation` grows with every change."""
+
+    generation: int = 0
+    companies: Mapping[str, Company] = field(default_factory=dict)
+
+    def with_company(self, symbol: str, company: Company) -> RootRecord:
+        """Return the next record, with a company laid out, extended or changed."""
+        return replace(self, generation=self.generation + 1, companies={**self.companies, symbol: company})
+
+    def without(self, symbol: str) -> RootRecord:
+        """Return the next record, without a company."""
+        left = {name: company for name, company in self.companies.items() if name != symbol}
+        return replace(self, generation=self.generation + 1, companies=left)
+
+
+_parsed: TypeAdapter[RootRecord] = TypeAdapter(RootRecord)
+
+
+def axis_crc(days: Days) -> int:
+    """Return the crc32 of a date axis."""
+    return zlib.crc32(np.asarray(days, dtype="datetime64[D]").astype("<i8").tobytes())
+
+
+def read_record(place: Place) -> RootRecord | None:
+    """Return the root record, None where there is none.
+
+    Raises
+    ------
+    StoreCorrupt
+        It is damaged.
+    """
+    found = place.get(RECORD)
+    if found is None:
+        return None
+    try:
+        return _parsed.validate_python(unseal(found))
+    except (ValueError, ValidationError) as error:
+        raise StoreCorrupt(
+            f"{place.address}/{RECORD} is damaged ({type(error).__name__}). "
+            "`finnex repair` makes it anew from what lies in the store."
+        ) from None
+
+
+def write_record(place: Place, record: RootRecord) -> None:
+    """Replace the root record."""
+    place.put(RECORD, seal(asdict(record)))

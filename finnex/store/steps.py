@@ -1,0 +1,162 @@
+"""The steps of every change of a store. Each may be taken twice: after a crash the next writer takes them again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from finnex.store import journal
+from finnex.store.drafts import Receipt, chunk_of
+from finnex.store.images import ImageStore
+from finnex.store.journal import Intent
+from finnex.store.metadata import (
+    arrays_of,
+    company_document,
+    extended,
+    read_document,
+    root_document,
+    without_companies,
+    write_document,
+)
+from finnex.store.record import Company, write_record
+from finnex.store.states import QUARANTINED, READY
+from finnex.store_path import StorePath
+
+
+class StoreSteps(ImageStore):
+    """What a writer does to a store, by the actions of the journal."""
+
+    def __init__(self, path: StorePath, attributes: dict[str, Any]) -> None:
+        super().__init__(path, attributes)
+        self._root = zarr.open_group(self._place.zarr(read_only=False), mode="r+", use_consolidated=False)
+
+    def _take_steps(self, intent: Intent) -> None:
+        steps = {
+            journal.LAY_OUT: self._undo_lay_out,
+            journal.EXTEND: self._do_extend,
+            journal.PUBLISH: self._do_publish,
+            journal.SET_STATUS: self._do_set_status,
+            journal.PREDICT: self._do_predict,
+            journal.REMOVE: self._do_remove,
+        }
+        steps[intent.action](intent.symbol, intent.details)
+
+    def _undo_lay_out(self, symbol: str, details: dict[str, Any]) -> None:
+        """Remove a company that a crash left half laid out; one that the root record names is complete."""
+        if symbol not in self.record().companies:
+            self._place.delete_folder(symbol)
+
+    def _do_extend(self, symbol: str, details: dict[str, Any]) -> None:
+        days = np.array(details["days"], dtype="int64").astype("datetime64[D]")
+        group = read_document(self._place, symbol) or {}
+        arrays = extended(arrays_of(group), len(days))
+        for name, document in arrays.items():
+            write_document(self._place, f"{symbol}/{name}", document)
+        self._write(symbol, "date", days.astype("int64"))
+        write_document(self._place, symbol, company_document(group, arrays))
+        self._place.sync()
+        record = self.record()
+        if record.companies[symbol].generation != details["generation"]:
+            company = replace(Company.of(days, details["generation"]), quarantined=record.companies[symbol].quarantined)
+            write_record(self._place, record.with_company(symbol, company))
+        self._hold_companies([symbol])
+
+    def _hold_companies(self, symbols: Sequence[str]) -> None:
+        """Copy the metadata of companies into the root's, for `xarray.open_zarr(store, group=SYMBOL)`."""
+        root = read_document(self._place) or {}
+        held = {name.split("/")[0] for name in (root.get("consolidated_metadata") or {}).get("metadata", {})}
+        root = without_companies(root, held - set(self.record().companies))
+        documents = {symbol: read_document(self._place, symbol) or {} for symbol in symbols}
+        write_document(self._place, "", root_document(root, documents))
+
+    def _do_publish(self, symbol: str, details: dict[str, Any]) -> None:
+        """Move what is still a draft and record what lies in its place with the bytes that were checked."""
+        statuses = np.broadcast_to(details["status"], len(details["receipts"])).tolist()
+        good: list[Receipt] = []
+        states: list[int] = []
+        for one, status in zip(details["receipts"], statuses, strict=True):
+            receipt = Receipt(**one)
+            chunk = chunk_of(symbol, receipt.index)
+            try:
+                self._place.move(receipt.draft, chunk)
+            except FileNotFoundError:  # moved before the crash, or lost with it: then what was stored before stays
+                if self._crc_on_disk(chunk) != receipt.crc:
+                    continue
+            good.append(receipt)
+            states.append(status)
+        if good:
+            self._record(symbol, good, states, details.get("rendered_at", int(time.time())))
+
+    def _record(self, symbol: str, receipts: Sequence[Receipt], states: Sequence[int], rendered_at: int) -> None:
+        """Write what is known of images that lie in their place; their status last."""
+        rows = np.array([receipt.index for receipt in receipts])
+        for name, values in (
+            ("rendered_at", [rendered_at] * len(rows)),
+            ("coverage", [receipt.coverage for receipt in receipts]),
+            ("region_weight", [receipt.weights for receipt in receipts]),
+            ("input_hash", [receipt.input_hash for receipt in receipts]),
+            ("image_crc", [receipt.crc for receipt in receipts]),
+            ("status", states),
+        ):
+            table = self._read(symbol, name)
+            table[rows] = np.array(values, dtype=table.dtype)
+            self._write(symbol, name, table)
+        shown = self._read(symbol, "date")[rows[np.array(states) == READY]].astype("datetime64[D]")
+        self._note_quarantine(symbol, released=[str(day) for day in shown])
+
+    def _do_set_status(self, symbol: str, details: dict[str, Any]) -> None:
+        rows, target = np.array(details["rows"], dtype=np.intp), int(details["status"])
+        if target == QUARANTINED:
+            self._note_quarantine(symbol, withheld=dict.fromkeys(details["days"], details["reason"]))
+        status = self._read(symbol, "status")
+        status[rows] = target
+        self._write(symbol, "status", status)
+        if target != QUARANTINED:
+            self._note_quarantine(symbol, released=details["days"])
+        if len(images := np.array(details["images"], dtype=np.intp)):
+            for name in ("image_crc", "input_hash"):
+                table = self._read(symbol, name)
+                table[images] = 0
+                self._write(symbol, name, table)
+            for row in images:
+                self._place.delete(chunk_of(symbol, int(row)))
+
+    def _note_quarantine(
+        self, symbol: str, withheld: dict[str, str] | None = None, released: Sequence[str] = ()
+    ) -> None:
+        """Keep in the root record why sessions are withheld."""
+        record = self.record()
+        company = record.companies[symbol]
+        noted = {day: why for day, why in company.quarantined.items() if day not in released} | (withheld or {})
+        if noted != company.quarantined:
+            write_record(self._place, record.with_company(symbol, replace(company, quarantined=noted)))
+
+    def _do_predict(self, symbol: str, details: dict[str, Any]) -> None:
+        rows = np.array(details["rows"], dtype=np.intp)
+        for name in ("prediction", "predicted_at", "prediction_version"):
+            table = self._read(symbol, name)
+            table[rows] = details[name]
+            self._write(symbol, name, table)
+
+    def _do_remove(self, symbol: str, details: dict[str, Any]) -> None:
+        """Remove a company: from the root record first, so that readers leave it before its files go."""
+        record = self.record()
+        if symbol in record.companies:
+            write_record(self._place, record.without(symbol))
+            self._place.sync()
+        self._hold_companies([])
+        self._place.delete_folder(symbol)
+
+    def _writable(self, symbol: str, name: str) -> zarr.Array[Any]:
+        found = self._root[f"{symbol}/{name}"]
+        assert isinstance(found, zarr.Array)
+        return found
+
+    def _write(self, symbol: str, name: str, values: npt.NDArray[Any]) -> None:
+        self._writable(symbol, name)[: len(values)] = values

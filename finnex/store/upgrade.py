@@ -1,0 +1,104 @@
+"""Stores of earlier formats: how they are read, and how the first writer upgrades them in place. Images stay."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+from finnex.store.drafts import Receipt
+from finnex.store.folder import Folder
+from finnex.store.metadata import (
+    Document,
+    arrays_of,
+    company_document,
+    read_document,
+    root_document,
+    write_document,
+)
+from finnex.store.place import Place
+from finnex.store.record import Company, RootRecord, write_record
+from finnex.store.template import FORMAT, NOT_A_DAY, STATUS_FLAGS
+
+EARLIER_FORMATS = (3,)
+LAID_OUT = "laid_out"
+"""Attribute by which format 3 marks the group of a company that is complete."""
+
+
+def derive_record(place: Place) -> RootRecord:
+    """Return the root record of a store that has none, from the groups that lie in it.
+
+    Of arrays that were extended one by one and not all, the shortest counts.
+    """
+    record = RootRecord()
+    for symbol in place.folders():
+        group = read_document(place, symbol)
+        if group is None or group["node_type"] != "group":
+            continue
+        arrays = arrays_of(group)
+        if not arrays and not group.get("attributes", {}).get(LAID_OUT):
+            continue  # it was being laid out
+        arrays = arrays or array_documents(place, symbol)
+        sizes = [one["shape"][0] for one in arrays.values() if one.get("dimension_names", [None])[0] == "date"]
+        found = zarr.open_array(place.zarr(read_only=True, folder=f"{symbol}/date"), mode="r")
+        days = np.asarray(found[: min(sizes)])
+        days = days[days != NOT_A_DAY].astype("datetime64[D]")
+        record = record.with_company(symbol, Company.of(days, record.generation + 1))
+    return record
+
+
+def array_documents(place: Place, symbol: str) -> dict[str, Document]:
+    """Return the metadata of a company's arrays, each from its own file."""
+    found = {name: read_document(place, f"{symbol}/{name}") for name in place.folders(symbol)}
+    return {name: one for name, one in found.items() if one is not None and one["node_type"] == "array"}
+
+
+def publications_of_format_3(place: Place, symbol: str) -> list[dict[str, Any]]:
+    """Return what a run of format 3 had begun to publish: the receipts whose images lie in their place."""
+    noted = place.get(f"{symbol}/.publishing.json")
+    return [] if noted is None else [vars(Receipt(**one)) for one in json.loads(noted)]
+
+
+def upgrade(place: Place) -> RootRecord:
+    """Bring a store of format 3 to this one and return its root record; a crash in between is taken up by the next.
+
+    Nothing is drawn: the arrays stay where they are. New are the metadata that each company's file holds, the root
+    record, the state `quarantined`; gone are drafts and notes of runs that died.
+    """
+    record = derive_record(place)
+    documents: dict[str, Document] = {}
+    for symbol, company in record.companies.items():
+        _sweep_format_3(place, symbol)
+        arrays = array_documents(place, symbol)
+        for name, one in arrays.items():
+            if one.get("dimension_names", [None])[0] == "date":
+                one["shape"] = [company.sessions, *one["shape"][1:]]
+            if name == "status":
+                one["attributes"] = {**one.get("attributes", {}), **STATUS_FLAGS}
+            write_document(place, f"{symbol}/{name}", one)
+        group = read_document(place, symbol) or {}
+        group["attributes"] = {name: value for name, value in group["attributes"].items() if name != LAID_OUT}
+        documents[symbol] = company_document(group, arrays)
+    for symbol, document in documents.items():
+        write_document(place, symbol, document)
+    write_record(place, record)
+    place.sync()
+    root = read_document(place) or {}
+    root["attributes"] = {**root["attributes"], "finnex_format": FORMAT}
+    write_document(place, "", root_document({**root, "consolidated_metadata": None}, documents))
+    place.sync()
+    return record
+
+
+def _sweep_format_3(place: Place, symbol: str) -> None:
+    """Remove what runs of format 3 left: drafts, notes of publications, files that were not renamed yet."""
+    place.delete_folder(f"{symbol}/image/.drafts")
+    for key in (f"{symbol}/.publishing.json", f"{symbol}/.publishing.json.new"):
+        place.delete(key)
+    if isinstance(place, Folder):
+        root = Path(place.address)
+        for file in (root / symbol).rglob("*.partial"):
+            place.delete(str(file.relative_to(root)))

@@ -10,7 +10,7 @@ from finnex.build.run import Run
 from finnex.data.calendar import Days
 from finnex.data.features import symbol_bars, symbol_calendar
 from finnex.errors import InputError, Problem
-from finnex.store import READY, ImageStore, StoreWriter
+from finnex.store import QUARANTINED, READY, ImageStore, StoreWriter
 
 
 def open_for_writing(run: Run, *, force: bool = False) -> StoreWriter:
@@ -66,6 +66,6 @@ def _lost_bars(run: Run, store: ImageStore, symbol: str) -> Days:
     calendar = symbol_calendar(run.tables, run.config, symbol)
     traded = calendar.days[symbol_bars(run.tables, symbol, calendar).index.to_numpy(dtype=np.intp)]
     state = store.state(symbol)
-    published = state.days[state.status == READY]
+    published = state.days[np.isin(state.status, (READY, QUARANTINED))]
     lost: Days = published[~np.isin(published, traded)]
     return lost

@@ -23,7 +23,7 @@ from finnex.data.panel import Panel, make_panel
 from finnex.images.modulation import region_weights
 from finnex.images.render import RENDERER_VERSION
 from finnex.layout import Layout
-from finnex.store import NOT_A_DAY, READY, DraftTarget, Publication, StoreWriter
+from finnex.store import NOT_A_DAY, QUARANTINED, READY, DraftTarget, Publication, StoreWriter
 
 BATCH_SESSIONS = 128
 """Sessions drawn and published together: what a crash can cost, and how often progress is kept."""
@@ -142,8 +142,9 @@ def prepare_symbol(
     """Compute a symbol's panel, lay out its calendar, write its features and labels, and find what is due.
 
     Features are computed from the first row of the inputs whatever `start` says, so a nightly run and a full
-    build agree bit for bit. A session is due when it is not published, when its window, the layout or the renderer
-    changed since, or when its bytes are no longer those that were published. By `force` all are due, and a session of
+    build agree bit for bit. A session is due when it has no image, when its window, the layout or the renderer
+    changed since, or when its bytes are no longer those that were published; a quarantined one counts as published.
+    By `force` all are due, and a session of
     the range whose bar is gone loses its image.
 
     Raises
@@ -176,7 +177,7 @@ def prepare_symbol(
     shut = np.setdiff1d(np.arange(on_axis[0], on_axis[-1]), on_axis)  # planned, and then no session
     store.mark_no_bar(symbol, np.concatenate([on_axis[wanted[~panel.traded[wanted]]], shut]))
     rows = on_axis[drawable]
-    fresh = (state.status[rows] == READY) & (state.input_hash[rows] == hashes[drawable])
+    fresh = np.isin(state.status[rows], (READY, QUARANTINED)) & (state.input_hash[rows] == hashes[drawable])
     damaged = np.isin(rows, store.lost(symbol, rows[fresh]))
     fresh[damaged] = False
     due = drawable if force else drawable[~fresh]

@@ -54,8 +54,18 @@ class Folder:
             return None
         try:
             return os.pread(file, os.fstat(file).st_size - first if length is None else length, first)
+        except IsADirectoryError:
+            return None
         finally:
             os.close(file)
+
+    def claim(self, key: str) -> bytes | None:
+        """Return the bytes of a file: the lock keeps earlier writers out."""
+        return self.get(key)
+
+    def tag(self, key: str) -> int:
+        """Return 0: a file system names no versions."""
+        return 0
 
     def put(self, key: str, data: bytes | memoryview) -> None:
         """Write a file beside the others, flush it, and rename it into its place."""

@@ -21,7 +21,7 @@ from finnex.store.journal import PUBLISH, read_intent
 from finnex.store.metadata import arrays_of, read_document
 from finnex.store.place import place_of
 from finnex.store.record import Company, RootRecord, read_record
-from finnex.store.states import DRAFTED, EMPTY, FAILED, NO_BAR, READY
+from finnex.store.states import DRAFTED, EMPTY, FAILED, NO_BAR, QUARANTINED, READY
 from finnex.store.template import FIXED, FORMAT
 from finnex.store.upgrade import EARLIER_FORMATS, derive_record
 from finnex.store_path import StorePath, store_path
@@ -245,7 +245,7 @@ class ImageStore:
         Parameters
         ----------
         indexes
-            Positions to look at; all where none are given.
+            Positions to look at, published or quarantined; all published ones where none are given.
         """
         suspects = np.flatnonzero(self.state(symbol).status == READY).tolist() if indexes is None else list(indexes)
         for _ in range(LOOKS):
@@ -253,7 +253,7 @@ class ImageStore:
             suspects = [
                 i
                 for i in suspects
-                if state.status[i] == READY
+                if state.status[i] in (READY, QUARANTINED)
                 and self._crc_on_disk(chunk_of(symbol, int(i))) not in (int(state.image_crc[i]), moving.get(int(i)))
             ]
             if not suspects:

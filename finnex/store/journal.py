@@ -34,15 +34,20 @@ def write_intent(place: Place, intent: Intent) -> None:
     place.sync()
 
 
-def read_intent(place: Place) -> Intent | None:
+def read_intent(place: Place, *, claim: bool = False) -> Intent | None:
     """Return the entry of a change that was begun and not finished, None where there is none.
+
+    Parameters
+    ----------
+    claim
+        Keep an earlier writer from writing another one; a new writer does.
 
     Raises
     ------
     StoreCorrupt
         The entry is damaged.
     """
-    found = place.get(JOURNAL)
+    found = place.claim(JOURNAL) if claim else place.get(JOURNAL)
     if found is None:
         return None
     try:

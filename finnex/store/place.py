@@ -30,6 +30,12 @@ class Place(Protocol):
     def put(self, key: str, data: bytes | memoryview) -> None:
         """Replace the bytes under a key as a whole: a reader sees the old bytes or the new ones."""
 
+    def claim(self, key: str) -> bytes | None:
+        """Return what lies under a key, so that no earlier writer can replace it any more."""
+
+    def tag(self, key: str) -> int:
+        """Return 64 bits by which the storage tells versions of what lies under a key apart, 0 where it has none."""
+
     def draft(self, key: str, data: bytes | memoryview) -> None:
         """Write bytes that readers do not look at; they are on the disk when this returns."""
 

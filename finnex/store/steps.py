@@ -77,10 +77,9 @@ class StoreSteps(ImageStore):
 
     def _do_publish(self, symbol: str, details: dict[str, Any]) -> None:
         """Move what is still a draft and record what lies in its place with the bytes that were checked."""
-        statuses = np.broadcast_to(details["status"], len(details["receipts"])).tolist()
         good: list[Receipt] = []
         states: list[int] = []
-        for one, status in zip(details["receipts"], statuses, strict=True):
+        for one, status in zip(details["receipts"], details["status"], strict=True):
             receipt = Receipt(**one)
             chunk = chunk_of(symbol, receipt.index)
             try:
@@ -102,6 +101,7 @@ class StoreSteps(ImageStore):
             ("region_weight", [receipt.weights for receipt in receipts]),
             ("input_hash", [receipt.input_hash for receipt in receipts]),
             ("image_crc", [receipt.crc for receipt in receipts]),
+            ("image_tag", [self._place.tag(chunk_of(symbol, receipt.index)) for receipt in receipts]),
             ("status", states),
         ):
             table = self._read(symbol, name)
@@ -120,7 +120,7 @@ class StoreSteps(ImageStore):
         if target != QUARANTINED:
             self._note_quarantine(symbol, released=details["days"])
         if len(images := np.array(details["images"], dtype=np.intp)):
-            for name in ("image_crc", "input_hash"):
+            for name in ("image_tag", "image_crc", "input_hash"):
                 table = self._read(symbol, name)
                 table[images] = 0
                 self._write(symbol, name, table)
@@ -156,7 +156,7 @@ class StoreSteps(ImageStore):
     def _writable(self, symbol: str, name: str) -> zarr.Array[Any]:
         found = self._root[f"{symbol}/{name}"]
         assert isinstance(found, zarr.Array)
-        return found
+        return found.with_config({"write_empty_chunks": True})  # Zarr would delete chunks that are all fill value
 
     def _write(self, symbol: str, name: str, values: npt.NDArray[Any]) -> None:
         self._writable(symbol, name)[: len(values)] = values

@@ -41,6 +41,11 @@ STATUS_FLAGS: dict[str, Any] = {
 """What plain readers are shown of the codes of `status`, by the CF conventions."""
 
 
+TAG_ATTRIBUTES: dict[str, Any] = {
+    "long_name": "version of the image's chunk as a bucket names it (64 bits of its ETag); 0 in a folder",
+}
+
+
 @dataclass(frozen=True)
 class StoreTemplate:
     """What every group of a store has in common; a store refuses a template that differs."""
@@ -91,6 +96,7 @@ def lay_out(root: zarr.Group, symbol: str, days: Days, template: StoreTemplate) 
             compressors=BloscCodec(cname="lz4", clevel=3, shuffle="shuffle"), serializer=BytesCodec(),
             # "c.7.0.0.0", not "c/7/0/0/0": three folders less to make for every image.
             chunk_key_encoding={"name": "default", "separator": "."},
+            config={"write_empty_chunks": True},
         )  # fmt: skip
 
     label_flags: dict[str, Any] = {"flag_values": list(LABEL_WORDS), "flag_meanings": " ".join(LABEL_WORDS.values())}
@@ -110,6 +116,7 @@ def lay_out(root: zarr.Group, symbol: str, days: Days, template: StoreTemplate) 
     add("status", ("date",), (n,), per_date, "int8", EMPTY, **STATUS_FLAGS)
     add("input_hash", ("date",), (n,), per_date, "uint64", 0)
     add("image_crc", ("date",), (n,), per_date, "uint32", 0)
+    add("image_tag", ("date",), (n,), per_date, "uint64", 0, **TAG_ATTRIBUTES)
     add(
         "rendered_at",
         ("date",),

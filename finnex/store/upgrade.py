@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import zarr
 
 from finnex.store.drafts import Receipt
 from finnex.store.folder import Folder
+from finnex.store.journal import PUBLISH, Intent, write_intent
 from finnex.store.metadata import (
     Document,
     arrays_of,
@@ -21,7 +22,8 @@ from finnex.store.metadata import (
 )
 from finnex.store.place import Place
 from finnex.store.record import Company, RootRecord, write_record
-from finnex.store.template import FORMAT, NOT_A_DAY, STATUS_FLAGS
+from finnex.store.states import READY
+from finnex.store.template import FORMAT, NOT_A_DAY, STATUS_FLAGS, TAG_ATTRIBUTES
 
 EARLIER_FORMATS = (3,)
 LAID_OUT = "laid_out"
@@ -56,10 +58,12 @@ def array_documents(place: Place, symbol: str) -> dict[str, Document]:
     return {name: one for name, one in found.items() if one is not None and one["node_type"] == "array"}
 
 
-def publications_of_format_3(place: Place, symbol: str) -> list[dict[str, Any]]:
-    """Return what a run of format 3 had begun to publish: the receipts whose images lie in their place."""
-    noted = place.get(f"{symbol}/.publishing.json")
-    return [] if noted is None else [vars(Receipt(**one)) for one in json.loads(noted)]
+def _take_over_publication(place: Place, symbols: Iterable[str]) -> None:
+    """Write what a run of format 3 had begun to publish into the journal; it is of one symbol at most."""
+    for symbol in symbols:
+        if (noted := place.get(f"{symbol}/.publishing.json")) is not None:
+            receipts = [vars(Receipt(**one)) for one in json.loads(noted)]
+            write_intent(place, Intent(PUBLISH, symbol, {"receipts": receipts, "status": [READY] * len(receipts)}))
 
 
 def upgrade(place: Place) -> RootRecord:
@@ -69,10 +73,12 @@ def upgrade(place: Place) -> RootRecord:
     record, the state `quarantined`; gone are drafts and notes of runs that died.
     """
     record = derive_record(place)
+    _take_over_publication(place, record.companies)
     documents: dict[str, Document] = {}
     for symbol, company in record.companies.items():
         _sweep_format_3(place, symbol)
         arrays = array_documents(place, symbol)
+        arrays.setdefault("image_tag", {**arrays["input_hash"], "attributes": TAG_ATTRIBUTES})
         for name, one in arrays.items():
             if one.get("dimension_names", [None])[0] == "date":
                 one["shape"] = [company.sessions, *one["shape"][1:]]

@@ -33,7 +33,7 @@ from finnex.store.record import Company, RootRecord, write_record
 from finnex.store.states import EMPTY, FAILED, NO_BAR, QUARANTINED, READY, check_transition
 from finnex.store.steps import StoreSteps
 from finnex.store.template import FORMAT, StoreTemplate, lay_out
-from finnex.store.upgrade import EARLIER_FORMATS, array_documents, publications_of_format_3, upgrade
+from finnex.store.upgrade import EARLIER_FORMATS, array_documents, upgrade
 from finnex.store_path import StorePath
 
 MUST_AGREE = ("layout_hash", "exchange", "label_settings", "synthetic_tables")
@@ -80,18 +80,15 @@ class StoreWriter(StoreSteps):
         StoreError
             There is none.
         """
+        if ImageStore.open(path).attrs["finnex_format"] in EARLIER_FORMATS:
+            upgrade(place_of(str(path)))
         store = cls(path, ImageStore.open(path).attrs)
-        if store.attrs["finnex_format"] in EARLIER_FORMATS:
-            for symbol in store.symbols:
-                store._do_publish(symbol, {"receipts": publications_of_format_3(store._place, symbol), "status": READY})
-            upgrade(store._place)
-            store = cls(path, ImageStore.open(path).attrs)
         store._recover()
         return store
 
     def _recover(self) -> None:
         """Finish or undo what a writer that crashed had begun, and remove what it left."""
-        intent = journal.read_intent(self._place)
+        intent = journal.read_intent(self._place, claim=True)
         if intent is not None:
             for one in intent.details.get("receipts", ()):
                 if not self.is_whole(Receipt(**one)):

@@ -215,6 +215,35 @@ def test_info_tells_what_the_store_holds_as_one_json_object(project: Path) -> No
     assert answer["label_settings"]["horizon"] == 5
 
 
+def test_a_quarantined_session_stays_withheld_by_a_build_until_it_is_released(project: Path) -> None:
+    config = ("--config", str(project / FILE))
+    done = run("quarantine", "NVDA", "2015-03-03", "--reason", "frozen [bold] feed", *config)
+    assert (done.returncode, done.stdout) == (0, "Quarantined 1 of 1 sessions of NVDA.\n"), done.stderr
+    assert json.loads(run("build", *config, "--workers", "0", "--json").stdout)["built"] == 0
+    nvda = json.loads(run("info", *config, "--json").stdout)["symbols"]["NVDA"]
+    assert (nvda["ready"], nvda["quarantined"]) == (4, 1)
+    assert "quarantined: NVDA 2015-03-03: frozen [bold] feed" in run("info", *config).stdout
+    assert json.loads(run("build", *config, "--workers", "0", "--json", "--force").stdout)["built"] == 10
+    assert json.loads(run("info", *config, "--json").stdout)["symbols"]["NVDA"]["quarantined"] == 1
+    done = run("release", "NVDA", "2015-03-03", *config)
+    assert (done.returncode, done.stdout) == (0, "Released 1 of 1 sessions of NVDA.\n"), done.stderr
+    nvda = json.loads(run("info", *config, "--json").stdout)["symbols"]["NVDA"]
+    assert (nvda["ready"], nvda["quarantined"]) == (5, 0)
+
+
+def test_what_cannot_be_quarantined_is_refused_in_one_sentence(project: Path) -> None:
+    for arguments, words in (
+        (("quarantine", "NVDA", "2015-03-07", "--reason", "x"), "2015-03-07 is no session of NVDA"),
+        (("quarantine", "NVDA", "2015-03-09", "--reason", "x"), "that is empty cannot become quarantined"),
+        (("release", "NVDA", "soon"), "'soon' is no date"),
+        (("release", "NVDX", "2015-03-03"), "Did you mean 'NVDA'?"),
+    ):
+        done = run(*arguments, "--config", str(project / FILE))
+        assert done.returncode == 2
+        assert words in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 def test_info_works_before_there_is_a_store(project: Path) -> None:
     shutil.rmtree(project / "images.zarr")
     done = run("info", "--config", str(project / FILE), "--json")

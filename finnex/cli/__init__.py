@@ -20,6 +20,7 @@ from finnex.cli.layout import layout
 from finnex.cli.look import info, show
 from finnex.cli.models import predict, promote
 from finnex.cli.qa import qa
+from finnex.cli.quarantine import quarantine, release
 from finnex.cli.train import train
 from finnex.cli.up import up
 from finnex.errors import FinnexError
@@ -38,7 +39,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (demo, init, build, info, show, explain, train, promote, predict, up, deploy, audit, qa, export):
+COMMANDS = (
+    *(demo, init, build, info, show, explain, train, promote, predict, up, deploy, audit, qa, export),
+    *(quarantine, release),
+)
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(layout, name="layout")
 

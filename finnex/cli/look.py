@@ -58,7 +58,7 @@ def _open(config: Config) -> ImageStore | None:
 
 
 def _describe(store: ImageStore, symbol: str) -> dict[str, Any]:
-    from finnex.store import FAILED, NO_BAR, READY
+    from finnex.store import FAILED, NO_BAR, QUARANTINED, READY
 
     state = store.state(symbol)
     days = state.days[state.status == READY]
@@ -67,6 +67,8 @@ def _describe(store: ImageStore, symbol: str) -> dict[str, Any]:
         "ready": len(days),
         "failed": int((state.status == FAILED).sum()),
         "no_bar": int((state.status == NO_BAR).sum()),
+        "quarantined": int((state.status == QUARANTINED).sum()),
+        "quarantine_reasons": dict(store.record().companies[symbol].quarantined),
         "first": str(days[0]) if len(days) else None,
         "last": str(days[-1]) if len(days) else None,
         "coverage": {
@@ -92,6 +94,7 @@ def _print_tables(answer: dict[str, Any]) -> None:
             "ready",
             "failed",
             "no bar",
+            "quarantined",
             "first",
             "last",
             title=answer["store"],
@@ -102,10 +105,13 @@ def _print_tables(answer: dict[str, Any]) -> None:
                 symbol,
                 *(
                     str(found[key] if found[key] is not None else "-")
-                    for key in ("ready", "failed", "no_bar", "first", "last")
+                    for key in ("ready", "failed", "no_bar", "quarantined", "first", "last")
                 ),
             )
         console.print(images)
+        for symbol, found in answer["symbols"].items():
+            for day, reason in found["quarantine_reasons"].items():
+                console.print(f"quarantined: {symbol} {day}: {reason}", markup=False, soft_wrap=True)
         regions = Table("region", *answer["symbols"], title="known pixels", title_justify="left")
         names = dict.fromkeys(name for found in answer["symbols"].values() for name in found["coverage"])
         for name in names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from hashlib import blake2b
 from typing import Any
 
@@ -163,6 +164,23 @@ class ImageStore:
             input_hash=self._read(symbol, "input_hash"),
             image_crc=self._read(symbol, "image_crc"),
         )
+
+    def rows_of(self, symbol: str, days: Iterable[date]) -> npt.NDArray[np.intp]:
+        """Return the positions of sessions on the symbol's axis.
+
+        Raises
+        ------
+        StoreError
+            A day is no session of it.
+        """
+        axis = self._read(symbol, "date").astype("datetime64[D]")
+        wanted = np.array(list(days), dtype="datetime64[D]")
+        if (strange := wanted[~np.isin(wanted, axis)]).size:
+            raise StoreError(
+                f"{strange[0]} is no session of {symbol} in {self.path}, whose sessions run from {axis[0]} to "
+                f"{axis[-1]}. Correct the date."
+            )
+        return np.searchsorted(axis, wanted)
 
     def open_sessions(self, symbol: str) -> xr.Dataset:
         """Return every session of a symbol's axis, published or not, as a lazy data set; go by `status`."""

@@ -1,0 +1,66 @@
+"""A kill before any change of a file, or a power cut, leaves a store that readers read and the next build completes.
+
+The suite takes a sample; `python -m benchmarks.crash` takes every crash point of every scenario, and
+`python -m benchmarks.power_cuts` twenty cuts.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from crash.control import why_not as why_no_kills
+
+from benchmarks.power_cuts import why_not as why_no_cuts
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(bool(why_no_kills()), reason=why_no_kills() or "-"),
+    pytest.mark.timeout(600),
+]
+needs_a_loop_device = pytest.mark.skipif(bool(why_no_cuts()), reason=why_no_cuts() or "-")
+
+
+def run(module: str, *options: str) -> subprocess.CompletedProcess[str]:
+    root = Path(__file__).parents[1]
+    command = [sys.executable, "-m", f"benchmarks.{module}", *options]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "share"),
+    [("fresh store", 0.03), ("new year", 0.1), ("redraw", 0.1), ("new company", 0.05), ("removal", 0.15),
+     ("failed session", 0.1), ("predictions", 0.2), ("quarantine", 0.3), ("release", 0.3), ("upgrade", 0.05)],
+)  # fmt: skip
+def test_a_kill_before_any_change_of_a_file_loses_nothing(scenario: str, share: float) -> None:
+    done = run("crash", "--scenario", scenario, "--share", str(share), "--again", "3")
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    assert " 0 failures" in done.stdout
+
+
+def test_readers_see_one_state_or_the_other_between_any_two_changes_of_a_file() -> None:
+    done = run("crash", "--scenario", "new year", "--share", "0.001", "--again", "0", "--live")
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    assert "read meanwhile" in done.stdout
+
+
+def test_the_kills_find_a_change_that_is_not_journaled() -> None:
+    done = run("crash", "--scenario", "redraw", "--share", "0.3", "--again", "0", "--without-journal")
+    assert done.returncode == 1, done.stdout + done.stderr[-2000:]
+    assert "failures" in done.stdout
+
+
+@needs_a_loop_device
+def test_a_power_cut_loses_nothing_that_was_reported_as_done() -> None:
+    done = run("power_cuts", "--cuts", "3", "--seed", "5")
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    assert "nothing was lost" in done.stdout
+
+
+@needs_a_loop_device
+def test_the_power_cuts_find_what_is_not_flushed() -> None:
+    done = run("power_cuts", "--cuts", "4", "--seed", "5", "--without-flush")
+    assert done.returncode == 1, done.stdout + done.stderr[-2000:]
+    assert "cut " in done.stdout

@@ -52,6 +52,8 @@ class Service:
         Whether it answers; cheap, never raises.
     prepare
         What is done before it starts.
+    private
+        Whether the files that it makes are for this account alone.
     folder
         Where it runs; absent, in the state folder.
     """
@@ -64,6 +66,7 @@ class Service:
     ready: Callable[[], bool]
     prepare: Callable[[], None] = lambda: None
     folder: Path | None = None
+    private: bool = True
 
 
 def answers(url: str) -> bool:
@@ -158,6 +161,7 @@ def mlflow_server(state: Path, door: Door) -> Service:
     """Return the MLflow server: runs in an SQLite file, artifacts proxied; clients never open either."""
     folder = state / "mlflow"
     settings = {
+        NAMES: ",".join(door.names),
         "MLFLOW_BACKEND_STORE_URI": f"sqlite:///{folder / 'mlflow.db'}",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -177,7 +181,7 @@ def mlflow_server(state: Path, door: Door) -> Service:
             *("--workers", "1"),  # with job execution, four workers would be sixteen processes and 2.5 GB
             *("--allowed-hosts", ",".join(door.names)),
             *("--cors-allowed-origins", door.origins),
-            *(("--app-name", "basic-auth") if door.password else ()),
+            *("--app-name", "finnex"),  # flows.gate
         ),
         environment=_environment(state, **settings),
         log=state / "logs" / "mlflow.log",
@@ -218,4 +222,5 @@ def flow_service(state: Path, prefect: Door, mlflow: Door, config: Path | None) 
         log=state / "logs" / "flows.log",
         ready=flag.exists,
         folder=None if config is None else config.resolve().parent,  # relative paths in a form start there
+        private=False,  # its runs write stores, which others may be meant to read
     )

@@ -16,6 +16,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import threading
 import time
@@ -37,6 +38,10 @@ STOP_SECONDS = 45.0
 TAIL_LINES = 15
 ADDRESSES = "addresses.json"
 """Where the servers of a state folder listen, while they do."""
+OWN_ENTRIES = ("logs", "prefect", "mlflow", ".lock", READY_FILE, ADDRESSES)
+"""What a stack makes in a state folder."""
+PRIVATE = 0o077
+"""The umask of the servers."""
 
 
 def state_folder() -> Path:
@@ -120,7 +125,7 @@ class Stack:
         self._ports = prefect_port, mlflow_port
         self._config = config
         self._only_mlflow = only_mlflow
-        self._lock = FileLock(str(self.state / ".lock"))
+        self._lock = FileLock(str(self.state / ".lock"), mode=0o600)
         self._running: list[tuple[Service, subprocess.Popen[bytes]]] = []
         self.prefect_address = ""
         self.mlflow_address = ""
@@ -157,7 +162,8 @@ class Stack:
                 self._launch(prefect_server(self.state, prefect), mlflow_server(self.state, mlflow))
                 self._launch(flow_service(self.state, prefect, mlflow, self._config))
             addresses = {"prefect": self.prefect_address, "mlflow": self.mlflow_address}
-            (self.state / ADDRESSES).write_text(json.dumps(addresses))
+            with open(self.state / ADDRESSES, "w", opener=_for_owner) as file:
+                json.dump(addresses, file)
         except BaseException:
             self.stop()
             raise
@@ -166,6 +172,7 @@ class Stack:
         try:
             for folder in ("logs", "prefect", "mlflow/artifacts"):
                 (self.state / folder).mkdir(parents=True, exist_ok=True)
+            close_to_others(self.state)
             self._lock.acquire(timeout=0)
         except Timeout:
             raise ServiceError(
@@ -186,11 +193,13 @@ class Stack:
     def _launch(self, *services: Service) -> None:
         for service in services:
             service.prepare()
-            with service.log.open("wb") as log:
+            service.log.unlink(missing_ok=True)
+            with open(service.log, "xb", opener=_for_owner) as log:
                 # A session of its own: Ctrl-C reaches the supervisor alone, which stops them in order.
                 process = subprocess.Popen(
                     service.command, env=service.environment, cwd=service.folder or self.state,
                     stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                    umask=PRIVATE if service.private else -1,
                 )  # fmt: skip
             self._running.append((service, process))
         deadline = time.monotonic() + START_SECONDS
@@ -234,8 +243,38 @@ class Stack:
                 _kill_members(self.state)
             self._running.clear()
             if self._lock.is_locked:
+                with contextlib.suppress(OSError):
+                    close_to_others(self.state)
                 self._forget()
                 self._lock.release()
+
+
+def _for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def close_to_others(state: Path) -> None:
+    """Let only the owner read a state folder: folders 700, files 600.
+
+    In a folder that holds other things too, theirs are left as they are.
+
+    Raises
+    ------
+    OSError
+        The folder belongs to another account.
+    """
+    foreign = [one for one in state.iterdir() if one.name not in OWN_ENTRIES]
+    if not foreign:
+        state.chmod(0o700)
+    for entry in (state / name for name in OWN_ENTRIES):
+        found = [entry] if entry.exists() and not entry.is_symlink() else []
+        if found and entry.is_dir():
+            found += [Path(folder) / name for folder, folders, files in os.walk(entry) for name in (*folders, *files)]
+        for path in found:
+            with contextlib.suppress(FileNotFoundError):  # a server's temporary file
+                mode = path.lstat().st_mode
+                if stat.S_ISDIR(mode) or stat.S_ISREG(mode):
+                    path.chmod(0o700 if stat.S_ISDIR(mode) else 0o600)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

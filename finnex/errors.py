@@ -15,6 +15,7 @@ FinnexError
 ├── TrainingError      data or settings a model cannot be trained on
 ├── ExportError        plain files that cannot be written
 └── ServiceError       Prefect, Dask or MLflow could not be reached or started
+    └── StateBusy      another command uses the state folder
 
 A message names the value, the place and the remedy. The command line prints it and exits with code 2.
 """
@@ -80,6 +81,10 @@ class ExportError(FinnexError):
 
 class ServiceError(FinnexError):
     """Prefect, Dask or MLflow could not be reached or started."""
+
+
+class StateBusy(ServiceError):
+    """Another command uses the state folder."""
 
 
 @dataclass(frozen=True)

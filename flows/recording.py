@@ -1,41 +1,59 @@
-"""Which MLflow server records a training: the configured one, a running one, or one for the time being."""
+"""Which MLflow server records a study: the configured one, the one on its state folder, or one for the time being."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from finnex.config import Config
-from finnex.errors import ServiceError
+from finnex.config.state import earlier_state_folder, state_folder
+from finnex.errors import ServiceError, StateBusy
 from flows.access import PASSWORD, USER, authorization
-from flows.services import answers
-from flows.stack import ADDRESSES, Stack, state_folder
+from flows.services import MARK, answers
+from flows.stack import ADDRESSES, START_SECONDS, Stack
+
+USERS = "users.lock"
+"""File in the state folder that commands hold together while they use a server that one of them started."""
+ASK_AGAIN_SECONDS = 0.5
 
 
 @contextmanager
 def recording_server(config: Config) -> Iterator[str]:
-    """Yield the address of an MLflow server that answers.
+    """Yield the address of the MLflow server of a study: there is one registry for it, whichever command asks.
 
-    It is `[mlflow] uri`, else that of the stack that this process belongs to, else that of a running `finnex up`,
-    else one that is started here on the same state folder, so that `finnex up` shows the run later.
+    It is `[mlflow] uri`, else that of the stack that this process belongs to, else the one that runs on the state
+    folder of the configuration, else one that is started here on that folder and lives until the last command that
+    uses it has ended.
 
     Raises
     ------
     ServiceError
-        The configured server does not answer; nothing was computed in vain.
+        The configured server does not answer, or the stack has another state folder than the configuration; nothing
+        was computed in vain.
     """
-    given = config.mlflow.uri or os.environ.get("MLFLOW_TRACKING_URI") or _running()
     if password := os.environ.get(PASSWORD):  # as `finnex up` has it; MLflow's own variables go before
         os.environ.setdefault("MLFLOW_TRACKING_USERNAME", USER)
         os.environ.setdefault("MLFLOW_TRACKING_PASSWORD", password)
+    state = config.state.path or state_folder(Path.cwd())
+    if config.mlflow.uri is None and (stack := os.environ.get(MARK)) and Path(stack) != state:
+        raise ServiceError(
+            f"this runs on the state folder {stack}, and the configuration's is {state}: its models would be in two "
+            f"registries. Set [state] path = '{stack}' in it, or start `finnex up` with this configuration."
+        )
+    given = config.mlflow.uri or os.environ.get("MLFLOW_TRACKING_URI")
     if given is None:
-        with Stack(state_folder(), mlflow_port=0, only_mlflow=True) as stack:
-            yield stack.mlflow_address
+        with _server_of(state) as address:
+            yield address
         return
     if given.startswith("http") and not answers(f"{given.rstrip('/')}/health"):
         raise ServiceError(
@@ -45,10 +63,69 @@ def recording_server(config: Config) -> Iterator[str]:
     yield given
 
 
-def _running() -> str | None:
+@contextmanager
+def _server_of(state: Path) -> Iterator[str]:
+    """Yield the address of the one MLflow server that runs on a state folder, started where there is none."""
+    if state == earlier_state_folder().resolve():
+        print(f"finnex: the state is in {state}, where an earlier version kept it. To name it: [state] path.",
+              file=sys.stderr)  # fmt: skip
+    deadline = time.monotonic() + START_SECONDS
+    with ExitStack() as opened:
+        while (address := running_server(state)) is None:
+            try:
+                stack = opened.enter_context(Stack(state, mlflow_port=0, only_mlflow=True))
+            except StateBusy:  # another command is starting one, or ends
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(ASK_AGAIN_SECONDS)
+                continue
+            opened.callback(_wait_for_others, state)
+            yield stack.mlflow_address
+            return
+        opened.enter_context(_using(state))
+        yield address
+
+
+@contextmanager
+def _using(state: Path) -> Iterator[None]:
+    """Keep the command that started the server from ending it."""
+    with (state / USERS).open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+def _wait_for_others(state: Path) -> None:
+    """Wait until no other command uses the server that this one started."""
+    with (state / USERS).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("finnex: waiting for another command that uses this server.", file=sys.stderr)
+            fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def running_server(state: Path) -> str | None:
+    """Return the address of the MLflow server that runs on a state folder, None where none does.
+
+    Its supervisor holds the folder's lock; an address that a killed one left may be another's by now.
+    """
+    if not (state / ADDRESSES).is_file():
+        return None
+    lock = FileLock(str(state / ".lock"), mode=0o600)
     try:
-        address = str(json.loads((state_folder() / ADDRESSES).read_text())["mlflow"])
-    except (OSError, ValueError, KeyError):
+        lock.acquire(timeout=0)
+    except Timeout:
+        pass
+    except OSError as error:
+        raise ServiceError(
+            f"the state folder {state} cannot be used ({error.strerror}). Correct its permissions or [state] path."
+        ) from None
+    else:
+        lock.release()
+        return None
+    try:
+        address = str(json.loads((state / ADDRESSES).read_text())["mlflow"])
+    except (OSError, ValueError, KeyError):  # it is being written
         return None
     return address if answers(f"{address}/health") else None
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from finnex.config.state import HOME
 from flows.access import LOOPBACK, NAMES, PASSWORD, USER, at_port, host_names, is_everywhere
 
 MARK = "FINNEX_STACK"
@@ -212,6 +213,7 @@ def flow_service(state: Path, prefect: Door, mlflow: Door, config: Path | None) 
         environment=_environment(
             state,
             **_prefect_client(state, prefect),
+            **{HOME: str(state)},  # a configuration that names no state folder has this one
             PREFECT_RUNNER_POLL_FREQUENCY="2",  # seconds until a run that somebody started begins
             PREFECT_FLOWS_HEARTBEAT_FREQUENCY=str(HEARTBEAT_SECONDS),
             DASK_LOGGING__DISTRIBUTED="warning",

@@ -1,6 +1,6 @@
 """The local stack behind `finnex up`: starts its processes, watches them, and leaves none behind.
 
-    with Stack(state_folder()) as stack:
+    with Stack(config.state.path) as stack:
         stack.wait()
 
 One stack owns one state folder (databases, artifacts, logs). Whatever runs in it carries the folder's name in
@@ -27,7 +27,7 @@ from types import TracebackType
 import psutil
 from filelock import FileLock, Timeout
 
-from finnex.errors import ServiceError
+from finnex.errors import ServiceError, StateBusy
 from flows.access import LOOPBACK, USER, server_password
 from flows.services import MARK, READY_FILE, Door, Service, flow_service, mlflow_server, prefect_server
 
@@ -38,15 +38,10 @@ STOP_SECONDS = 45.0
 TAIL_LINES = 15
 ADDRESSES = "addresses.json"
 """Where the servers of a state folder listen, while they do."""
-OWN_ENTRIES = ("logs", "prefect", "mlflow", ".lock", READY_FILE, ADDRESSES)
+OWN_ENTRIES = ("logs", "prefect", "mlflow", ".lock", "users.lock", READY_FILE, ADDRESSES)
 """What a stack makes in a state folder."""
 PRIVATE = 0o077
 """The umask of the servers."""
-
-
-def state_folder() -> Path:
-    """Return where databases and logs live: `$FINNEX_HOME`, else `~/.finnex`."""
-    return Path(os.environ.get("FINNEX_HOME") or Path.home() / ".finnex").expanduser().resolve()
 
 
 def tail(log: Path, lines: int = TAIL_LINES) -> str:
@@ -161,7 +156,7 @@ class Stack:
                 self.prefect_address = prefect.address
                 self._launch(prefect_server(self.state, prefect), mlflow_server(self.state, mlflow))
                 self._launch(flow_service(self.state, prefect, mlflow, self._config))
-            addresses = {"prefect": self.prefect_address, "mlflow": self.mlflow_address}
+            addresses = {"prefect": self.prefect_address, "mlflow": self.mlflow_address, "process": os.getpid()}
             with open(self.state / ADDRESSES, "w", opener=_for_owner) as file:
                 json.dump(addresses, file)
         except BaseException:
@@ -175,14 +170,14 @@ class Stack:
             close_to_others(self.state)
             self._lock.acquire(timeout=0)
         except Timeout:
-            raise ServiceError(
-                f"another `finnex up` runs with the state folder {self.state}. "
-                "Stop it, or choose another folder with --state."
+            raise StateBusy(
+                f"another command uses the state folder {self.state}: `finnex up`, or one that trains, promotes or "
+                "predicts. Wait for it to end, or stop it."
             ) from None
         except OSError as error:
             raise ServiceError(
                 f"the state folder {self.state} cannot be written ({error.strerror}). "
-                "Choose another with --state or FINNEX_HOME."
+                "Correct its permissions, or choose another: [state] path in the configuration, or FINNEX_HOME."
             ) from None
         self._forget()
 

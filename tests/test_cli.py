@@ -304,7 +304,8 @@ def test_the_new_configuration_shows_every_key_with_its_default(tmp_path: Path) 
     assert set(shown) == keys(Config)
     (tmp_path / "prices.csv").touch()
     defaults = flat(parse_config(tomllib.loads(given), tmp_path / FILE).model_dump(mode="json"))
-    for key in keys(Config) - {"symbols", "store.path"}:
+    assert defaults["state.path"] == str(tmp_path / shown["state.path"])
+    for key in keys(Config) - {"symbols", "store.path", "state.path"}:
         if not key.startswith("inputs.") and defaults[key] is not None:
             assert shown[key] == defaults[key], key
 

@@ -42,6 +42,7 @@ def info(config: ConfigOption, as_json: JsonOption = False) -> None:
         "lookback_sessions": layout.lookback,
         "label_settings": settings.labels.model_dump(),
         "exchange": settings.exchange,
+        "state": str(settings.state.path),
         "decision_rule": DECISION_RULE,
         "quote_delay_minutes": dict(settings.inputs.quote_delay_minutes),
     }
@@ -133,6 +134,7 @@ def _print_tables(answer: dict[str, Any]) -> None:
     console.print(f"Labels: {labels}.")
     console.print(f"Rule: {answer['decision_rule']}")
     console.print(f"Fingerprint: {answer['fingerprint'] or '-'}")
+    console.print(f"State: {answer['state']}", markup=False)
 
 
 def show(

@@ -97,8 +97,11 @@ _TEMPLATE = """\
 # gaussian_noise = {augmentation.gaussian_noise}       # standard deviation, of pixels in [0, 1]
 # mixup_alpha = {augmentation.mixup_alpha}          # mixes images and their labels, in shares from Beta(alpha, alpha)
 
+[state]                      # databases, artifacts and logs: of `finnex up`, and of every training
+# path = "state"             # absent: $FINNEX_HOME, else the folder "state" beside this file
+
 [mlflow]
-# uri = "http://127.0.0.1:5000"   # absent: the server that `finnex up` starts
+# uri = "http://127.0.0.1:5000"   # absent: the server that runs on the state folder, or one for the time being
 # experiment = "finnex"      # trainings that are compared with each other
 # model = "finnex"           # the registered model whose champion `finnex predict` asks
 

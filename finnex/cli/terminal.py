@@ -27,7 +27,8 @@ StateOption = Annotated[
     typer.Option(
         "--state",
         metavar="DIR",
-        help="Folder of databases, artifacts and logs.  [default: $FINNEX_HOME or ~/.finnex]",
+        help="Folder of databases, artifacts and logs.  [default: that of the configuration; without one, "
+        "$FINNEX_HOME or ./state]",
         show_default=False,
     ),
 ]

@@ -38,13 +38,9 @@ def up(
     With --config, the nightly flow runs on weekdays at 18:30 New York time. With FINNEX_PASSWORD in the environment,
     both web pages ask for it; the user of MLflow is 'finnex', Prefect wants 'finnex:PASSWORD'.
     """
-    from flows.stack import Stack, state_folder, stop_on_signals
+    from flows.stack import Stack, stop_on_signals
 
-    if config is not None:
-        from finnex.config import load_config
-
-        load_config(config)  # a wrong file is told here, not at half past six
-    folder = state or state_folder()
+    folder = _state_folder(config, state)
     out_, err_ = out(), err()
     stack = Stack(folder, host=host, prefect_port=prefect_port, mlflow_port=mlflow_port, config=config)
     with stop_on_signals():
@@ -60,3 +56,27 @@ def up(
             err_.print("Stopping.")
         finally:
             stack.stop()
+
+
+def _state_folder(config: Path | None, given: Path | None) -> Path:
+    """Return where the stack keeps its state: where every other command with this configuration looks for it.
+
+    Raises
+    ------
+    ConfigError
+        --state names another folder than the configuration.
+    """
+    from finnex.config import load_config
+    from finnex.config.state import state_folder
+    from finnex.errors import ConfigError
+
+    if config is None:
+        return (given or state_folder(Path.cwd())).expanduser().resolve()
+    folder = load_config(config).state.path  # a wrong file is refused here, not at half past six
+    assert folder is not None
+    if given is not None and given.expanduser().resolve() != folder:
+        raise ConfigError(
+            f"--state {given} is not the state folder of {config}, {folder}, where its other commands look. "
+            f"Leave --state away, or add to {config}: [state] path = '{given.expanduser().resolve()}'"
+        )
+    return folder

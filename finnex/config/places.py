@@ -44,6 +44,13 @@ class StoreSettings(Section):
     """A folder, or `s3://bucket/prefix`."""
 
 
+class StateSettings(Section):
+    """Where databases, artifacts and logs lie."""
+
+    path: Path | None = None
+    """Absent: `$FINNEX_HOME`, else `state` beside the configuration. Set by `load_config`, absolute."""
+
+
 class MlflowSettings(Section):
     """Where runs are recorded."""
 

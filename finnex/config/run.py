@@ -12,8 +12,9 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from finnex.config.images import ImageSettings, LabelSettings, ModelSettings
 from finnex.config.inputs import SECTOR_ETFS, Inputs
-from finnex.config.places import TLS_KEYS, DaskSettings, MlflowSettings, StoreSettings
+from finnex.config.places import TLS_KEYS, DaskSettings, MlflowSettings, StateSettings, StoreSettings
 from finnex.config.section import Section
+from finnex.config.state import state_folder
 from finnex.config.training import AUGMENTATION_PRESETS, AugmentationSettings, TrainingSettings
 from finnex.errors import ConfigError, InputsMissing, nearest
 
@@ -45,6 +46,7 @@ class Config(Section):
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
+    state: StateSettings = StateSettings()
     mlflow: MlflowSettings = MlflowSettings()
     dask: DaskSettings = DaskSettings()
 
@@ -131,6 +133,7 @@ def parse_config(document: dict[str, object], path: Path) -> Config:
             path=root / config.store.path if isinstance(config.store.path, Path) else config.store.path
         ),
         "dask": config.dask.model_copy(update=tls),
+        "state": StateSettings(path=state_folder(root, config.state.path)),
     }
     image: dict[str, object] = {}
     if config.image.layout.endswith(".toml"):

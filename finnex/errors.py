@@ -13,6 +13,7 @@ FinnexError
 ├── BuildError         images that could not be drawn
 ├── QualityError       a check or an audit that did not pass
 ├── TrainingError      data or settings a model cannot be trained on
+│   └── ModelRefused   a model that training did not register, or whose files are others
 ├── ExportError        plain files that cannot be written
 └── ServiceError       Prefect, Dask or MLflow could not be reached or started
     └── StateBusy      another command uses the state folder
@@ -73,6 +74,32 @@ class QualityError(FinnexError):
 
 class TrainingError(FinnexError):
     """Data or settings a model cannot be trained on."""
+
+
+class ModelRefused(TrainingError):
+    """A model that training did not register, or whose files are not those that it registered; it is not loaded.
+
+    Parameters
+    ----------
+    reason
+        What is wrong, without the remedy.
+    model
+        Which model it is.
+    remedy
+        What to do, as a sentence.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        model: str = "the model",
+        remedy: str = "Take it from the registry again, or train again: finnex train.",
+    ) -> None:
+        super().__init__(reason, model, remedy)
+        self.reason, self.model, self.remedy = reason, model, remedy
+
+    def __str__(self) -> str:
+        return f"{self.model} is refused: {self.reason}. {self.remedy}"
 
 
 class ExportError(FinnexError):

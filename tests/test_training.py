@@ -177,7 +177,7 @@ def test_progress_tells_of_images_batches_epochs_and_baselines(trained: Trained)
 
 def test_the_model_has_the_weights_of_its_best_epoch_and_the_checkpoint_too(trained: Trained) -> None:
     result, _, folder = trained
-    checkpoint = folder / "multiscale_cnn-fold0-seed7" / "best.pt"
+    checkpoint = folder / "multiscale_cnn-fold0-seed7" / "best.safetensors"
     assert result.chosen.checkpoint == checkpoint
     held = load_checkpoint(checkpoint)
     assert held["report"]["epoch"] == result.best_epoch
@@ -186,7 +186,8 @@ def test_the_model_has_the_weights_of_its_best_epoch_and_the_checkpoint_too(trai
     images = torch.rand(2, 3, 512, 512, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         assert torch.equal(result.model(images)[0], load_network(checkpoint)(images)[0])
-    assert {path.name for path in checkpoint.parent.iterdir()} == {"best.pt", "member.json", "predictions.parquet"}
+    held_names = {path.name for path in checkpoint.parent.iterdir()}
+    assert held_names == {"best.safetensors", "member.json", "predictions.parquet"}
 
 
 @pytest.mark.integration
@@ -360,7 +361,7 @@ def test_only_what_changes_no_number_may_change_before_a_study_is_resumed(
         ("multiscale_cnn-fold0-seed7/member.json", b'{"history": []}', r"it lacks seconds, in_memory"),
         ("multiscale_cnn-fold0-seed7/member.json", None, r"written by another version .*epochs"),
         ("multiscale_cnn-fold0-seed7/predictions.parquet", b"PAR1", r"predictions.parquet cannot be read"),
-        ("multiscale_cnn-fold0-seed7/best.pt", b"PK", r"best.pt cannot be used"),
+        ("multiscale_cnn-fold0-seed7/best.safetensors", b"PK", r"best.safetensors cannot be used"),
     ],
 )
 def test_a_damaged_study_is_refused_with_the_file_and_what_to_do(

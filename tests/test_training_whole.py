@@ -104,7 +104,7 @@ def test_a_process_that_is_killed_in_mid_epoch_is_gone_on_with_to_the_same_bits(
     process.communicate(timeout=120)
     assert process.returncode != 0
     folder = unfinished_study(config)
-    standing = load_checkpoint(folder / "multiscale_cnn-fold0-seed7" / "last.pt")["standing"]
+    standing = load_checkpoint(folder / "multiscale_cnn-fold0-seed7" / "last.safetensors")["standing"]
     assert standing["epoch"] == 2
     assert standing["batch"] > 0
     steps: list[str] = []
@@ -145,7 +145,7 @@ def test_two_processes_train_one_network_and_have_one_result(
     steps = [line for line in done.stdout.splitlines() if line.startswith("train 1 ")]
     assert len(steps) in (len(alone_steps) // 2, math.ceil(len(alone_steps) / 2))
     assert one["history"][0][0] != alone.history[0].loss
-    held = load_network(Path(one["folder"]) / "multiscale_cnn-fold0-seed7" / "best.pt")
+    held = load_network(Path(one["folder"]) / "multiscale_cnn-fold0-seed7" / "best.safetensors")
     assert [float(w.detach().double().sum()) for w in held.parameters()] == one["weights"]
 
 
@@ -197,7 +197,7 @@ def test_ctrl_c_ends_the_command_with_what_to_do_next_and_resume_does_it(
     command = [sys.executable, "-m", "finnex.cli", "train", "--config", str(tmp_path / "finnex.toml")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     member = "training/*/multiscale_cnn-fold0-seed7"
-    while not list(tmp_path.glob(f"{member}/best.pt")):
+    while not list(tmp_path.glob(f"{member}/best.safetensors")):
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.2)
     process.send_signal(number)
@@ -205,16 +205,16 @@ def test_ctrl_c_ends_the_command_with_what_to_do_next_and_resume_does_it(
     assert process.returncode == 130, said
     assert "Traceback" not in said
     assert f"finnex train --config {tmp_path / 'finnex.toml'} --resume goes on" in " ".join(said.split())
-    standing = load_checkpoint(next(tmp_path.glob(f"{member}/last.pt")))["standing"]
+    standing = load_checkpoint(next(tmp_path.glob(f"{member}/last.safetensors")))["standing"]
     assert standing["epoch"] < 40
     if number == signal.SIGTERM:  # what an operator's `kill` sends; resuming is the same
         return
 
     # To a quick end: the last epochs are said to be done.
     (study,) = tmp_path.glob("training/*/study.json")
-    last = load_checkpoint(next(tmp_path.glob(f"{member}/last.pt")))
+    last = load_checkpoint(next(tmp_path.glob(f"{member}/last.safetensors")))
     last["standing"] |= {"epoch": 40, "batch": 0}
-    save_checkpoint(next(tmp_path.glob(f"{member}/last.pt")), last)
+    save_checkpoint(next(tmp_path.glob(f"{member}/last.safetensors")), last)
     done = subprocess.run([*command, "--resume"], capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     assert "version 1 of 'finnex'" in " ".join(done.stdout.split())

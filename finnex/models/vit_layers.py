@@ -44,7 +44,8 @@ def section_shares(patch_px: int) -> Tensor:
 def shares_of_columns(places: int, px: int) -> Tensor:
     """Return how much each of `places` areas of `px` pixels takes of each three-pixel column: (places, 171)."""
     column = torch.arange(IMAGE_PX) // COLUMN_PX
-    return functional.one_hot(column).float().reshape(places, px, -1).mean(1)
+    columns = (IMAGE_PX - 1) // COLUMN_PX + 1  # said, not counted: a description is checked without any values
+    return functional.one_hot(column, columns).float().reshape(places, px, columns).mean(1)
 
 
 class FinancialPatchEmbedding(nn.Module):

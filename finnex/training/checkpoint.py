@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Mapping
 from hashlib import blake2b
@@ -13,8 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from finnex.errors import TrainingError, first_line
+from finnex.training.tensor_file import read_tensor_file, write_tensor_file
 
-FORMAT = 2
+FORMAT, EARLIER_FORMAT = 3, 2
+BEST, LAST = "best.safetensors", "last.safetensors"
+"""The best epoch's weights, and all that is needed to go on."""
+EARLIER_SUFFIX = ".pt"
 
 
 def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
@@ -22,49 +25,67 @@ def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
 
     Parameters
     ----------
+    path
+        Ends in `.safetensors`.
     content
         Tensors, numbers, text, None, and dicts and lists of them.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    whole = {"format": FORMAT, "digest": _digest(content), "content": dict(content)}
-    packed = io.BytesIO()
-    torch.save(whole, packed)
     draft = path.with_name(f".{path.name}.draft")
-    with draft.open("wb") as file:
-        file.write(packed.getbuffer())
-        file.flush()
+    write_tensor_file(draft, {"format": FORMAT, "digest": _digest(content), "content": dict(content)})
+    with draft.open("rb") as file:
         os.fsync(file.fileno())
     draft.replace(path)
+    _earlier(path).unlink(missing_ok=True)  # else its older weights would be taken where this file is lost
+
+
+def has_checkpoint(path: Path) -> bool:
+    """Return whether there is a checkpoint, of this version or an earlier one."""
+    return path.exists() or _earlier(path).exists()
+
+
+def remove_checkpoint(path: Path) -> None:
+    """Remove a checkpoint, of this version or an earlier one, where there is one."""
+    path.unlink(missing_ok=True)
+    _earlier(path).unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint onto the CPU. No code of the file is run, and every tensor is compared with its digest.
 
-    torch does not look at the checksums in its files: a flipped bit in the weights would go unseen.
+    A file of an earlier version, of the same name but `.pt`, is read where there is none of this one. Those are torch's
+    archives, and torch's restricted reader knows tensors and plain values alone.
 
     Raises
     ------
     TrainingError
         The file is missing or damaged, or another version wrote it.
     """
+    is_earlier = path.suffix == EARLIER_SUFFIX or (not path.exists() and _earlier(path).exists())
+    where = _earlier(path) if is_earlier else path
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-        if found["format"] != FORMAT:
-            raise ValueError(f"it has format {found['format']}, this version reads {FORMAT}")
+        found = torch.load(where, map_location="cpu", weights_only=True) if is_earlier else read_tensor_file(where)
+        wanted = EARLIER_FORMAT if is_earlier else FORMAT
+        if found["format"] != wanted:
+            raise ValueError(f"it has format {found['format']}, this version reads {wanted}")
         content: dict[str, Any] = found["content"]
         if found["digest"] != _digest(content):
             raise ValueError("its bytes are not those that were written")
     except FileNotFoundError:
         raise TrainingError(
-            f"there is no checkpoint {path}. Name another file; where a training lost it, remove its folder "
-            f"{path.parent} and train again."
+            f"there is no checkpoint {where}. Name another file; where a training lost it, remove its folder "
+            f"{where.parent} and train again."
         ) from None
-    except Exception as error:  # torch raises what the damaged byte happens to break
+    except Exception as error:  # the readers raise what the damaged byte happens to break
         raise TrainingError(
-            f"the checkpoint {path} cannot be used: {first_line(error)}. Restore the file, or remove its folder "
-            f"{path.parent}: what that holds is then trained again from its start."
+            f"the checkpoint {where} cannot be used: {first_line(error)}. Restore the file, or remove its folder "
+            f"{where.parent}: what that holds is then trained again from its start."
         ) from None
     return content
+
+
+def _earlier(path: Path) -> Path:
+    return path.with_suffix(EARLIER_SUFFIX)
 
 
 def load_weights(path: Path, weights: Mapping[str, Tensor], model: nn.Module) -> None:

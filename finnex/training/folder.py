@@ -18,7 +18,7 @@ from upath import UPath
 
 from finnex.config import Config
 from finnex.errors import TrainingError, first_line
-from finnex.training.checkpoint import check_same, load_checkpoint
+from finnex.training.checkpoint import LAST, check_same, load_checkpoint, remove_checkpoint
 from finnex.training.reports import EpochReport
 from finnex.training.result import Member, MemberResult
 
@@ -209,7 +209,7 @@ def keep_member(result: MemberResult) -> None:
     keep_table(folder / PREDICTIONS, result.predictions)
     history = [asdict(report) for report in result.history]
     _write(folder / MEMBER, {"history": history, "seconds": result.seconds, "in_memory": result.in_memory})
-    (folder / "last.pt").unlink(missing_ok=True)
+    remove_checkpoint(folder / LAST)
 
 
 def done_member(member: Member) -> MemberResult | None:

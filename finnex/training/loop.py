@@ -27,7 +27,15 @@ from finnex.errors import TrainingError
 from finnex.streaming import Batch
 from finnex.training.answers import Batches, ask, predict, surprise
 from finnex.training.augment import Augment
-from finnex.training.checkpoint import check_same, load_checkpoint, load_weights, save_checkpoint
+from finnex.training.checkpoint import (
+    BEST,
+    LAST,
+    check_same,
+    has_checkpoint,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+)
 from finnex.training.interruption import Interruption
 from finnex.training.objective import Objective
 from finnex.training.reports import EpochReport, OnProgress, Progress, ignore_progress
@@ -57,15 +65,15 @@ def fit(
 ) -> list[EpochReport]:  # fmt: skip
     """Train a model and leave it with the weights of its best epoch. Every process of a parallel training calls this.
 
-    `folder` keeps two checkpoints: `best.pt`, the best epoch's weights, and `last.pt`, from which an earlier call
-    that did not end is gone on with.
+    `folder` keeps two checkpoints: `best.safetensors`, the best epoch's weights, and `last.safetensors`, from which an
+    earlier call that did not end is gone on with.
 
     Parameters
     ----------
     train, validation
         This process' share of the batches.
     about
-        Plain values that identify the training: a `last.pt` that says otherwise is refused.
+        Plain values that identify the training: a `last.safetensors` that says otherwise is refused.
     describe
         Names a batch in an error.
     before_epoch
@@ -76,7 +84,8 @@ def fit(
     Raises
     ------
     TrainingError
-        The loss or its gradient is not a number: both checkpoints stay as they are. Or `last.pt` cannot be used.
+        The loss or its gradient is not a number: both checkpoints stay as they are. Or `last.safetensors` cannot
+        be used.
     """
     learning = _Learning(accelerator, model, objective, settings, folder, about, augment, _steps(train, accelerator))
     now = learning.restore()
@@ -145,7 +154,7 @@ class _Learning:
     ) -> None:  # fmt: skip
         self.accelerator, self.model, self.objective, self.settings = accelerator, model, objective, settings
         self.about, self.augment, self.steps = about, augment, steps
-        self.last_pt, self.best_pt = folder / "last.pt", folder / "best.pt"
+        self.last, self.best = folder / LAST, folder / BEST
         self.factor = warmup_cosine(settings.warmup_epochs * steps, settings.epochs * steps)
         self.optimizer = torch.optim.AdamW(
             model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
@@ -181,7 +190,7 @@ class _Learning:
         if math.isfinite(value):
             return
         now, best = self.now, self.now.best
-        kept = f"; the best epoch so far, {best.epoch}, is kept in {self.best_pt}" if best else ""
+        kept = f"; the best epoch so far, {best.epoch}, is kept in {self.best}" if best else ""
         raise TrainingError(
             f"the {what} became {value} in epoch {now.epoch}, batch {now.batch + 1} of {self.steps} "
             f"({describe(batch)}). Training stopped before the weights were touched{kept}. "
@@ -211,7 +220,7 @@ class _Learning:
         )
         if report.best and self.accelerator.is_main_process:
             content = {"about": self.about, "model": self.model.state_dict(), "report": asdict(report)}
-            save_checkpoint(self.best_pt, content)
+            save_checkpoint(self.best, content)
         return report
 
     @property
@@ -225,28 +234,28 @@ class _Learning:
         if self.accelerator.is_main_process:
             scaler = None if self.accelerator.scaler is None else self.accelerator.scaler.state_dict()
             state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "scaler": scaler}
-            save_checkpoint(self.last_pt, {"about": self.about, "standing": asdict(self.now), **state})
+            save_checkpoint(self.last, {"about": self.about, "standing": asdict(self.now), **state})
 
     def restore(self) -> Standing:
         """Take up what an earlier call left, where it left something."""
-        if self.last_pt.exists():
-            found = load_checkpoint(self.last_pt)
-            check_same(self.last_pt, found["about"], self.about)
-            load_weights(self.last_pt, found["model"], self.model)
+        if has_checkpoint(self.last):
+            found = load_checkpoint(self.last)
+            check_same(self.last, found["about"], self.about)
+            load_weights(self.last, found["model"], self.model)
             self.optimizer.load_state_dict(found["optimizer"])
             if self.accelerator.scaler is not None:
                 self.accelerator.scaler.load_state_dict(found["scaler"])
             history = [EpochReport(**report) for report in found["standing"]["history"]]
             self.now = Standing(**{**found["standing"], "history": history})
             if self.now.best:
-                load_checkpoint(self.best_pt)  # it is needed at the end; hours earlier is the time to miss it
+                load_checkpoint(self.best)  # it is needed at the end; hours earlier is the time to miss it
         return self.now
 
     def take_best(self) -> None:
         """Give the model the weights of its best epoch, and full precision."""
         self.accelerator.wait_for_everyone()  # the first process writes them
         self.accelerator.unwrap_model(self.learner, keep_fp32_wrapper=False)
-        load_weights(self.best_pt, load_checkpoint(self.best_pt)["model"], self.model)
+        load_weights(self.best, load_checkpoint(self.best)["model"], self.model)
         self.model.eval()
 
 

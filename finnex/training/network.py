@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field
 from torch import nn
 
 from finnex.config import ModelSettings
+from finnex.config.section import Section
 from finnex.errors import TrainingError
 from finnex.models import FinNeXMultiScaleCNN, FinNeXViT
 from finnex.models.layers import IMAGE_PX
@@ -18,6 +20,8 @@ from finnex.streaming.samples import CLASSES
 from finnex.training.checkpoint import load_checkpoint, load_weights
 
 PATCH_PX = 32
+MOST_CHANNELS = 64
+"""A description that asks for more is refused: weights grow with the channels."""
 ARCHITECTURES: Mapping[str, Callable[[ModelSettings, int], nn.Module]] = {
     "multiscale_cnn": lambda settings, channels: FinNeXMultiScaleCNN(
         channels, len(CLASSES), PATCH_PX, preset=settings.preset
@@ -26,6 +30,45 @@ ARCHITECTURES: Mapping[str, Callable[[ModelSettings, int], nn.Module]] = {
         IMAGE_PX, PATCH_PX, len(CLASSES), preset=settings.preset, input_channels=channels
     ),
 }
+
+
+class NetworkDescription(Section):
+    """All that decides which weights a network has; the code that computes with them is this package's alone.
+
+    Attributes
+    ----------
+    channels
+        Of the image.
+    side_px
+        Side of what it is shown: whole images or patches.
+    """
+
+    model: ModelSettings
+    channels: Annotated[int, Field(ge=1, le=MOST_CHANNELS)]
+    task: Literal["class", "class_and_return"]
+    side_px: Literal[32, 512]
+
+    @classmethod
+    def of_checkpoint(cls, about: Mapping[str, Any]) -> NetworkDescription:
+        """Return the description that `describe_network` put among a checkpoint's values.
+
+        Raises
+        ------
+        ValueError
+            It is none of this version's.
+        """
+        model = {key.removeprefix("model."): value for key, value in about.items() if key.startswith("model.")}
+        own = {key.removeprefix("network."): value for key, value in about.items() if key.startswith("network.")}
+        return cls.model_validate({**own, "model": model})
+
+    @property
+    def takes_patches(self) -> bool:
+        """Whether it is shown patches, which vote on their image."""
+        return self.side_px == PATCH_PX
+
+    def build(self) -> nn.Module:
+        """Return the network with weights that are not trained."""
+        return build_network(self.model, self.channels, task=self.task, side_px=self.side_px)
 
 
 def build_network(settings: ModelSettings, channels: int, *, task: str, side_px: int) -> nn.Module:
@@ -45,6 +88,8 @@ def build_network(settings: ModelSettings, channels: int, *, task: str, side_px:
             f"images of {side_px} x {side_px} pixels do not fit: {settings.architecture} takes {IMAGE_PX} x "
             f"{IMAGE_PX}. Choose a layout of that size."
         )
+    if channels > MOST_CHANNELS:
+        raise TrainingError(f"images of {channels} channels are more than {MOST_CHANNELS}. Choose a layout of fewer.")
     network = ARCHITECTURES[settings.architecture](settings, channels)
     if task == "class":
         return network
@@ -63,8 +108,24 @@ def describe_network(settings: ModelSettings, channels: int, *, task: str, side_
     }
 
 
+def read_description(checkpoint: Path, about: Mapping[str, Any]) -> NetworkDescription:
+    """Return what the network of a checkpoint is, which was read from `checkpoint`.
+
+    Raises
+    ------
+    TrainingError
+        It is a network of another version's.
+    """
+    try:
+        return NetworkDescription.of_checkpoint(about)
+    except ValueError as error:
+        raise TrainingError(
+            f"the checkpoint {checkpoint} is of a network that this version cannot make: {error}. Train again."
+        ) from None
+
+
 def load_network(checkpoint: Path) -> nn.Module:
-    """Return the network of a training's `best.pt`, ready to answer. No code of the file is run.
+    """Return the network of a training's `best.safetensors`, ready to answer. No code of the file is run.
 
     Raises
     ------
@@ -72,16 +133,6 @@ def load_network(checkpoint: Path) -> nn.Module:
         The file is missing or damaged, or its network is none of this version's.
     """
     found = load_checkpoint(checkpoint)
-    about = found["about"]
-    try:
-        own = {key.removeprefix("model."): value for key, value in about.items() if key.startswith("model.")}
-        settings = ModelSettings.model_validate(own)
-        network = build_network(
-            settings, about["network.channels"], task=about["network.task"], side_px=about["network.side_px"]
-        )
-    except (KeyError, ValueError) as error:
-        raise TrainingError(
-            f"the checkpoint {checkpoint} is of a network that this version cannot make: {error}. Train again."
-        ) from None
+    network = read_description(checkpoint, found["about"]).build()
     load_weights(checkpoint, found["model"], network)
     return network.eval()

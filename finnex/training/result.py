@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
+from finnex.training.checkpoint import BEST
 from finnex.training.network import load_network
 from finnex.training.reports import EpochReport
 
@@ -86,7 +87,7 @@ class MemberResult:
     @property
     def checkpoint(self) -> Path:
         """The best epoch's weights, for `finnex.training.load_network`."""
-        return self.member.folder / "best.pt"
+        return self.member.folder / BEST
 
 
 @dataclass(frozen=True)

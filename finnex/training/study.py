@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list
+from accelerate.utils import broadcast
 
 from finnex.config import Config
 from finnex.errors import TrainingError
@@ -204,10 +205,15 @@ def _members(
 
 
 def _said_by_the_first(accelerator: Accelerator, text: str) -> str:
-    said = [text]
-    if accelerator.num_processes > 1:
-        broadcast_object_list(said)
-    return said[0]
+    """Return the first process' text in every process. It travels as bytes: an object would be unpickled there."""
+    if accelerator.num_processes == 1:
+        return text
+    data = list(text.encode())
+    length = broadcast(torch.tensor([len(data)], device=accelerator.device))
+    room = torch.zeros(int(length[0]), dtype=torch.uint8, device=accelerator.device)
+    if accelerator.is_main_process:
+        room = torch.tensor(data, dtype=torch.uint8, device=accelerator.device)
+    return bytes(broadcast(room).tolist()).decode()
 
 
 def _check_labels(config: Config, store: ImageStore) -> None:

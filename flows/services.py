@@ -87,7 +87,7 @@ def _environment(state: Path, **own: str) -> dict[str, str]:
     }
     # MLflow accepts only the word "true" here, Prefect any truth.
     quiet = {"DO_NOT_TRACK": "true", "PYTHONUNBUFFERED": "1", MARK: str(state)}
-    return inherited | quiet | own
+    return inherited | quiet | own | {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
 
 
 @dataclass(frozen=True)

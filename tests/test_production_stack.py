@@ -136,6 +136,11 @@ def test_settings_are_those_of_the_code() -> None:
     pull = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())["pull"]
     [folder] = re.findall(r"\$(\w+)", json.dumps(pull))
     assert folder in worker["environment"]
+    assert image_environment()["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
+    assert not any("MLFLOW_ALLOW_PICKLE_DESERIALIZATION" in one.get("environment", {}) for one in given.values())
+    # The key that models are sealed with lies on a volume: it outlives the container.
+    assert worker["environment"]["FINNEX_HOME"].startswith("/state/")
+    assert "worker:/state" in worker["volumes"]
 
 
 def test_the_image_has_what_the_commands_need() -> None:

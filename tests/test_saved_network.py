@@ -20,14 +20,14 @@ from finnex.config import ModelSettings
 from finnex.errors import ModelRefused, TrainingError
 from finnex.models.serving import PatchVotes, Probabilities
 from finnex.training.checkpoint import BEST, save_checkpoint
-from finnex.training.network import ARCHITECTURES, MOST_CHANNELS, build_network, describe_network
+from finnex.training.network import ARCHITECTURES, MOST_CHANNELS, NetworkDescription, build_network, describe_network
 from finnex.training.saved_network import ABOUT, WEIGHTS, FileDigest, _load_pyfunc, read_network, save_network
 
 IMAGES = torch.rand(2, 3, 512, 512, generator=torch.Generator().manual_seed(0))
 
 
 def checkpoint(path: Path, architecture: str, task: str, side_px: int) -> torch.nn.Module:
-    """Write the checkpoint of a network that nobody trained; return the network."""
+    """Write the checkpoint of an untrained network; return the network."""
     settings = ModelSettings.model_validate({"architecture": architecture})
     torch.manual_seed(1)
     network = build_network(settings, 3, task=task, side_px=side_px)
@@ -55,7 +55,7 @@ def folder(honest: Path, tmp_path: Path) -> Path:
 
 
 def rewrite(folder: Path, **changes: Any) -> None:
-    """Change the description, and let it name the weights that lie beside it."""
+    """Change the description, and let it name the weights in its folder."""
     about = json.loads((folder / ABOUT).read_text())
     about["weights"] = FileDigest.of(folder / WEIGHTS).model_dump()
     for key, value in changes.items():
@@ -84,6 +84,23 @@ def test_a_saved_network_answers_as_the_trained_one_did(
     asked = _load_pyfunc(str(tmp_path / "saved"))
     for given in (images.numpy(), {"images": images.numpy().astype(np.float64)}):
         np.testing.assert_array_equal(asked.predict(given), expected.numpy())
+
+
+@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+@pytest.mark.parametrize("preset", ["small", "base"])
+@pytest.mark.parametrize("task", ["class", "class_and_return"])
+def test_what_a_description_asks_for_is_known_without_taking_memory(architecture: str, preset: str, task: str) -> None:
+    description = NetworkDescription.model_validate(
+        {"model": {"architecture": architecture, "preset": preset}, "channels": 3, "task": task, "side_px": 512}
+    )
+    with torch.device("meta"):
+        wanted = description.build().state_dict()
+    assert {weight.device.type for weight in wanted.values()} == {"meta"}
+    if preset == "small":
+        made = description.build().state_dict()
+        assert {name: (one.shape, one.dtype) for name, one in made.items()} == {
+            name: (one.shape, one.dtype) for name, one in wanted.items()
+        }
 
 
 def pickled(folder: Path, marker: Path) -> None:

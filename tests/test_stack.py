@@ -22,6 +22,7 @@ import pytest
 from flows.deployments import DEPLOYMENTS
 from flows.services import MARK
 
+UNPICKLING = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
 NAMES = {line.name for line in DEPLOYMENTS}
 
 
@@ -49,7 +50,8 @@ def patience() -> float:
 @contextlib.contextmanager
 def finnex_up(state: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "finnex.cli", "up", "--state", str(state), *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+    environment = os.environ | {UNPICKLING: "true"}  # what a shell may say; the servers must not follow it
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     try:
         yield process
     finally:
@@ -87,6 +89,7 @@ def test_up_prints_three_addresses_shows_all_deployments_and_leaves_nothing_behi
         with urllib.request.urlopen(found["MLflow UI"] + "/health", timeout=5) as reply:
             assert reply.read() == b"OK"
         assert len(members(state)) >= 3
+        assert {member.environ()[UNPICKLING] for member in members(state)} == {"false"}
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from stores import blank, make_config, make_store, paint, sessions
+from registered import Registry, Trained, free_port, log_training
 
-from finnex.config import Config, MlflowSettings
+from finnex.config import MlflowSettings
 from finnex.errors import ServiceError, TrainingError
-from finnex.models import FinNeXViT
 from finnex.reporting.predictions import predict_newest
 from finnex.reporting.tracking import (
     TrackedRun,
@@ -30,82 +25,24 @@ from finnex.reporting.tracking import (
     promote,
     recording,
 )
-from finnex.reporting.tracking.entries import log_model
-from finnex.reporting.tracking.registry import _found, _predictions
-from finnex.store import ImageStore
-from finnex.training import EpochReport, Member, Observer, TrainingResult, train
+from finnex.reporting.tracking.entries import log_files
+from finnex.reporting.tracking.key import make_key
+from finnex.reporting.tracking.seal import STATEMENT, Statement, check_seal, sealed
+from finnex.reporting.tracking.versions import PREDICTIONS, predictions_of
+from finnex.training import EpochReport, Member, Observer, train
 
+pytest_plugins = ("registry",)
 pytestmark = pytest.mark.slow
 
-Trained = tuple[Config, ImageStore, TrainingResult]
 
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@pytest.fixture(scope="module")
+def server(registry: Registry) -> str:
+    return registry.address
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An MLflow server on SQLite with proxied artifacts, in a process of its own."""
-    root = tmp_path_factory.mktemp("mlflow")
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    command = [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-        "--backend-store-uri", f"sqlite:///{root / 'mlflow.db'}", "--artifacts-destination", str(root / "artifacts"),
-    ]  # fmt: skip
-    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
-    with (root / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | quiet, start_new_session=True)
-    try:
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"{address}/health", timeout=2).read()
-                break
-            except (urllib.error.URLError, OSError):
-                assert process.poll() is None, (root / "log").read_text()
-                time.sleep(0.5)
-        else:
-            pytest.fail((root / "log").read_text())
-        yield address
-    finally:
-        os.killpg(process.pid, 15)
-        process.wait(30)
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    root = tmp_path_factory.mktemp("trained")
-
-    def image(_: str, index: int) -> Any:
-        drawn = blank()
-        paint(drawn, "macro", 0, np.random.default_rng(index).uniform(0, 1, (6, 56)))
-        return drawn
-
-    store = make_store(
-        root / "images.zarr", sessions(120), image, {"AAA": np.arange(120) % 3}, synthetic=("sentiment",)
-    )
-    config = make_config(store, root, epochs=2, validation_fraction=0.2, batch_size=32)
-    config = config.model_copy(update={"mlflow": MlflowSettings(experiment="study")})
-    return config, store, train(config, store)
-
-
-def log_training(
-    config: Config, store: ImageStore, result: TrainingResult, report: str, pictures: Any, uri: str,
-    flow_run_id: str | None = None,
-) -> TrackedRun:  # fmt: skip
-    """Tell a recorder a study that is done, as a resumed one is told again."""
-    with recording(config, store, uri, flow_run_id=flow_run_id) as recorder:
-        recorder.on_study_start(result.study)
-        for member in result.members:
-            recorder.on_member_start(member.member)
-            for epoch in member.history:
-                recorder.on_epoch(member.member, epoch)
-            recorder.on_member_end(member)
-        recorder.on_study_end(result)
-        return recorder.finish(result, report, pictures)
+def trained(small_study: Trained) -> Trained:
+    return small_study
 
 
 @pytest.fixture(scope="module")
@@ -114,18 +51,24 @@ def logged(server: str, trained: Trained) -> TrackedRun:
     return log_training(config, store, result, "<p>report</p>", {"scores": b"\x89PNG"}, server, "f-1")
 
 
-@pytest.fixture
-def client(server: str) -> Any:
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri=server)
-
-
 def test_an_address_without_a_server_fails_at_once_with_the_remedy(trained: Trained) -> None:
     began = time.monotonic()
     with pytest.raises(ServiceError, match=r"no MLflow server answers at .*finnex up"):
         log_training(*trained, "", {}, f"http://127.0.0.1:{free_port()}")
     assert time.monotonic() - began < 5
+
+
+def test_a_key_that_cannot_be_used_is_missed_before_the_training(
+    server: str, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model.key").write_text("no key")
+    (tmp_path / "model.key").chmod(0o600)
+    monkeypatch.setenv("FINNEX_HOME", str(tmp_path))
+    with (
+        pytest.raises(ServiceError, match=r"model\.key holds no key"),
+        recording(trained[0], trained[1], server),
+    ):
+        pytest.fail("a training began")
 
 
 def test_a_database_is_no_address(trained: Trained) -> None:
@@ -165,29 +108,31 @@ def test_report_pictures_and_predictions_come_back_as_they_were(
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("architecture", ["multiscale_cnn", "vit"])
-def test_the_model_comes_back_without_unpickling_and_takes_any_batch(
-    server: str, logged: TrackedRun, trained: Trained, architecture: str, monkeypatch: pytest.MonkeyPatch
+def test_other_programs_load_the_model_through_mlflow_without_unpickling(
+    server: str, logged: TrackedRun, trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import mlflow
 
-    result, uri = trained[2], logged.model_uri
-    if architecture == "vit":
-        result = replace(result)
-        result.__dict__["model"] = FinNeXViT().eval()  # as if it were the one that was trained
-        uri = log_model(server, logged.run_id, result, ("sell", "hold", "buy"))
-
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     monkeypatch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    mlflow.set_tracking_uri(server)
-    loaded = mlflow.pytorch.load_model(uri)
-    signature = mlflow.models.get_model_info(uri).signature
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    loaded = mlflow.pyfunc.load_model(logged.model_uri)
+    signature = loaded.metadata.signature
     assert signature.inputs.inputs[0].shape == (-1, 3, 512, 512)
-    images = torch.rand(5, 3, 512, 512, generator=torch.Generator().manual_seed(0))
+    images = torch.rand(3, 3, 512, 512, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        expected = result.model.eval()(images)[0].softmax(-1)
-        torch.testing.assert_close(loaded(images), expected, atol=1e-5, rtol=1e-4)
-        torch.testing.assert_close(loaded(images[:1]), expected[:1], atol=1e-5, rtol=1e-4)
+        expected = trained[2].model.eval()(images)[0].softmax(-1).numpy()
+    np.testing.assert_allclose(loaded.predict({"images": images.numpy()}), expected, atol=1e-6)
+    np.testing.assert_allclose(loaded.predict({"images": images[:1].numpy()}), expected[:1], atol=1e-6)
+
+
+def test_a_models_page_shows_its_parameters_and_scores(client: Any, logged: TrackedRun, trained: Trained) -> None:
+    model = client.get_logged_model(logged.model_uri.removeprefix("models:/"))
+    assert (model.status.value, model.source_run_id) == ("READY", logged.run_id)
+    assert model.params["training.seed"] == str(trained[0].training.seed)
+    assert {"test.accuracy", "test.majority.accuracy"} <= {metric.key for metric in model.metrics}
+    [output] = client.get_run(logged.run_id).outputs.model_outputs
+    assert output.model_id == model.model_id
 
 
 def test_recording_is_silent_and_leaves_the_environment_as_it_was(
@@ -199,28 +144,6 @@ def test_recording_is_silent_and_leaves_the_environment_as_it_was(
     shown = capfd.readouterr()
     assert (shown.out, shown.err) == ("", "")
     assert dict(os.environ) == before
-
-
-def test_an_address_is_aimed_at_without_a_trace() -> None:
-    code = (
-        "import mlflow, os\n"
-        "from finnex.reporting.tracking.server import aimed_at\n"
-        "before, here = dict(os.environ), 'http://127.0.0.1:1'\n"
-        "was = mlflow.get_tracking_uri(), mlflow.get_registry_uri()\n"
-        "with aimed_at(here):\n"
-        "    assert (mlflow.get_tracking_uri(), mlflow.get_registry_uri()) == (here, here)\n"
-        "assert not mlflow.is_tracking_uri_set() and dict(os.environ) == before\n"
-        "mlflow.set_tracking_uri('http://127.0.0.1:2')\n"
-        "with aimed_at(here):\n"
-        "    pass\n"
-        "assert mlflow.get_tracking_uri() == mlflow.get_registry_uri() == 'http://127.0.0.1:2'\n"
-        "mlflow.set_registry_uri('http://127.0.0.1:3')\n"
-        "with aimed_at(here):\n"
-        "    pass\n"
-        "assert mlflow.get_registry_uri() == os.environ['MLFLOW_REGISTRY_URI'] == 'http://127.0.0.1:3'\n"
-    )
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
 def test_recording_is_silent_too_where_it_imports_mlflow() -> None:
@@ -236,21 +159,25 @@ def test_recording_is_silent_too_where_it_imports_mlflow() -> None:
     assert (said.stdout, said.stderr) == ("", "")
 
 
-def test_a_version_is_judged_by_what_its_own_seed_said(
-    logged: TrackedRun, trained: Trained, client: Any, tmp_path: Path
-) -> None:
-    (version,) = client.search_model_versions(f"run_id = '{logged.run_id}'")
-    chosen = trained[2].chosen.member
-    assert (version.tags["seed"], version.tags["fold"]) == (str(chosen.seed), str(chosen.fold))
-    said = trained[2].predictions
-    said = pd.concat([said, said.assign(seed=chosen.seed + 1)])
-    said.to_parquet(tmp_path / "predictions.parquet")
+def reseal(client: Any, name: str, version: str, **changes: object) -> None:
+    """Let a version say something else, under a seal that holds."""
+    said = Statement.model_validate_json(client.get_model_version(name, version).tags[STATEMENT])
+    for key, value in sealed(said.model_copy(update=changes), make_key()).items():
+        client.set_model_version_tag(name, version, key, value)
 
-    class Run:
-        def download_artifacts(self, *_: object) -> str:
-            return str(tmp_path / "predictions.parquet")
 
-    found = _predictions(Run(), _found(client, "finnex", "challenger"))  # type: ignore[arg-type]
+def test_a_version_is_judged_by_what_its_own_seed_said(server: str, client: Any, trained: Trained) -> None:
+    config, store, result = trained
+    tracked = log_training(
+        config.model_copy(update={"mlflow": MlflowSettings(model="seeds")}), store, result, "r", {}, server
+    )
+    chosen = result.chosen.member
+    entry = client.get_model_version("seeds", "1")
+    assert (entry.tags["seed"], entry.tags["fold"]) == (str(chosen.seed), str(chosen.fold))
+    said = pd.concat([result.predictions, result.predictions.assign(seed=chosen.seed + 1)])
+    written = log_files(client, tracked.run_id, {}, {PREDICTIONS: said.to_parquet()})
+    reseal(client, "seeds", "1", predictions=written[PREDICTIONS])
+    found = predictions_of(client, server, check_seal(client.get_model_version("seeds", "1"), ""), "")
     assert set(found["seed"]) == {chosen.seed}
     assert set(found["split"]) == {"test"}
 
@@ -366,7 +293,9 @@ def test_the_first_model_is_promoted_and_a_later_one_only_if_it_is_better(
     assert again.tags["decision"] == decision.reason
     fewer = config.model_copy(update={"symbols": ("BBB",)})
     assert promote(fewer, store, server)[0] == decision  # what is asked about is the challenger's, not the file's
-    client.set_model_version_tag("registry", "1", "trained_until", "2030-01-02")
+    client.set_model_version_tag("registry", "1", "trained_until", "2030-01-02")  # a note for people
+    assert promote(config, store, server)[0] == decision
+    reseal(client, "registry", "1", trained_until=date(2030, 1, 2))
     later, champion = promote(config, store, server)
     assert (later.promoted, champion.version) == (False, 1)
     assert later.reason.startswith("Both were asked about 0 common sessions")

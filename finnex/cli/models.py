@@ -9,7 +9,17 @@ import typer
 from finnex.cli.terminal import ConfigOption, JsonOption, err, out, print_json
 
 
-def promote(config: ConfigOption, as_json: JsonOption = False) -> None:
+def promote(
+    config: ConfigOption,
+    version: Annotated[
+        int | None, typer.Option(min=1, help="Which version; absent, the newest that was trained.")
+    ] = None,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Without comparing the two, as where the champion is refused."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Make the newest model the champion if it is better on sessions that neither has learned from.
 
     Better is a lower log loss, with 95 % confidence, and no lower accuracy. Exit code 1 where it is not.
@@ -21,7 +31,8 @@ def promote(config: ConfigOption, as_json: JsonOption = False) -> None:
 
     settings = load_config(config)
     with recording_server(settings) as uri, err().status("Comparing challenger and champion"):
-        decision, champion = decide(settings, ImageStore.open(settings.store.path), uri)
+        store = ImageStore.open(settings.store.path)
+        decision, champion = decide(settings, store, uri, version=version, replace=replace)
     if as_json:
         print_json(
             {

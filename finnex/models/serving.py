@@ -11,7 +11,7 @@ from finnex.models.return_head import takes_patch
 
 
 class Probabilities(nn.Module):
-    """Wraps a network that returns its logits first, for export: (B, C, H, W) -> (B, classes), rows summing to 1."""
+    """Wraps a network that returns its logits first: (B, C, H, W) -> (B, classes), rows summing to 1."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()

@@ -45,7 +45,8 @@ def predict_newest(config: Config, uri: str, sessions: int, *, wait_seconds: flo
     Raises
     ------
     TrainingError
-        There is no champion, or it was trained on another layout or other labels.
+        There is no champion, or it was trained on another layout or other labels; a `ModelRefused` where `train` did
+        not register it or its files are others.
     ServiceError
         No MLflow server answers at `uri`.
     StoreError
@@ -62,7 +63,7 @@ def predict_newest(config: Config, uri: str, sessions: int, *, wait_seconds: flo
             store.record_predictions(symbol, indexes.tolist(), answers, champion.version)
             days = store.state(symbol).days
             found += [
-                Prediction(symbol, days[index], tuple(answer.tolist()), champion.version, champion.about["verdict"])
+                Prediction(symbol, days[index], tuple(answer.tolist()), champion.version, champion.said.verdict)
                 for index, answer in zip(indexes, answers, strict=True)
             ]
     return found

@@ -16,7 +16,7 @@ from finnex.training.tensor_file import read_tensor_file, write_tensor_file
 
 FORMAT, EARLIER_FORMAT = 3, 2
 BEST, LAST = "best.safetensors", "last.safetensors"
-"""The best epoch's weights, and all that is needed to go on."""
+"""The best epoch's weights, and all that is needed to resume."""
 EARLIER_SUFFIX = ".pt"
 
 

@@ -66,7 +66,7 @@ def fit(
     """Train a model and leave it with the weights of its best epoch. Every process of a parallel training calls this.
 
     `folder` keeps two checkpoints: `best.safetensors`, the best epoch's weights, and `last.safetensors`, from which an
-    earlier call that did not end is gone on with.
+    earlier call that did not end is resumed.
 
     Parameters
     ----------

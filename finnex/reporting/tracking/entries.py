@@ -8,7 +8,8 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import distributions
+from dataclasses import dataclass
+from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,15 +17,16 @@ import numpy as np
 import torch
 
 from finnex.evaluation import Scorecard
-from finnex.images.patches import PATCH_PX
-from finnex.models.serving import PatchVotes, Probabilities
-from finnex.reporting.tracking.server import aimed_at
+from finnex.reporting.tracking.artifacts import digests
 from finnex.store import ImageStore
-from finnex.training import EpochReport, TrainingResult
+from finnex.training import EpochReport, TrainingResult, saved_network
+from finnex.training.saved_network import FileDigest, save_network
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+NETWORK = "network"
+"""Folder of the network in the artifact, below MLflow's `data`."""
 PARAMETERS_A_CALL, METRICS_A_CALL = 100, 1000  # what the server takes at once
 CURVES = ("loss", "validation_loss", "validation_accuracy", "learning_rate", "images_per_second", "waiting_share")
 Metric = tuple[str, float, int]
@@ -46,18 +48,19 @@ def of_card(card: Scorecard) -> list[Metric]:
 
 
 def log_values(
-    client: MlflowClient, run_id: str, parameters: Mapping[str, object] | None = None, metrics: Sequence[Metric] = ()
-) -> None:
-    """Write parameters and metrics, as many in a call as the server takes."""
+    client: MlflowClient, run_id: str, parameters: Mapping[str, object] | None = None, metrics: Sequence[Metric] = (),
+    *, model_id: str | None = None,
+) -> None:  # fmt: skip
+    """Write parameters and metrics, as many in a call as the server takes; metrics of a model to its page too."""
     from mlflow import entities  # noqa: PLC0415
 
     given = [entities.Param(key, str(value)) for key, value in (parameters or {}).items()]
     for first in range(0, len(given), PARAMETERS_A_CALL):
         client.log_batch(run_id, params=given[first : first + PARAMETERS_A_CALL])
     now = int(time.time() * 1000)
-    told = [entities.Metric(key, value, now, step) for key, value, step in metrics]
-    for first in range(0, len(told), METRICS_A_CALL):
-        client.log_batch(run_id, metrics=told[first : first + METRICS_A_CALL])
+    measured = [entities.Metric(key, value, now, step, model_id=model_id) for key, value, step in metrics]
+    for first in range(0, len(measured), METRICS_A_CALL):
+        client.log_batch(run_id, metrics=measured[first : first + METRICS_A_CALL])
 
 
 def log_dataset(client: MlflowClient, run_id: str, store: ImageStore, fingerprint: str) -> None:
@@ -69,14 +72,18 @@ def log_dataset(client: MlflowClient, run_id: str, store: ImageStore, fingerprin
     client.log_inputs(run_id, [DatasetInput(entry, [InputTag("mlflow.data.context", "training")])])
 
 
-def log_files(client: MlflowClient, run_id: str, texts: Mapping[str, str], others: Mapping[str, bytes]) -> None:
-    """Write files, by name; a name may have a folder."""
+def log_files(
+    client: MlflowClient, run_id: str, texts: Mapping[str, str], others: Mapping[str, bytes]
+) -> dict[str, FileDigest]:
+    """Write files, by name; a name may have a folder. Return what was uploaded."""
     with tempfile.TemporaryDirectory(prefix="finnex-") as folder:
         for name, content in {**{name: text.encode() for name, text in texts.items()}, **others}.items():
             path = Path(folder) / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
+        written = digests(Path(folder))
         client.log_artifacts(run_id, folder)
+    return written
 
 
 def environment() -> str:
@@ -99,29 +106,58 @@ def git_commit() -> str | None:
     return found.stdout.strip() if found.returncode == 0 else None
 
 
-def log_model(uri: str, run_id: str, result: TrainingResult, classes: Iterable[str]) -> str:
-    """Log the chosen network as an exported graph with its signature; nothing in it is a pickle. Return its URI.
+@dataclass(frozen=True)
+class LoggedModel:
+    """A model among a run's artifacts.
 
-    The example of two images makes the batch dimension free. It is given as a tensor, which MLflow does not
-    write into the artifact: as JSON it would weigh more than the network.
+    Attributes
+    ----------
+    files
+        What was uploaded.
     """
-    import mlflow  # noqa: PLC0415
-    from mlflow.models import ModelSignature  # noqa: PLC0415
+
+    model_id: str
+    files: Mapping[str, FileDigest]
+
+    @property
+    def uri(self) -> str:
+        """MLflow's address of it."""
+        return f"models:/{self.model_id}"
+
+
+def log_model(client: MlflowClient, run_id: str, result: TrainingResult, classes: Iterable[str]) -> LoggedModel:
+    """Log the chosen network: weights in safetensors, a description, and MLflow's `python_function` flavour over both.
+
+    Nothing in it is a pickle. What is uploaded is measured before, so that it can be recognised.
+    """
+    from mlflow import pyfunc  # noqa: PLC0415
+    from mlflow.entities import LoggedModelOutput  # noqa: PLC0415
+    from mlflow.models import Model, ModelSignature  # noqa: PLC0415
     from mlflow.types import Schema, TensorSpec  # noqa: PLC0415
 
-    network = result.model.cpu()
-    on_patches = result.study.parameters["training.input"] == "patches"
-    answering = PatchVotes(network, PATCH_PX) if on_patches else Probabilities(network)
-    channels, pixels = result.image_shape[2], result.image_shape[:2]
+    height, width, channels = result.image_shape
     kind = np.dtype(np.float32)
     signature = ModelSignature(
-        inputs=Schema([TensorSpec(kind, (-1, channels, *pixels), "images")]),
+        inputs=Schema([TensorSpec(kind, (-1, channels, height, width), "images")]),
         outputs=Schema([TensorSpec(kind, (-1, len(tuple(classes))), "probabilities")]),
     )
-    with aimed_at(uri), mlflow.start_run(run_id=run_id):
-        info = mlflow.pytorch.log_model(
-            answering, name="model", signature=signature,
-            input_example=torch.zeros((2, channels, *pixels)), serialization_format="pt2",
-            pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
+    parameters = {key: str(value) for key, value in result.parameters.items()}
+    experiment = client.get_run(run_id).info.experiment_id
+    made = client.create_logged_model(experiment, name="model", source_run_id=run_id, params=parameters)
+    with tempfile.TemporaryDirectory(prefix="finnex-") as folder:
+        save_network(Path(folder) / NETWORK, result.chosen.checkpoint)
+        about = Model(
+            artifact_path=made.artifact_location, run_id=run_id, model_id=made.model_id, model_uuid=made.model_id
+        )
+        artifact = Path(folder) / "model"
+        # FinNeX itself is not among the requirements: an index may hold another package of its name.
+        pyfunc.save_model(
+            str(artifact), loader_module=saved_network.__name__, data_path=str(Path(folder) / NETWORK),
+            mlflow_model=about, signature=signature,
+            pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in ("torch", "safetensors", "numpy")],
         )  # fmt: skip
-    return str(info.model_uri)
+        files = digests(artifact)
+        client.log_model_artifacts(made.model_id, str(artifact))
+    client.finalize_logged_model(made.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(made.model_id, step=0)])
+    return LoggedModel(str(made.model_id), files)

@@ -28,8 +28,10 @@ from finnex.reporting.tracking.entries import (
     of_card,
     of_epoch,
 )
+from finnex.reporting.tracking.key import make_key
 from finnex.reporting.tracking.registry import register
 from finnex.reporting.tracking.server import connected
+from finnex.reporting.tracking.versions import PREDICTIONS
 from finnex.store import ImageStore
 from finnex.streaming.samples import CLASSES
 from finnex.training import EpochReport, Member, MemberResult, Observer, Study, TrainingResult
@@ -50,7 +52,7 @@ class TrackedRun:
     url
         Page of the parent run in the MLflow UI.
     model_uri
-        Name of the model for `mlflow.pytorch.load_model`.
+        MLflow's address of the model.
     version
         Of the registered model; the challenger until `finnex promote` says more.
     """
@@ -147,18 +149,20 @@ class StudyRecorder(Observer):
     def finish(self, result: TrainingResult, report_html: str, pictures: Mapping[str, bytes]) -> TrackedRun:
         """Record the whole: scores, report, pictures, predictions, the model as a new version; close the parent run."""
         card = scorecard(result.predictions)
-        metrics = [metric for report in result.history for metric in of_epoch(report)] + of_card(card)
-        metrics += [("best_epoch", float(result.best_epoch), 0), ("seconds", result.seconds, 0)]
+        metrics = [metric for report in result.history for metric in of_epoch(report)]
         log_values(self._client, self._parent, metrics=metrics)
         files = {f"figures/{name}.png": png for name, png in pictures.items()}
-        files["predictions.parquet"] = result.predictions.to_parquet(index=False)
-        log_files(self._client, self._parent, {"report.html": report_html}, files)
-        model_uri = log_model(self._uri, self._parent, result, CLASSES)
-        version = register(self._client, self._config, self._parent, model_uri, result, card.verdict())
+        files[PREDICTIONS] = result.predictions.to_parquet(index=False)
+        written = log_files(self._client, self._parent, {"report.html": report_html}, files)
+        logged = log_model(self._client, self._parent, result, CLASSES)
+        scores = [*of_card(card), ("best_epoch", float(result.best_epoch), 0), ("seconds", result.seconds, 0)]
+        log_values(self._client, self._parent, metrics=scores, model_id=logged.model_id)
+        predictions, verdict = written[PREDICTIONS], card.verdict()
+        version = register(self._client, self._config, self._parent, logged, predictions, result, verdict)
         parent = self._parent
         self._end(parent, "FINISHED")
         url = f"{self._uri.rstrip('/')}/#/experiments/{self._experiment}/runs/{parent}"
-        return TrackedRun(parent, url, model_uri, version)
+        return TrackedRun(parent, url, logged.uri, version)
 
 
 @contextmanager
@@ -175,8 +179,10 @@ def recording(
     Raises
     ------
     ServiceError
-        No server answers, or it refuses; runs that were opened are then marked FAILED.
+        No server answers, or it refuses; runs that were opened are then marked FAILED. Or the key that the model is
+        to be sealed with cannot be used.
     """
+    make_key()  # after hours of training is no time to miss it
     with connected(uri) as client:
         recorder = StudyRecorder(config, store, uri, client, {FLOW_RUN: flow_run_id} if flow_run_id else {})
         try:

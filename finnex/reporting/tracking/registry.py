@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from finnex.config import Config
 from finnex.errors import TrainingError
 from finnex.evaluation.promotion import Decision, decide
 from finnex.evaluation.scorecard import PROBABILITIES
-from finnex.reporting.tracking.server import aimed_at, connected
+from finnex.reporting.tracking.entries import LoggedModel
+from finnex.reporting.tracking.key import make_key
+from finnex.reporting.tracking.seal import ModelVersion, Statement, check_seal, sealed
+from finnex.reporting.tracking.server import connected
+from finnex.reporting.tracking.versions import by_alias, by_number, load_network, predictions_of
 from finnex.store import ImageStore
 from finnex.streaming.samples import labelled_samples
 from finnex.training import TrainingResult
+from finnex.training.saved_network import FileDigest
 from finnex.training.serving import Model, ask_about
 
 if TYPE_CHECKING:
@@ -27,66 +27,51 @@ if TYPE_CHECKING:
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 MUST_AGREE = ("label_kind", "horizon")
-
-
-@dataclass(frozen=True)
-class ModelVersion:
-    """A registered model.
-
-    Attributes
-    ----------
-    trained_until
-        Last date on which an outcome was known that it was trained or chosen with.
-    about
-        Its tags: layout_hash, fingerprint, label_kind, horizon, symbols, verdict, ...
-    """
-
-    name: str
-    version: int
-    run_id: str
-    trained_until: np.datetime64
-    about: Mapping[str, str]
+TRAIN_AGAIN = "Train again: `finnex train` registers a new challenger."
+REPLACE = "`finnex promote --replace` puts the challenger in its place without comparing the two."
+TRAIN_AND_REPLACE = (
+    "Train with `finnex train`, then run `finnex promote --replace`; or name a version that was registered here: "
+    "`finnex promote --version N --replace`."
+)
 
 
 def register(
-    client: MlflowClient, config: Config, run_id: str, model_uri: str, result: TrainingResult, verdict: str
-) -> int:
-    """Register a training's model as a new version, the challenger; return its number."""
+    client: MlflowClient, config: Config, run_id: str, logged: LoggedModel, predictions: FileDigest,
+    result: TrainingResult, verdict: str,
+) -> int:  # fmt: skip
+    """Register a training's model as a new version, sealed, the challenger; return its number.
+
+    Parameters
+    ----------
+    predictions
+        Of the run's table of predictions.
+
+    Raises
+    ------
+    ServiceError
+        The key that seals it cannot be read or written.
+    """
     name = config.mlflow.model
     if not client.search_registered_models(filter_string=f"name = '{name}'"):
         client.create_registered_model(name)
     chosen = result.chosen
     seen = chosen.predictions[chosen.predictions["split"] == "validation"]
-    tags = {
-        "fingerprint": result.fingerprint,
-        "layout_hash": result.study.layout_hash,
-        "label_kind": config.labels.kind,
-        "horizon": str(config.labels.horizon),
-        "symbols": " ".join(config.symbols),
-        "trained_until": str(seen["label_end"].max().date()),
-        "fold": str(chosen.member.fold),
-        "seed": str(chosen.member.seed),
-        "model": chosen.member.model,
-        "verdict": verdict,
-    }
-    model_id = model_uri.removeprefix("models:/")  # the server refuses a source that the id beside it does not own
-    made = client.create_model_version(name, source=model_uri, run_id=run_id, tags=tags, model_id=model_id)
+    statement = Statement(
+        format=1, name=name, run_id=run_id, model_id=logged.model_id, files=dict(logged.files), predictions=predictions,
+        trained_until=seen["label_end"].max().date(), fingerprint=result.fingerprint,
+        layout_hash=result.study.layout_hash, label_kind=config.labels.kind, horizon=config.labels.horizon,
+        fold=chosen.member.fold, seed=chosen.member.seed, model=chosen.member.model, verdict=verdict,
+    )  # fmt: skip
+    for_people = statement.model_dump(
+        mode="json", exclude={"format", "name", "run_id", "model_id", "files", "predictions"}
+    )
+    tags = {key: str(value) for key, value in for_people.items()} | {"symbols": " ".join(config.symbols)}
+    made = client.create_model_version(
+        name, source=logged.uri, run_id=run_id, tags=tags | sealed(statement, make_key()),
+        model_id=logged.model_id,  # the server refuses a source that the id beside it does not own
+    )  # fmt: skip
     client.set_registered_model_alias(name, CHALLENGER, str(made.version))
     return int(made.version)
-
-
-def _found(client: MlflowClient, name: str, alias: str) -> ModelVersion | None:
-    from mlflow.exceptions import MlflowException  # noqa: PLC0415
-
-    try:
-        made = client.get_model_version_by_alias(name, alias)
-    except MlflowException as error:
-        if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
-            return None
-        raise
-    return ModelVersion(
-        name, int(made.version), str(made.run_id), np.datetime64(made.tags["trained_until"], "D"), dict(made.tags)
-    )
 
 
 def load_champion(config: Config, store: ImageStore, uri: str) -> tuple[ModelVersion, Model]:
@@ -96,106 +81,104 @@ def load_champion(config: Config, store: ImageStore, uri: str) -> tuple[ModelVer
     ------
     TrainingError
         There is none, or it was trained on another layout or other labels than are configured.
+    ModelRefused
+        `train` did not register it, or its files are not those that it registered.
     ServiceError
         No MLflow server answers.
     """
     with connected(uri) as client:
-        champion = _found(client, config.mlflow.model, CHAMPION)
-        if champion is None:
+        entry = by_alias(client, config.mlflow.model, CHAMPION)
+        if entry is None:
             raise TrainingError(
                 f"the registered model '{config.mlflow.model}' at {uri} has no champion. Train with `finnex train`, "
                 "then run `finnex promote`."
             )
-        _check_labels(config, champion, champion=True)
-        if champion.about["layout_hash"] != store.attrs["layout_hash"]:
+        champion = check_seal(entry, TRAIN_AND_REPLACE)
+        _check_labels(config, champion, CHAMPION)
+        if champion.said.layout_hash != store.attrs["layout_hash"]:
             raise TrainingError(
                 f"the champion, version {champion.version} of '{champion.name}', was trained on layout "
-                f"{champion.about['layout_hash']}; {store.path} holds {store.attrs['layout_hash']}. "
+                f"{champion.said.layout_hash}; {store.path} holds {store.attrs['layout_hash']}. "
                 "Train and promote a model of this layout, under another [mlflow] model."
             )
-        return champion, _load(uri, champion)
+        return champion, load_network(client, uri, champion, TRAIN_AND_REPLACE)
 
 
-def _check_labels(config: Config, version: ModelVersion, *, champion: bool) -> None:
-    wanted = {"label_kind": config.labels.kind, "horizon": str(config.labels.horizon)}
+def _check_labels(config: Config, version: ModelVersion, role: str) -> None:
+    wanted = {"label_kind": config.labels.kind, "horizon": config.labels.horizon}
     for key in MUST_AGREE:
-        if version.about[key] != wanted[key]:
+        found = version.said.model_dump(include={key})[key]
+        if found != wanted[key]:
             raise TrainingError(
-                f"the {CHAMPION if champion else CHALLENGER}, version {version.version} of '{version.name}', answers "
-                f"{key} {version.about[key]}, [labels] now asks for {wanted[key]}. Put it back, or name another "
-                "[mlflow] model."
+                f"the {role}, version {version.version} of '{version.name}', answers {key} {found}, [labels] now asks "
+                f"for {wanted[key]}. Put it back, or name another [mlflow] model."
             )
 
 
-def _load(uri: str, version: ModelVersion) -> Model:
-    """Load an exported graph: no code of the artifact is run, and no pickle is read."""
-    import mlflow  # noqa: PLC0415
-
-    with aimed_at(uri):
-        found = mlflow.pytorch.load_model(f"models:/{version.name}/{version.version}", map_location="cpu")
-
-    def ask(images: torch.Tensor) -> torch.Tensor:
-        return torch.as_tensor(found(images))
-
-    return ask
-
-
-def _predictions(client: MlflowClient, version: ModelVersion) -> pd.DataFrame:
-    """Return what a version's training said of its own test part."""
-    with tempfile.TemporaryDirectory(prefix="finnex-") as folder:
-        path = client.download_artifacts(version.run_id, "predictions.parquet", folder)
-        table = pd.read_parquet(Path(path))
-    own = (table["split"] == "test") & (table["model"] == version.about["model"])
-    # The one network that was registered: several seeds together are another, better model.
-    for key in ("fold", "seed"):
-        own &= table[key] == int(version.about[key])
-    return table[own]
-
-
-def promote(config: Config, store: ImageStore, uri: str) -> tuple[Decision, ModelVersion]:
+def promote(
+    config: Config, store: ImageStore, uri: str, *, version: int | None = None, replace: bool = False
+) -> tuple[Decision, ModelVersion]:
     """Let the challenger take the champion's place if it is better; return the decision and the champion after it.
 
     Both answer for the challenger's test sessions after everything that the champion was trained on. A first
-    champion has nobody to beat: it is one by default, with its verdict against the baselines in its tags.
+    champion has none to beat: it is one by default, with its verdict against the baselines in its tags.
+
+    Parameters
+    ----------
+    version
+        Which version challenges; by default the newest that was trained.
+    replace
+        Whether it takes the place without a comparison, as where the champion is refused.
 
     Raises
     ------
     TrainingError
         There is no challenger, the two answer different questions, or the store has nothing to ask about.
+    ModelRefused
+        `train` did not register one of the two, or its files are not those that it registered.
     ServiceError
         No MLflow server answers.
     """
     name = config.mlflow.model
     with connected(uri) as client:
-        challenger, champion = (_found(client, name, alias) for alias in (CHALLENGER, CHAMPION))
-        if challenger is None:
+        found = by_alias(client, name, CHALLENGER) if version is None else by_number(client, name, version)
+        if found is None:
             raise TrainingError(f"the registered model '{name}' at {uri} has no challenger. Train one: finnex train.")
-        _check_labels(config, challenger, champion=False)
-        if champion is None:
-            decision = Decision(True, f"The first champion: nobody to beat yet. {challenger.about['verdict']}")
-        elif champion.version == challenger.version:
-            decision = Decision(False, f"Version {champion.version} is the champion already.")
+        challenger = check_seal(found, TRAIN_AGAIN)
+        _check_labels(config, challenger, CHALLENGER)
+        load_network(client, uri, challenger, TRAIN_AGAIN)  # what cannot be asked is no champion
+        entry = by_alias(client, name, CHAMPION)
+        if entry is not None and int(entry.version) == challenger.version:
+            decision = Decision(False, f"Version {challenger.version} is the champion already.")
+        elif entry is None:
+            decision = Decision(True, f"The first champion: there is none to beat yet. {challenger.said.verdict}")
+        elif replace:
+            decision = Decision(
+                True, f"It takes the place of version {entry.version} without a comparison. {challenger.said.verdict}"
+            )
         else:
-            own = _predictions(client, challenger)
-            own = own[own["decision_date"] > pd.Timestamp(champion.trained_until)]
+            champion = check_seal(entry, REPLACE)
+            own = predictions_of(client, uri, challenger, TRAIN_AGAIN)
+            own = own[own["decision_date"] > pd.Timestamp(champion.said.trained_until)]
             theirs = _answers(client, config, store, uri, champion, own)
             decision = decide(own, theirs, horizon=config.labels.horizon)
         client.set_model_version_tag(name, str(challenger.version), "decision", decision.reason)
         if decision.promoted:
             client.set_registered_model_alias(name, CHAMPION, str(challenger.version))
-        return decision, challenger if decision.promoted or champion is None else champion
+            return decision, challenger
+        return decision, challenger if entry is None or int(entry.version) == challenger.version else champion
 
 
 def _answers(
     client: MlflowClient, config: Config, store: ImageStore, uri: str, champion: ModelVersion, asked: pd.DataFrame
 ) -> pd.DataFrame:
     """Return the champion's answers for the rows asked, from the store; of another layout, those that it gave then."""
-    if asked.empty or champion.about["layout_hash"] != store.attrs["layout_hash"]:
-        return _predictions(client, champion)
+    if asked.empty or champion.said.layout_hash != store.attrs["layout_hash"]:
+        return predictions_of(client, uri, champion, REPLACE)
     # The companies that the challenger was asked about, whatever the configuration has become since.
     samples = labelled_samples(store, config.labels, tuple(sorted(set(asked["symbol"].astype(str)))))
     wanted = asked[["symbol", "decision_date"]].drop_duplicates()
-    model, found = _load(uri, champion), []
+    model, found = load_network(client, uri, champion, REPLACE), []
     for symbol, rows in wanted.groupby("symbol"):
         number = samples.symbols.index(str(symbol))
         days = rows["decision_date"].to_numpy().astype("datetime64[D]")

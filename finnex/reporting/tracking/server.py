@@ -9,7 +9,7 @@ import urllib.request
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from finnex.errors import ServiceError, first_line
@@ -25,18 +25,22 @@ QUIET = {
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # where MLflow is imported only now, and sets the level of its logger
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_UV_AUTO_DETECT": "false",  # else the lock file of a folder that a training starts in goes into its model
 }
+"""What the environment may say otherwise."""
+SAFE = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
+"""What it may not: none of MLflow's loaders unpickles, were one called."""
 
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Keep MLflow off the terminal; leave environment, warnings and log levels as they were."""
-    loggers = [logging.getLogger(name) for name in ("mlflow", "torch.export", "alembic")]
+    """Keep MLflow off the terminal and from unpickling; leave environment, warnings and log levels as they were."""
+    loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)
     try:
-        own = {key: os.environ.get(key, value) for key, value in QUIET.items()}
+        own = {key: os.environ.get(key, value) for key, value in QUIET.items()} | SAFE
         with _environment(own), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
@@ -58,28 +62,6 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(key, None)
             else:
                 os.environ[key] = value
-
-
-@contextmanager
-def aimed_at(uri: str) -> Iterator[None]:
-    """Point MLflow's global functions at a server, for the few that take no address; leave no trace of it.
-
-    MLflow also writes the addresses into the environment, and reads back its default as if somebody had set it.
-    """
-    import mlflow  # noqa: PLC0415
-
-    tracking: Any = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
-    registry: Any = mlflow.get_registry_uri()
-    if registry == mlflow.get_tracking_uri():
-        registry = None  # it follows the other
-    with _environment({"MLFLOW_TRACKING_URI": uri, "MLFLOW_REGISTRY_URI": uri}):
-        mlflow.set_tracking_uri(uri)
-        mlflow.set_registry_uri(uri)
-        try:
-            yield
-        finally:
-            mlflow.set_tracking_uri(tracking)
-            mlflow.set_registry_uri(registry)
 
 
 @contextmanager

@@ -108,21 +108,14 @@ def server_names(text: str) -> tuple[str, ...]:
 def mlflow_app() -> Any:
     """Return MLflow behind the gate: the entry point that `mlflow server --app-name finnex` starts.
 
-    It asks for a password where MLFLOW_AUTH_CONFIG_PATH is set.
-
     Raises
     ------
     KeyError
         FINNEX_SERVER_NAMES is not set.
     """
-    names = server_names(os.environ[NAMES])
-    if "MLFLOW_AUTH_CONFIG_PATH" in os.environ:
-        from mlflow.server.auth import create_app  # noqa: PLC0415  MLflow reads its settings when it is imported
+    from finnex.reporting.tracking.application import mlflow_application  # noqa: PLC0415  Prefect's server needs none
 
-        return Gate(create_app(), names, MLFLOW_CLOSED)
-    from mlflow.server.fastapi_app import app  # noqa: PLC0415
-
-    return Gate(app, names, MLFLOW_CLOSED)
+    return Gate(mlflow_application(), server_names(os.environ[NAMES]), MLFLOW_CLOSED)
 
 
 def main() -> None:

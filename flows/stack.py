@@ -38,7 +38,10 @@ STOP_SECONDS = 45.0
 TAIL_LINES = 15
 ADDRESSES = "addresses.json"
 """Where the servers of a state folder listen, while they do."""
-OWN_ENTRIES = ("logs", "prefect", "mlflow", ".lock", "users.lock", READY_FILE, ADDRESSES)
+OWN_ENTRIES = (
+    *("logs", "prefect", "mlflow", "training", ".lock", "users.lock", "model.key", ".model.key.lock"),
+    *(READY_FILE, ADDRESSES),
+)
 """What a stack makes in a state folder."""
 PRIVATE = 0o077
 """The umask of the servers."""

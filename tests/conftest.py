@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
@@ -39,6 +39,14 @@ def sample_config(sample_inputs: dict[str, Path], tmp_path: Path) -> Callable[..
         return parse_config(document | changes, tmp_path / "finnex.toml")
 
     return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A state folder of their own for configurations that name none: no test touches that of the account."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FINNEX_HOME", str(tmp_path_factory.mktemp("home") / "state"))
+        yield
 
 
 @pytest.fixture

@@ -226,15 +226,15 @@ def test_a_forged_statement_under_an_old_seal_is_refused(honest: Honest, tmp_pat
 def test_a_version_sealed_in_another_state_is_refused_until_its_key_is_there(
     honest: Honest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    theirs = key_file()
+    theirs = key_file(honest.config)
     monkeypatch.setenv("FINNEX_HOME", str(tmp_path / "elsewhere"))
     with pytest.raises(ModelRefused) as refused:
         load_champion(honest.config, honest.store, honest.address)
     assert f"put that state's model.key at {tmp_path / 'elsewhere' / 'model.key'}" in str(refused.value)
-    make_key()
+    make_key(key_file(honest.config))
     with pytest.raises(ModelRefused, match="its seal is not of this state's key"):
         load_champion(honest.config, honest.store, honest.address)
-    shutil.copy2(theirs, key_file())
+    shutil.copy2(theirs, key_file(honest.config))
     assert load_champion(honest.config, honest.store, honest.address)[0].version == 1
 
 
@@ -361,7 +361,9 @@ def test_altered_predictions_promote_no_model(honest: Honest, small_study: Train
 def test_a_sealed_statement_cannot_name_a_file_outside_of_the_artifact(honest: Honest, name: str) -> None:
     said = Statement.model_validate_json(honest.entry.tags[STATEMENT])
     files = {**said.files, name: said.predictions}
-    version = honest.register(honest.entry.source, sealed(said.model_copy(update={"files": files}), make_key()))
+    version = honest.register(
+        honest.entry.source, sealed(said.model_copy(update={"files": files}), make_key(key_file(honest.config)))
+    )
     honest.refuses(version, "another version of FinNeX registered it")
 
 
@@ -378,7 +380,7 @@ def test_a_sealed_network_that_this_version_does_not_know_is_refused(honest: Hon
             "files": {**said.files, "data/network/network.json": FileDigest.of(about)},
         }
     )
-    version = honest.register(source, sealed(said, make_key()))
+    version = honest.register(source, sealed(said, make_key(key_file(honest.config))))
     honest.refuses(version, "describes no network of this version")
 
 

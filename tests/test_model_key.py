@@ -9,27 +9,25 @@ from pathlib import Path
 
 import pytest
 
+from finnex.config import Config
 from finnex.errors import ServiceError
-from finnex.reporting.tracking.key import STACK, key_file, make_key, read_key
-from flows.services import MARK
-from flows.stack import state_folder
+from finnex.reporting.tracking.key import key_file, make_key, read_key
 
 
 @pytest.fixture
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("FINNEX_HOME", str(tmp_path / "state"))
+def state(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
 def test_the_key_is_made_once_for_its_owner_alone_whatever_the_umask(state: Path) -> None:
     before = os.umask(0)
     try:
-        assert read_key() is None
-        key = make_key()
+        assert read_key(state / "model.key") is None
+        key = make_key(state / "model.key")
     finally:
         os.umask(before)
     assert (state.stat().st_mode & 0o777, (state / "model.key").stat().st_mode & 0o777) == (0o700, 0o600)
-    assert make_key() == read_key() == key
+    assert make_key(state / "model.key") == read_key(state / "model.key") == key
     assert len(key) == 32
     assert {path.name for path in state.iterdir()} == {"model.key", ".model.key.lock"}
     assert all(path.stat().st_mode & 0o077 == 0 for path in state.iterdir())
@@ -49,41 +47,26 @@ def test_the_key_is_made_once_for_its_owner_alone_whatever_the_umask(state: Path
 def test_a_key_that_others_could_know_or_that_is_none_is_not_used(
     state: Path, spoil: Callable[[Path], None], said: str
 ) -> None:
-    make_key()
+    make_key(state / "model.key")
     spoil(state / "model.key")
     for use in (read_key, make_key):
         with pytest.raises(ServiceError, match=said):
-            use()
+            use(state / "model.key")
 
 
 def test_two_trainings_that_begin_together_have_one_key(state: Path) -> None:
     with multiprocessing.get_context("spawn").Pool(2) as pool:
-        made = [pool.apply_async(make_key) for _ in range(8)]
+        made = [pool.apply_async(make_key, (state / "model.key",)) for _ in range(8)]
         assert len({one.get(120) for one in made}) == 1
 
 
-def test_a_state_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_state_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setenv("FINNEX_HOME", str(tmp_path / "file"))
     with pytest.raises(ServiceError, match=r"file/model\.key cannot be (read|written)"):
-        make_key()
+        make_key(tmp_path / "file" / "model.key")
 
 
-def test_the_key_lies_in_the_folder_of_databases_and_logs(
-    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert STACK == MARK
-    assert key_file().parent == state_folder() == state
-    monkeypatch.delenv("FINNEX_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert key_file().parent == state_folder() == tmp_path / ".finnex"
-
-
-def test_a_process_of_a_stack_uses_the_key_of_its_state(
-    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    key = make_key()
-    monkeypatch.setenv("FINNEX_STACK", str(tmp_path / "stack"))
-    assert read_key() is None
-    assert make_key() != key
-    assert (tmp_path / "stack" / "model.key").exists()
+def test_the_key_lies_in_the_state_folder_of_the_configuration(sample_config: Callable[..., Config]) -> None:
+    config = sample_config()
+    assert config.state.path is not None
+    assert key_file(config) == config.state.path / "model.key"

@@ -17,6 +17,7 @@ import torch
 from registered import Registry, Trained, free_port, log_training
 
 from finnex.config import MlflowSettings
+from finnex.config.state import state_folder
 from finnex.errors import ServiceError, TrainingError
 from finnex.reporting.predictions import predict_newest
 from finnex.reporting.tracking import (
@@ -26,7 +27,7 @@ from finnex.reporting.tracking import (
     recording,
 )
 from finnex.reporting.tracking.entries import log_files
-from finnex.reporting.tracking.key import make_key
+from finnex.reporting.tracking.key import KEY_FILE, make_key
 from finnex.reporting.tracking.seal import STATEMENT, Statement, check_seal, sealed
 from finnex.reporting.tracking.versions import PREDICTIONS, predictions_of
 from finnex.training import EpochReport, Member, Observer, train
@@ -162,7 +163,7 @@ def test_recording_is_silent_too_where_it_imports_mlflow() -> None:
 def reseal(client: Any, name: str, version: str, **changes: object) -> None:
     """Let a version say something else, under a seal that holds."""
     said = Statement.model_validate_json(client.get_model_version(name, version).tags[STATEMENT])
-    for key, value in sealed(said.model_copy(update=changes), make_key()).items():
+    for key, value in sealed(said.model_copy(update=changes), make_key(state_folder(Path.cwd()) / KEY_FILE)).items():
         client.set_model_version_tag(name, version, key, value)
 
 
@@ -177,7 +178,9 @@ def test_a_version_is_judged_by_what_its_own_seed_said(server: str, client: Any,
     said = pd.concat([result.predictions, result.predictions.assign(seed=chosen.seed + 1)])
     written = log_files(client, tracked.run_id, {}, {PREDICTIONS: said.to_parquet()})
     reseal(client, "seeds", "1", predictions=written[PREDICTIONS])
-    found = predictions_of(client, server, check_seal(client.get_model_version("seeds", "1"), ""), "")
+    found = predictions_of(
+        client, server, check_seal(client.get_model_version("seeds", "1"), state_folder(Path.cwd()) / KEY_FILE, ""), ""
+    )
     assert set(found["seed"]) == {chosen.seed}
     assert set(found["split"]) == {"test"}
 

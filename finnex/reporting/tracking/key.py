@@ -14,21 +14,20 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from finnex.config import Config
+from finnex.config.state import state_folder
 from finnex.errors import ServiceError
 
 KEY_FILE = "model.key"
 KEY_BYTES = 32
-STACK = "FINNEX_STACK"
-"""Environment variable with the state folder of the stack that a process belongs to."""
 
 
-def key_file() -> Path:
-    """Return where the key is: in the stack's state folder, else in `$FINNEX_HOME`, else in `~/.finnex`."""
-    folder = os.environ.get(STACK) or os.environ.get("FINNEX_HOME") or Path.home() / ".finnex"
-    return Path(folder).expanduser().resolve() / KEY_FILE
+def key_file(config: Config) -> Path:
+    """Return where the key of a study is: in the state folder of its configuration."""
+    return (config.state.path or state_folder(Path.cwd())) / KEY_FILE
 
 
-def read_key() -> bytes | None:
+def read_key(path: Path) -> bytes | None:
     """Return the key; None where none was made yet.
 
     Raises
@@ -36,7 +35,6 @@ def read_key() -> bytes | None:
     ServiceError
         Other accounts may read or change it, or it is no key.
     """
-    path = key_file()
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -63,7 +61,7 @@ def read_key() -> bytes | None:
     return key
 
 
-def make_key() -> bytes:
+def make_key(path: Path) -> bytes:
     """Return the key, made now where there is none.
 
     Raises
@@ -71,13 +69,12 @@ def make_key() -> bytes:
     ServiceError
         It cannot be read or written.
     """
-    if (found := read_key()) is not None:
+    if (found := read_key(path)) is not None:
         return found
-    path = key_file()
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with FileLock(str(path.with_name(f".{KEY_FILE}.lock")), mode=0o600):
-            if (found := read_key()) is not None:  # another training was faster
+            if (found := read_key(path)) is not None:  # another training was faster
                 return found
             key = secrets.token_bytes(KEY_BYTES)
             with tempfile.NamedTemporaryFile(  # of mode 600

@@ -28,7 +28,7 @@ from finnex.reporting.tracking.entries import (
     of_card,
     of_epoch,
 )
-from finnex.reporting.tracking.key import make_key
+from finnex.reporting.tracking.key import key_file, make_key
 from finnex.reporting.tracking.registry import register
 from finnex.reporting.tracking.server import connected
 from finnex.reporting.tracking.versions import PREDICTIONS
@@ -182,7 +182,7 @@ def recording(
         No server answers, or it refuses; runs that were opened are then marked FAILED. Or the key that the model is
         to be sealed with cannot be used.
     """
-    make_key()  # after hours of training is no time to miss it
+    make_key(key_file(config))  # after hours of training is no time to miss it
     with connected(uri) as client:
         recorder = StudyRecorder(config, store, uri, client, {FLOW_RUN: flow_run_id} if flow_run_id else {})
         try:

@@ -12,7 +12,7 @@ from finnex.errors import TrainingError
 from finnex.evaluation.promotion import Decision, decide
 from finnex.evaluation.scorecard import PROBABILITIES
 from finnex.reporting.tracking.entries import LoggedModel
-from finnex.reporting.tracking.key import make_key
+from finnex.reporting.tracking.key import key_file, make_key
 from finnex.reporting.tracking.seal import ModelVersion, Statement, check_seal, sealed
 from finnex.reporting.tracking.server import connected
 from finnex.reporting.tracking.versions import by_alias, by_number, load_network, predictions_of
@@ -67,7 +67,7 @@ def register(
     )
     tags = {key: str(value) for key, value in for_people.items()} | {"symbols": " ".join(config.symbols)}
     made = client.create_model_version(
-        name, source=logged.uri, run_id=run_id, tags=tags | sealed(statement, make_key()),
+        name, source=logged.uri, run_id=run_id, tags=tags | sealed(statement, make_key(key_file(config))),
         model_id=logged.model_id,  # the server refuses a source that the id beside it does not own
     )  # fmt: skip
     client.set_registered_model_alias(name, CHALLENGER, str(made.version))
@@ -93,7 +93,7 @@ def load_champion(config: Config, store: ImageStore, uri: str) -> tuple[ModelVer
                 f"the registered model '{config.mlflow.model}' at {uri} has no champion. Train with `finnex train`, "
                 "then run `finnex promote`."
             )
-        champion = check_seal(entry, TRAIN_AND_REPLACE)
+        champion = check_seal(entry, key_file(config), TRAIN_AND_REPLACE)
         _check_labels(config, champion, CHAMPION)
         if champion.said.layout_hash != store.attrs["layout_hash"]:
             raise TrainingError(
@@ -144,7 +144,7 @@ def promote(
         found = by_alias(client, name, CHALLENGER) if version is None else by_number(client, name, version)
         if found is None:
             raise TrainingError(f"the registered model '{name}' at {uri} has no challenger. Train one: finnex train.")
-        challenger = check_seal(found, TRAIN_AGAIN)
+        challenger = check_seal(found, key_file(config), TRAIN_AGAIN)
         _check_labels(config, challenger, CHALLENGER)
         load_network(client, uri, challenger, TRAIN_AGAIN)  # what cannot be asked is no champion
         entry = by_alias(client, name, CHAMPION)
@@ -157,7 +157,7 @@ def promote(
                 True, f"It takes the place of version {entry.version} without a comparison. {challenger.said.verdict}"
             )
         else:
-            champion = check_seal(entry, REPLACE)
+            champion = check_seal(entry, key_file(config), REPLACE)
             own = predictions_of(client, uri, challenger, TRAIN_AGAIN)
             own = own[own["decision_date"] > pd.Timestamp(champion.said.trained_until)]
             theirs = _answers(client, config, store, uri, champion, own)

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, ValidationError
 
 from finnex.config.section import Section
 from finnex.errors import ModelRefused
-from finnex.reporting.tracking.key import key_file, read_key
+from finnex.reporting.tracking.key import read_key
 from finnex.training.saved_network import FileDigest
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def sealed(statement: Statement, key: bytes) -> dict[str, str]:
     return {STATEMENT: text, SEAL: _seal(text, key)}
 
 
-def check_seal(entry: Entry, remedy: str) -> ModelVersion:
+def check_seal(entry: Entry, key_file: Path, remedy: str) -> ModelVersion:
     """Return a version of the registry if `train` registered it from this state folder; nothing of it is read before.
 
     Raises
@@ -106,7 +107,7 @@ def check_seal(entry: Entry, remedy: str) -> ModelVersion:
     """
     tags: Mapping[str, str] = dict(entry.tags)
     which = f"version {entry.version} of '{entry.name}'"
-    text, seal, key = tags.get(STATEMENT), tags.get(SEAL), read_key()
+    text, seal, key = tags.get(STATEMENT), tags.get(SEAL), read_key(key_file)
     if text is None or seal is None:
         raise ModelRefused(
             "it bears no seal of `finnex train`: an earlier version of FinNeX registered it, or another program",
@@ -116,7 +117,7 @@ def check_seal(entry: Entry, remedy: str) -> ModelVersion:
         raise ModelRefused(
             "its seal is not of this state's key: it was trained with another state folder, or altered",
             which,
-            f"{remedy} If you trained it elsewhere, put that state's {key_file().name} at {key_file()}.",
+            f"{remedy} If you trained it elsewhere, put that state's {key_file.name} at {key_file}.",
         )
     try:
         said = Statement.model_validate_json(text)

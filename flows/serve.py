@@ -94,7 +94,7 @@ def main() -> None:
         share_the_writers_limit(client)
         apply_automations(client, automations())
     if given.ready_file is not None:
-        given.ready_file.touch()
+        given.ready_file.touch(mode=0o600)
     asyncio.run(runner.start())
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from finnex.config import Config
 from finnex.errors import StoreError
 from finnex.evaluation.scorecard import Scorecard
+from finnex.files.output import write_output
 from finnex.reporting.report import Report, input_limits, make_report
 from finnex.store import ImageStore
 from finnex.store_path import StorePath
@@ -48,14 +49,16 @@ def write_report(
     ------
     StoreError
         The folder cannot be written.
+    ExportError
+        Something else than a report lies where it goes.
     """
     report = make_report(config, store, result, limits=input_limits(config), sample=sample)
     path = config.store.path.parent / "report" / ("quality.html" if result is None else "report.html")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(report.html, encoding="utf-8")
+        write_output(path, report.html.encode())
         for picture in report.pictures:
-            (path.parent / f"{picture.name}.png").write_bytes(picture.png)
+            write_output(path.parent / f"{picture.name}.png", picture.png)
     except OSError as error:
         raise StoreError(f"the report {path} cannot be written ({error.strerror}). Free the folder.") from None
     return report, path

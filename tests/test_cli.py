@@ -293,7 +293,11 @@ def flat(document: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def test_the_new_configuration_shows_every_key_with_its_default(tmp_path: Path) -> None:
+def test_the_new_configuration_shows_every_key_with_its_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FINNEX_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     given = configuration_text({"prices": "prices.csv"}, ["AAPL"])
     lines = [
         line.removeprefix("# ") if " = " in line.split("#")[1 if line[0] == "#" else 0] else line

@@ -36,7 +36,7 @@ from finnex.cnn_training.part_batches import BLOCK_SESSIONS, PartBatches
 from finnex.cnn_training.parts import sessions_of, split_parts
 from finnex.cnn_training.patch_data import KEYS, Patches, PatchMetadata
 from finnex.config import Config, LabelSettings, parse_config
-from finnex.errors import ConfigError, LayoutError, StoreError, TrainingError
+from finnex.errors import ConfigError, ExportError, LayoutError, StoreError, TrainingError
 from finnex.images.patch_description import ENHANCED_FIELDS, METADATA_FIELDS
 from finnex.images.patches import extract_patches
 from finnex.layout import load_layout
@@ -179,7 +179,7 @@ def test_a_folder_that_lacks_something_is_refused_with_all_that_it_lacks(exporte
     for name in (DATES, LABELS, LABEL_ENDS):
         (folder / name).symlink_to(exported / name)
     assert len(FinNeXCNNTrainer(folder, layout="mega").images) == 12
-    with pytest.raises(TrainingError, match="exists and is not overwritten"):
+    with pytest.raises(ExportError, match="exists and is not overwritten"):
         FinNeXCNNTrainer(folder, layout="mega").export(folder)
     (folder / LABELS).unlink()
     np.save(folder / LABELS, np.zeros(5, dtype=np.int64))

@@ -390,7 +390,7 @@ def leftovers(folder: Path) -> list[str]:
 
 def test_nothing_is_overwritten(written: Exported, config: Config, store: ImageStore, tmp_path: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in written.folder.rglob("*")}
-    with pytest.raises(ExportError, match=r"exists and is not overwritten\. Choose another"):
+    with pytest.raises(ExportError, match=r"exists and is not overwritten: it is not empty\. Choose another"):
         export(config, store, SYMBOL, written.folder, parts=["metadata"])
     assert {path: path.stat().st_mtime_ns for path in written.folder.rglob("*")} == before
     (tmp_path / "file").write_text("mine")
@@ -406,7 +406,7 @@ def test_a_folder_that_appears_meanwhile_is_not_overwritten_either(
         (tmp_path / "new").mkdir(exist_ok=True)
         (tmp_path / "new" / "mine").write_text("mine")
 
-    with pytest.raises(ExportError, match="nothing of it is left"):
+    with pytest.raises(ExportError, match="is not overwritten: it is not empty"):
         export(config, store, SYMBOL, tmp_path / "new", parts=["mega_images_full"], end=LAST, on_progress=appear)
     assert leftovers(tmp_path) == ["new"]
     assert leftovers(tmp_path / "new") == ["mine"]
@@ -460,7 +460,7 @@ def test_a_disk_that_fills_up_leaves_no_half_export(config: Config, store: Image
 
 def test_an_interruption_leaves_no_half_export(config: Config, store: ImageStore, tmp_path: Path) -> None:
     def interrupt(done: int, total: int, what: str) -> None:
-        assert (tmp_path / ".new.partial" / "mega_images_full.npy").exists() or what == "trainer"
+        assert list(tmp_path.glob(".finnex-export-*/mega_images_full.npy")) or what == "trainer"
         if what == "mega_images_full":
             raise KeyboardInterrupt
 
@@ -487,7 +487,8 @@ export(config, ImageStore.open(config.store.path), "NVDA", Path(sys.argv[2]), pa
 """
     command = [sys.executable, "-c", code, str(config.store.path.parent / "finnex.toml"), str(tmp_path / "new")]
     assert subprocess.run(command, timeout=120, check=False).returncode == -signal.SIGKILL
-    assert leftovers(tmp_path) == [".new.partial"]
+    [left] = leftovers(tmp_path)
+    assert left.startswith(".finnex-export-")
     export(config, store, SYMBOL, tmp_path / "new", parts=["mega_images_full"], end=LAST)
     assert leftovers(tmp_path) == ["new"]
     assert leftovers(tmp_path / "new") == ["mega_images_full"]

@@ -26,6 +26,7 @@ def qa(
 
     from finnex.config import load_config
     from finnex.errors import ConfigError
+    from finnex.files.output import write_output
     from finnex.reporting.report import input_limits, make_report
     from finnex.store import ImageStore
 
@@ -36,7 +37,7 @@ def qa(
     if output is not None:
         try:
             output.parent.mkdir(parents=True, exist_ok=True)
-            output.write_text(report.html, encoding="utf-8")
+            write_output(output, report.html.encode())
         except OSError as error:
             raise ConfigError(f"--out: {output} cannot be written ({error.strerror}). Choose another path.") from None
     if as_json:

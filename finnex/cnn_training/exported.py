@@ -24,6 +24,7 @@ import numpy.typing as npt
 from finnex.cnn_training.array_file import ArrayFile
 from finnex.cnn_training.images import EXCHANGE, MegaImages
 from finnex.errors import TrainingError
+from finnex.files.own_folder import own_folder
 from finnex.images.patch_panel import PatchPanel
 from finnex.layout import Layout, load_layout, parse_catalogue, parse_layout
 
@@ -36,8 +37,22 @@ ABOUT = "mega_images.json"
 FORMAT = 1
 
 
-def write_folder(images: MegaImages, folder: Path, on_image: Callable[[], None] = lambda: None) -> None:
-    """Write images to a folder that has none yet, one at a time, with the features up to the last one's session.
+def export_folder(images: MegaImages, folder: Path) -> None:
+    """Write images to a new folder.
+
+    Raises
+    ------
+    ExportError
+        The folder is there and not empty, or cannot be written.
+    TrainingError
+        The images do not say when their labels ended.
+    """
+    with own_folder(folder) as draft:
+        write_images(images, draft)
+
+
+def write_images(images: MegaImages, folder: Path, on_image: Callable[[], None] = lambda: None) -> None:
+    """Write images to a folder of the caller's own, one at a time, with the features up to the last one's session.
 
     Parameters
     ----------
@@ -47,13 +62,10 @@ def write_folder(images: MegaImages, folder: Path, on_image: Callable[[], None] 
     Raises
     ------
     TrainingError
-        The folder already holds images, or they do not say when their labels ended.
+        The images do not say when their labels ended.
     """
-    if (folder / IMAGES).exists():
-        raise TrainingError(f"{folder / IMAGES} exists and is not overwritten. Choose another folder.")
     if images.label_end is None:
         raise TrainingError(f"{images.origin}: nobody said when the labels ended. Give label_end before writing them.")
-    folder.mkdir(parents=True, exist_ok=True)
     layout = images.layout
     about = {
         "format": FORMAT, "symbol": images.symbol, "exchange": images.exchange, "label_kind": images.label_kind,
@@ -68,12 +80,10 @@ def write_folder(images: MegaImages, folder: Path, on_image: Callable[[], None] 
     }  # fmt: skip
     for name, values in small.items():
         np.save(folder / name, values, allow_pickle=False)
-    draft = folder / f".{IMAGES}"
-    with ArrayFile(draft, np.float32, images.shape) as array:
+    with ArrayFile(folder / IMAGES, np.float32, images.shape) as array:
         for position in range(len(images)):
             array.append(images.image(position)[None])
             on_image()
-    draft.replace(folder / IMAGES)  # last: a folder with this name in it is whole
 
 
 def from_folder(folder: Path, layout: Layout | str | None = None) -> MegaImages:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import xarray as xr
 from torch import nn
 
-from finnex.cnn_training.exported import IMAGES, from_folder, write_folder
+from finnex.cnn_training.exported import IMAGES, export_folder, from_folder
 from finnex.cnn_training.images import Image, MegaImages, from_array, from_store
 from finnex.cnn_training.learning import learn
 from finnex.cnn_training.parts import PatchPart, split_parts
@@ -273,10 +273,10 @@ class FinNeXCNNTrainer:
 
         Raises
         ------
-        TrainingError
-            The folder already holds images.
+        ExportError
+            The folder is there and not empty.
         """
-        write_folder(self.images, Path(folder))
+        export_folder(self.images, Path(folder))
         return Path(folder)
 
 

@@ -14,6 +14,7 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.image import imsave
 from matplotlib.patches import Rectangle
 
+from finnex.files.output import PNG_SOFTWARE, write_output
 from finnex.reporting.style import CHANNEL_COLOURS, FAINT, INK, figure, keep, png
 
 CHANNELS = ("red", "green", "blue")
@@ -152,9 +153,8 @@ def _channel(axes: Axes, image: npt.NDArray[np.float32], number: int, regions: S
 def plain_picture(image: npt.NDArray[np.float32], out: Path) -> None:
     """Write an image as it is, one pixel a pixel, in 8 bits; black is not known."""
     buffer = io.BytesIO()
-    undated = {"Software": None}  # matplotlib's version would make the bytes differ
-    imsave(buffer, np.round(255 * image).astype(np.uint8), format="png", metadata=undated)  # type: ignore[arg-type]
-    out.write_bytes(buffer.getvalue())
+    imsave(buffer, np.round(255 * image).astype(np.uint8), format="png", metadata=PNG_SOFTWARE)
+    write_output(out, buffer.getvalue())
 
 
 def _frame(axes: Axes, region: RegionLike) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from finnex.evaluation import Scorecard
+from finnex.files.output import HTML_GENERATOR
 from finnex.quality import Check
 
 
@@ -81,4 +82,6 @@ def render_report(content: ReportContent) -> str:
     environment.filters.update(number=_number, percent=_percent, points=_points)
     text = resources.files("finnex.reporting").joinpath("report.html.jinja").read_text(encoding="utf-8")
     failed = [check for check in content.checks if not check.passed]
-    return environment.from_string(text).render(content=content, card=content.card, failed=failed)
+    return environment.from_string(text).render(
+        content=content, card=content.card, failed=failed, generator=HTML_GENERATOR
+    )

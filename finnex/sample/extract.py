@@ -19,7 +19,7 @@ from typing import Final
 
 import pandas as pd
 
-from finnex.sample import SAMPLE_SYMBOLS, write_csv_gz
+from finnex.sample import SAMPLE_SYMBOLS, csv_gz
 
 FIRST_MACRO_DAY: Final = "2011-01-01"
 
@@ -159,8 +159,8 @@ def extract(wheel_directory: Path, target: Path) -> None:
     macro = macro_table(wheels["arch"], wheels["zipline"], wheels["mlfinpy"])
     events = event_table()
     (target / "licenses").mkdir(parents=True, exist_ok=True)
-    write_csv_gz(prices, target / "prices.csv.gz")
-    write_csv_gz(macro, target / "macro.csv.gz")
+    (target / "prices.csv.gz").write_bytes(csv_gz(prices))
+    (target / "macro.csv.gz").write_bytes(csv_gz(macro))
     (target / "events.csv").write_bytes(events.to_csv(index=False, lineterminator="\n").encode())
     for package, (_, licence, name) in WHEELS.items():
         (target / "licenses" / name).write_bytes(wheels[package].read(licence))

@@ -18,11 +18,13 @@ from upath import UPath
 
 from finnex.config import Config
 from finnex.errors import TrainingError, first_line
+from finnex.files.replacing import replacing, sweep_drafts
 from finnex.training.checkpoint import LAST, check_same, load_checkpoint, remove_checkpoint
 from finnex.training.reports import EpochReport
 from finnex.training.result import Member, MemberResult
 
 STUDY, MEMBER, PREDICTIONS = "study.json", "member.json", "predictions.parquet"
+LOCK = ".lock"
 STUDY_KEYS, MEMBER_KEYS = ("identity", "finished"), ("history", "seconds", "in_memory")
 
 
@@ -79,7 +81,7 @@ def unfinished_study(config: Config) -> Path:
 
 
 def _lock(folder: Path) -> FileLock:
-    return FileLock(str(folder / ".lock"))
+    return FileLock(str(folder / LOCK))
 
 
 def _busy(folder: Path) -> bool:
@@ -126,9 +128,8 @@ def _read(path: Path, keys: Sequence[str]) -> dict[str, Any]:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(json.dumps(content, indent=2, default=str), encoding="utf-8")
-    draft.replace(path)
+    with replacing(path) as file:
+        file.write(json.dumps(content, indent=2, default=str).encode())
 
 
 def begin(folder: Path, identity: Mapping[str, Any], *, resume: bool) -> None:
@@ -145,9 +146,12 @@ def begin(folder: Path, identity: Mapping[str, Any], *, resume: bool) -> None:
         The study to be resumed is another one, or done, or not there; or the folder of a new one is in use.
     """
     path = folder / STUDY
+    sweep_drafts(folder)
     if not resume:
         if path.exists():
             raise TrainingError(f"{folder} holds a study already. Resume it, or choose another folder.")
+        if other := sorted(entry.name for entry in folder.iterdir() if entry.name != LOCK):
+            raise TrainingError(f"{folder} holds '{other[0]}', which is no study's. Choose a new or an empty folder.")
         _write(path, {"identity": dict(identity), "begun": datetime.now(UTC).isoformat(), "finished": False})
         return
     if not path.exists():
@@ -181,9 +185,8 @@ def until_recorded(folder: Path) -> Iterator[None]:
 def keep_table(path: Path, table: pd.DataFrame) -> None:
     """Write predictions; the file is there when it is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.draft")
-    table.to_parquet(draft, index=False)
-    draft.replace(path)
+    with replacing(path) as file:
+        table.to_parquet(file, index=False)
 
 
 def kept_table(path: Path) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from finnex.cnn_training.array_file import ArrayFile
-from finnex.cnn_training.exported import write_folder
+from finnex.cnn_training.exported import write_images
 from finnex.cnn_training.patch_data import PatchMetadata
 from finnex.images.patch_description import ENHANCED_FIELDS, METADATA_FIELDS
 from finnex.images.patches import extract_patches
@@ -33,7 +33,7 @@ METADATA_KEYS = (
 
 def write_trainer(plan: ExportPlan, folder: Path, step: Step) -> None:
     """Write `mega_images_full.npy` and what `FinNeXCNNTrainer` opens with it."""
-    write_folder(plan.images, folder, step)
+    write_images(plan.images, folder, step)
 
 
 def write_daily(plan: ExportPlan, folder: Path, step: Step) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -16,6 +17,7 @@ from finnex.config import Config
 from finnex.config.training import TRAINING_PRESETS
 from finnex.data.calendar import Days
 from finnex.errors import ExportError, StoreCorrupt, TrainingError, nearest
+from finnex.files.own_folder import refuse_taken
 from finnex.images.patches import PatchGrid, patch_grid
 from finnex.reporting.file_names import PART_NAMES, PartName
 from finnex.store import READY, ImageStore
@@ -32,7 +34,7 @@ class ExportPlan:
     Attributes
     ----------
     folder
-        Where it will stand; nothing is there yet.
+        Where it will be; nothing is there yet.
     parts
         Names in the order in which they are written.
     images
@@ -113,12 +115,13 @@ def plan_export(
     Raises
     ------
     ExportError
-        An unknown part, no session in the range, a folder that is there already, too few labels for `cnn_ready`.
+        An unknown part, no session in the range, a folder that is taken, too few labels for `cnn_ready`.
     StoreError, TrainingError
         The store has no such symbol, or not these labels.
     """
     chosen = _parts(parts)
     _check_folder(folder)
+    refuse_taken(folder)
     images = from_store(store.path, symbol, config.labels)
     state = store.state(symbol)
     wanted = np.ones(len(images), dtype=bool)
@@ -159,9 +162,7 @@ def _parts(parts: Sequence[str]) -> tuple[PartName, ...]:
 def _check_folder(folder: Path) -> None:
     if str(folder).startswith("s3:"):
         raise ExportError(f"{folder} lies in a bucket; an export is a folder on a disk. Export there, then copy it.")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ExportError(f"{folder} exists and is not overwritten. Choose another folder, or move this one away.")
-    for parent in folder.absolute().parents:
+    for parent in (Path(os.path.realpath(folder.parent)) / folder.name).parents:
         if (parent / "zarr.json").exists():
             raise ExportError(f"{folder} lies inside the Zarr store {parent}. Choose a folder beside it.")
 

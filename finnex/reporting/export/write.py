@@ -1,20 +1,19 @@
-"""An export is written beside its place and put there when it is whole."""
+"""An export is written under a random name beside its place and put there when it is whole."""
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from finnex.config import Config
 from finnex.errors import ExportError
+from finnex.files.marker import MARKER
+from finnex.files.own_folder import own_folder
 from finnex.reporting.export.parts import PARTS, needed_bytes
 from finnex.reporting.export.plan import ExportPlan, plan_export
 from finnex.reporting.file_names import PART_NAMES, PartName
@@ -22,7 +21,6 @@ from finnex.store import ImageStore
 
 Progress = Callable[[int, int, str], None]
 """Called with what is done, what there is to do, and what it is about at the moment."""
-LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ def export(
     Raises
     ------
     ExportError
-        An unknown part, no session, a folder that is there, too little room, a disk that fills up, a store that
+        An unknown part, no session, a folder that is taken, too little room, a disk that fills up, a store that
         changes meanwhile.
     StoreError, TrainingError
         The store has no such symbol, or not these labels.
@@ -119,7 +117,7 @@ def write_export(plan: ExportPlan, on_progress: Progress | None = None) -> Expor
     done, total = 0, sum(PARTS[name].images(plan) for name in plan.parts)
     written: list[Written] = []
     failed: tuple[str, ...] = ()
-    with _drafted(plan.folder) as draft:
+    with own_folder(plan.folder) as draft:
         for name in plan.parts:
 
             def step(name: PartName = name) -> None:
@@ -141,7 +139,7 @@ def write_export(plan: ExportPlan, on_progress: Progress | None = None) -> Expor
 
 
 def _files(folder: Path) -> dict[Path, int]:
-    return {path: path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != LOCK}
+    return {path: path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != MARKER}
 
 
 def _check_room(plan: ExportPlan) -> None:
@@ -152,36 +150,3 @@ def _check_room(plan: ExportPlan) -> None:
             f"{plan.folder} needs {needed / 1e9:.2f} GB, {there} has {free / 1e9:.2f} GB free. Free some, choose "
             f"another folder, fewer sessions, or fewer parts than {', '.join(plan.parts)}."
         )
-
-
-@contextmanager
-def _drafted(folder: Path) -> Iterator[Path]:
-    """Give a folder beside the wanted one; it takes its name when the block ends well, else nothing is left."""
-    draft = folder.with_name(f".{folder.name}.partial")
-    lock = FileLock(draft / LOCK)
-    try:
-        draft.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ExportError(f"another process is exporting to {folder}. Wait for it to end, or stop it.") from None
-    except OSError as error:
-        raise ExportError(f"{folder} cannot be written ({error.strerror}). Choose another folder.") from None
-    try:
-        for left in draft.iterdir():  # by a process that was killed: its lock is gone
-            if left.is_dir():
-                shutil.rmtree(left)
-            elif left.name != LOCK:
-                left.unlink()
-        yield draft
-        (draft / LOCK).unlink(missing_ok=True)
-        draft.rename(folder)
-    except BaseException as error:
-        shutil.rmtree(draft, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise ExportError(
-                f"{folder} could not be written ({error.strerror}); nothing of it is left. "
-                "Free the folder or the disk, and export again."
-            ) from error
-        raise
-    finally:
-        lock.release()

@@ -26,6 +26,7 @@ from finnex.cnn_training.images import EXCHANGE, MegaImages
 from finnex.errors import TrainingError
 from finnex.images.patch_panel import PatchPanel
 from finnex.layout import Layout, load_layout, parse_catalogue, parse_layout
+from finnex.store_path import scheme_of
 
 IMAGES = "mega_images_full.npy"
 DATES, LABELS, LABEL_ENDS = "mega_images_dates.npy", "mega_images_labels.npy", "mega_images_label_ends.npy"
@@ -47,8 +48,10 @@ def write_folder(images: MegaImages, folder: Path, on_image: Callable[[], None] 
     Raises
     ------
     TrainingError
-        The folder already holds images, or they do not say when their labels ended.
+        The folder is an address of a service, it already holds images, or they do not say when their labels ended.
     """
+    if (scheme := scheme_of(folder)) is not None:
+        raise TrainingError(f"{folder} is no folder on a disk but an address of '{scheme}'. Export to a folder.")
     if (folder / IMAGES).exists():
         raise TrainingError(f"{folder / IMAGES} exists and is not overwritten. Choose another folder.")
     if images.label_end is None:

@@ -61,11 +61,14 @@ class ImageStore:
 
         Raises
         ------
+        ConfigError
+            `path` is neither a folder nor in a bucket.
         StoreError
             There is none at `path`, or another program made it, or it cannot be reached.
         StoreCorrupt
             Its metadata is damaged.
         """
+        path = store_path(path)
         if not holds_a_store(path):
             raise StoreError(f"{path} holds no image store. `finnex build --config F` makes one.")
         document = read_document(place_of(str(path))) or {}
@@ -77,7 +80,7 @@ class ImageStore:
                 if later
                 else f"{path} is a Zarr group that FinNeX did not make. Choose another [store] path."
             )
-        return cls(store_path(path), found)
+        return cls(path, found)
 
     def record(self) -> RootRecord:
         """Return the root record: companies, lengths of their axes, sessions that are withheld.
@@ -323,9 +326,12 @@ def holds_a_store(path: StorePath | str) -> bool:
 
     Raises
     ------
+    ConfigError
+        The path is neither a folder nor in a bucket.
     StoreError
         The place cannot be reached.
     """
+    path = store_path(path)
     try:
         return place_of(str(path)).get("zarr.json") is not None
     except out_of_reach() as error:

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from finnex.errors import StoreBusy, StoreError
 from finnex.store.bucket import out_of_reach
 from finnex.store.lease import Lease
-from finnex.store_path import StorePath
+from finnex.store_path import StorePath, store_path
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -22,7 +22,7 @@ _leases: dict[str, Lease] = {}
 
 
 @contextmanager
-def writing(path: StorePath, wait_seconds: float = 0.0) -> Iterator[None]:
+def writing(path: StorePath | str, wait_seconds: float = 0.0) -> Iterator[None]:
     """Hold the store's writer lock: one writer at a time, readers never wait.
 
     The lock lies beside the store, not in it, so that the store's tree stays plain Zarr: a file, or in a bucket an
@@ -35,6 +35,7 @@ def writing(path: StorePath, wait_seconds: float = 0.0) -> Iterator[None]:
     StoreError
         The folder cannot be written, or the bucket not reached; or the disk became full inside the block.
     """
+    path = store_path(path)
     hold = _folder if isinstance(path, Path) else _bucket
     with hold(path, wait_seconds):  # type: ignore[arg-type]  # mypy joins the two signatures
         yield

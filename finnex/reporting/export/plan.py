@@ -19,6 +19,7 @@ from finnex.errors import ExportError, StoreCorrupt, TrainingError, nearest
 from finnex.images.patches import PatchGrid, patch_grid
 from finnex.reporting.file_names import PART_NAMES, PartName
 from finnex.store import READY, ImageStore
+from finnex.store_path import scheme_of
 from finnex.training.splits import TimeSplit, walk_forward
 
 BLOCK_SESSIONS = 64
@@ -157,8 +158,11 @@ def _parts(parts: Sequence[str]) -> tuple[PartName, ...]:
 
 
 def _check_folder(folder: Path) -> None:
-    if str(folder).startswith("s3:"):
-        raise ExportError(f"{folder} lies in a bucket; an export is a folder on a disk. Export there, then copy it.")
+    if (scheme := scheme_of(folder)) is not None:
+        raise ExportError(
+            f"{folder} lies in a bucket or another service ('{scheme}'); an export is a folder on a disk. Export "
+            "there, then copy it."
+        )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ExportError(f"{folder} exists and is not overwritten. Choose another folder, or move this one away.")
     for parent in folder.absolute().parents:

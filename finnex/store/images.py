@@ -16,12 +16,12 @@ import zarr
 
 from finnex.data.calendar import Days
 from finnex.errors import StoreCorrupt, StoreError, nearest
-from finnex.store.bucket import out_of_reach
 from finnex.store.drafts import chunk_of, decode_into
 from finnex.store.journal import PUBLISH, read_intent
 from finnex.store.metadata import arrays_of, read_document
 from finnex.store.place import place_of
 from finnex.store.record import Company, RootRecord, read_record
+from finnex.store.s3 import out_of_reach
 from finnex.store.states import DRAFTED, EMPTY, FAILED, NO_BAR, QUARANTINED, READY
 from finnex.store.template import FIXED, FORMAT
 from finnex.store.upgrade import EARLIER_FORMATS, derive_record

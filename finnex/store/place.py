@@ -20,10 +20,6 @@ class Place(Protocol):
     def address(self) -> str:
         """Path of the folder, or `s3://bucket/prefix`: what `place_of` takes."""
 
-    @property
-    def checks_itself(self) -> bool:
-        """Whether the storage guards the bytes with checksums of its own, so that a listing is enough."""
-
     def get(self, key: str, first: int = 0, length: int | None = None) -> bytes | None:
         """Return the bytes under a key, or some of them; None where there are none."""
 

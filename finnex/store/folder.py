@@ -74,7 +74,14 @@ class Folder:
         return 0
 
     def put(self, key: str, data: bytes | memoryview) -> None:
-        """Write a file beside the others, flush it, and rename it into its place."""
+        """Write a file beside the others, flush it, and rename it into its place.
+
+        Raises
+        ------
+        StoreError
+            This process holds the lock of the store, and its path does not lead there any more.
+        """
+        check_right_to_write(self.address)
         partial = f"{PARTIAL}/{uuid.uuid4().hex}"
         try:
             self._write(partial, data)

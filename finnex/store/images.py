@@ -142,12 +142,19 @@ class ImageStore:
         ------
         StoreCorrupt
             Its metadata or its bytes are damaged.
+        StoreError
+            This account may not read it.
         """
         company = self._company(symbol)
         array = self._array(symbol, name, company)
         rows = slice(None) if name in FIXED and name != "date" else slice(company.sessions)
         try:
             return np.asarray(array[rows])
+        except PermissionError as error:
+            raise StoreError(
+                f"the array {symbol}/{name} of {self.path} cannot be read ({error.strerror}). Give this account the "
+                "right to read it."
+            ) from None
         except (ValueError, RuntimeError, TypeError, OverflowError) as error:
             raise StoreCorrupt(
                 f"the array {symbol}/{name} of {self.path} is damaged ({error}). `finnex repair` makes it anew."

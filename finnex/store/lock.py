@@ -119,6 +119,7 @@ def _folder(path: Path, wait_seconds: float) -> Iterator[None]:
     rights[str(path)] = right
     try:
         yield
+        right.check()
     except Exception as error:
         if right.is_elsewhere():
             raise right.gone() from error

@@ -24,7 +24,13 @@ class Place(Protocol):
         """Return the bytes under a key, or some of them; None where there are none."""
 
     def put(self, key: str, data: bytes | memoryview) -> None:
-        """Replace the bytes under a key as a whole: a reader sees the old bytes or the new ones."""
+        """Replace the bytes under a key as a whole: a reader sees the old bytes or the new ones.
+
+        Raises
+        ------
+        StoreError
+            This process held the lock of the store and holds it no longer.
+        """
 
     def claim(self, key: str) -> bytes | None:
         """Return what lies under a key, so that no earlier writer can replace it any more."""

@@ -30,7 +30,6 @@ from finnex.store.metadata import (
 )
 from finnex.store.place import place_of
 from finnex.store.record import Company, RootRecord, write_record
-from finnex.store.rights import check_right_to_write
 from finnex.store.states import EMPTY, FAILED, NO_BAR, QUARANTINED, READY, check_transition
 from finnex.store.steps import StoreSteps
 from finnex.store.template import FORMAT, StoreTemplate, lay_out
@@ -105,7 +104,6 @@ class StoreWriter(StoreSteps):
 
     def _change(self, intent: Intent) -> None:
         """Make a change: journal, steps, journal cleared."""
-        check_right_to_write(self._place.address)
         journal.write_intent(self._place, intent)
         self._take_steps(intent)
         journal.clear_intent(self._place)
@@ -175,7 +173,6 @@ class StoreWriter(StoreSteps):
             self._change(Intent(journal.EXTEND, symbol, details))
 
     def _lay_out(self, symbol: str, days: Days, template: StoreTemplate) -> None:
-        check_right_to_write(self._place.address)
         journal.write_intent(self._place, Intent(journal.LAY_OUT, symbol))
         lay_out(self._root, symbol, days, template)
         group = read_document(self._place, symbol) or {}

@@ -19,7 +19,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from finnex.errors import StoreBusy
+from finnex.errors import StoreBusy, StoreError
 from finnex.store.s3 import Version, filesystem, out_of_reach, put_if, read, versions
 
 LEASE_SECONDS = 60.0
@@ -28,6 +28,7 @@ RENEW_SECONDS = 15.0
 ASK_AGAIN_SECONDS = 2.0
 CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """A clock that also runs while the machine is suspended."""
+ANOTHER_ETAG = '"00000000000000000000000000000000"'
 MARK = b"finnex-lease "
 """How an object begins that names the lease under which it was written."""
 
@@ -84,6 +85,8 @@ class Lease:
         ------
         StoreBusy
             Another process kept it for `wait_seconds`.
+        StoreError
+            The server does not refuse what it should.
         """
         deadline = time.monotonic() + wait_seconds
         while not self._take():
@@ -93,6 +96,12 @@ class Lease:
                     f"{LEASE_SECONDS:.0f} s after a writer has died, the next one takes over."
                 )
             time.sleep(min(ASK_AGAIN_SECONDS, max(0.0, deadline - time.monotonic())))
+        for etag in (None, ANOTHER_ETAG):
+            if put_if(self._files, self._object, b"{}", etag) is not None:
+                raise StoreError(
+                    f"the S3 server of {self._address} ignores conditions on writes (If-Match, If-None-Match), so that "
+                    "two writers could damage the store. Use a server that knows them, as AWS does, or a folder."
+                )
         self._renewing = threading.Thread(target=self._keep, name="finnex-lease", daemon=True)
         self._renewing.start()
 

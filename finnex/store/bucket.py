@@ -20,7 +20,7 @@ from finnex.store.s3 import Target, Version, delete_if, filesystem, put_if, read
 from finnex.store_path import S3_OPTIONS
 
 CLAIMS = 20
-"""Writes of earlier writers that may arrive while the journal is claimed: each has one on its way at most."""
+"""Journal entries of earlier writers that may arrive while it is claimed: each has one on its way at most."""
 DELETIONS = 16
 """Requests under way together where a folder is removed."""
 

@@ -39,6 +39,7 @@ bench: $(STAMP)
 # Do the networks learn planted rules, and nothing from shuffled labels? About twenty minutes; goes on where it was stopped.
 accept: $(STAMP)
 	$(BIN)/python -m benchmarks.accept_models
+	$(BIN)/python -m benchmarks.s3_interruptions
 
 $(STAMP): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "FinNeX needs Python 3.11 or later; name one with: make PYTHON=python3.11 ...")'

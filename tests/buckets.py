@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -21,6 +22,13 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[str]:
+    """The name of a bucket."""
+    with s3_server() as name:
+        yield name
+
+
+@contextmanager
+def s3_server() -> Iterator[str]:
     """Start the server, point AWS's variables at it, and give the name of a bucket."""
     import s3fs
 

@@ -167,6 +167,11 @@ def test_what_is_no_set_of_images_is_refused_with_what_to_give(built: Config, tm
         FinNeXCNNTrainer(bright).create_patch_dataset()[0][0]
 
 
+def test_images_are_not_exported_to_an_address_that_is_no_folder(trainer: FinNeXCNNTrainer) -> None:
+    with pytest.raises(TrainingError, match="is no folder on a disk"):
+        trainer.export("gs://bucket/folder")
+
+
 def test_a_folder_that_lacks_something_is_refused_with_all_that_it_lacks(exported: Path, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()

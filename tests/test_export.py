@@ -430,8 +430,15 @@ def test_what_cannot_be_exported_is_refused_before_anything_is_written(
 
 
 def test_a_bucket_and_the_inside_of_a_store_are_no_places_for_an_export(config: Config, store: ImageStore) -> None:
-    with pytest.raises(ExportError, match="lies in a bucket"):
-        export(config, store, SYMBOL, Path("s3://bucket/export"))
+    for address in (
+        "s3://bucket/export",
+        "S3://bucket/export",
+        "s3a://bucket/export",
+        "gs://bucket/export",
+        "http://host/x",
+    ):
+        with pytest.raises(ExportError, match="lies in a bucket"):
+            export(config, store, SYMBOL, Path(address))
     with pytest.raises(ExportError, match="lies inside the Zarr store"):
         export(config, store, SYMBOL, Path(str(store.path)) / "export")
 

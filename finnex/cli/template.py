@@ -38,7 +38,7 @@ _TEMPLATE = """\
 # lexicon = "vader"          # or "loughran_mcdonald": scores records that have a text and no score
 # enhanced_heatmaps = ["technical"]     # heat maps for enhanced columns that the catalogue does not know
 
-[store]
+[store]                      # a folder (~ and $NAME are expanded), or "s3://BUCKET/PREFIX"
 {store}
 
 [image]

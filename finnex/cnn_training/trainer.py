@@ -290,9 +290,10 @@ def _open(
             f"mega_images is a {type(given).__name__}, which carries neither dates nor labels. Give the array that "
             "create_mega_image_batch returns, the path of a store, or an exported folder."
         )
-    if holds_a_store(given):
-        return from_store(store_path(given), symbol, labels)
-    path = Path(given)
+    place = store_path(given)
+    if holds_a_store(place):
+        return from_store(place, symbol, labels)
+    path = Path(str(place))
     if path.is_dir() and ((path / IMAGES).is_file() or not any(path.glob("*.zarr"))):
         return from_folder(path, layout)
     raise TrainingError(f"{given} is neither an image store nor a folder with {IMAGES}. Check the path.")

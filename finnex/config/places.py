@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, JsonValue, PlainValidator, model_validator
+from pydantic import AfterValidator, Field, JsonValue, PlainValidator, ValidationInfo, model_validator
 from upath import UPath
 
 from finnex.config.section import PositiveInt, Section
+from finnex.errors import ConfigError
 from finnex.store_path import StorePath, store_path
 
 DaskCluster = Literal["local", "kubernetes", "slurm", "pbs", "sge", "lsf", "htcondor", "oar", "moab"]
@@ -29,12 +30,13 @@ Address = Annotated[str, AfterValidator(_without_credentials)]
 """A URL; what is secret about it stands in the environment."""
 
 
-def _store_path(given: object) -> StorePath:
-    if not isinstance(given, str | Path | UPath) or str(given) == "":
+def _store_path(given: object, info: ValidationInfo) -> StorePath:
+    if not isinstance(given, str | Path | UPath):
         raise ValueError("must be a folder, or s3://BUCKET/PREFIX")
-    if str(given).startswith("s3://") and "@" in str(given):
-        raise ValueError("must not hold a key or a password; give them as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
-    return store_path(given)
+    try:
+        return store_path(given, (info.context or {}).get("root"))
+    except ConfigError as error:
+        raise ValueError(str(error).removesuffix(".")) from None
 
 
 class StoreSettings(Section):

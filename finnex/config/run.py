@@ -106,11 +106,11 @@ def parse_config(document: dict[str, object], path: Path) -> Config:
     path
         The file it came from; relative paths in it start at its folder.
     """
+    root = path.resolve().parent
     try:
-        config = Config.model_validate(document)
+        config = Config.model_validate(document, context={"root": root})
     except ValidationError as error:
         raise _explain(error, path) from None
-    root = path.resolve().parent
     absolute = {name: root / table for name, table in config.inputs.tables()}
     missing = [
         f"{path}: [inputs] {name} names {table}, which does not exist."
@@ -129,9 +129,6 @@ def parse_config(document: dict[str, object], path: Path) -> Config:
         raise kind("\n".join([*missing, "Correct the path; it is relative to the folder of the configuration file."]))
     changes: dict[str, object] = {
         "inputs": config.inputs.model_copy(update=absolute),
-        "store": StoreSettings(
-            path=root / config.store.path if isinstance(config.store.path, Path) else config.store.path
-        ),
         "dask": config.dask.model_copy(update=tls),
         "state": StateSettings(path=state_folder(root, config.state.path)),
     }

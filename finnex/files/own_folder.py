@@ -18,6 +18,7 @@ from finnex.errors import ExportError
 from finnex.files.draft_folder import DRAFT, Draft, clear_draft, discard_draft, make_draft
 from finnex.files.marker import MARKER
 from finnex.files.tree import opened
+from finnex.store_path import scheme_of
 
 TRIES = 5
 """Two exports that begin at the same moment both step back; one of them is alone in one of the next tries."""
@@ -85,6 +86,11 @@ def own_folder(target: Path) -> Iterator[Path]:
 
 def _place(target: Path) -> tuple[Path, str]:
     """Return the folder that will hold the target, without links, and the target's name in it."""
+    if (scheme := scheme_of(target)) is not None:
+        raise ExportError(
+            f"{target} lies in a bucket or another service ('{scheme}'); an export is a folder on a disk. Export "
+            "there, then copy it."
+        )
     name = target.name
     if name in {"", "..", "."} or DRAFT.fullmatch(name):
         raise ExportError(f"'{target}' is no name of a new folder. Name one in it, such as {target / 'export'}.")

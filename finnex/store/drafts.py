@@ -10,9 +10,8 @@ import numpy.typing as npt
 from numcodecs import Blosc
 
 from finnex.errors import StoreError
+from finnex.store.keys import DRAFTS
 from finnex.store.place import place_of
-
-DRAFTS = ".finnex/drafts"
 
 _encoder = Blosc(cname="lz4", clevel=3, shuffle=Blosc.SHUFFLE)
 

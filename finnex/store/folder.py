@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from finnex.errors import StoreError
+from finnex.store.rights import check_right_to_write
+
 PARTIAL = ".finnex/partial"
 """Folder of files that are being written; what lies there is of a process that died."""
 NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES}
@@ -42,7 +45,6 @@ class Folder:
     """A folder on a disk that every worker sees."""
 
     address: str
-    checks_itself: bool = False
     _changed: set[str] = field(default_factory=set, compare=False, repr=False)
     """Folders whose names changed since the last `sync`."""
 
@@ -52,6 +54,10 @@ class Folder:
             file = os.open(f"{self.address}/{key}", os.O_RDONLY)
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except PermissionError as error:
+            raise StoreError(
+                f"{self.address}/{key} cannot be read ({error.strerror}). Give this account the right to read it."
+            ) from None
         try:
             return os.pread(file, os.fstat(file).st_size - first if length is None else length, first)
         except IsADirectoryError:
@@ -68,7 +74,14 @@ class Folder:
         return 0
 
     def put(self, key: str, data: bytes | memoryview) -> None:
-        """Write a file beside the others, flush it, and rename it into its place."""
+        """Write a file beside the others, flush it, and rename it into its place.
+
+        Raises
+        ------
+        StoreError
+            This process holds the lock of the store, and its path does not lead there any more.
+        """
+        check_right_to_write(self.address)
         partial = f"{PARTIAL}/{uuid.uuid4().hex}"
         try:
             self._write(partial, data)
@@ -79,7 +92,15 @@ class Folder:
             raise
 
     def draft(self, key: str, data: bytes | memoryview) -> None:
-        """Write a file and flush it; it is not whole until then."""
+        """Write a file and flush it; it is not whole until then.
+
+        Raises
+        ------
+        StoreError
+            The store is not under its path any more: a worker makes none.
+        """
+        if not Path(self.address).is_dir():
+            raise StoreError(f"{self.address} is gone: the store was moved or removed. Put it back, or build again.")
         self._write(key, data)
 
     def _write(self, key: str, data: bytes | memoryview) -> None:
@@ -148,6 +169,8 @@ class Folder:
     def prepare(self, folder: str) -> None:
         """Make the folder and those above it."""
         path = Path(self.address)
+        if not path.is_dir():
+            check_right_to_write(self.address)  # it was moved away: none is made in its place
         for part in ["", *Path(folder).parts]:
             path /= part
             if not path.is_dir():

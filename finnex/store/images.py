@@ -16,12 +16,12 @@ import zarr
 
 from finnex.data.calendar import Days
 from finnex.errors import StoreCorrupt, StoreError, nearest
-from finnex.store.bucket import out_of_reach
 from finnex.store.drafts import chunk_of, decode_into
 from finnex.store.journal import PUBLISH, read_intent
 from finnex.store.metadata import arrays_of, read_document
 from finnex.store.place import place_of
 from finnex.store.record import Company, RootRecord, read_record
+from finnex.store.s3 import out_of_reach
 from finnex.store.states import DRAFTED, EMPTY, FAILED, NO_BAR, QUARANTINED, READY
 from finnex.store.template import FIXED, FORMAT
 from finnex.store.upgrade import EARLIER_FORMATS, derive_record
@@ -61,11 +61,14 @@ class ImageStore:
 
         Raises
         ------
+        ConfigError
+            `path` is neither a folder nor in a bucket.
         StoreError
             There is none at `path`, or another program made it, or it cannot be reached.
         StoreCorrupt
             Its metadata is damaged.
         """
+        path = store_path(path)
         if not holds_a_store(path):
             raise StoreError(f"{path} holds no image store. `finnex build --config F` makes one.")
         document = read_document(place_of(str(path))) or {}
@@ -77,7 +80,7 @@ class ImageStore:
                 if later
                 else f"{path} is a Zarr group that FinNeX did not make. Choose another [store] path."
             )
-        return cls(store_path(path), found)
+        return cls(path, found)
 
     def record(self) -> RootRecord:
         """Return the root record: companies, lengths of their axes, sessions that are withheld.
@@ -139,12 +142,19 @@ class ImageStore:
         ------
         StoreCorrupt
             Its metadata or its bytes are damaged.
+        StoreError
+            This account may not read it.
         """
         company = self._company(symbol)
         array = self._array(symbol, name, company)
         rows = slice(None) if name in FIXED and name != "date" else slice(company.sessions)
         try:
             return np.asarray(array[rows])
+        except PermissionError as error:
+            raise StoreError(
+                f"the array {symbol}/{name} of {self.path} cannot be read ({error.strerror}). Give this account the "
+                "right to read it."
+            ) from None
         except (ValueError, RuntimeError, TypeError, OverflowError) as error:
             raise StoreCorrupt(
                 f"the array {symbol}/{name} of {self.path} is damaged ({error}). `finnex repair` makes it anew."
@@ -323,9 +333,12 @@ def holds_a_store(path: StorePath | str) -> bool:
 
     Raises
     ------
+    ConfigError
+        The path is neither a folder nor in a bucket.
     StoreError
         The place cannot be reached.
     """
+    path = store_path(path)
     try:
         return place_of(str(path)).get("zarr.json") is not None
     except out_of_reach() as error:

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from finnex.errors import StoreCorrupt
+from finnex.store.keys import JOURNAL
 from finnex.store.place import Place
 from finnex.store.sealed import seal, unseal
 
-JOURNAL = ".finnex/journal.json"
 CREATE, LAY_OUT, EXTEND, PUBLISH, SET_STATUS, PREDICT, REMOVE = (
     "create", "lay_out", "extend", "publish", "set_status", "predict", "remove",
 )  # fmt: skip

@@ -1,7 +1,8 @@
 """The writer's lock of a store in a bucket: a small object that its holder keeps fresh.
 
-Conditional writes make it safe: it is created only where there is none, and taken over from a holder that has not
-renewed it for `LEASE_SECONDS` only if it is still the object that was looked at. Ages are told by the clock of S3.
+It is created only where there is none, and taken over from a holder that has not renewed it for `LEASE_SECONDS` only if
+it is still the object that was looked at. Its generation grows with every acquisition. Ages are measured by the clock
+of S3.
 """
 
 from __future__ import annotations
@@ -13,17 +14,23 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import MutableMapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from finnex.errors import StoreBusy
-from finnex.store.bucket import filesystem, out_of_reach
+from finnex.errors import StoreBusy, StoreError
+from finnex.store.s3 import Version, filesystem, out_of_reach, put_if, read, versions
 
 LEASE_SECONDS = 60.0
 """A holder that was killed keeps others waiting for so long."""
 RENEW_SECONDS = 15.0
 ASK_AGAIN_SECONDS = 2.0
+CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""A clock that also runs while the machine is suspended."""
+ANOTHER_ETAG = '"00000000000000000000000000000000"'
+MARK = b"finnex-lease "
+"""How an object begins that names the lease under which it was written."""
 
 
 class Lease:
@@ -36,13 +43,40 @@ class Lease:
     """
 
     def __init__(self, address: str) -> None:
-        bucket, _, prefix = address.removeprefix("s3://").partition("/")
-        folder, _, name = prefix.rpartition("/")
-        self._object = {"Bucket": bucket, "Key": f"{folder}/.{name}.lock" if folder else f".{name}.lock"}
+        self._bucket, _, self._prefix = address.rstrip("/").removeprefix("s3://").partition("/")
+        folder, _, name = self._prefix.rpartition("/")
+        self._object = {"Bucket": self._bucket, "Key": f"{folder}/.{name}.lock" if folder else f".{name}.lock"}
         self._address, self._files = address, filesystem()
-        self._tag: str | None = None
+        self._token = uuid.uuid4().hex
+        self._etag: str | None = None
         self._renewed = 0.0
-        self._ended = threading.Event()
+        self._lost = False
+        self._ended, self._listing = threading.Event(), threading.Lock()
+        self._renewing: threading.Thread | None = None
+        self._versions: dict[str, Version] | None = None
+        self.generation = 0
+        """1 for the first writer of a store, and one more for every later one."""
+
+    @property
+    def mark(self) -> bytes:
+        """The line by which an object is known to be of this lease: no two leases of a store have the same."""
+        return MARK + f"{self.generation} {self._token}\n".encode()
+
+    @property
+    def versions(self) -> MutableMapping[str, Version]:
+        """Versions of all objects of the store: one listing under this lease, then this writer's own writes.
+
+        Raises
+        ------
+        StoreBusy
+            The lease was lost, so that the listing may show what a later writer wrote.
+        """
+        with self._listing:
+            if self._versions is None:
+                found = versions(self._files, self._bucket, f"{self._prefix}/" if self._prefix else "")
+                self.check()
+                self._versions = found
+            return self._versions
 
     def acquire(self, wait_seconds: float) -> None:
         """Take the lease.
@@ -51,6 +85,8 @@ class Lease:
         ------
         StoreBusy
             Another process kept it for `wait_seconds`.
+        StoreError
+            The server does not refuse what it should.
         """
         deadline = time.monotonic() + wait_seconds
         while not self._take():
@@ -60,67 +96,90 @@ class Lease:
                     f"{LEASE_SECONDS:.0f} s after a writer has died, the next one takes over."
                 )
             time.sleep(min(ASK_AGAIN_SECONDS, max(0.0, deadline - time.monotonic())))
-        threading.Thread(target=self._keep, name="finnex-lease", daemon=True).start()
+        for etag in (None, ANOTHER_ETAG):
+            if put_if(self._files, self._object, b"{}", etag) is not None:
+                raise StoreError(
+                    f"the S3 server of {self._address} ignores conditions on writes (If-Match, If-None-Match), so that "
+                    "two writers could damage the store. Use a server that knows them, as AWS does, or a folder."
+                )
+        self._renewing = threading.Thread(target=self._keep, name="finnex-lease", daemon=True)
+        self._renewing.start()
 
-    def _write(self, **condition: str) -> bool:
-        me = {"host": socket.gethostname(), "process": os.getpid(), "token": uuid.uuid4().hex}
-        asked = time.monotonic()
-        try:
-            answer = self._files.call_s3("put_object", **self._object, Body=json.dumps(me).encode(), **condition)
-        except OSError as error:
-            if _refused(error):
-                return False
-            raise
-        self._tag, self._renewed = str(answer["ETag"]), asked
-        return True
+    def _write(self, etag: str | None, *, held: bool = True) -> bool:
+        content = {
+            "generation": self.generation, "held": held, "host": socket.gethostname(), "process": os.getpid(),
+            "token": self._token, "written": uuid.uuid4().hex,
+        }  # fmt: skip
+        asked = time.clock_gettime(CLOCK)
+        found = put_if(self._files, self._object, json.dumps(content).encode(), etag)
+        if found is not None:
+            self._etag, self._renewed = found, asked
+        return found is not None
 
     def _take(self) -> bool:
-        if self._write(IfNoneMatch="*"):
-            return True
-        try:
-            found = self._files.call_s3("head_object", **self._object)
-        except FileNotFoundError:
-            return self._write(IfNoneMatch="*")
-        if _age_seconds(found) <= LEASE_SECONDS:
-            return False
-        return self._write(IfMatch=str(found["ETag"]))
+        found = read(self._files, self._object)
+        if found is None:
+            self.generation = 1
+            return self._write(None)
+        last = _content(found[0])
+        if last.get("held", True):
+            try:
+                seen = self._files.call_s3("head_object", **self._object)
+            except FileNotFoundError:
+                return False
+            if str(seen["ETag"]) != found[1] or _age_seconds(seen) <= LEASE_SECONDS:
+                return False
+        self.generation = int(last.get("generation", 0)) + 1
+        return self._write(found[1])
 
     def _keep(self) -> None:
         while not self._ended.wait(RENEW_SECONDS):
             try:
-                if self._tag is None or not self._write(IfMatch=self._tag):
-                    self._tag = None  # somebody took over: `check` says so
+                if not self._write(self._etag):
+                    self._lost = True
                     return
             except out_of_reach():  # for now; it is lost when it has grown old
                 continue
 
     def check(self) -> None:
-        """Make sure that the lease is still held; called before anything readers can see is changed.
+        """Make sure that the lease is still held, by this machine's clock; called before every write.
 
         Raises
         ------
         StoreBusy
-            It was not renewed in time, so another writer may have begun.
+            It was not renewed in time, so another writer may have begun, or another writer has begun.
         """
-        if self._tag is None or time.monotonic() - self._renewed > LEASE_SECONDS - RENEW_SECONDS:
+        if self._lost or time.clock_gettime(CLOCK) - self._renewed > LEASE_SECONDS - RENEW_SECONDS:
             raise StoreBusy(
-                f"the right to write to {self._address} was lost: S3 was out of reach for too long, and another "
-                "process may be writing. Nothing half-made is visible; run again."
+                f"the right to write to {self._address} was lost: this process was suspended or S3 was out of reach "
+                "for too long, and another process may be writing. Nothing half-made is visible; run again."
             )
 
+    def refused(self, key: str) -> StoreBusy:
+        """Give up the lease, as S3 refused a write; return what to raise."""
+        self._lost = True
+        return StoreBusy(
+            f"the right to write to {self._address} was lost: {key} was written by another process meanwhile. "
+            "Nothing half-made is visible; run again."
+        )
+
     def release(self) -> None:
-        """Let others write."""
+        """Let others write. The object stays: it keeps the generation."""
         self._ended.set()
-        if self._tag is not None:
+        if self._renewing is not None:
+            self._renewing.join(RENEW_SECONDS)
+        if self._etag is not None and not self._lost:
             with contextlib.suppress(*out_of_reach()):  # then it grows old
-                if self._files.call_s3("head_object", **self._object)["ETag"] == self._tag:
-                    self._files.call_s3("delete_object", **self._object)
+                self._write(self._etag, held=False)
 
 
-def _refused(error: OSError) -> bool:
-    """Return whether a conditional write was refused because of its condition."""
-    answer = getattr(error.__cause__, "response", {})
-    return answer.get("Error", {}).get("Code") in {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+def _content(data: bytes) -> dict[str, Any]:
+    """Return what a lease object says; nothing where another program wrote it."""
+    try:
+        found = json.loads(data)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _age_seconds(found: dict[str, Any]) -> float:

@@ -20,15 +20,17 @@ class Place(Protocol):
     def address(self) -> str:
         """Path of the folder, or `s3://bucket/prefix`: what `place_of` takes."""
 
-    @property
-    def checks_itself(self) -> bool:
-        """Whether the storage guards the bytes with checksums of its own, so that a listing is enough."""
-
     def get(self, key: str, first: int = 0, length: int | None = None) -> bytes | None:
         """Return the bytes under a key, or some of them; None where there are none."""
 
     def put(self, key: str, data: bytes | memoryview) -> None:
-        """Replace the bytes under a key as a whole: a reader sees the old bytes or the new ones."""
+        """Replace the bytes under a key as a whole: a reader sees the old bytes or the new ones.
+
+        Raises
+        ------
+        StoreError
+            This process held the lock of the store and holds it no longer.
+        """
 
     def claim(self, key: str) -> bytes | None:
         """Return what lies under a key, so that no earlier writer can replace it any more."""

@@ -101,7 +101,7 @@ class StoreSteps(ImageStore):
             ("region_weight", [receipt.weights for receipt in receipts]),
             ("input_hash", [receipt.input_hash for receipt in receipts]),
             ("image_crc", [receipt.crc for receipt in receipts]),
-            ("image_tag", [self._place.tag(chunk_of(symbol, receipt.index)) for receipt in receipts]),
+            ("image_tag", [self._tag(symbol, receipt.index, receipt.crc) for receipt in receipts]),
             ("status", states),
         ):
             table = self._read(symbol, name)
@@ -109,6 +109,11 @@ class StoreSteps(ImageStore):
             self._write(symbol, name, table)
         shown = self._read(symbol, "date")[rows[np.array(states) == READY]].astype("datetime64[D]")
         self._note_quarantine(symbol, released=[str(day) for day in shown])
+
+    def _tag(self, symbol: str, index: int, crc: int) -> int:
+        """Return the version of an image as `image_tag` keeps it: bound to the checksum, 0 where there are none."""
+        tag = self._place.tag(chunk_of(symbol, index))
+        return tag ^ crc if tag else 0
 
     def _do_set_status(self, symbol: str, details: dict[str, Any]) -> None:
         rows, target = np.array(details["rows"], dtype=np.intp), int(details["status"])

@@ -42,7 +42,7 @@ STATUS_FLAGS: dict[str, Any] = {
 
 
 TAG_ATTRIBUTES: dict[str, Any] = {
-    "long_name": "version of the image's chunk as a bucket names it (64 bits of its ETag); 0 in a folder",
+    "long_name": "version of the image's chunk in a bucket (64 bits of ETag and size, XOR image_crc); 0 in a folder",
 }
 
 

@@ -17,11 +17,11 @@ import numpy.typing as npt
 from finnex.data.calendar import Days
 from finnex.errors import StoreError, StoreMismatch
 from finnex.store import journal
-from finnex.store.drafts import DRAFTS, DraftTarget, Receipt, chunk_of, drafts_of
+from finnex.store.drafts import DraftTarget, Receipt, drafts_of
 from finnex.store.folder import PARTIAL
 from finnex.store.images import ImageStore, holds_a_store
 from finnex.store.journal import Intent
-from finnex.store.lock import check_right_to_write
+from finnex.store.keys import DRAFTS
 from finnex.store.metadata import (
     company_document,
     read_document,
@@ -104,21 +104,25 @@ class StoreWriter(StoreSteps):
 
     def _change(self, intent: Intent) -> None:
         """Make a change: journal, steps, journal cleared."""
-        check_right_to_write(self._place.address)
         journal.write_intent(self._place, intent)
         self._take_steps(intent)
         journal.clear_intent(self._place)
 
     def lost(self, symbol: str, indexes: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-        """Return which published images have to be drawn again, as far as it can be told at once.
+        """Return which published images have to be drawn again.
 
-        On a disk, those whose bytes are not what was published. A bucket guards bytes with checksums of its own, so
-        only its listing is read; `damaged` reads them all the same.
+        The bytes of an image are read and compared with their checksum, unless the storage names the very version that
+        was published: a bucket does in one listing.
         """
-        if not self._place.checks_itself:
-            return self.damaged(symbol, indexes)
-        there = set(self._place.keys(f"{symbol}/image"))
-        return np.array([i for i in indexes if chunk_of(symbol, int(i)) not in there], dtype=np.intp)
+        tags, crcs = self._read(symbol, "image_tag"), self._read(symbol, "image_crc")
+        now = np.array([self._tag(symbol, int(i), int(crcs[i])) for i in indexes], dtype=np.uint64)
+        suspects = np.asarray(indexes, dtype=np.intp)[(now == 0) | (now != tags[indexes])]
+        found = self.damaged(symbol, suspects)
+        whole = np.isin(indexes, np.setdiff1d(suspects, found)) & (now != 0)
+        if whole.any():  # published by a version of FinNeX that kept no tags
+            tags[indexes[whole]] = now[whole]
+            self._write(symbol, "image_tag", tags)
+        return found
 
     def sweep(self) -> int:
         """Remove drafts and half-written files that an interrupted run left behind; return how many."""
@@ -169,7 +173,6 @@ class StoreWriter(StoreSteps):
             self._change(Intent(journal.EXTEND, symbol, details))
 
     def _lay_out(self, symbol: str, days: Days, template: StoreTemplate) -> None:
-        check_right_to_write(self._place.address)
         journal.write_intent(self._place, Intent(journal.LAY_OUT, symbol))
         lay_out(self._root, symbol, days, template)
         group = read_document(self._place, symbol) or {}

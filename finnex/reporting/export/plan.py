@@ -120,8 +120,8 @@ def plan_export(
         The store has no such symbol, or not these labels.
     """
     chosen = _parts(parts)
-    _check_folder(folder)
     refuse_taken(folder)
+    _check_folder(folder)
     images = from_store(store.path, symbol, config.labels)
     state = store.state(symbol)
     wanted = np.ones(len(images), dtype=bool)
@@ -160,8 +160,6 @@ def _parts(parts: Sequence[str]) -> tuple[PartName, ...]:
 
 
 def _check_folder(folder: Path) -> None:
-    if str(folder).startswith("s3:"):
-        raise ExportError(f"{folder} lies in a bucket; an export is a folder on a disk. Export there, then copy it.")
     for parent in (Path(os.path.realpath(folder.parent)) / folder.name).parents:
         if (parent / "zarr.json").exists():
             raise ExportError(f"{folder} lies inside the Zarr store {parent}. Choose a folder beside it.")

@@ -168,7 +168,7 @@ def test_what_is_no_set_of_images_is_refused_with_what_to_give(built: Config, tm
 
 
 def test_images_are_not_exported_to_an_address_that_is_no_folder(trainer: FinNeXCNNTrainer) -> None:
-    with pytest.raises(TrainingError, match="is no folder on a disk"):
+    with pytest.raises(ExportError, match="lies in a bucket or another service"):
         trainer.export("gs://bucket/folder")
 
 

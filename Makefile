@@ -33,6 +33,7 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.build
+	$(BIN)/python -m benchmarks.encryption
 	$(BIN)/python -m benchmarks.streaming
 	$(BIN)/python -m benchmarks.export
 

@@ -67,9 +67,10 @@ def _existing(address: str, identity: distributed.Security | None) -> Iterator[d
     try:
         client = distributed.Client(address, security=identity, set_as_default=False, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:  # a refused certificate is an OSError too
+        other = " One that speaks TLS has tls:// before its name and needs [dask] tls_ca, tls_cert and tls_key."
         raise ServiceError(
             f"no Dask scheduler answers at [dask] address '{address}' ({error}). Start one with "
-            "`dask scheduler`, correct the address, or give [dask] workers instead."
+            f"`dask scheduler`, correct the address, or give [dask] workers instead.{other if identity is None else ''}"
         ) from None
     with client:
         _wait_for_workers(client, CONNECT_SECONDS, f"the Dask scheduler {address} has no workers")

@@ -2,7 +2,7 @@
 
 Dask runs what its ports are sent, whatever account of the machine sends it. With TLS it accepts only who presents a
 certificate of the cluster's own authority. The authority signs one certificate when a cluster starts; its key is never
-written.
+written. `python -m flows.identity FOLDER` leaves such an identity for the containers of `docker/compose.yaml`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import datetime as dt
 import fcntl
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +32,8 @@ FILES = ("ca.pem", "cert.pem", "key.pem")
 SCRATCH = "dask-scratch-space"
 """The name of the folder that Dask makes for what does not fit into memory."""
 TMPDIR = "Let TMPDIR name a folder that can be written."
-LONGEST_RUN = dt.timedelta(days=366)
+LIFETIME = dt.timedelta(days=3650)
+"""An identity ends with its cluster, or with the volume that holds it."""
 CLOCK_SKEW = dt.timedelta(days=1)
 """The clocks of a queue's nodes may differ so much from ours."""
 
@@ -86,7 +88,7 @@ def _certificate(name: str, key: ec.EllipticCurvePrivateKey, authority: ec.Ellip
     return (
         x509.CertificateBuilder(named("FinNeX authority"), named(name), key.public_key(), x509.random_serial_number())
         .not_valid_before(now - CLOCK_SKEW)
-        .not_valid_after(now + LONGEST_RUN)
+        .not_valid_after(now + LIFETIME)
         .add_extension(x509.BasicConstraints(ca=key is authority, path_length=None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer), critical=False)
@@ -181,3 +183,19 @@ def _remove(path: Path, held: int) -> None:
             else:
                 os.unlink(name, dir_fd=held)
         path.rmdir()
+
+
+def main() -> None:
+    """Leave an identity in the folder of the command line, where there is none, or end with one sentence."""
+    try:
+        folder = Path(sys.argv[1])
+        if not all((folder / name).is_file() for name in FILES):
+            for name in FILES:
+                (folder / name).unlink(missing_ok=True)
+            make_identity(folder)
+    except (IndexError, ServiceError) as error:
+        sys.exit(f"no identity was made: {error}")
+
+
+if __name__ == "__main__":
+    main()

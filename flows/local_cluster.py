@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import multiprocessing
 import os
+import resource
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -19,6 +22,8 @@ from flows.identity import make_identity, private_folder, temporary_folder
 STARTS = 3
 """A worker that is killed while it starts takes the whole cluster with it; so often another one is started."""
 START_SECONDS = 120.0
+FILES, FILES_PER_WORKER = 40, 16
+"""Open files that this process needs beside a cluster, and for each worker of it; 22 and 12 were seen."""
 SAFE_PATH = "PYTHONSAFEPATH"
 NO_HTTP = "flows.no_http"
 
@@ -33,8 +38,9 @@ def local_cluster(workers: int, memory_limit: str) -> Iterator[distributed.Clien
     Raises
     ------
     ServiceError
-        The processes, or the folder, cannot be made.
+        The processes, or the folder, cannot be made, or this process may not open as many files as it takes.
     """
+    _allow_open_files(workers)
     with (
         private_folder(temporary_folder()) as folder,
         _without_working_folder_on_the_path(),
@@ -60,6 +66,22 @@ def cluster_settings() -> dict[str, Any]:
         "distributed.scheduler.preload": [*dask.config.get("distributed.scheduler.preload"), NO_HTTP],
         "distributed.worker.preload": [*dask.config.get("distributed.worker.preload"), NO_HTTP],
     }
+
+
+def _allow_open_files(workers: int) -> None:
+    """Raise this process's limit of open files where a cluster needs more; Dask would try to open them for ever."""
+    needed = FILES + FILES_PER_WORKER * workers
+    now, highest = (
+        sys.maxsize if limit == resource.RLIM_INFINITY else limit
+        for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
+    )
+    if highest < needed:
+        raise ServiceError(
+            f"{workers} Dask workers take {needed} open files, and this process may open {highest}. Raise the limit, "
+            "as `ulimit -n 1024` does, or lower [dask] workers; with workers = 0 this process draws."
+        )
+    if now < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(highest, 2 * needed), highest))
 
 
 @contextmanager
@@ -101,14 +123,30 @@ def _start(opened: ExitStack, workers: int, memory_limit: str, identity: distrib
                 continue
             raise ServiceError(
                 f"the Dask workers could not be started in {STARTS} attempts; the last one ended with: "
-                f"{_first_cause(error)}. A worker that is killed while it starts is often one too many for the memory "
-                "of the machine: lower [dask] workers; with workers = 0 this process draws."
+                f"{_first_cause(error)}. {_remedy(error)}; with workers = 0 this process draws."
             ) from None
     raise AssertionError("an attempt returns or raises")
 
 
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return an error and what led to it, the first cause first."""
+    found = [error]
+    while (earlier := found[0].__cause__ or found[0].__context__) is not None:
+        found.insert(0, earlier)
+    return found
+
+
 def _first_cause(error: BaseException) -> str:
-    while (earlier := error.__cause__ or error.__context__) is not None:
-        error = earlier
-    text = " ".join(str(error).split())
-    return text.rstrip(".") or type(error).__name__
+    first = _causes(error)[0]
+    return " ".join(str(first).split()).rstrip(".") or type(first).__name__
+
+
+def _remedy(error: BaseException) -> str:
+    numbers = {cause.errno for cause in _causes(error) if isinstance(cause, OSError)}
+    if numbers & {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
+        return f"Make room in /dev/shm and {temporary_folder()}, which processes write to when they start"
+    if numbers & {errno.EAGAIN, errno.ENOMEM}:
+        return "Lower [dask] workers, or raise the limit of processes or memory"
+    return (
+        "A worker that is killed while it starts is often one too many for the machine's memory: lower [dask] workers"
+    )

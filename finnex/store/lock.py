@@ -15,7 +15,19 @@ from finnex.store.bucket import out_of_reach
 from finnex.store.lease import Lease
 from finnex.store_path import StorePath
 
-FULL = {errno.ENOSPC, errno.EDQUOT}
+NO_ROOM = "there is no room left for the store {path} ({reason}). Make room"
+TOO_MANY_FILES = (
+    "too many files are open to write the store {path} ({reason}). Raise the limit, as `ulimit -n 1024` does,"
+)
+LIMITS = {
+    errno.ENOSPC: NO_ROOM,
+    errno.EDQUOT: NO_ROOM,
+    errno.EFBIG: "a file of the store {path} became larger than this process may write ({reason}). Raise the limit, as "
+    "`ulimit -f unlimited` does,",
+    errno.EMFILE: TOO_MANY_FILES,
+    errno.ENFILE: TOO_MANY_FILES,
+}
+"""What the system can run out of while a store is written, and how to mend it."""
 
 _leases: dict[str, Lease] = {}
 """Leases that this process holds, by the store's address."""
@@ -33,7 +45,7 @@ def writing(path: StorePath, wait_seconds: float = 0.0) -> Iterator[None]:
     StoreBusy
         Another process kept the lock for `wait_seconds`.
     StoreError
-        The folder cannot be written, or the bucket not reached; or the disk became full inside the block.
+        The folder cannot be written, or the bucket not reached; or the block met the end of the disk or a limit.
     """
     hold = _folder if isinstance(path, Path) else _bucket
     with hold(path, wait_seconds):  # type: ignore[arg-type]  # mypy joins the two signatures
@@ -66,12 +78,10 @@ def _folder(path: Path, wait_seconds: float) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in FULL:
+        if error.errno not in LIMITS:
             raise
-        raise StoreError(
-            f"there is no room left for the store {path} ({error.strerror}). Make room and run this again: what is "
-            "published stays."
-        ) from error
+        limit = LIMITS[error.errno].format(path=path, reason=error.strerror)
+        raise StoreError(f"{limit} and run this again: what is published stays.") from error
     finally:
         lock.release()
 

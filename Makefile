@@ -26,6 +26,9 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint docker/Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
+	$(BIN)/compose-lint check --quiet --no-env --strict-config --fail-on low --config docker/compose-lint.yaml docker/compose.yaml
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix
@@ -33,6 +36,7 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.build
+	$(BIN)/python -m benchmarks.encryption
 	$(BIN)/python -m benchmarks.streaming
 	$(BIN)/python -m benchmarks.export
 

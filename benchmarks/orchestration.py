@@ -99,7 +99,7 @@ def measure(folder: Path, inputs: dict[str, str], symbol: str) -> list[Line]:
     from finnex.config import load_config
     from finnex.data.features import symbol_calendar
     from finnex.data.tables import read_tables
-    from flows.cluster import local_cluster
+    from flows.local_cluster import local_cluster
     from flows.requests import BackfillRequest, NightlyRequest
     from flows.runs import FlowRuns
     from flows.stack import Stack

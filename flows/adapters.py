@@ -14,7 +14,6 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
@@ -23,6 +22,7 @@ import distributed
 from finnex.config import DaskSettings
 from finnex.errors import ConfigError, ServiceError, nearest
 from flows.access import LOOPBACK
+from flows.identity import make_identity, private_folder
 
 JOB_QUEUES = {
     "slurm": "SLURMCluster",
@@ -41,6 +41,7 @@ WORKER_ENVIRONMENT = {
 """What every worker process that we do not start ourselves should find in its environment."""
 IDLE_SECONDS = 900
 """After so long without work Kubernetes takes the workers away, whatever became of the flow that asked for them."""
+SHARED_PREFIX = ".finnex-dask-"
 VOLUME_KEYS = ("volume_claim", "volume_path")
 
 
@@ -60,7 +61,9 @@ def ask_for_cluster(settings: DaskSettings, identity: distributed.Security | Non
             if settings.cluster == "kubernetes":
                 cluster = made.enter_context(kubernetes(settings))
             else:
-                identity = identity or made.enter_context(_identity_for_the_occasion())
+                if identity is None:
+                    folder = private_folder(Path.cwd(), SHARED_PREFIX, "Start it in a folder that the nodes share.")
+                    identity = make_identity(made.enter_context(folder))
                 cluster = made.enter_context(job_queue(settings, identity))
                 cluster.scale(jobs=settings.workers)
         except (TypeError, ValueError) as error:
@@ -68,26 +71,6 @@ def ask_for_cluster(settings: DaskSettings, identity: distributed.Security | Non
         except (OSError, RuntimeError) as error:
             raise ServiceError(f"{settings.cluster} gave no cluster ({error}). Correct [dask] options.") from None
         yield cluster
-
-
-def tls_identity(ca: Path, certificate: Path, key: Path) -> distributed.Security:
-    """Return the identity of three PEM files for client, scheduler and workers; nothing goes unencrypted with it."""
-    mine, secret = str(certificate), str(key)
-    return distributed.Security(
-        tls_ca_file=str(ca), require_encryption=True, tls_client_cert=mine, tls_client_key=secret,
-        tls_scheduler_cert=mine, tls_scheduler_key=secret, tls_worker_cert=mine, tls_worker_key=secret,
-    )  # fmt: skip
-
-
-@contextmanager
-def _identity_for_the_occasion() -> Iterator[distributed.Security]:
-    """Make an identity in a folder of this user alone, below the working folder, which the nodes must share."""
-    made = distributed.Security.temporary()
-    with TemporaryDirectory(prefix=".finnex-", dir=Path.cwd()) as folder:
-        texts = {"ca.pem": made.tls_ca_file, "cert.pem": made.tls_worker_cert, "key.pem": made.tls_worker_key}
-        for name, text in texts.items():
-            (Path(folder) / name).write_text(text)
-        yield tls_identity(*(Path(folder) / name for name in texts))
 
 
 def job_queue(settings: DaskSettings, identity: distributed.Security) -> Any:
@@ -100,7 +83,7 @@ def job_queue(settings: DaskSettings, identity: distributed.Security) -> Any:
         "processes": 1,
         "memory": settings.memory_limit,
         "security": identity,
-        "scheduler_options": {"dashboard_address": f"{LOOPBACK}:0"},
+        "scheduler_options": {"dashboard_address": f"{LOOPBACK}:0", "dashboard": False},
     }
     kind = getattr(module, JOB_QUEUES[settings.cluster])
     _check_options(given, kind)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,8 +11,9 @@ import distributed
 
 from finnex.config import Config, DaskSettings
 from finnex.errors import ServiceError
-from flows.access import LOOPBACK
-from flows.adapters import ask_for_cluster, tls_identity
+from flows.adapters import ask_for_cluster
+from flows.identity import tls_identity
+from flows.local_cluster import cluster_settings, local_cluster
 
 CONNECT_SECONDS = 15
 WORKERS_SECONDS = 600
@@ -48,7 +47,7 @@ def cluster_client(config: Config) -> Iterator[distributed.Client | None]:
         with local_cluster(settings.workers, settings.memory_limit) as client:
             yield client
     else:
-        with dask.config.set(_settings()), ask_for_cluster(settings, security(settings)) as cluster:
+        with dask.config.set(cluster_settings()), ask_for_cluster(settings, security(settings)) as cluster:
             where = f"the {settings.cluster} cluster"
             with distributed.Client(cluster, set_as_default=False) as client:
                 _wait_for_workers(client, WORKERS_SECONDS, f"{where} gave no worker within {WORKERS_SECONDS} s")
@@ -64,42 +63,14 @@ def security(settings: DaskSettings) -> distributed.Security | None:
 
 
 @contextmanager
-def local_cluster(workers: int, memory_limit: str) -> Iterator[distributed.Client]:
-    """Start `workers` processes of one thread each, and a client of theirs."""
-    with (
-        dask.config.set(_settings()),
-        distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=True, memory_limit=memory_limit,
-            host=LOOPBACK, dashboard_address=f"{LOOPBACK}:0", silence_logs=logging.ERROR,
-        ) as cluster,
-        distributed.Client(cluster, set_as_default=False) as client,
-    ):  # fmt: skip
-        yield client
-
-
-def _settings() -> dict[str, Any]:
-    # Dask lets malloc return memory early, which costs a third of the rate with arrays of 3 MB; it sets the
-    # variable in this process too, where an earlier cluster may have left it.
-    os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)
-    before_spawn = dict(dask.config.get("distributed.nanny.pre-spawn-environ"))
-    before_spawn.pop("MALLOC_TRIM_THRESHOLD_", None)
-    return {
-        "distributed.nanny.pre-spawn-environ": before_spawn | {"NUMBA_NUM_THREADS": "1"},
-        "distributed.scheduler.allowed-failures": 1,  # a date that kills two workers has failed
-        # One task at work and one in hand: none waits for the scheduler, and nothing has to be moved between workers.
-        "distributed.scheduler.worker-saturation": 2.0,
-        "distributed.scheduler.work-stealing": False,
-    }
-
-
-@contextmanager
 def _existing(address: str, identity: distributed.Security | None) -> Iterator[distributed.Client]:
     try:
         client = distributed.Client(address, security=identity, set_as_default=False, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:  # a refused certificate is an OSError too
+        other = " One that speaks TLS has tls:// before its name and needs [dask] tls_ca, tls_cert and tls_key."
         raise ServiceError(
             f"no Dask scheduler answers at [dask] address '{address}' ({error}). Start one with "
-            "`dask scheduler`, correct the address, or give [dask] workers instead."
+            f"`dask scheduler`, correct the address, or give [dask] workers instead.{other if identity is None else ''}"
         ) from None
     with client:
         _wait_for_workers(client, CONNECT_SECONDS, f"the Dask scheduler {address} has no workers")

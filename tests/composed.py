@@ -1,8 +1,9 @@
 """`docker/compose.yaml` without containers: the same commands, environments and health checks, as processes.
 
 A service's name and port become loopback and a free port, the targets of its volumes become folders, and what the
-Dockerfile copies into the image is taken from where it was copied from. Nothing else is changed, and nothing of the
-calling environment is passed on.
+Dockerfile copies into the image is taken from where it was copied from. Where the system allows it, a service with a
+read-only root sees a file system in which it can write to its volumes and to /tmp alone. Nothing else is changed, and
+nothing of the calling environment is passed on.
 """
 
 from __future__ import annotations
@@ -29,6 +30,16 @@ ROOT = Path(__file__).parents[1]
 COMPOSE, DOCKERFILE, EXAMPLE = (ROOT / "docker" / name for name in ("compose.yaml", "Dockerfile", ".env.example"))
 MARK = "FINNEX_COMPOSED"
 PATIENCE_SECONDS = 150
+READ_ONLY = """
+while [ "$1" != -- ]; do mount --bind "$1" "$1"; writable="$writable $1 "; shift; done; shift
+findmnt --raw --noheadings --output TARGET | while read -r target; do
+    case "$writable" in *" $target "*) continue;; esac
+    case "$target" in /proc*|/sys*|/dev*) continue;; esac
+    mount -o remount,bind,ro "$target"
+done
+exec "$@"
+"""
+"""Run by sh in a mount namespace of its own: `FOLDER... -- COMMAND...` can write below the folders only."""
 
 
 def variables_of(path: Path) -> dict[str, str]:
@@ -87,6 +98,12 @@ def postgres_programs() -> Path | None:
     return found[-1].parent if found else None
 
 
+def read_only_is_possible() -> bool:
+    """Return whether a process may have a view of the file system of its own here."""
+    tried = ["unshare", "--mount", "sh", "-ec", READ_ONLY, "sh", "--", "true"]
+    return subprocess.run(tried, capture_output=True, check=False).returncode == 0
+
+
 @dataclass
 class Composed:
     """The services of the compose file as processes below one folder."""
@@ -105,12 +122,13 @@ class Composed:
             for port in service.get("expose", []):
                 self.ports[name, port] = free_port()
         for service, variable, port in (
-            ("prefect", "PREFECT_PORT", "4200"), ("mlflow", "MLFLOW_PORT", "5000"), ("scheduler", "DASK_PORT", "8787"),
+            ("prefect", "PREFECT_PORT", "4200"), ("mlflow", "MLFLOW_PORT", "5000"),
         ):  # fmt: skip
             self.variables[variable] = str(self.ports[service, port])  # as if published under its own number
         self.services = services(self.variables)
         copied = [words.split() for words in dockerfile("COPY") if not words.startswith("--from")]
         self.image_files = {target: str(ROOT / source) for source, target in copied}
+        self.can_be_read_only = read_only_is_possible()
 
     def address(self, service: str, port: str) -> str:
         return f"http://127.0.0.1:{self.ports[service, port]}"
@@ -136,11 +154,19 @@ class Composed:
         # At once: a checkout may lie below /tmp, which stands for another folder.
         return re.sub(rf"(?<![\w/.])({'|'.join(places)})(?=/|$)", lambda found: places[found[1]], text)
 
+    def confined(self, service: str, command: list[str]) -> list[str]:
+        """Return the command with which a service sees a read-only file system, as it would in its container."""
+        if not (self.can_be_read_only and self.services[service].get("read_only")):
+            return command
+        locked = {volume.split(":")[1] for volume in self.services[service].get("volumes", []) if volume[-3:] == ":ro"}
+        writable = [folder for target, folder in self.folders(service).items() if target not in locked]
+        return ["unshare", "--mount", "sh", "-ec", READ_ONLY, "sh", *writable, "--", *command]
+
     def folders(self, service: str) -> dict[str, str]:
         """Return which folder stands for the target of each volume, and for /tmp."""
         found = {"/tmp": str(self.folder / f"tmp-{service}")}
         for volume in self.services[service].get("volumes", []):
-            source, target = volume.rsplit(":ro", 1)[0].rsplit(":", 1)
+            source, target = volume.removesuffix(":ro").rsplit(":", 1)
             if not source.endswith(".sql"):
                 found[target] = source if source.startswith("/") else str(self.folder / f"volume-{source}")
         for folder in found.values():
@@ -158,11 +184,12 @@ class Composed:
         return [str(beside), *words[1:]]
 
     def environment(self, service: str, own: Mapping[str, int] | None = None) -> dict[str, str]:
-        image = {key: value for key, value in image_environment().items() if key != "PATH"}
+        image = {key: self.here(service, value) for key, value in image_environment().items() if key != "PATH"}
         path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
         given = self.here(service, self.services[service].get("environment", {}), own)
         home = str(self.folder / "home")
-        return {"PATH": path, "HOME": home, MARK: str(self.folder)} | image | given
+        places = {"TMPDIR": self.folders(service)["/tmp"], "PYTHONPATH": str(ROOT)}  # the image holds this checkout
+        return {"PATH": path, "HOME": home, MARK: str(self.folder)} | places | image | given
 
     def start(self, service: str) -> None:
         """Start a service, all its replicas, and wait as its dependants would."""
@@ -180,9 +207,8 @@ class Composed:
             if "working_dir" in self.services[service]:
                 folder = Path(self.here(service, self.services[service]["working_dir"]))
             folder.mkdir(exist_ok=True)
-            process = self.launch(
-                self.command(service, own), self.environment(service, own), folder, f"{service}-{number}"
-            )
+            command = self.confined(service, self.command(service, own))
+            process = self.launch(command, self.environment(service, own), folder, f"{service}-{number}")
             check = self.services[service].get("healthcheck")
             if check is None:
                 process.wait(PATIENCE_SECONDS)  # one that does its work and ends

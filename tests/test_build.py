@@ -337,6 +337,15 @@ def test_a_task_reads_the_rows_its_images_look_back_on_and_no_other(sample_confi
         assert drawn_there == drawn_here
 
 
+def test_a_task_that_was_made_for_another_layout_draws_nothing(sample_config: Maker) -> None:
+    run = read_run(sample_config(end=date(2015, 3, 4)))
+    with writing(run.config.store.path):
+        one = prepare_symbol(run, open_for_writing(run), "NVDA")
+        [block] = one.blocks(one.batches()[0], dates_per_task=3)
+        [receipts] = draw_here([replace(block, layout_hash="ffffffff")])
+    assert {(receipt.draft, receipt.error.partition(":")[0]) for receipt in receipts} == {("", "StoreMismatch")}
+
+
 def test_tasks_shrink_towards_the_end_of_a_batch(sample_config: Maker) -> None:
     run = read_run(sample_config(start=None))
     with writing(run.config.store.path):

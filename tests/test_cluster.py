@@ -32,8 +32,10 @@ from finnex.build.draw import _Watch
 from finnex.config import TLS_KEYS, Config, DaskSettings
 from finnex.errors import ConfigError, ServiceError
 from finnex.store import READY, ImageStore, Receipt
-from flows.adapters import WORKER_ENVIRONMENT, job_queue, kubernetes_spec, tls_identity
-from flows.cluster import cluster_client, local_cluster
+from flows.adapters import WORKER_ENVIRONMENT, job_queue, kubernetes_spec
+from flows.cluster import cluster_client
+from flows.identity import tls_identity
+from flows.local_cluster import local_cluster
 
 
 @pytest.mark.slow
@@ -49,10 +51,20 @@ def test_local_workers_are_processes_without_dasks_malloc_setting() -> None:
             distributed.get_client()
 
 
+def reached(theirs: distributed.Client) -> dict[str, str]:
+    """Return the settings with which a cluster that somebody else started is used."""
+    return {
+        "address": theirs.scheduler.address,
+        "tls_ca": theirs.security.tls_ca_file,
+        "tls_cert": theirs.security.tls_client_cert,
+        "tls_key": theirs.security.tls_client_key,
+    }
+
+
 @pytest.mark.slow
 def test_an_existing_scheduler_is_used_by_address(sample_config: Callable[..., Config]) -> None:
     with local_cluster(1, "1GiB") as theirs:
-        config = sample_config(end=date(2015, 3, 6), dask={"address": theirs.scheduler.address})
+        config = sample_config(end=date(2015, 3, 6), dask=reached(theirs))
         with cluster_client(config) as client:
             assert client is not None
             assert build(config, client=client).built == 5
@@ -105,9 +117,13 @@ def test_a_scheduler_that_loses_its_last_worker_ends_the_build_and_keeps_what_wa
     monkeypatch.setattr("finnex.build.draw.WORKERLESS_SECONDS", 3.0)
     with ExitStack() as opened:
         scheduler = opened.enter_context(local_cluster(0, "1GiB"))
-        address = scheduler.scheduler.address
-        opened.enter_context(running("worker", address, "--no-nanny", "--nthreads", "1", log=tmp_path / "worker.log"))
-        config = sample_config(end=date(2015, 5, 29), dask={"address": address})
+        found = reached(scheduler)
+        address = found["address"]
+        options = [word for name in TLS_KEYS for word in (f"--{name}".replace("_", "-"), found[name])]
+        options[0] = "--tls-ca-file"
+        words = ["worker", address, *options, "--no-nanny", "--nthreads", "1", "--no-dashboard"]
+        opened.enter_context(running(*words, log=tmp_path / "worker.log"))
+        config = sample_config(end=date(2015, 5, 29), dask=found)
         with cluster_client(config) as client:
             assert client is not None
             kill = Killer(client)
@@ -296,7 +312,7 @@ def test_a_scheduler_with_other_packages_is_refused_by_name_and_version(
     sample_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with local_cluster(1, "1GiB") as theirs:
-        config = sample_config(dask={"address": theirs.scheduler.address})
+        config = sample_config(dask=reached(theirs))
         told = theirs.get_versions
 
         def older(*given: Any, **named: Any) -> dict[str, Any]:

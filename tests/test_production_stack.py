@@ -7,6 +7,8 @@ import json
 import re
 import secrets
 import shlex
+import stat
+import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import distributed
 import numpy as np
 import pytest
 import yaml
@@ -32,20 +35,27 @@ from composed import (
     variables_of,
 )
 
+import finnex
 from finnex.cli.template import configuration_text
 from finnex.config import load_config
 from finnex.sample import SYNTHETIC_TABLES
 from finnex.store import READY, ImageStore
 from flows.access import NAMES, authorization
 from flows.adapters import WORKER_ENVIRONMENT
+from flows.cluster import cluster_client
 from flows.deploying import WORK_POOL
 from flows.deployments import DEPLOYMENTS
+from flows.identity import make_identity
 from flows.requests import BackfillRequest, NightlyRequest
 from flows.runs import FlowRuns
 from flows.services import HEARTBEAT_SECONDS, PREFECT_SERVER_SETTINGS
 
 SECRETS = ("FINNEX_PASSWORD", "FINNEX_SECRET_KEY", "POSTGRES_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY")
-OURS = ("buckets", "prefect", "mlflow", "deploy", "worker", "scheduler", "dask-worker")
+FILLED = dict.fromkeys(SECRETS, "given")
+OURS = ("buckets", "prefect", "mlflow", "deploy", "worker", "identity", "scheduler", "dask-worker")
+
+OPERATIONS = ROOT / "docs" / "operations.md"
+ONCE = {"buckets", "deploy", "identity"}
 
 
 def used_variables() -> set[str]:
@@ -70,12 +80,36 @@ def test_every_variable_is_explained_and_used_and_secrets_have_no_default() -> N
 def test_nothing_is_published_beyond_loopback_unless_told() -> None:
     given = services(dict.fromkeys(SECRETS, "given"))
     published = {name: service["ports"] for name, service in given.items() if "ports" in service}
-    assert set(published) == {"prefect", "mlflow", "scheduler"}
+    assert set(published) == {"prefect", "mlflow"}
     for name, ports in published.items():
         for port in ports:
             assert re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port), (name, port)
             assert port.split(":")[2] in given[name]["expose"]
-    assert not any("network_mode" in service or service.get("privileged") for service in given.values())
+
+
+def test_no_container_is_root_has_a_capability_or_writes_outside_its_volumes() -> None:
+    given = services(dict.fromkeys(SECRETS, "given"))
+    for name, service in given.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["read_only"] is True, name
+        assert "/tmp" in service["tmpfs"], name
+        assert int(service["user"].split(":")[0]) > 0, name
+        assert not {"network_mode", "privileged", "cap_add", "devices", "pid", "ipc"} & set(service), name
+        if name in OURS:
+            assert service["user"] == dockerfile("USER")[0]
+
+
+def test_every_image_is_pinned_and_none_is_a_preview() -> None:
+    images = {name: service["image"] for name, service in services(variables_of(EXAMPLE) | FILLED).items()}
+    bases = re.findall(r"^ARG PYTHON=(.+)$", DOCKERFILE.read_text(), re.MULTILINE)
+    foreign = [f"python:{base}" for base in bases] + [images[name] for name in images if name not in OURS]
+    assert len(foreign) == 3
+    for image in foreign:
+        assert re.fullmatch(r"[\w/]+:\d+\.\d+[.\d]*[-\w]*@sha256:[0-9a-f]{64}", image), image
+        assert not re.search(r"alpha|beta|rc|latest|preview", image), image
+    assert {images[name] for name in OURS} == {f"finnex:{finnex.__version__}"}
+    assert f"--tag finnex:{finnex.__version__} ." in DOCKERFILE.read_text()
 
 
 def test_ports_agree_in_commands_checks_addresses_and_the_image() -> None:
@@ -95,19 +129,18 @@ def test_ports_agree_in_commands_checks_addresses_and_the_image() -> None:
     assert set(exposed.split()) == {port for name, port in listening if name in OURS}
 
 
-def test_services_of_one_image_run_as_nobody_and_are_watched() -> None:
+def test_services_of_one_image_are_watched() -> None:
     given = services(dict.fromkeys(SECRETS, "given"))
     assert [name for name, service in given.items() if "build" in service] == list(OURS)
     for name in OURS:
         service = given[name]
         assert service["init"] is True
-        assert service["cap_drop"] == ["ALL"]
         assert (ROOT / service["build"]["dockerfile"]) == DOCKERFILE
         assert (COMPOSE.parent / service["build"]["context"]).resolve() == ROOT
         once = service["restart"] == "no"
-        assert once is (name in {"buckets", "deploy"})
+        assert once is (name in ONCE)
         assert once is ("healthcheck" not in service)
-    assert {name for name, service in given.items() if "healthcheck" not in service} == {"buckets", "deploy"}
+    assert {name for name, service in given.items() if "healthcheck" not in service} == ONCE
     used = {
         volume.split(":")[0]
         for service in given.values()
@@ -145,8 +178,8 @@ def test_settings_are_those_of_the_code() -> None:
 
 def test_the_image_has_what_the_commands_need() -> None:
     text = DOCKERFILE.read_text()
-    assert dockerfile("USER") == ["finnex"]
-    assert text.index("USER finnex") < text.index("CMD ")
+    [user] = dockerfile("USER")
+    assert text.index(f"USER {user}") < text.index("CMD ")
     assert text.count("\nFROM ") == 2
     [command] = dockerfile("CMD")
     assert json.loads(command) == ["finnex", "--help"]
@@ -172,6 +205,12 @@ def test_interpolation_is_composes() -> None:
         interpolate("${X:?}", {"X": ""})
 
 
+def dask_settings(composed: Composed) -> str:
+    """Return what docs/operations.md says of [dask], for the processes of this machine."""
+    [told] = re.findall(r'^address = "tls://scheduler:8786"\n(?:.+\n)+?(?=```)', OPERATIONS.read_text(), re.MULTILINE)
+    return str(composed.here("worker", told))
+
+
 @pytest.fixture(scope="module")
 def production(
     tmp_path_factory: pytest.TempPathFactory, sample_inputs: dict[str, Path]
@@ -192,7 +231,7 @@ def production(
     )
     images = composed.folders("worker")["/data"]
     text = text.replace('path = "images.zarr"', f'path = "{images}/images.zarr"')
-    text = text.replace("[dask] ", f'[dask]\naddress = "tcp://127.0.0.1:{composed.ports["scheduler", "8786"]}"\n#')
+    text = text.replace("[dask] ", f"[dask]\n{dask_settings(composed)}\n#")
     (project / "finnex.toml").write_text(text)
     with running(composed):
         yield composed, project
@@ -239,8 +278,41 @@ def test_a_backfill_and_a_night_run_through_worker_and_dask_into_the_store(
         assert {one.work_pool_name for one in deployed} == {WORK_POOL}
         for one in deployed:  # whatever the worker's own settings are
             assert one.job_variables["env"] == {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS)}
-    metrics = urllib.request.urlopen(composed.address("scheduler", "8787") + "/json/counts.json", timeout=10)
-    assert json.load(metrics)["workers"] == 2
+
+
+@pytest.mark.integration
+def test_only_the_certificate_of_the_stack_opens_dask_and_its_pages_tell_nothing(
+    production: tuple[Composed, Path], tmp_path: Path
+) -> None:
+    composed, project = production
+    with cluster_client(load_config(project / "finnex.toml")) as client:
+        assert client is not None
+        assert len(client.scheduler_info()["workers"]) == 2
+    address = f"127.0.0.1:{composed.ports['scheduler', '8786']}"
+    for protocol, security in (("tcp", None), ("tls", make_identity(tmp_path))):
+        with pytest.raises(OSError, match=r"closed|TLS certificate does not match"):
+            distributed.Client(f"{protocol}://{address}", security=security, set_as_default=False, timeout=2)
+    with urllib.request.urlopen(composed.address("scheduler", "8787") + "/health", timeout=10) as health:
+        assert health.read() == b"ok"
+    for page in ("/json/counts.json", "/info/main/workers.html", "/metrics", "/status", "/proxy/80/127.0.0.1/"):
+        assert status(composed.address("scheduler", "8787") + page) == 404, page
+    key = Path(composed.folders("identity")["/tls"]) / "key.pem"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    before = key.read_bytes()
+    composed.start("identity")
+    assert key.read_bytes() == before  # a second start keeps it: running containers know it
+
+
+@pytest.mark.integration
+def test_services_cannot_write_outside_their_volumes(production: tuple[Composed, Path]) -> None:
+    composed, _ = production
+    if not composed.can_be_read_only:
+        pytest.skip("no mount namespaces here")
+    for service in OURS:
+        writable = composed.confined(service, ["touch", str(composed.folder / "outside")])
+        assert "Read-only file system" in subprocess.run(writable, capture_output=True, text=True, check=False).stderr
+        inside = f"{composed.folders(service)['/tmp']}/inside"
+        subprocess.run(composed.confined(service, ["touch", inside]), check=True)
 
 
 @pytest.mark.integration

@@ -14,7 +14,7 @@ import pandas as pd
 
 from finnex.audit.clock import Mask
 from finnex.audit.report import Finding
-from finnex.data.calendar import SessionCalendar
+from finnex.data.calendar import SessionCalendar, calendar_library
 
 FASTEST_FILING_DAYS = 8
 """The first large companies report about ten days after their quarter ends."""
@@ -131,7 +131,5 @@ def _written_day(
 
 
 def _zone(exchange: str) -> str:
-    import exchange_calendars  # noqa: PLC0415  a second of import time
-
     start = pd.Timestamp("2020-01-01")
-    return str(exchange_calendars.get_calendar(exchange, start=start, end=start + pd.Timedelta(days=31)).tz)
+    return str(calendar_library().get_calendar(exchange, start=start, end=start + pd.Timedelta(days=31)).tz)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from finnex.errors import ServiceError
+from finnex.errors import ServiceError, StoreMismatch
 from finnex.images.render import Renderer
 from finnex.layout import stored_layout
 from finnex.store import DraftTarget, ImageStore, Receipt
@@ -59,7 +59,8 @@ Draw = Callable[[Sequence[Block]], Iterator[list[Receipt]]]
 def _renderer(address: str, layout_hash: str) -> Renderer:
     """Return the renderer of a store's layout: read once a process, from the store itself."""
     layout = stored_layout(ImageStore.open(address).attrs)
-    assert layout.hash == layout_hash, f"the store holds layout {layout.hash}, the task was made for {layout_hash}"
+    if layout.hash != layout_hash:
+        raise StoreMismatch(f"the store holds layout {layout.hash}, the task was made for {layout_hash}. Build again.")
     return Renderer(layout)
 
 

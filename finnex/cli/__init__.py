@@ -5,6 +5,7 @@ Exit codes: 0 done; 130 interrupted; 2 something the user can mend, told in one 
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 
@@ -50,8 +51,25 @@ app.add_typer(layout, name="layout")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: the console script `finnex`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # it is None where the caller closed it
+            stream.reconfigure(errors="backslashreplace")  # a path may hold what the terminal cannot show
     try:
         app(args=None if arguments is None else list(arguments))
     except FinnexError as error:
         print(f"finnex: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        if not _output_is_broken():
+            raise
+        print(f"finnex: the output cannot be written ({error.strerror}). Send it elsewhere.", file=sys.stderr)
+        sys.exit(2)
+
+
+def _output_is_broken() -> bool:
+    """Return whether the standard output takes nothing more; one that does gets an empty line before the traceback."""
+    try:
+        print(flush=True)
+    except OSError:
+        return True
+    return False

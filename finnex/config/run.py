@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 import tomllib
 from datetime import date
 from pathlib import Path
@@ -96,6 +98,19 @@ def _explain(error: ValidationError, path: Path) -> ConfigError:
     return ConfigError("\n".join(lines))
 
 
+def _check_encoding(config: Config, path: Path) -> None:
+    """Raise `ConfigError` where this process cannot write the name of a table, the store or a symbol's folder."""
+    names = [str(table) for _, table in config.inputs.tables()]
+    for name in [*names, str(config.store.path), *config.symbols]:
+        try:
+            os.fsencode(name)
+        except UnicodeEncodeError:
+            raise ConfigError(
+                f"{path}: '{name}' cannot be the name of a file here, because this process encodes names as "
+                f"{sys.getfilesystemencoding()}. Set PYTHONUTF8=1, or a locale with UTF-8."
+            ) from None
+
+
 def parse_config(document: dict[str, object], path: Path) -> Config:
     """Check a parsed configuration and make its paths absolute.
 
@@ -111,6 +126,7 @@ def parse_config(document: dict[str, object], path: Path) -> Config:
         config = Config.model_validate(document, context={"root": root})
     except ValidationError as error:
         raise _explain(error, path) from None
+    _check_encoding(config, path)
     absolute = {name: root / table for name, table in config.inputs.tables()}
     missing = [
         f"{path}: [inputs] {name} names {table}, which does not exist."

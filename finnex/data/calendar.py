@@ -6,9 +6,11 @@ then is not in its image. The second clock, `available_at`, belongs to table row
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
+from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +75,25 @@ class SessionCalendar:
         return np.arange(low, max(low, high))
 
 
+def calendar_library() -> ModuleType:
+    """Return `exchange_calendars`: a second of import time, needed only when sessions are.
+
+    Raises
+    ------
+    ConfigError
+        The environment variable TZ names a zone further than a day from UTC: the library reads the clock when it is
+        imported.
+    """
+    try:
+        import exchange_calendars  # noqa: PLC0415
+    except ValueError as error:
+        raise ConfigError(
+            f"the environment variable TZ names a zone that cannot be: '{os.environ.get('TZ')}' ({error}). Let it name "
+            "one like Europe/Berlin, or unset TZ."
+        ) from None
+    return exchange_calendars  # type: ignore[no-any-return]
+
+
 @lru_cache(maxsize=16)
 def session_calendar(exchange: str, start: date, end: date) -> SessionCalendar:
     """Return the sessions of an exchange from `start` to `end`, both included.
@@ -82,8 +103,7 @@ def session_calendar(exchange: str, start: date, end: date) -> SessionCalendar:
     ConfigError
         The exchange code is unknown, or there is no session in the range.
     """
-    import exchange_calendars  # noqa: PLC0415  a second of import time, needed only when sessions are
-
+    exchange_calendars = calendar_library()
     names = exchange_calendars.get_calendar_names(include_aliases=True)
     if exchange not in names:
         raise ConfigError(f"exchange '{exchange}' is unknown. {nearest(exchange, names)}")
@@ -124,9 +144,7 @@ def planned_sessions(exchange: str, start: date, end: date) -> SessionCalendar:
 @lru_cache(maxsize=16)
 def _reach(exchange: str) -> tuple[date, date]:
     """Return the first and the last day that the calendar library knows of an exchange."""
-    import exchange_calendars  # noqa: PLC0415
-
-    calendar = exchange_calendars.get_calendar(exchange)
+    calendar = calendar_library().get_calendar(exchange)
     first, last = calendar.bound_min(), calendar.bound_max()
     return date.min if first is None else first.date(), date.max if last is None else last.date()
 

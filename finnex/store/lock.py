@@ -20,13 +20,25 @@ from finnex.store.rights import rights
 from finnex.store.s3 import out_of_reach
 from finnex.store_path import StorePath, store_path
 
-FULL = {errno.ENOSPC, errno.EDQUOT}
-REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG, errno.EIO, errno.ESTALE}
+REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ESTALE}
 NO_FOLDER_LOCK = {errno.EBADF, errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS}
 """Network file systems answer so where a folder cannot be locked: there the file beside the store is the lock."""
 NO_UNNAMED_FILE = {errno.ENOTSUP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
 """File systems answer so that cannot make a file without a name."""
 ASK_AGAIN_SECONDS = 0.1
+NO_ROOM = "there is no room left for the store {path} ({reason}). Make room"
+TOO_MANY_FILES = (
+    "too many files are open to write the store {path} ({reason}). Raise the limit, as `ulimit -n 1024` does,"
+)
+LIMITS = {
+    errno.ENOSPC: NO_ROOM,
+    errno.EDQUOT: NO_ROOM,
+    errno.EFBIG: "a file of the store {path} became larger than this process may write ({reason}). Raise the limit, as "
+    "`ulimit -f unlimited` does,",
+    errno.EMFILE: TOO_MANY_FILES,
+    errno.ENFILE: TOO_MANY_FILES,
+}
+"""What the system can run out of while a store is written, and how to mend it."""
 
 
 @contextmanager
@@ -42,8 +54,8 @@ def writing(path: StorePath | str, wait_seconds: float = 0.0) -> Iterator[None]:
     StoreBusy
         Another process kept the lock for `wait_seconds`.
     StoreError
-        The folder cannot be written, or the bucket not reached; or, inside the block, the disk became full, or the
-        store was moved away or its permissions taken.
+        The folder cannot be written, or the bucket not reached; or, inside the block, the disk or a limit was reached,
+        or the store was moved away or its permissions taken.
     """
     path = store_path(path)
     hold = _folder if isinstance(path, Path) else _bucket
@@ -136,11 +148,9 @@ def _folder(path: Path, wait_seconds: float) -> Iterator[None]:
 
 
 def _in_words(error: OSError, path: Path, real: Path) -> StoreError | None:
-    if error.errno in FULL:
-        return StoreError(
-            f"there is no room left for the store {path} ({error.strerror}). Make room and run this again: what is "
-            "published stays."
-        )
+    if error.errno in LIMITS:
+        limit = LIMITS[error.errno].format(path=path, reason=error.strerror)
+        return StoreError(f"{limit} and run this again: what is published stays.")
     named = str(error.filename or "")
     if error.errno in REFUSED and (not named or named.startswith((str(path), str(real)))):
         return StoreError(

@@ -38,7 +38,8 @@ class Gate:
     Parameters
     ----------
     names
-        `host:port` in lower case, the one for people first. A port may be left out where it is the scheme's own.
+        `host:port` in lower case, the one for people first. A port may be left out where it is the scheme's own. Where
+        the first is 127.0.0.1, a page that is opened as `localhost` is sent there.
     closed
         Paths that are refused, with all below them.
     """
@@ -47,6 +48,7 @@ class Gate:
         self._app = app
         self._names = names
         self._closed = closed
+        self._only_here = names[0].startswith("127.")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 403."""
@@ -59,7 +61,7 @@ class Gate:
             await send({"type": "websocket.close", "code": 1008, "reason": refusal[:SHOWN]})
         elif refusal is not None:
             await PlainTextResponse(refusal, status_code=403)(scope, receive, send)
-        elif _is_visit(scope, headers) and LOCALHOST.fullmatch(headers["host"].lower()):
+        elif self._only_here and _is_visit(scope, headers) and LOCALHOST.fullmatch(headers["host"].lower()):
             # Another account may serve the same port of ::1, which a browser also calls localhost.
             where = f"http://{self._names[0]}{scope.get('raw_path', b'/').decode('latin-1')}"
             query = scope.get("query_string", b"").decode("latin-1")

@@ -6,6 +6,7 @@ replaces; once a later writer has replaced that object, S3 refuses the write, ho
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -98,9 +99,12 @@ class Bucket:
             raise lease.refused(key)
         known[key] = Version(etag, len(content))
 
-    def draft(self, key: str, data: bytes | memoryview) -> None:
+    def draft(self, key: str, data: bytes | memoryview, *, flushed: bool = False) -> None:
         """Write an object that readers do not look at, under a key that no other run uses: any worker may."""
         self._files.pipe_file(self._path(key), bytes(data))
+
+    def flush(self, keys: Iterable[str]) -> None:
+        """Nothing: S3 answers when an object is safe."""
 
     def move(self, source: str, target: str) -> None:
         """Read the draft, replace the target by it, remove the draft.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -32,11 +33,18 @@ class Receipt:
 
 @dataclass(frozen=True)
 class DraftTarget:
-    """Where the workers of one run put their drafts of one symbol: three words, so that it travels to any process."""
+    """Where the workers of one run put their drafts of one symbol: four words, so that it travels to any process.
+
+    Attributes
+    ----------
+    host
+        Of the coordinator, which flushes what processes of its machine wrote; others flush their own.
+    """
 
     address: str
     symbol: str
     token: str
+    host: str = field(default_factory=socket.gethostname)
 
     def write(self, index: int, image: npt.NDArray[np.float32]) -> tuple[str, int]:
         """Encode one image as Zarr's codecs would, write it as a draft; return its key and the bytes' crc32.
@@ -48,7 +56,7 @@ class DraftTarget:
         """
         encoded = _encoder.encode(np.ascontiguousarray(image.transpose(2, 0, 1), dtype="<f4"))
         key = f"{drafts_of(self.symbol)}/{self.token}-{index}"
-        place_of(self.address).draft(key, encoded)
+        place_of(self.address).draft(key, encoded, flushed=socket.gethostname() != self.host)
         return key, zlib.crc32(encoded)
 
     def leave(self, name: str, data: bytes) -> None:

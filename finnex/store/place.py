@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -38,8 +39,11 @@ class Place(Protocol):
     def tag(self, key: str) -> int:
         """Return 64 bits by which the storage tells versions of what lies under a key apart, 0 where it has none."""
 
-    def draft(self, key: str, data: bytes | memoryview) -> None:
-        """Write bytes that readers do not look at; they are on the disk when this returns."""
+    def draft(self, key: str, data: bytes | memoryview, *, flushed: bool = False) -> None:
+        """Write bytes that readers do not look at; on their way to the disk, or there where `flushed`."""
+
+    def flush(self, keys: Iterable[str]) -> None:
+        """Wait until drafts, of this machine's processes or flushed by their own, are on the disk."""
 
     def move(self, source: str, target: str) -> None:
         """Put what lies under `source` under `target`, in place of what lies there; readers see one or the other.

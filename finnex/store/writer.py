@@ -200,6 +200,7 @@ class StoreWriter(StoreSteps):
             wanted.append(QUARANTINED if same else READY)
             event = "drawn again from the same inputs" if same else "published"
             check_transition(symbol, int(status[one.index]), event, wanted[-1])
+        self._place.flush(one.draft for one in receipts)
         details = {"receipts": [asdict(one) for one in receipts], "status": wanted, "rendered_at": int(time.time())}
         self._change(Intent(journal.PUBLISH, symbol, details))
 

@@ -30,6 +30,7 @@ from finnex.store.metadata import (
 )
 from finnex.store.place import place_of
 from finnex.store.record import Company, RootRecord, write_record
+from finnex.store.repair import mend_metadata
 from finnex.store.states import EMPTY, FAILED, NO_BAR, QUARANTINED, READY, check_transition
 from finnex.store.steps import StoreSteps
 from finnex.store.template import FORMAT, StoreTemplate, lay_out
@@ -89,13 +90,14 @@ class StoreWriter(StoreSteps):
     def _recover(self) -> None:
         """Finish or undo what a writer that crashed had begun, and remove what it left."""
         intent = journal.read_intent(self._place, claim=True)
+        mend_metadata(self._place, self.record().companies)
         if intent is not None:
             for one in intent.details.get("receipts", ()):
                 if not self.is_whole(Receipt(**one)):
                     self._place.delete(one["draft"])
             self._take_steps(intent)
             journal.clear_intent(self._place)
-        held = (read_document(self._place) or {}).get("consolidated_metadata", {}).get("metadata", {})
+        held = ((read_document(self._place) or {}).get("consolidated_metadata") or {}).get("metadata", {})
         companies = self.record().companies
         missing = [symbol for symbol in companies if symbol not in held]
         if missing or any(name.split("/")[0] not in companies for name in held):

@@ -1,0 +1,63 @@
+"""Which metadata of a company is damaged: three copies of each array's are compared.
+
+An array's metadata lies in its own file, in the company's and in the root's. What two copies agree on holds; where all
+differ, the company's holds, then the root's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from finnex.errors import StoreCorrupt
+from finnex.store.metadata import FILE, Document, arrays_of, company_document, read_document
+from finnex.store.place import Place
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What the metadata of a company has to be, and which keys do not hold it."""
+
+    group: Document
+    arrays: dict[str, Document]
+    damaged: tuple[str, ...]
+
+
+def readable(place: Place, folder: str) -> Document | None:
+    """Return the metadata of a group or array, None where it is gone or damaged."""
+    try:
+        return read_document(place, folder)
+    except StoreCorrupt:
+        return None
+
+
+def company_metadata(place: Place, symbol: str, root: Document) -> Metadata:
+    """Compare the copies of a company's metadata.
+
+    Raises
+    ------
+    StoreCorrupt
+        No readable copy names the company's arrays.
+    """
+    held = (root.get("consolidated_metadata") or {}).get("metadata", {})
+    inside = {name.removeprefix(f"{symbol}/"): found for name, found in held.items() if name.startswith(f"{symbol}/")}
+    company = readable(place, symbol)
+    copies = arrays_of(company)
+    group = company if copies else held.get(symbol)
+    names = sorted(set(inside) | set(copies))
+    if group is None or not names:
+        raise StoreCorrupt(
+            f"{place.address}/{symbol}/{FILE} is damaged, and {place.address}/{FILE} has no copy of it. "
+            "Put both files back from a backup, or build into a new [store] path."
+        )
+    arrays, damaged = {}, []
+    for name in names:
+        own = readable(place, f"{symbol}/{name}")
+        found = [one for one in (copies.get(name), inside.get(name), own) if one is not None]
+        arrays[name] = max(found, key=found.count)  # the first of those that most copies agree on
+        if own != arrays[name]:
+            damaged.append(f"{symbol}/{name}/{FILE}")
+    if company != company_document(group, arrays):
+        damaged.append(f"{symbol}/{FILE}")
+    if inside != arrays:
+        damaged.append(FILE)
+    return Metadata(group, arrays, tuple(damaged))

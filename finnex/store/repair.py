@@ -1,0 +1,39 @@
+"""Metadata that is damaged is written again from its copies; nothing is lost, so that every writer does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from finnex.store.damage import company_metadata
+from finnex.store.metadata import FILE, company_document, read_document, root_document, write_document
+from finnex.store.place import Place
+
+
+def mend_metadata(place: Place, symbols: Iterable[str]) -> list[str]:
+    """Write the damaged metadata of companies again; return the keys that were damaged.
+
+    Before the steps of a change that a crash interrupted: they may be taken again from either side of it.
+
+    Raises
+    ------
+    StoreCorrupt
+        A company has no readable copy.
+    """
+    mended: list[str] = []
+    for symbol in symbols:
+        root = read_document(place) or {}
+        found = company_metadata(place, symbol, root)
+        if not found.damaged:
+            continue
+        company = company_document(found.group, found.arrays)
+        for key in found.damaged:
+            folder = key.removesuffix(FILE).rstrip("/")
+            if folder not in ("", symbol):
+                write_document(place, folder, found.arrays[folder.removeprefix(f"{symbol}/")])
+        if f"{symbol}/{FILE}" in found.damaged:
+            write_document(place, symbol, company)
+        if FILE in found.damaged:
+            write_document(place, "", root_document(root, {symbol: company}))
+        place.sync()
+        mended += found.damaged
+    return mended

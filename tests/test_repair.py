@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -13,7 +15,9 @@ from stores import publish
 from test_store_upgrade import DAYS, TEMPLATE, image_of
 
 from finnex.data.calendar import session_calendar
-from finnex.store import ImageStore, Receipt, StoreWriter, writing
+from finnex.errors import StoreError
+from finnex.store import ImageStore, Receipt, StoreWriter, restore, writing
+from finnex.store.sealed import seal, unseal
 
 FILES = ("zarr.json", *(f"{name}/zarr.json" for name in ("image", "status", "image_crc", "coverage", "date", "region",
          "feature_original", "prediction", "label_price_movement")))  # fmt: skip
@@ -75,3 +79,146 @@ def test_a_company_that_the_roots_metadata_lacks_is_completed(tmp_path: Path) ->
     with writing(path):
         StoreWriter.prepare(path, TEMPLATE)
     assert xr.open_zarr(str(path), group="A").sizes["date"] == len(DAYS)
+
+
+# ---- finnex repair: what a build cannot heal ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with two companies, features, labels, a prediction and a quarantined session."""
+    path = tmp_path_factory.mktemp("whole") / "images.zarr"
+    with writing(path):
+        store = StoreWriter.prepare(path, TEMPLATE)
+        for symbol in "AB":
+            store.ensure_symbol(symbol, DAYS, TEMPLATE)
+        fill(store)
+        store.record_predictions("A", [1], np.array([[0.2, 0.3, 0.5]]), 1)
+        store.quarantine("A", np.array([2]), "odd")
+    return path
+
+
+def fill(store: StoreWriter) -> None:
+    """Do what a build does: features, labels, and the images that are due."""
+    for symbol in "AB":
+        store.write_rows(symbol, "feature_original", 0, np.arange(8.0).reshape(4, 2))
+        store.write_rows(symbol, "label_price_movement", 0, np.ones((4, 2), dtype=np.int8))
+        state = store.state(symbol)
+        damaged = set(store.damaged(symbol).tolist())
+        receipts = []
+        for index in range(4):
+            if state.status[index] not in (1, 4) or state.input_hash[index] != index + 1 or index in damaged:
+                draft, crc = store.target(symbol, "run").write(index, image_of(index))
+                receipts.append(Receipt(index, index + 1, draft, crc, (1.0, 0.5), (1.0, 1.0), 0.1))
+        if receipts:
+            assert publish(store, symbol, receipts) == []
+
+
+def contents(path: Path) -> dict[str, object]:
+    """Return all arrays of a store by value, but for the times."""
+    store = ImageStore.open(path)
+    found: dict[str, object] = {}
+    for symbol in store.symbols:
+        for name in store.array_names(symbol):
+            if name not in {"image", "rendered_at", "predicted_at"}:
+                found[f"{symbol}/{name}"] = store.values(symbol, name).tolist()
+        for index in np.flatnonzero(store.state(symbol).status == 1):
+            found[f"{symbol} {index}"] = store.image(symbol, DAYS[index]).tobytes()
+    return found
+
+
+def same(one: object, other: object) -> bool:
+    return repr(one) == repr(other)  # NaN equals itself here
+
+
+OF_STORE = ("zarr.json", ".finnex/root.json", ".finnex/journal.json")
+CHUNKS = tuple(
+    f"A/{name}/c.0" if one else f"A/{name}/c.0.0"
+    for name, one in (("status", 1), ("input_hash", 1), ("image_crc", 1), ("image_tag", 1), ("rendered_at", 1),
+                      ("coverage", 0), ("region_weight", 0), ("date", 1), ("feature_original", 0),
+                      ("label_price_movement", 0), ("horizon", 1))
+)  # fmt: skip
+WORDS = ("A/region/c/0", "A/feature/c/0", "A/channel/c/0", "A/class/c/0")
+OTHERS = {name: DAMAGES[name] for name in ("gone", "empty", "truncated", "random")}
+
+
+def damage(path: Path, file: str, kind: str) -> None:
+    (path / file).parent.mkdir(parents=True, exist_ok=True)
+    before = (path / file).read_bytes() if (path / file).exists() else b'{"crc32":1,"content":{}}'
+    changed = OTHERS[kind](before)
+    if changed is None:
+        (path / file).unlink(missing_ok=True)
+    else:
+        (path / file).write_bytes(changed)
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+@pytest.mark.parametrize("file", [*OF_STORE, *CHUNKS, *WORDS])
+def test_after_a_repair_and_a_build_the_store_is_as_it_was(whole: Path, tmp_path: Path, file: str, kind: str) -> None:
+    path = tmp_path / "images.zarr"
+    shutil.copytree(whole, path)
+    damage(path, file, kind)
+    wanted = contents(whole)
+    with contextlib.suppress(StoreError):  # a reader is refused in words, or reads right values
+        for key, value in contents(path).items():
+            assert kind == "gone" or same(value, wanted[key]), key
+    with writing(path):
+        found = restore(path, TEMPLATE)
+        assert [finding.lost for finding in found if finding.lost] == []
+        store = StoreWriter.prepare(path, TEMPLATE)
+        fill(store)
+        if store.state("A").status[2] == 1:  # what was withheld had to be drawn again: its reason went with its state
+            store.quarantine("A", np.array([2]), "odd")
+        assert restore(path, TEMPLATE) == []
+    assert same(contents(path), wanted)
+
+
+@pytest.mark.parametrize("kind", ["empty", "truncated", "random"])
+@pytest.mark.parametrize("file", ["prediction/c.0.0", "prediction_version/c.0", "predicted_at/c.0"])
+def test_what_cannot_be_made_again_is_given_up_only_with_consent(
+    whole: Path, tmp_path: Path, file: str, kind: str
+) -> None:
+    path = tmp_path / "images.zarr"
+    shutil.copytree(whole, path)
+    damage(path, f"A/{file}", kind)
+    before = (path / "A" / file).read_bytes()
+    with writing(path):
+        [finding] = restore(path, TEMPLATE)
+        assert "predictions of A" in finding.lost
+        assert (path / "A" / file).read_bytes() == before
+        assert restore(path, TEMPLATE, lambda _: True) == [finding]
+        assert restore(path, TEMPLATE) == []
+    assert ImageStore.open(path).values("A", "prediction_version").max() == 0
+
+
+def test_a_dry_run_changes_nothing(whole: Path, tmp_path: Path) -> None:
+    path = tmp_path / "images.zarr"
+    shutil.copytree(whole, path)
+    for file in ("zarr.json", "A/status/c.0", ".finnex/root.json"):
+        damage(path, file, "random")
+    before = {one: one.read_bytes() for one in path.rglob("*") if one.is_file()}
+    assert [finding.where for finding in restore(path, TEMPLATE, dry=True)] == ["zarr.json"]
+    assert {one: one.read_bytes() for one in path.rglob("*") if one.is_file()} == before
+
+
+def test_an_axis_that_the_calendar_does_not_prove_is_given_up_only_with_consent(whole: Path, tmp_path: Path) -> None:
+    path = tmp_path / "images.zarr"
+    shutil.copytree(whole, path)
+    record = path / ".finnex" / "root.json"
+    found = unseal(record.read_bytes())
+    found["companies"]["A"]["axis_crc"] += 1
+    record.write_bytes(seal(found))
+    with writing(path):
+        [finding] = restore(path, TEMPLATE)
+        assert finding.where == "A/date"
+        assert ImageStore.open(path).symbols == ["A", "B"]
+        restore(path, TEMPLATE, lambda _: True)
+    assert ImageStore.open(path).symbols == ["B"]
+    assert not (path / "A").exists()
+
+
+def test_what_is_no_store_is_not_repaired(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(StoreError, match="holds no image store"):
+        restore(tmp_path, TEMPLATE)
+    assert (tmp_path / "letter.txt").read_text() == "dear"

@@ -22,6 +22,7 @@ from finnex.cli.look import info, show
 from finnex.cli.models import predict, promote
 from finnex.cli.qa import qa
 from finnex.cli.quarantine import quarantine, release
+from finnex.cli.repair import repair
 from finnex.cli.train import train
 from finnex.cli.up import up
 from finnex.errors import FinnexError
@@ -42,7 +43,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     *(demo, init, build, info, show, explain, train, promote, predict, up, deploy, audit, qa, export),
-    *(quarantine, release),
+    *(quarantine, release, repair),
 )
 for command in COMMANDS:
     app.command()(command)

@@ -12,6 +12,7 @@ from finnex.store.drafts import DraftTarget, Receipt
 from finnex.store.images import ImageStore, SymbolState, holds_a_store
 from finnex.store.lock import writing
 from finnex.store.publication import Publication
+from finnex.store.restore import Finding, restore
 from finnex.store.states import DRAFTED, EMPTY, FAILED, NO_BAR, QUARANTINED, READY, STATUS_WORDS
 from finnex.store.template import LABEL_WORDS, NOT_A_DAY, StoreTemplate
 from finnex.store.writer import StoreWriter
@@ -27,6 +28,7 @@ __all__ = [
     "READY",
     "STATUS_WORDS",
     "DraftTarget",
+    "Finding",
     "ImageStore",
     "Publication",
     "Receipt",
@@ -34,5 +36,6 @@ __all__ = [
     "StoreWriter",
     "SymbolState",
     "holds_a_store",
+    "restore",
     "writing",
 ]

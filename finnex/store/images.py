@@ -20,7 +20,7 @@ from finnex.store.drafts import chunk_of, decode_into
 from finnex.store.journal import PUBLISH, read_intent
 from finnex.store.metadata import arrays_of, read_document
 from finnex.store.place import place_of
-from finnex.store.record import Company, RootRecord, read_record
+from finnex.store.record import Company, RootRecord, axis_crc, read_record
 from finnex.store.s3 import out_of_reach
 from finnex.store.states import DRAFTED, EMPTY, FAILED, NO_BAR, QUARANTINED, READY
 from finnex.store.template import FIXED, FORMAT
@@ -149,7 +149,10 @@ class ImageStore:
         array = self._array(symbol, name, company)
         rows = slice(None) if name in FIXED and name != "date" else slice(company.sessions)
         try:
-            return np.asarray(array[rows])
+            found = np.asarray(array[rows])
+            if name == "date" and axis_crc(found.astype("datetime64[D]")) != company.axis_crc:
+                raise ValueError("it does not match its checksum")
+            return found
         except PermissionError as error:
             raise StoreError(
                 f"the array {symbol}/{name} of {self.path} cannot be read ({error.strerror}). Give this account the "
@@ -159,6 +162,20 @@ class ImageStore:
             raise StoreCorrupt(
                 f"the array {symbol}/{name} of {self.path} is damaged ({error}). `finnex repair` makes it anew."
             ) from None
+
+    def array_names(self, symbol: str) -> list[str]:
+        """Return the names of a symbol's arrays, sorted."""
+        return sorted(self._group(symbol, self._company(symbol)).array_keys())
+
+    def values(self, symbol: str, name: str) -> npt.NDArray[Any]:
+        """Return a small array as far as the symbol's axis goes.
+
+        Raises
+        ------
+        StoreCorrupt
+            Its metadata or its bytes are damaged.
+        """
+        return self._read(symbol, name)
 
     def state(self, symbol: str) -> SymbolState:
         """Return status, hashes and checksums of every session on the symbol's axis.

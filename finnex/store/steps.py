@@ -25,7 +25,7 @@ from finnex.store.metadata import (
     write_document,
 )
 from finnex.store.record import Company, write_record
-from finnex.store.states import QUARANTINED, READY
+from finnex.store.states import EMPTY, QUARANTINED, READY
 from finnex.store_path import StorePath
 
 
@@ -44,6 +44,7 @@ class StoreSteps(ImageStore):
             journal.SET_STATUS: self._do_set_status,
             journal.PREDICT: self._do_predict,
             journal.REMOVE: self._do_remove,
+            journal.CHECK: self._do_check,
         }
         steps[intent.action](intent.symbol, intent.details)
 
@@ -149,6 +150,16 @@ class StoreSteps(ImageStore):
             table[rows] = details[name]
             self._write(symbol, name, table)
 
+    def _do_check(self, symbol: str, details: dict[str, Any]) -> None:
+        """Withdraw every image whose bytes are not those that were published."""
+        for name in self.record().companies:
+            rows = self.damaged(name)
+            if len(rows):
+                days = [str(day) for day in self._read(name, "date")[rows].astype("datetime64[D]")]
+                self._do_set_status(name, {
+                    "rows": rows.tolist(), "status": EMPTY, "reason": "", "days": days, "images": rows.tolist(),
+                })  # fmt: skip
+
     def _do_remove(self, symbol: str, details: dict[str, Any]) -> None:
         """Remove a company: from the root record first, so that readers leave it before its files go."""
         record = self.record()
@@ -158,10 +169,11 @@ class StoreSteps(ImageStore):
         self._hold_companies([])
         self._place.delete_folder(symbol)
 
-    def _writable(self, symbol: str, name: str) -> zarr.Array[Any]:
+    def writable(self, symbol: str, name: str) -> zarr.Array[Any]:
+        """Return an array that is written as a whole, chunk by chunk."""
         found = self._root[f"{symbol}/{name}"]
         assert isinstance(found, zarr.Array)
         return found.with_config({"write_empty_chunks": True})  # Zarr would delete chunks that are all fill value
 
     def _write(self, symbol: str, name: str, values: npt.NDArray[Any]) -> None:
-        self._writable(symbol, name)[: len(values)] = values
+        self.writable(symbol, name)[: len(values)] = values

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import zarr
-from zarr.codecs import BloscCodec, BytesCodec, TransposeCodec
+from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, TransposeCodec
 
 from finnex.data.calendar import Days
 from finnex.store.states import EMPTY, STORED_STATES
@@ -93,7 +93,9 @@ def lay_out(root: zarr.Group, symbol: str, days: Days, template: StoreTemplate) 
         return group.create_array(
             name, shape=tuple(shape), chunks=tuple(chunks), dtype=dtype, fill_value=fill,
             dimension_names=list(dims), attributes=attrs, filters=list(filters),
-            compressors=BloscCodec(cname="lz4", clevel=3, shuffle="shuffle"), serializer=BytesCodec(),
+            # An image's bytes are compared with `image_crc`; the others carry their own checksum.
+            compressors=[BloscCodec(cname="lz4", clevel=3, shuffle="shuffle"), *([] if filters else [Crc32cCodec()])],
+            serializer=BytesCodec(),
             # "c.7.0.0.0", not "c/7/0/0/0": three folders less to make for every image.
             chunk_key_encoding={"name": "default", "separator": "."},
             config={"write_empty_chunks": True},
@@ -178,8 +180,9 @@ def lay_out(root: zarr.Group, symbol: str, days: Days, template: StoreTemplate) 
         ("channel", template.channels),
         ("class", CLASS_WORDS),
     ):
-        group.create_array(name, shape=(len(words),), chunks=(len(words),), dtype=text, dimension_names=[name])[...] = (
-            np.array(words, dtype=text)
-        )
+        group.create_array(
+            name, shape=(len(words),), chunks=(len(words),), dtype=text, dimension_names=[name],
+            compressors=[Crc32cCodec()],
+        )[...] = np.array(words, dtype=text)  # fmt: skip
     dates = add("date", ("date",), (n,), per_date, "int64", NOT_A_DAY, _FillValue=NOT_A_DAY, **UNITS)
     dates[...] = days.astype("int64")

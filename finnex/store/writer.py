@@ -55,7 +55,7 @@ class StoreWriter(StoreSteps):
         StoreError
             The path cannot be written.
         """
-        wanted, place = _attributes(template), place_of(str(path))
+        wanted, place = attributes_of(template), place_of(str(path))
         if not holds_a_store(path):
             if path.exists() and any(one.name != ".finnex" for one in path.iterdir()):
                 raise StoreError(f"{path} exists and is no image store. Choose an empty or new [store] path.")
@@ -260,6 +260,19 @@ class StoreWriter(StoreSteps):
         self._change(Intent(journal.SET_STATUS, symbol, details))
         return len(rows)
 
+    def remove(self, symbol: str) -> None:
+        """Remove a company with its images, features, labels and predictions."""
+        self._change(Intent(journal.REMOVE, symbol))
+
+    def forget_images(self, symbol: str) -> None:
+        """Remove the chunks of all images of a symbol, whose status is empty already."""
+        for key in self._place.keys(f"{symbol}/image"):
+            if key.rpartition("/")[2].startswith("c."):
+                self._place.delete(key)
+        days = list(self.record().companies[symbol].quarantined)
+        self._note_quarantine(symbol, released=days)
+        self._place.sync()
+
     def record_predictions(
         self, symbol: str, indexes: Sequence[int], probabilities: npt.NDArray[np.float64], version: int
     ) -> int:
@@ -288,7 +301,7 @@ class StoreWriter(StoreSteps):
 
     def write_rows(self, symbol: str, name: str, first: int, values: npt.NDArray[Any]) -> bool:
         """Write consecutive rows of a small array where they differ from what is stored; return whether they did."""
-        array = self._writable(symbol, name)
+        array = self.writable(symbol, name)
         rows = slice(first, first + len(values))
         stored = np.asarray(array[rows])
         if stored.tobytes() == values.astype(stored.dtype).tobytes():
@@ -297,7 +310,8 @@ class StoreWriter(StoreSteps):
         return True
 
 
-def _attributes(template: StoreTemplate) -> dict[str, Any]:
+def attributes_of(template: StoreTemplate) -> dict[str, Any]:
+    """Return the attributes of a store's root."""
     return {
         "finnex_format": FORMAT,
         "layout_name": template.layout_name,

@@ -127,6 +127,22 @@ def _read(path: Path, keys: Sequence[str]) -> dict[str, Any]:
     return found
 
 
+def check_study(folder: Path) -> None:
+    """Read what a study keeps: its own file, those of its members, their checkpoints.
+
+    Raises
+    ------
+    TrainingError
+        One of them is damaged; with what to do.
+    """
+    if (folder / STUDY).exists():
+        _read(folder / STUDY, STUDY_KEYS)
+    for path in sorted(folder.rglob(MEMBER)):
+        _read(path, MEMBER_KEYS)
+    for path in sorted(folder.rglob(LAST)):
+        load_checkpoint(path)
+
+
 def _write(path: Path, content: Mapping[str, Any]) -> None:
     with replacing(path) as file:
         file.write(json.dumps(content, indent=2, default=str).encode())

@@ -114,6 +114,16 @@ class StateBusy(ServiceError):
     """Another command uses the state folder."""
 
 
+LONGEST_VALUE, LONGEST_SENTENCE = 80, 400
+"""Characters of a value, and of a sentence, that a message shows."""
+
+
+def shortened(value: object, most: int = LONGEST_VALUE) -> str:
+    """Return a value as text of at most `most` characters."""
+    text = str(value)
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
 @dataclass(frozen=True)
 class Problem:
     """One thing wrong with an input table: where it stands, what stands there, what to do about it."""
@@ -130,9 +140,9 @@ class Problem:
         if self.row is not None:
             place.append(f"row {self.row}")
         if self.column is not None:
-            place.append(f"column '{self.column}'")
-        shown = "" if self.value is None else f" (value: {self.value})"
-        return f"{', '.join(place)}: {self.what}{shown}. {self.remedy}"
+            place.append(f"column '{shortened(self.column)}'")
+        shown = "" if self.value is None else f" (value: {shortened(self.value)})"
+        return f"{', '.join(place)}: {shortened(self.what, LONGEST_SENTENCE)}{shown}. {self.remedy}"
 
 
 class InputError(FinnexError):

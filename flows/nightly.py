@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -18,15 +17,13 @@ from flows.requests import BackfillRequest, NightlyRequest
 from flows.settling import WHEN_IT_ENDS
 
 LOOK_AGAIN_SECONDS = 600
-JUST_WRITTEN_SECONDS = 600.0
-"""A table that changed so lately may not be whole yet."""
 
 
 def _may_arrive(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
     """Look again for what is late, is not there, or is still being written; what is wrong stays wrong."""
     error = state.result(raise_on_failure=False)
     if isinstance(error, InputError):
-        return still_written(error, time.time(), JUST_WRITTEN_SECONDS)
+        return still_written(error)
     return isinstance(error, InputsLate | InputsMissing)
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from finnex.config import Config
 from finnex.data.calendar import LONGEST_CLOSURE, last_close, session_calendar
+from finnex.data.table_file import is_young
 from finnex.data.tables import Tables
 from finnex.errors import InputError
 
@@ -79,7 +80,6 @@ def ended(found: dict[str, date], newest: date) -> dict[str, date]:
     return {name: day for name, day in found.items() if newest - day > LONGEST_CLOSURE}
 
 
-def still_written(error: InputError, now: float, seconds: float) -> bool:
-    """Whether a file with a problem changed in the last `seconds` before `now` (Unix time): it may not be whole yet."""
-    files = {Path(problem.file) for problem in error.problems}
-    return any(file.is_file() and now - file.stat().st_mtime < seconds for file in files)
+def still_written(error: InputError) -> bool:
+    """Whether a file with a problem changed lately: it may not be whole yet."""
+    return any(is_young(Path(problem.file)) for problem in error.problems)

@@ -11,6 +11,7 @@ from finnex.data.arrival import ended, ends
 from finnex.data.calendar import SessionCalendar
 from finnex.data.features import symbol_calendar
 from finnex.data.features.fundamental import SPLIT_JUMP, on_prices_basis, views
+from finnex.data.table_file import is_unended
 from finnex.data.tables import Tables
 
 FALL, RISE = 0.6, 1.7
@@ -26,7 +27,11 @@ SHOWN = 3
 
 def doubts(tables: Tables, config: Config) -> list[str]:
     """Return one sentence for each kind of oddity of each symbol, with its first cases and what to do."""
-    found = []
+    found = [
+        f"{name}: the last line of {path} has no end; its last cell may be cut. Give the file again, or end the line."
+        for name, path in config.inputs.tables()
+        if is_unended(path)
+    ]
     gone = ended(ends(tables.prices, "symbol"), tables.prices["date"].max().date())
     for symbol in config.symbols:
         bars = tables.prices[tables.prices["symbol"] == symbol]

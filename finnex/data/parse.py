@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from finnex.data.table_file import check_parquet, read_csv, unreadable
 from finnex.errors import InputError, Problem, nearest
 
 FIRST, LAST = pd.Timestamp("1700-01-01"), pd.Timestamp("2200-01-01")
@@ -24,34 +25,25 @@ def read_text(path: Path) -> pd.DataFrame:
     Raises
     ------
     InputError
-        The file is absent, unreadable, or has no rows.
+        The file is absent, unreadable, still arriving, or has no rows.
     """
     name = str(path)
     try:
         if path.suffix == ".parquet":
+            check_parquet(path)
             frame = pd.read_parquet(path)
             for column in frame.columns:
                 if isinstance(frame[column].dtype, np.dtype) and frame[column].dtype.kind == "f":
                     frame[column] = frame[column].map(lambda value: "" if np.isnan(value) else repr(float(value)))
             frame = frame.astype("string").fillna("").astype(str)
         else:
-            frame = _read_csv(path)
+            frame = read_csv(path)
     except (OSError, EOFError, zlib.error, ValueError, UnicodeDecodeError) as error:
-        raise InputError(
-            [Problem(name, f"cannot be read: {error}", "Give a CSV or Parquet file, plain or gzip.")]
-        ) from None
+        raise unreadable(path, error) from None
     if frame.empty:
         raise InputError([Problem(name, "has no rows", "Give at least one row, or leave the table out.")])
     frame.columns = [str(column).strip() for column in frame.columns]
     return frame
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    """Read cells as text: by the quick parser and, where that one refuses a file, by the lenient one."""
-    try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False, engine="pyarrow")
-    except pd.errors.ParserError:
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
 def require_columns(frame: pd.DataFrame, required: tuple[str, ...], path: Path) -> list[Problem]:

@@ -10,18 +10,17 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
 from finnex.config.images import ImageSettings, LabelSettings, ModelSettings
 from finnex.config.inputs import SECTOR_ETFS, Inputs
 from finnex.config.places import TLS_KEYS, DaskSettings, MlflowSettings, StateSettings, StoreSettings
 from finnex.config.section import Section
 from finnex.config.state import state_folder
+from finnex.config.symbol import Symbol, distinct
 from finnex.config.training import AUGMENTATION_PRESETS, AugmentationSettings, TrainingSettings
 from finnex.errors import ConfigError, InputsMissing, nearest
 
-Symbol = Annotated[str, Field(pattern=r"^[^/\\\s.][^/\\\s]*$")]
-"""It names a folder of the store: no slash, no space, no leading dot."""
 CREDENTIALS = re.compile(r"//[^/@\s]*@")
 
 
@@ -35,7 +34,7 @@ class Config(Section):
     """
 
     inputs: Inputs
-    symbols: Annotated[tuple[Symbol, ...], Field(min_length=1)]
+    symbols: Annotated[tuple[Symbol, ...], Field(min_length=1), AfterValidator(distinct)]
     start: date | None = None
     end: date | None = None
     exchange: str = "XNYS"

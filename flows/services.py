@@ -196,7 +196,10 @@ def _write_users(folder: Path) -> None:
     (folder / "users.db").unlink(missing_ok=True)
     text = f"[mlflow]\ndefault_permission = NO_PERMISSIONS\ndatabase_uri = sqlite:///{folder / 'users.db'}\n"
     text += f"admin_username = {USER}\nauthorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
-    (folder / "auth.ini").write_text(text)
+    settings = folder / "auth.ini"
+    settings.unlink(missing_ok=True)
+    settings.touch(mode=0o600)
+    settings.write_text(text)
 
 
 def flow_service(state: Path, prefect: Door, mlflow: Door, config: Path | None) -> Service:

@@ -27,6 +27,7 @@ from finnex.config import Config, parse_config
 from finnex.data.calendar import planned_sessions, session_calendar
 from finnex.data.panel import Panel, make_panel
 from finnex.store import Receipt, StoreWriter, writing
+from finnex.store.place import place_of
 
 LOOKBACK, CANVAS_PX = 4, 16
 FEATURES = ("return_overnight", "return_intraday", "close_location")
@@ -145,10 +146,14 @@ def drawing_fails_at(index_from_end: int) -> Iterator[None]:
     def draw(blocks: Sequence[Block]) -> Iterator[list[Receipt]]:
         last = max(index for block in blocks for index in block.indexes)
         for block in blocks:
-            yield [
-                Receipt(one.index, one.input_hash, error="no memory") if one.index == last - index_from_end else one
-                for one in draw_block(block)
-            ]
+            receipts = []
+            for one in draw_block(block):
+                if one.index == last - index_from_end:
+                    place_of(block.target.address).delete(one.draft)  # a worker that fails leaves none
+                    receipts.append(Receipt(one.index, one.input_hash, error="no memory"))
+                else:
+                    receipts.append(one)
+            yield receipts
 
     real = finnex.build.path.draw_here
     finnex.build.path.draw_here = draw

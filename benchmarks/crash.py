@@ -22,7 +22,7 @@ from crash.control import CONTROL_VARIABLE, compiled, from_environment, why_not
 from crash.scenarios import SCENARIOS, World
 from crash.sweep import Crash, Rehearsal, sampled
 
-import finnex.store.journal
+from finnex.store.folder import Folder
 
 MEMORY = Path("/dev/shm")
 
@@ -65,8 +65,8 @@ def run(options: argparse.Namespace) -> int:
     """Go through the scenarios in this process, which has the shim."""
     control = from_environment()
     failures = 0
-    if options.without_journal:
-        finnex.store.journal.write_intent = lambda *_: None
+    if options.in_place:
+        Folder.put = Folder._write  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
         (inputs := Path(folder) / "inputs").mkdir()
         world = World(inputs)
@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("--again", type=int, default=20, help="crashes followed by a crash of the recovery")
     parser.add_argument("--live", action="store_true", help="read between the calls of an undisturbed change")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--without-journal", action="store_true", help="show that what is not journaled is found")
+    parser.add_argument("--in-place", action="store_true", help="show that files that are not replaced whole are found")
     options = parser.parse_args()
     if CONTROL_VARIABLE in os.environ:
         sys.exit(1 if run(options) else 0)

@@ -230,8 +230,8 @@ def run_of(runs: FlowRuns, state: State[Any]) -> UUID:
 def test_a_night_of_predictions_draws_and_asks_the_champion_once_for_each_session(
     runs: FlowRuns, stack: Stack, served_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = load_config(served_project)
     monkeypatch.setenv("FINNEX_HOME", str(stack.state))  # with the key that the stack's training sealed its model with
+    config = load_config(served_project)
     _, champion = promote(config, ImageStore.open(config.store.path), stack.mlflow_address)
     project = other_project(served_project, tmp_path, ("end = 2015-12-15", "end = 2015-03-13"))
     request = PredictRequest(config=str(project), sessions=3)

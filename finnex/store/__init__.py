@@ -9,8 +9,9 @@ on disk against the receipt, moves the draft into place and only then sets `stat
 from __future__ import annotations
 
 from finnex.store.drafts import DraftTarget, Receipt
-from finnex.store.images import ImageStore, SymbolState, holds_a_store
+from finnex.store.images import ImageStore, SymbolState
 from finnex.store.lock import writing
+from finnex.store.presence import holds_a_store
 from finnex.store.publication import Publication
 from finnex.store.restore import Finding, restore
 from finnex.store.states import DRAFTED, EMPTY, FAILED, NO_BAR, QUARANTINED, READY, STATUS_WORDS

@@ -20,8 +20,8 @@ from finnex.store.drafts import chunk_of, decode_into
 from finnex.store.journal import PUBLISH, read_intent
 from finnex.store.metadata import arrays_of, read_document
 from finnex.store.place import place_of
+from finnex.store.presence import holds_a_store
 from finnex.store.record import Company, RootRecord, axis_crc, read_record
-from finnex.store.s3 import out_of_reach
 from finnex.store.states import DRAFTED, EMPTY, FAILED, NO_BAR, QUARANTINED, READY
 from finnex.store.template import FIXED, FORMAT
 from finnex.store.upgrade import EARLIER_FORMATS, derive_record
@@ -343,20 +343,3 @@ class ImageStore:
             for values in self.outcomes(symbol).values():
                 digest.update(values[ready].tobytes())
         return digest.hexdigest()
-
-
-def holds_a_store(path: StorePath | str) -> bool:
-    """Return whether there is a store at a path.
-
-    Raises
-    ------
-    ConfigError
-        The path is neither a folder nor in a bucket.
-    StoreError
-        The place cannot be reached.
-    """
-    path = store_path(path)
-    try:
-        return place_of(str(path)).get("zarr.json") is not None
-    except out_of_reach() as error:
-        raise StoreError(f"{path} cannot be reached ({error}). Correct [store] path, or AWS's variables.") from None

@@ -19,7 +19,7 @@ from finnex.errors import StoreError, StoreMismatch
 from finnex.store import journal
 from finnex.store.drafts import DraftTarget, Receipt, drafts_of
 from finnex.store.folder import PARTIAL
-from finnex.store.images import ImageStore, holds_a_store
+from finnex.store.images import ImageStore
 from finnex.store.journal import Intent
 from finnex.store.keys import DRAFTS
 from finnex.store.metadata import (
@@ -29,6 +29,7 @@ from finnex.store.metadata import (
     write_document,
 )
 from finnex.store.place import place_of
+from finnex.store.presence import holds_a_store
 from finnex.store.record import Company, RootRecord, write_record
 from finnex.store.repair import mend_metadata
 from finnex.store.states import EMPTY, FAILED, NO_BAR, QUARANTINED, READY, check_transition

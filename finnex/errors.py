@@ -164,6 +164,10 @@ class InputError(FinnexError):
             lines.append(f"... and {hidden} more of the same file set")
         super().__init__("\n".join(lines))
 
+    def __reduce__(self) -> tuple[type[InputError], tuple[tuple[Problem, ...]]]:
+        """Keep the problems when the error comes from another process."""
+        return type(self), (self.problems,)
+
 
 def first_line(error: BaseException) -> str:
     """Return what a library's error says, without the pages that may follow; its type where it says nothing."""

@@ -59,30 +59,42 @@ CLOCKS: dict[str, Clock] = {
 FILE_COLUMN = {"available": "available_date"}
 
 
-def later_rows(
-    table: str, frame: pd.DataFrame, calendar: SessionCalendar, position: int, quote_delay_minutes: Mapping[str, int]
-) -> Mask:
-    """Return which rows nobody could know at the decision of session `position`."""
+def known_session(
+    table: str, frame: pd.DataFrame, calendar: SessionCalendar, quote_delay_minutes: Mapping[str, int]
+) -> npt.NDArray[np.intp]:
+    """Return the first session whose decision may use each row; the number of sessions where none yet may."""
     clock = CLOCKS[table]
-    day, decision = calendar.days[position], calendar.decision_time[position]
     moment = frame[clock.dated].to_numpy().astype("datetime64[ns]")
-    dated = moment.astype("datetime64[D]")
+    day = moment.astype("datetime64[D]")
+    at_moment = np.searchsorted(calendar.decision_time, moment, side="left")
+    after_day = np.searchsorted(calendar.days, day, side="right")
     if clock.rule == "close":
-        later: Mask = dated > day
+        known: npt.NDArray[np.intp] = np.searchsorted(calendar.days, day, side="left")
     elif clock.rule == "after":
-        later = dated >= day
+        known = after_day
     elif clock.rule == "stamp":
-        later = moment > decision
+        known = at_moment
     else:
-        later = np.where(frame["available_is_date"].to_numpy(dtype=bool), dated >= day, moment > decision)
+        known = np.where(frame["available_is_date"].to_numpy(dtype=bool), after_day, at_moment)
     if table == "macro":
         for series, delay in quote_delay_minutes.items():
             own = (frame["series"] == series).to_numpy()
             observed = frame.loc[own, "date"].to_numpy().astype("datetime64[D]")
             session = calendar.index_of(observed)
-            known = calendar.decision_time[np.maximum(session, 0)] + np.timedelta64(int(delay), "m")
-            later[own] = np.where(session >= 0, known > decision, observed >= day)
-    return later
+            quoted = calendar.decision_time[np.maximum(session, 0)] + np.timedelta64(int(delay), "m")
+            known[own] = np.where(
+                session >= 0,
+                np.searchsorted(calendar.decision_time, quoted, side="left"),
+                np.searchsorted(calendar.days, observed, side="right"),
+            )
+    return known
+
+
+def later_rows(
+    table: str, frame: pd.DataFrame, calendar: SessionCalendar, position: int, quote_delay_minutes: Mapping[str, int]
+) -> Mask:
+    """Return which rows are not known at the decision of session `position`."""
+    return known_session(table, frame, calendar, quote_delay_minutes) > position
 
 
 def describe(table: str, row: pd.Series[Any], path: Path | None, *, added: bool = False) -> LeakedRow:

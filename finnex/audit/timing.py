@@ -16,6 +16,7 @@ import pandas as pd
 from finnex.audit.alter import HOWS, Alteration, How, alteration, scrambled
 from finnex.audit.clock import CLOCKS, Mask, describe, later_rows
 from finnex.audit.compare import Differences, differences, image_of, moved_after, weights_that_differ
+from finnex.audit.fresh import Fresh, Opened, in_fresh_process
 from finnex.audit.report import LeakedRow
 from finnex.build import Run
 from finnex.config import Config
@@ -28,6 +29,8 @@ from finnex.images.render import Renderer
 Make = Callable[[Tables, Config, str, Sequence[FeatureSpec]], Panel]
 """Makes the panel of a symbol: `finnex.data.panel.make_panel`, or what stands in its place."""
 SEVERAL = "several tables"
+FAILURES = (FinnexError, ArithmeticError, LookupError, ValueError, TypeError)
+"""What code that needs the future raises without it: an answer, not an accident."""
 SEARCHES = 4
 """Rows searched for in one table and session: the first that change anything, not all of them."""
 
@@ -81,8 +84,11 @@ class Timing:
         self.altered: Counter[str] = Counter()
         self.fed: dict[str, set[str]] = {}
         self.moved: set[str] = set()
+        self.opened: dict[str, Opened] = {}
         tick(f"{symbol}, the full build")
-        self.full = self._panel(run.tables)
+        full = self._panel(run.tables, ())
+        assert full.value is not None
+        self.full = full.value
 
     @property
     def frames(self) -> dict[str, pd.DataFrame]:
@@ -95,13 +101,20 @@ class Timing:
         path: Path | None = getattr(self.run.config.inputs, table, None)
         return describe(table, row, path, added=added)
 
-    def _panel(self, tables: Tables) -> Panel:
+    def _panel(self, tables: Tables, failures: tuple[type[BaseException], ...]) -> Fresh[Panel]:
+        """Compute a panel in a process of its own: no memo of an earlier one can make two agree."""
         self.rebuilds += 1
-        with np.errstate(all="ignore"):
-            return self._make(tables, self.run.config, self.symbol, self.run.layout.catalogue.entries)
 
-    def rebuild(self, changed: Mapping[str, pd.DataFrame], position: int | None = None) -> Panel:
-        """Return the panel of the tables with some of them changed."""
+        def compute() -> Panel:
+            with np.errstate(all="ignore"):
+                return self._make(tables, self.run.config, self.symbol, self.run.layout.catalogue.entries)
+
+        found = in_fresh_process(compute, failures)
+        self.opened.update({one.what: one for one in found.opened})
+        return found
+
+    def rebuild(self, changed: Mapping[str, pd.DataFrame], position: int | None = None) -> Fresh[Panel]:
+        """Return the panel of the tables with some of them changed, or why there is none."""
         changed = dict(changed)
         absent = set(self.run.config.peers) - set(changed["prices"]["symbol"]) if "prices" in changed else set()
         if absent and position is not None:
@@ -109,13 +122,13 @@ class Timing:
             day = pd.Timestamp(self.full.calendar.days[position])
             empty = pd.DataFrame({"symbol": sorted(absent), "date": day}).reindex(columns=changed["prices"].columns)
             changed["prices"] = pd.concat([changed["prices"], empty], ignore_index=True)
-        return self._panel(replace(self.run.tables, **changed))
+        return self._panel(replace(self.run.tables, **changed), FAILURES)
 
     def _compare(self, changed: Mapping[str, pd.DataFrame], position: int) -> tuple[Differences, Panel | None]:
-        try:
-            seen = self.rebuild(changed, position)
-        except (FinnexError, ArithmeticError, LookupError, ValueError, TypeError) as error:
-            return {"the rebuild": (f"{type(error).__name__}: {error}",)}, None
+        rebuilt = self.rebuild(changed, position)
+        seen = rebuilt.value
+        if seen is None:
+            return {"the rebuild": (rebuilt.error,)}, None
         found = differences(self.full, seen, position)
         if "sessions" not in found:
             found |= weights_that_differ(self.run.layout, self.full, seen, position)

@@ -1,0 +1,100 @@
+"""The columns of the tables themselves, each as it was known at every session by the audit's own clock.
+
+A feature may hide what its table knows (a series that no feature reads, a column that is averaged away), so the tables
+are asked too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from finnex.audit.clock import known_session
+from finnex.data.calendar import SessionCalendar
+
+Floats = npt.NDArray[np.float64]
+KEYS: dict[str, tuple[str, ...]] = {
+    "prices": ("symbol",),
+    "macro": ("series",),
+    "fundamentals": ("origin",),
+    "sentiment": ("source", "provider"),
+    "competitive": ("peer",),
+    "options": (),
+    "enhanced": (),
+}
+"""Table name to the columns that name a series in it."""
+OF_A_SESSION = ("prices", "sentiment", "competitive", "options", "enhanced")
+"""Tables whose rows speak of one session; a row of the others holds until the next one."""
+COLUMNS = {"prices": ("close",), "sentiment": ("score",)}
+"""Columns that are asked for, where not all numbers are."""
+
+
+def table_series(
+    frames: Mapping[str, pd.DataFrame],
+    calendar: SessionCalendar,
+    symbol: str,
+    others: Collection[str],
+    quote_delay_minutes: Mapping[str, int],
+) -> dict[str, tuple[str, Floats]]:
+    """Return every column of every table as known at each session: 'macro VIX' to ('macro', (sessions,) float64).
+
+    Parameters
+    ----------
+    others
+        Symbols of the prices table that features look at, beside the symbol itself.
+
+    Notes
+    -----
+    Where several rows become known in one session their mean is taken. NaN before the first row; in tables whose rows
+    speak of one session, also where a session has none.
+    """
+    found = {}
+    for table, frame in frames.items():
+        if table not in KEYS:
+            continue
+        known = known_session(table, frame, calendar, quote_delay_minutes)
+        mine = np.isin(frame["symbol"], list(others)) if table == "prices" else _own(frame, symbol)
+        for key, rows in _groups(frame, mine & (known < len(calendar)), KEYS[table]):
+            for column in COLUMNS.get(table, _numbers(frame)):
+                values = _on_sessions(known[rows], frame[column].to_numpy(dtype=np.float64)[rows], len(calendar))
+                if table not in OF_A_SESSION:
+                    values = pd.Series(values).ffill().to_numpy()
+                if table == "prices":
+                    values = np.log(values)
+                label = " ".join(part for part in (table, key, column if column not in ("value", "close") else "") if part)
+                found[label] = (table, values)
+    return found
+
+
+def _own(frame: pd.DataFrame, symbol: str) -> npt.NDArray[np.bool_]:
+    if "symbol" not in frame.columns:
+        return np.ones(len(frame), dtype=bool)
+    return (frame["symbol"] == symbol).to_numpy()
+
+
+def _groups(
+    frame: pd.DataFrame, rows: npt.NDArray[np.bool_], keys: tuple[str, ...]
+) -> Iterator[tuple[str, npt.NDArray[np.intp]]]:
+    chosen = np.flatnonzero(rows)
+    if not keys:
+        yield "", chosen
+        return
+    part = frame.iloc[chosen]
+    for key, where in part.groupby(list(keys), sort=True).indices.items():
+        name = " ".join(map(str, key)) if isinstance(key, tuple) else str(key)
+        yield name, chosen[where]
+
+
+def _numbers(frame: pd.DataFrame) -> tuple[str, ...]:
+    return tuple(str(name) for name in frame.select_dtypes("number").columns)
+
+
+def _on_sessions(known: npt.NDArray[np.intp], values: Floats, sessions: int) -> Floats:
+    """Return the mean of the values that become known at each session."""
+    given = ~np.isnan(values)
+    count = np.bincount(known[given], minlength=sessions)
+    total = np.bincount(known[given], weights=values[given], minlength=sessions)
+    return np.divide(total, count, out=np.full(sessions, np.nan), where=count > 0)

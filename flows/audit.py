@@ -1,4 +1,4 @@
-"""Look for the future in what the images are made of."""
+"""Look for the future in what the images are made of, and in the published images."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from prefect import flow, get_run_logger
 
 from finnex.audit import audit
 from finnex.errors import QualityError
+from finnex.store import ImageStore, holds_a_store
 from flows.progress import ProgressArtifact, publish_table
 from flows.requests import AuditRequest
 from flows.settling import WHEN_IT_ENDS
@@ -15,19 +16,35 @@ from flows.settling import WHEN_IT_ENDS
 def look_ahead_audit(request: AuditRequest) -> None:
     """Rebuild sampled sessions from tables with another future; fail on any finding, each named with its row."""
     progress = ProgressArtifact("audit", "Reading inputs")
-    report = audit(request.load(), sessions=request.sessions, seed=request.seed, on_progress=progress.show)
+    config = request.load()
+    store = ImageStore.open(config.store.path) if holds_a_store(config.store.path) else None
+    report = audit(config, sessions=request.sessions, seed=request.seed, on_progress=progress.show, store=store)
     counts = report.counts()
-    told = f"{counts['proved']} features proved, {counts['leak']} leak, {counts['unprovable']} unprovable"
-    publish_table(
-        "audit-tables",
-        [{"table": one.name, "answer": one.verdict, "why": one.reason} for one in report.tables],
-        f"{told}; {report.rebuilds} rebuilds",
+    said = (
+        f"{counts['causal']} features causal at the sessions compared, {counts['leak']} leak, "
+        f"{counts['not shown']} not shown, {counts['implausible']} implausibly dated, {counts['foreknowing']} foreknowing; {report.store}"
     )
     publish_table(
-        "audit-unprovable", [{"what": name, "why": why} for name, why in report.caveats.items()],
+        "audit-tables",
+        [
+            {"table": one.name}
+            | {
+                column: f"{answer.word}: {answer.evidence}"
+                for column, answer in (
+                    ("computation", one.computation),
+                    ("dates", one.availability),
+                    ("foreknowledge", one.foreknowledge),
+                )
+            }
+            for one in report.tables
+        ],
+        f"{said}; {report.rebuilds} rebuilds",
+    )
+    publish_table(
+        "audit-not-shown", [{"what": name, "why": why} for name, why in report.caveats.items()],
         "What no audit of these tables can show",
     )  # fmt: skip
-    get_run_logger().info("%s at %d sessions", told, sum(len(days) for days in report.sessions.values()))
+    get_run_logger().info("%s at %d sessions", said, sum(len(days) for days in report.sessions.values()))
     if not report.passed:
         rows = [
             {"kind": one.kind, "table": one.table, "evidence": one.evidence, "remedy": one.remedy,
@@ -39,4 +56,4 @@ def look_ahead_audit(request: AuditRequest) -> None:
         raise QualityError(
             f"{len(report.findings)} findings, the first is {first.kind}: {first.evidence} {first.remedy}"
         )
-    progress.finish(told)
+    progress.finish(said)

@@ -1,14 +1,14 @@
-"""The look-ahead audit: whether anything in an image knows what nobody knew at its decision time.
+"""The look-ahead audit: whether anything in an image uses what was not known at its decision time.
 
-`audit` rebuilds sampled sessions from tables cut at, scrambled after, and added to after the decision, compares
-exactly, and asks the tables whether their dates can be believed. Its answer per feature and table is proved, leak or
-unprovable; `audit_labels` asks the same of labels.
+`audit` gives three answers per feature and table: whether its computation is causal at sampled sessions, whether the
+dates of its rows are plausible, and whether its values are associated with what came after. `audit_labels` looks at
+labels.
 """
 
 from __future__ import annotations
 
 from finnex.audit.labels import audit_labels
 from finnex.audit.path import audit
-from finnex.audit.report import AuditReport, Finding, LeakedRow, Verdict
+from finnex.audit.report import Answer, AuditReport, Finding, LeakedRow, Verdict
 
-__all__ = ["AuditReport", "Finding", "LeakedRow", "Verdict", "audit", "audit_labels"]
+__all__ = ["Answer", "AuditReport", "Finding", "LeakedRow", "Verdict", "audit", "audit_labels"]

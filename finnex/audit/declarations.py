@@ -1,4 +1,4 @@
-"""What the tables say of themselves: dates that no filing, release or record can truly have.
+"""Dates that no filing or release can truly have: lags between a period and its publication, by origin and by series.
 
 The rebuilding believes the dates of the tables. These checks ask whether the dates can be believed.
 """
@@ -9,22 +9,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from finnex.audit.clock import Mask
+from finnex.audit.release_lags import PERIOD_MONTHS, least_lag_days
 from finnex.audit.report import Finding
-from finnex.data.calendar import SessionCalendar, calendar_library
 
-FASTEST_FILING_DAYS = 8
-"""The first large companies report about ten days after their quarter ends."""
+FASTEST_FILING_DAYS = 10
+"""The first large companies report about ten days after their quarter ends, and file later."""
+DEADLINE_DAYS = 40
+"""Form 10-Q of an accelerated filer (17 CFR 249.308a): a lag that is the same for all filings is a rule, not a record,
+and must not be shorter."""
+LEAST_FILINGS = 6
 HASTY_SHARE = 0.05
 LEAST_STEP_DAYS = 20  # between observations of a monthly series or a slower one
 STARTS_BEFORE_DAY = 5  # observations dated on the first days of a month name the period by its start
 SOON_DAYS = 3
-START_DATED_SOON_DAYS = 14
 NEARLY_ALL = 0.95
-LEAST_RECORDS = 5
 
 
 @dataclass(frozen=True)
@@ -36,100 +37,77 @@ class Declared:
 
 
 def fundamentals_dated_by_period_end(filings: pd.DataFrame) -> list[Declared]:
-    """Find filings dated by the end of their period, or sooner after it than anybody files, by origin."""
+    """Find filings dated by the end of their period, or sooner after it than companies file, by origin."""
     found = []
     lag = (filings["available"] - filings["period_end"]).dt.days
     for origin, own in filings.groupby("origin", sort=True):
-        rows = filings.index.isin(own.index) & (lag < FASTEST_FILING_DAYS).to_numpy()
+        of_origin = filings.index.isin(own.index)
+        rows = of_origin & (lag < FASTEST_FILING_DAYS).to_numpy()
         ended = rows & (lag <= 0).to_numpy()
-        if not ended.any() and rows.sum() < HASTY_SHARE * len(own):
-            continue
-        example = filings[ended if ended.any() else rows].iloc[0]
-        share = rows.sum() / len(own)
-        what = f"{int(ended.sum())} on the day their period ended, " if ended.any() else ""
-        evidence = (
-            f"origin '{origin}': {int(rows.sum())} of {len(own)} rows ({share:.0%}) are available less than "
-            f"{FASTEST_FILING_DAYS} days after their period ended; {what}such as {example['symbol']} "
-            f"{example['period_end'].date()}, available {example['available'].date()}."
+        own_lag = lag[of_origin]
+        by_rule = (
+            len(own) >= LEAST_FILINGS and bool((own_lag == own_lag.iloc[0]).all()) and own_lag.iloc[0] < DEADLINE_DAYS
         )
+        if not ended.any() and rows.sum() < HASTY_SHARE * len(own) and not by_rule:
+            continue
+        rows = of_origin if by_rule else rows
+        example = filings[ended if ended.any() else rows].iloc[0]
+        such = f"such as {example['symbol']} {example['period_end'].date()}, available {example['available'].date()}"
+        if by_rule:
+            evidence = (
+                f"origin '{origin}': all {len(own)} rows are available {own_lag.iloc[0]} days after their period "
+                f"ended, {such}: a rule, and sooner than the {DEADLINE_DAYS} days that a quarterly report may take."
+            )
+        else:
+            share = rows.sum() / len(own)
+            what = f"{int(ended.sum())} on the day their period ended or before, " if ended.any() else ""
+            evidence = (
+                f"origin '{origin}': {int(rows.sum())} of {len(own)} rows ({share:.0%}) are available less than "
+                f"{FASTEST_FILING_DAYS} days after their period ended; {what}{such}."
+            )
         remedy = "Give the filing date as available_date; where there is none, period_end + 45 days is cautious."
         found.append(Declared(Finding("fundamentals_dated_by_period_end", "fundamentals", (), evidence, remedy), rows))
     return found
 
 
 def macro_dated_by_observation(macro: pd.DataFrame, quotes: Mapping[str, int]) -> list[Declared]:
-    """Find monthly and slower series that are available within days of what they observe."""
+    """Find series that are available before their period is over, or sooner than their source publishes them."""
     found = []
     for series, own in macro.groupby("series", sort=True):
         observed = own["date"].drop_duplicates().sort_values()
         step = observed.diff().dt.days.median()
-        if not step > LEAST_STEP_DAYS:  # daily and weekly series, and a single value, cannot be told from quotes
-            continue
-        starts = (own["date"].dt.day < STARTS_BEFORE_DAY).mean() > NEARLY_ALL
-        soon = START_DATED_SOON_DAYS if starts else SOON_DAYS
-        early = (own["available"] - own["date"]).dt.days <= soon
+        slow = bool(step > LEAST_STEP_DAYS)
+        least = least_lag_days(str(series))
         quoted = str(series) in quotes
-        if quoted:
-            early[:] = True
-        if not early.any():
+        if not slow and least is None:  # of an unknown daily or weekly series nothing is known
+            continue
+        ended = own["date"]
+        starts = slow and (own["date"].dt.day < STARTS_BEFORE_DAY).mean() > NEARLY_ALL
+        if starts:
+            months = PERIOD_MONTHS["monthly"] if step < 60 else PERIOD_MONTHS["quarterly"]
+            ended = own["date"].dt.to_period("M").dt.to_timestamp() + pd.DateOffset(months=months)
+        lag = (own["available"] - ended).dt.days.to_numpy()
+        least_days = (0 if starts else SOON_DAYS + 1) if least is None else least
+        early = np.ones(len(own), dtype=bool) if quoted and slow else lag < least_days
+        impossible = slow and bool((lag < min(0, least_days)).any())
+        if not early.any() or not (quoted or least is None or impossible or early.mean() >= HASTY_SHARE):
             continue
         example = own[early].iloc[0]
-        period = "monthly" if step < 60 else "quarterly or slower"
+        period = "daily or weekly" if not slow else "monthly" if step < 60 else "quarterly or slower"
+        reference = "the end of the period they observe" if starts else "their observation date"
+        source = "" if least is None else " its source publishes"
         evidence = f"series '{series}' ({period}): " + (
             "declared a market quote, known at the close of its observation date, which a figure over a period is not."
-            if quoted
-            else f"{int(early.sum())} of {len(own)} rows ({early.mean():.0%}) are available within {soon} days of "
-            f"their observation date, such as {example['date'].date()}, available {example['available'].date()}."
+            if quoted and slow
+            else f"{int(early.sum())} of {len(own)} rows ({early.mean():.0%}) are available sooner than{source} "
+            f"{least_days} days after {reference}, such as {example['date'].date()}, available "
+            f"{example['available'].date()}."
         )
         remedy = (
             "Remove it from quote_delay_minutes and give release dates."
-            if quoted
+            if quoted and slow
             else "Give the release date as available_date; only a market quote is known at once (quote_delay_minutes)."
         )
         rows = macro.index.isin(own.index[early])
         found.append(Declared(Finding("macro_dated_by_observation", "macro", (), evidence, remedy), rows))
     return found
-
-
-def sentiment_dated_by_day(records: pd.DataFrame, calendar: SessionCalendar, exchange: str) -> list[Declared]:
-    """Find providers whose records are stamped by the start of their day: the whole day is then known before it ran.
-
-    A score stamped at the end of its day (23:59 in New York) belongs to the next session and is no finding.
-    """
-    utc = records["timestamp"].dt.tz_localize("UTC")
-    local = utc.dt.tz_convert(_zone(exchange))
-    midnight = {
-        "UTC": (utc == utc.dt.normalize()).to_numpy(),
-        "the exchange's zone": (local.dt.strftime("%H:%M:%S.%f") == "00:00:00.000000").to_numpy(),
-    }
-    found = []
-    for (source, provider), own in records.groupby(["source", "provider"], sort=True):
-        of_provider = records.index.isin(own.index)
-        zone = max(midnight, key=lambda name: int((midnight[name] & of_provider).sum()))
-        rows = midnight[zone] & of_provider
-        days = own["timestamp"].dt.normalize().nunique()
-        if rows.sum() < max(LEAST_RECORDS, NEARLY_ALL * len(own)) or days < 2:
-            continue
-        known = calendar.first_session_knowing(records["timestamp"].to_numpy()[rows])
-        early = known < calendar.first_session_after(_written_day(records, rows, zone, local))
-        evidence = (
-            f"source '{source}', provider '{provider}': {int(rows.sum())} of {len(own)} records "
-            f"({rows.sum() / len(own):.0%}) are stamped 00:00 in {zone}, the start of a day, such as "
-            f"{records.loc[rows, 'timestamp'].iloc[0].isoformat()}Z; {int(early.sum())} enter the session of the day "
-            "they tell about."
-        )
-        remedy = "Give the time of publication, or stamp a day's score at the end of its day (23:59 in the zone)."
-        found.append(Declared(Finding("sentiment_dated_by_day", "sentiment", (), evidence, remedy), rows))
-    return found
-
-
-def _written_day(
-    records: pd.DataFrame, rows: Mask, zone: str, local: pd.Series[pd.Timestamp]
-) -> npt.NDArray[np.datetime64]:
-    moments = records["timestamp"] if zone == "UTC" else local.dt.tz_localize(None)
-    return moments.to_numpy()[rows].astype("datetime64[D]")
-
-
-def _zone(exchange: str) -> str:
-    start = pd.Timestamp("2020-01-01")
-    return str(calendar_library().get_calendar(exchange, start=start, end=start + pd.Timedelta(days=31)).tz)

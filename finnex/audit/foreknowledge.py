@@ -74,7 +74,7 @@ class Target:
     what: str
     lead: int
     least: float
-    values: Floats
+    outcome: Floats
 
 
 @dataclass(frozen=True)
@@ -123,9 +123,7 @@ def targets_of(bars: Bars) -> list[Target]:
         Target("the move from the close to the next open", 1, least, ahead(opened, 1) - close),
         Target("the move from the next open to the next close", 1, least, ahead(close, 1) - ahead(opened, 1)),
     ]
-    found += [
-        Target(f"the return over the next {h} sessions", h, least, ahead(close, h) - close) for h in (2, 3, 5)
-    ]
+    found += [Target(f"the return over the next {h} sessions", h, least, ahead(close, h) - close) for h in (2, 3, 5)]
     found += [
         Target("the range of the next session", 1, LEAST_ACTIVITY_CORRELATION, ahead(spread, 1)),
         Target("the volume of the next session", 1, LEAST_ACTIVITY_CORRELATION, ahead(volume, 1)),
@@ -133,7 +131,26 @@ def targets_of(bars: Bars) -> list[Target]:
     return found
 
 
-def foreknowing(series: Mapping[str, Floats], bars: Bars, seed: int = 0) -> tuple[list[Foreknowledge], dict[str, str]]:
+@dataclass(frozen=True)
+class Search:
+    """What a search for foreknowledge found.
+
+    Attributes
+    ----------
+    found
+        The strongest association of each series that exceeds its threshold.
+    untested
+        Name of every series that could not be tested, with the reason.
+    now
+        Name of every tested series to its partial correlation with the return of its own session.
+    """
+
+    found: list[Foreknowledge]
+    untested: dict[str, str]
+    now: dict[str, float]
+
+
+def foreknowing(series: Mapping[str, Floats], bars: Bars, seed: int = 0) -> Search:
     """Find the series that know what comes after their decision.
 
     Parameters
@@ -142,18 +159,11 @@ def foreknowing(series: Mapping[str, Floats], bars: Bars, seed: int = 0) -> tupl
         Name to (sessions,) float64, NaN where not known.
     bars
         Bars of the symbol on the same sessions.
-
-    Returns
-    -------
-    found
-        The strongest association of each series that exceeds its threshold.
-    untested
-        Name of every series that could not be tested, with the reason.
     """
     targets = targets_of(bars)
     past = _past(bars)
-    scores = normal_scores(np.stack([target.values for target in targets], axis=1))
-    complete = ~np.isnan(past).any(axis=1) & ~np.isnan(scores).any(axis=1)
+    scores = normal_scores(np.stack([target.outcome for target in targets], axis=1))
+    complete = np.asarray(~(np.isnan(past).any(axis=1) | np.isnan(scores).any(axis=1)))
     innovations, untested = _Innovations(past, scores, complete), {}
     statistics = {}
     for name, values in series.items():
@@ -163,11 +173,11 @@ def foreknowing(series: Mapping[str, Floats], bars: Bars, seed: int = 0) -> tupl
         else:
             statistics[name] = found
     if not statistics:
-        return [], untested
+        return Search([], untested, {})
     threshold = max(LEAST_Z, ABOVE_NULL * _largest_by_chance(statistics, scores, complete, seed))
-    return [
-        one for name, statistic in statistics.items() if (one := _strongest(name, statistic, targets, threshold))
-    ], untested
+    hits = [_strongest(name, statistic, targets, threshold) for name, statistic in statistics.items()]
+    now = {name: statistic.now for name, statistic in statistics.items()}
+    return Search([one for one in hits if one is not None], untested, now)
 
 
 @dataclass(frozen=True)
@@ -279,7 +289,10 @@ def _past(bars: Bars) -> Floats:
 def _basis(regressors: Floats) -> Floats:
     spread = regressors.std(axis=0)
     scaled = np.column_stack(
-        [np.ones(len(regressors)), (regressors[:, spread > 0] - regressors[:, spread > 0].mean(axis=0)) / spread[spread > 0]]
+        [
+            np.ones(len(regressors)),
+            (regressors[:, spread > 0] - regressors[:, spread > 0].mean(axis=0)) / spread[spread > 0],
+        ]
     )
     left, size, _ = np.linalg.svd(scaled, full_matrices=False)
     return np.asarray(left[:, size > 1e-10 * size[0]])

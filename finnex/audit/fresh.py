@@ -2,7 +2,7 @@
 
 What code keeps from an earlier call (a module's memo, a fitted value) would make a rebuild from cut tables agree with
 the full one. A fork of a process that never ran the code has no such memory. What the code reads beside its tables (a
-file, a socket, another program) is recorded: values that were fitted to a file are not seen by any comparison of tables.
+file, a socket, another program) is recorded: values fitted to a file are seen by no comparison of tables.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def in_fresh_process(function: Callable[[], T], failures: tuple[type[BaseExcepti
             f"a rebuild of the audit ended without an answer (wait status {status}): it was killed, or ran out of "
             "memory. Audit fewer symbols at a time, or on a machine with more memory."
         )
-    found: Fresh[T] | BaseException = pickle.loads(data)  # noqa: S301  written by our own fork a moment ago
+    found: Fresh[T] | BaseException = pickle.loads(data)
     if isinstance(found, BaseException):
         raise found
     return found
@@ -114,7 +114,7 @@ def _answer(function: Callable[[], T], failures: tuple[type[BaseException], ...]
         return Fresh(function(), "", tuple(opened.values()))
     except failures as error:
         return Fresh(None, f"{type(error).__name__}: {error}", tuple(opened.values()))
-    except BaseException as error:  # noqa: BLE001  handed to the parent, which raises it
+    except BaseException as error:
         return error
 
 
@@ -129,7 +129,7 @@ def _is_code(path: str, roots: tuple[str, ...]) -> bool:
 
 def _caller(roots: tuple[str, ...]) -> str:
     """Return the innermost function on the stack that belongs to no installed library."""
-    frame = sys._getframe(2)  # noqa: SLF001  the documented way to the stack inside an audit hook
+    frame = sys._getframe(2)
     while frame is not None:
         name = frame.f_code.co_filename
         if not name.startswith(("<", *roots)):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy import stats
 
 from finnex.audit.report import Finding
 from finnex.config import HORIZONS
@@ -15,6 +16,8 @@ from finnex.data.labels import Labels
 DECIDED = 0.9
 """Share of labels that one comparison inside the window gets right. Kusuma's label reaches 0.92; honest labels over 20
 sessions stay near 0.7, since windows overlap and stocks drift."""
+BY_CHANCE = 1e-4
+"""Probability, over all comparisons of a window, below which such a share is not chance."""
 LEAST_LABELS = 60
 NEARLY_ALL = 0.95
 REMEDY = (
@@ -59,7 +62,7 @@ def audit_labels(
         for column in range(one.label.shape[1]):
             horizon = horizons[column] if one.label.shape[1] == len(horizons) else column
             for evidence in (
-                _decided(one.label[:, column], close, lookback),
+                _decided(one.label[:, column], close, lookback, max(1, horizon)),
                 _overlaps(one.outcome[:, column], close, opened, lookback),
                 "" if days is None else _known_already(one.end[:, column], one.label[:, column], days),
             ):
@@ -70,7 +73,11 @@ def audit_labels(
     return found
 
 
-def _decided(label: npt.NDArray[np.int8], close: npt.NDArray[np.float64], lookback: int) -> str:
+def _decided(label: npt.NDArray[np.int8], close: npt.NDArray[np.float64], lookback: int, horizon: int) -> str:
+    """Look for one comparison of two shown closes that gives the label more often than chance does.
+
+    Labels of h sessions hold at most n / h independent outcomes, and no more than there are runs of equal labels.
+    """
     middle = 0.5 if label.max(initial=0) <= 1 else 1.0
     asked = np.flatnonzero((label >= 0) & (label != middle))
     asked = asked[asked >= lookback - 1]
@@ -84,7 +91,10 @@ def _decided(label: npt.NDArray[np.int8], close: npt.NDArray[np.float64], lookba
         right = np.maximum(right, 1 - right)
         if right.max() > best:
             best, which = float(right.max()), (last, last + 1 + int(right.argmax()))
-    if best < DECIDED:
+    independent = min(len(asked) // horizon, 1 + int((side[1:] != side[:-1]).sum()))
+    often = max((side > 0).mean(), (side < 0).mean())
+    chance = lookback**2 / 2 * stats.binom.sf(np.ceil(best * independent) - 1, independent, often)
+    if best < DECIDED or chance > BY_CHANCE:
         return ""
     return (
         f"decided inside the window: 'the close {_lag(which[0])} is above the close {_lag(which[1])}' alone is right "
@@ -108,8 +118,9 @@ def _overlaps(
         if ahead and _same(outcome[known], exit_ / opened[known + 1] - 1):
             return ""  # entry at the next open, as it should be
         for back in range(lookback):
-            if (ahead or back) and _same(outcome[known], exit_ / close[known - back] - 1):
-                return f"its return starts at the close {_lag(back)}, which the window shows"
+            for price, shown in (("close", close), ("open", opened)):
+                if (ahead or back) and _same(outcome[known], exit_ / shown[known - back] - 1):
+                    return f"its return starts at the {price} {_lag(back)}, which the window shows"
     return ""
 
 

@@ -9,31 +9,36 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from finnex.audit.declarations import (
-    Declared,
-    fundamentals_dated_by_period_end,
-    macro_dated_by_observation,
-    sentiment_dated_by_day,
-)
-from finnex.audit.enhanced import Market, Vintage, compare_vintage, fitted_on_everything, knows_the_future
-from finnex.audit.labels import REMEDY, audit_labels, changed_before_their_end
+from finnex.audit.asking import ask
+from finnex.audit.constants import SHUFFLES, as_findings, frozen_runs
+from finnex.audit.declarations import Declared, fundamentals_dated_by_period_end, macro_dated_by_observation
+from finnex.audit.enhanced import Vintage, compare_vintage, fitted_on_everything
+from finnex.audit.exchange_hours import decision_times
+from finnex.audit.filled_bars import bars_filled_backwards
+from finnex.audit.label_inputs import MakeLabels, label_inputs
+from finnex.audit.labels import audit_labels
+from finnex.audit.quote_clocks import quotes_of_other_markets
 from finnex.audit.report import AuditReport, Finding, LeakedRow
-from finnex.audit.timing import SEVERAL, Leak, Make, Timing, sampled
-from finnex.audit.verdicts import caveats, feature_verdicts, table_verdicts
+from finnex.audit.sampling import sampled, special
+from finnex.audit.stored import StoredAudit, audit_stored
+from finnex.audit.time_of_day import sentiment_clocks
+from finnex.audit.timing import SEVERAL, Leak, Make, Timing
+from finnex.audit.verdicts import Tested, caveats, feature_verdicts, table_verdicts
 from finnex.build import Run, read_run, sessions_wanted
-from finnex.config import Config, LabelSettings
-from finnex.data.features import compute, make_context, symbol_bars
-from finnex.data.labels import Labels, make_labels
+from finnex.config import Config
+from finnex.data.features import symbol_bars
+from finnex.data.labels import make_labels
 from finnex.data.mapping import reading_of
 from finnex.data.panel import make_panel
 from finnex.data.readers import read_enhanced
 from finnex.data.tables import Tables
 from finnex.errors import ConfigError, InputError, Problem
+from finnex.store import ImageStore
 
-MakeLabels = Callable[[pd.DataFrame, npt.NDArray[np.datetime64], LabelSettings], dict[str, Labels]]
+STORED_IMAGES = 4
+"""Published images of each symbol that are drawn again."""
 
 
 def audit(
@@ -47,11 +52,14 @@ def audit(
     make: Make = make_panel,
     labels: MakeLabels = make_labels,
     tables: Tables | None = None,
+    store: ImageStore | None = None,
 ) -> AuditReport:
-    """Rebuild sampled sessions from tables with another future, and check what the tables say of themselves.
+    """Rebuild sampled sessions from tables with another future, ask all series for it, and check the published images.
 
-    For every sampled session the rows that nobody could know at its decision are cut, scrambled, and joined by new
-    ones; original values, normalised values and images up to it must stay the same to the last bit.
+    For every sampled session the rows that are not known at its decision are cut, scrambled, and joined by new ones,
+    each time in a fresh process; original values, normalised values and images up to it must stay the same to the last
+    bit. Every feature and every series of the tables is tested for association with what came after. Dates are held
+    against what is known of their sources. Published images are drawn again.
 
     Parameters
     ----------
@@ -66,6 +74,8 @@ def audit(
         What computes the panel and the labels, should it not be the shipped code.
     tables
         The tables, should they not be those of the configuration's files.
+    store
+        The published store to audit, if there is one.
 
     Raises
     ------
@@ -82,40 +92,71 @@ def audit(
         sessions_wanted(run, symbol)
     counter = _Counter(on_progress)
     findings: list[Finding] = []
-    timings = []
+    timings: list[Timing] = []
+    days: dict[str, tuple[date, ...]] = {}
+    tested: dict[str, Tested] = {}
+    of_tables: dict[str, Tested] = {}
+    published: dict[str, StoredAudit] = {}
     for number, symbol in enumerate(chosen):
+        rng = np.random.default_rng([seed, number])
         timing = Timing(run, symbol, make, seed, counter.tick)
-        positions = _sample(run, timing, sessions, np.random.default_rng([seed, number]))
-        counter.expect(len(chosen) * (1 + len(timing.frames) + 3 * len(positions)))
+        positions, kinds = _sample(run, timing, sessions, rng)
+        stored = 0 if store is None else STORED_IMAGES
+        each = 1 + len(timing.frames) + 3 * len(positions) + 2 * len(kinds) + SHUFFLES + stored
+        counter.expect(len(chosen) * each)
         timing.feeds(positions[0])
         for position in positions:
             timing.session(position)
-        timings.append((timing, positions))
-        findings += [_told(leak, timing) for leak in timing.leaks]
-        findings += _labels(run, timing, positions, labels)
-    findings += _declarations(run, timings[0][0])
+        for position in kinds.values():
+            timing.session(position, ("scrambled",))
+        timing.later_split(positions[-1])
+        every = sorted({*positions, *kinds.values()})
+        timings.append(timing)
+        days[symbol] = tuple(timing.full.calendar.days[every].tolist())
+        findings += [_leak_finding(leak, timing) for leak in timing.leaks]
+        findings += _constants(timing) + _opened(timing) + _labels(run, timing, every, labels, rng)
+        asked = ask(timing, seed)
+        findings += asked.findings + decision_times(timing.full.calendar)
+        tested |= asked.features
+        of_tables |= asked.tables
+        findings += _declared(bars_filled_backwards(run.tables.prices, symbol), timing)
+        if store is not None:
+            published[symbol] = audit_stored(timing, store, STORED_IMAGES, rng, counter.tick)
+            findings += published[symbol].findings
+    findings += _declarations(run, timings[0])
     seen = Vintage([], {})
     if (enhanced := run.tables.enhanced) is not None:
-        asked = fitted_on_everything(enhanced)
-        for symbol in chosen:
-            counter.tick(f"{symbol}, enhanced columns")
-            asked += knows_the_future(enhanced, _market(run, symbol))
-        findings += [replace(one, rows=(_first_row(one, enhanced, timings[0][0]),)) for one in asked]
+        scaled = fitted_on_everything(enhanced)
+        findings += [replace(one, rows=(_first_row(one, enhanced, timings[0]),)) for one in scaled]
         if later is not None and vintage is not None:
             seen = compare_vintage(enhanced, later, (config.inputs.enhanced, vintage))
             findings += seen.findings
-    days = {one.symbol: tuple(one.full.calendar.days[where].tolist()) for one, where in timings}
-    given = [one for one, _ in timings]
+    findings = list(dict.fromkeys(findings))
     return AuditReport(
         sessions=days,
         seed=seed,
-        rebuilds=sum(one.rebuilds for one in given),
+        rebuilds=sum(one.rebuilds for one in timings),
         seconds=time.perf_counter() - began,
-        tables=table_verdicts(given, findings, seen),
-        features=feature_verdicts(run, given, findings, seen),
-        caveats=caveats([*given[0].frames, *(["splits"] if run.tables.splits is not None else [])]),
+        tables=table_verdicts(timings, findings, of_tables),
+        features=feature_verdicts(run, timings, findings, seen, tested),
+        caveats=caveats([*timings[0].frames, *(["splits"] if run.tables.splits is not None else [])]),
         findings=tuple(findings),
+        store=_of_store(published, store),
     )
+
+
+def _of_store(published: Mapping[str, StoredAudit], store: ImageStore | None) -> str:
+    if store is None:
+        return "no published store was audited"
+    compared = sum(one.compared for one in published.values())
+    others = sum(one.other_inputs for one in published.values())
+    outcomes = sum(one.outcomes for one in published.values())
+    found = sum(len(one.findings) for one in published.values())
+    said = f"{compared} published images drawn again from tables cut at their decision, {outcomes:,} stored outcomes "
+    said += f"computed again: {found or 'no'} finding{'' if found == 1 else 's'}"
+    if others:
+        said += f"; {others} of the images were drawn from other inputs than these, so that nothing is shown by them"
+    return said
 
 
 class _Counter:
@@ -149,7 +190,7 @@ def _read_vintage(run: Run, path: Path) -> pd.DataFrame:
     return frame
 
 
-def _sample(run: Run, timing: Timing, count: int, rng: np.random.Generator) -> list[int]:
+def _sample(run: Run, timing: Timing, count: int, rng: np.random.Generator) -> tuple[list[int], dict[str, int]]:
     full = timing.full
     wanted = sessions_wanted(run, timing.symbol)
     wanted = wanted[full.traded[wanted] & (wanted < len(full.calendar) - 1)]
@@ -158,10 +199,39 @@ def _sample(run: Run, timing: Timing, count: int, rng: np.random.Generator) -> l
             f"there is no session of {timing.symbol} to audit: one needs a bar, and a later one to hide. "
             "Widen start and end, or give later prices."
         )
-    return sampled(full.calendar.days, wanted, timing.frames, timing.symbol, count, rng)
+    chosen = sampled(full.calendar.days, wanted, timing.frames, timing.symbol, count, rng)
+    kinds = special(full.calendar, wanted, run.tables.splits, timing.symbol, rng)
+    return chosen, {name: position for name, position in kinds.items() if position not in chosen}
 
 
-def _told(leak: Leak, timing: Timing) -> Finding:
+def _constants(timing: Timing) -> list[Finding]:
+    others = [panel.original for number in range(SHUFFLES) if (panel := timing.shuffle(number)) is not None]
+    if len(others) < SHUFFLES:
+        return []
+    tables = {entry.name: entry.table for entry in timing.run.layout.catalogue.entries}
+    dated = [name for name in timing.full.features if tables[name] in ("calendar", "events")]
+    skipped = np.isin(timing.full.features, dated)
+    original = np.where(skipped, np.nan, timing.full.original)
+    found = frozen_runs(original, others, timing.full.features)
+    return as_findings(found, timing.full.calendar.days, timing.symbol, tables)
+
+
+def _opened(timing: Timing) -> list[Finding]:
+    return [
+        Finding(
+            "reads_beside_the_tables",
+            SEVERAL,
+            (),
+            f"{timing.symbol}: {one.by} opened {one.what} while features were computed: values that were fitted to "
+            "it are seen by no comparison of tables.",
+            "Compute from the tables alone, at every session from what was known then.",
+            timing.symbol,
+        )
+        for one in timing.opened.values()
+    ]
+
+
+def _leak_finding(leak: Leak, timing: Timing) -> Finding:
     names = tuple(leak.features)
     arrays = sorted({where for places in leak.features.values() for where in places})
     normalizer = set(arrays) <= {"normalized", "location", "scale"}
@@ -191,29 +261,13 @@ def _bars(tables: Tables, timing: Timing, until: int | None = None) -> pd.DataFr
     return own.assign(position=position)[keep].set_index("position")[["open", "high", "low", "close", "volume"]]
 
 
-def _labels(run: Run, timing: Timing, positions: list[int], make: MakeLabels) -> list[Finding]:
+def _labels(
+    run: Run, timing: Timing, positions: list[int], make: MakeLabels, rng: np.random.Generator
+) -> list[Finding]:
     days, settings = timing.full.calendar.days, run.config.labels
-    bars = _bars(run.tables, timing)
-    full = make(bars, days, settings)
-    found = audit_labels(full, bars, run.layout.lookback, days, symbol=timing.symbol)
-    changed: dict[str, date] = {}
-    for position in positions:
-        blind = make(_bars(run.tables, timing, until=position), days, settings)
-        for name in changed_before_their_end(full, blind, days, position):
-            changed.setdefault(name, days[position].item())
-    for name, day in changed.items():
-        text = f"label_{name} says by {day} how it ended, and changes when later bars are cut."
-        found.append(Finding("label_end_too_early", "prices", (f"label_{name}",), text, REMEDY, timing.symbol, day))
-    return found
-
-
-def _market(run: Run, symbol: str) -> Market:
-    context = make_context(run.tables, run.config, symbol)
-    own = symbol_bars(run.tables, symbol, context.calendar)
-    bars = {name: context.on_sessions(own[name]) for name in ("open", "high", "low", "close")}
-    with np.errstate(all="ignore"):
-        computed = compute(context)
-    return Market(symbol, context.calendar.days, bars, computed)
+    bars = symbol_bars(run.tables, timing.symbol, timing.full.calendar)
+    found = audit_labels(make(bars, days, settings), bars, run.layout.lookback, days, symbol=timing.symbol)
+    return found + label_inputs(make, bars, days, settings, positions, rng, timing.symbol)
 
 
 def _first_row(finding: Finding, enhanced: pd.DataFrame, timing: Timing) -> LeakedRow:
@@ -231,7 +285,15 @@ def _declarations(run: Run, timing: Timing) -> list[Finding]:
     if tables.macro is not None:
         declared += macro_dated_by_observation(tables.macro, config.inputs.quote_delay_minutes)
     if tables.sentiment is not None:
-        declared += sentiment_dated_by_day(tables.sentiment, timing.full.calendar, config.exchange)
+        declared += sentiment_clocks(tables.sentiment, timing.full.calendar, config.exchange)
+    others = {*config.sectors, *config.peers}
+    quotes = config.inputs.quote_delay_minutes
+    declared += quotes_of_other_markets(tables.macro, tables.prices, timing.full.calendar, quotes, others)
+    return _declared(declared, timing)
+
+
+def _declared(declared: list[Declared], timing: Timing) -> list[Finding]:
+    """Name the rows and the features that they feed."""
     found = []
     for one in declared:
         frame: Mapping[str, pd.DataFrame] = timing.frames

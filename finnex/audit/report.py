@@ -1,7 +1,10 @@
-"""What an audit answers: a verdict per feature and table, findings with the row that leaked, and what nobody can prove.
+"""What an audit answers: three answers per feature and table, findings with the row that leaked, and what is not shown.
 
-A verdict speaks of the timing of rows. What no comparison of tables can show (today's revised values, the choice of
-symbols) stands beside it as notes, each explained once in `AuditReport.caveats`.
+The answers are of three kinds, and none stands for another. *Computation*: the feature is the same, bit for bit, from
+tables without later rows, at the sessions compared. *Availability*: the dates of the rows are plausible; that they are
+right is not provable from one file. *Foreknowledge*: its values are not associated with what came after, beyond chance.
+What none of them can show (today's revised values, the choice of symbols) is named in notes, each explained once in
+`AuditReport.caveats`.
 """
 
 from __future__ import annotations
@@ -14,7 +17,24 @@ from typing import Any, Literal
 
 from finnex.errors import nearest
 
-Word = Literal["proved", "leak", "unprovable"]
+Computation = Literal["causal", "leak", "not shown"]
+Availability = Literal["as claimed", "implausible", "not dated"]
+Foreknown = Literal["none found", "foreknowing", "not tested"]
+AVAILABILITY_FINDINGS = frozenset(
+    (
+        *("fundamentals_dated_by_period_end", "macro_dated_by_observation", "sentiment_stamped_at_one_hour"),
+        *("sentiment_in_wall_time", "sentiment_at_night", "quotes_from_the_future", "bars_filled_backwards"),
+        "decision_time_is_not_the_close",
+    )
+)
+"""Findings about the dates of rows."""
+FOREKNOWLEDGE_FINDINGS = frozenset(
+    (
+        *("foreknowing", "out_of_step", "normalizer_fitted_on_everything", "enhanced_vintage_differs"),
+        *("enhanced_vintage_lost_rows", "enhanced_vintage_lost_columns"),
+    )
+)
+"""Findings about the values of rows. All others are about computation."""
 
 CAVEATS = {
     "adjusted_prices": "prices are adjusted for splits (and dividends) that came later; the file cannot show what "
@@ -27,12 +47,12 @@ CAVEATS = {
     "supplier_rows": "rows are taken as supplied; nothing shows whether they were corrected afterwards.",
     "split_basis": "splits that came later are read ahead of their day, to undo the adjustment that prices carry: "
     "market value is then that of the day. A later split moves no picture.",
-    "calendar_closures": "the exchange calendar knows closures nobody had announced (2001-09-11, 2012-10-29): counts "
+    "calendar_closures": "the exchange calendar knows closures not announced before (2001-09-11, 2012-10-29): counts "
     "of sessions ahead of one are short by it.",
     "enhanced_as_given": "an enhanced column is used as it is: only a later vintage of the file shows whether its "
     "published values stay (--vintage FILE).",
 }
-"""What row timing cannot prove: name to what it means."""
+"""What is not shown: name to what it means."""
 CAVEATS_OF = {
     "prices": ("adjusted_prices", "chosen_symbols"),
     "macro": ("revised_macro",),
@@ -45,7 +65,7 @@ CAVEATS_OF = {
     "calendar": ("calendar_closures",),
     "enhanced": ("enhanced_as_given",),
 }
-"""Table name to what cannot be proved of it."""
+"""Table name to what is not shown of it."""
 
 
 @dataclass(frozen=True)
@@ -87,22 +107,46 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """One of the three answers, with what it rests on."""
+
+    word: str
+    evidence: str
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """The answer for one feature or table.
+    """The three answers for one feature or table.
 
     Attributes
     ----------
+    computation
+        `causal` at the sessions compared, `leak`, or `not shown`: the comparison could not have failed.
+    availability
+        `as claimed` (plausible, never proved), `implausible`, or `not dated`.
+    foreknowledge
+        `none found`, `foreknowing`, or `not tested`.
     tables
         Tables whose rows were seen to move it; for a table, itself.
     notes
-        Names of what row timing cannot prove of it: keys of `AuditReport.caveats`.
+        Names of what is not shown of it: keys of `AuditReport.caveats`.
     """
 
     name: str
-    verdict: Word
-    reason: str
+    computation: Answer
+    availability: Answer
+    foreknowledge: Answer
     tables: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def leaks(self) -> bool:
+        """Whether any of the three is a finding."""
+        return (
+            self.computation.word == "leak"
+            or self.availability.word == "implausible"
+            or self.foreknowledge.word == "foreknowing"
+        )
 
 
 @dataclass(frozen=True)
@@ -116,7 +160,9 @@ class AuditReport:
     rebuilds
         How many panels were computed.
     caveats
-        What cannot be proved of the inputs given, by name; each is `unprovable`, whatever the verdicts say.
+        What is not shown of the inputs given, by name, whatever the verdicts say.
+    store
+        What was seen of the published store, in a sentence.
     """
 
     sessions: Mapping[str, tuple[date, ...]]
@@ -127,6 +173,7 @@ class AuditReport:
     features: tuple[Verdict, ...]
     caveats: Mapping[str, str]
     findings: tuple[Finding, ...]
+    store: str = ""
 
     @property
     def passed(self) -> bool:
@@ -154,9 +201,15 @@ class AuditReport:
         return _find(self.tables, name)
 
     def counts(self) -> dict[str, int]:
-        """Return how many features are proved, leak or cannot be proved."""
-        found = Counter(verdict.verdict for verdict in self.features)
-        return {word: found[word] for word in ("proved", "leak", "unprovable")}
+        """Return how many features are causal, leak, not shown, implausibly dated, foreknowing."""
+        words = Counter(verdict.computation.word for verdict in self.features)
+        return {
+            "causal": words["causal"],
+            "leak": words["leak"],
+            "not shown": words["not shown"],
+            "implausible": sum(verdict.availability.word == "implausible" for verdict in self.features),
+            "foreknowing": sum(verdict.foreknowledge.word == "foreknowing" for verdict in self.features),
+        }
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report in plain types, for JSON."""
@@ -170,7 +223,8 @@ class AuditReport:
             "findings": [asdict(finding) for finding in self.findings],
             "tables": [asdict(verdict) for verdict in self.tables],
             "features": [asdict(verdict) for verdict in self.features],
-            "unprovable": dict(self.caveats),
+            "store": self.store,
+            "not_shown": dict(self.caveats),
         }
 
 

@@ -61,10 +61,12 @@ def table_series(
             for column in COLUMNS.get(table, _numbers(frame)):
                 values = _on_sessions(known[rows], frame[column].to_numpy(dtype=np.float64)[rows], len(calendar))
                 if table not in OF_A_SESSION:
-                    values = pd.Series(values).ffill().to_numpy()
+                    values = np.asarray(pd.Series(values).ffill(), dtype=np.float64)
                 if table == "prices":
                     values = np.log(values)
-                label = " ".join(part for part in (table, key, column if column not in ("value", "close") else "") if part)
+                label = " ".join(
+                    part for part in (table, key, column if column not in ("value", "close") else "") if part
+                )
                 found[label] = (table, values)
     return found
 
@@ -97,4 +99,4 @@ def _on_sessions(known: npt.NDArray[np.intp], values: Floats, sessions: int) -> 
     given = ~np.isnan(values)
     count = np.bincount(known[given], minlength=sessions)
     total = np.bincount(known[given], weights=values[given], minlength=sessions)
-    return np.divide(total, count, out=np.full(sessions, np.nan), where=count > 0)
+    return np.asarray(np.divide(total, count, out=np.full(sessions, np.nan), where=count > 0))

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from finnex.audit.alter import HOWS, Alteration, How, alteration, scrambled
 from finnex.audit.clock import CLOCKS, Mask, describe, later_rows
 from finnex.audit.compare import Differences, differences, image_of, moved_after, weights_that_differ
+from finnex.audit.constants import shuffled
 from finnex.audit.fresh import Fresh, Opened, in_fresh_process
 from finnex.audit.report import LeakedRow
 from finnex.build import Run
@@ -84,6 +84,7 @@ class Timing:
         self.altered: Counter[str] = Counter()
         self.fed: dict[str, set[str]] = {}
         self.moved: set[str] = set()
+        self.sessions_compared = 0
         self.opened: dict[str, Opened] = {}
         tick(f"{symbol}, the full build")
         full = self._panel(run.tables, ())
@@ -166,10 +167,11 @@ class Timing:
         found, _ = self._compare({table: frame}, len(self.full.calendar) - 1)
         return tuple(name for name in self.full.features if name in found)
 
-    def session(self, position: int) -> None:
-        """Rebuild one session in every way, and trace what differs."""
+    def session(self, position: int, hows: Sequence[How] = HOWS) -> None:
+        """Rebuild one session in every way asked for, and trace what differs."""
         day = self.full.calendar.days[position].item()
-        for how in HOWS:
+        self.sessions_compared += 1
+        for how in hows:
             self._tick(f"{self.symbol} {day}, later rows {how}")
             altered = self.alterations(position, how)
             found, seen = self._compare({table: one.first(len(one)) for table, one in altered.items()}, position)
@@ -186,6 +188,39 @@ class Timing:
                     days.append(day)
             if fresh:
                 self._trace(position, how, altered, fresh, shown)
+
+    def later_split(self, position: int) -> None:
+        """Compare with tables as they would be after one more split, of two for one, that comes after a session.
+
+        Its prices before are halved and its volumes doubled, which changes no bit of what is free of the price's scale.
+        """
+        splits = self.run.tables.splits
+        if splits is None:
+            return
+        day, ahead = self.full.calendar.days[position], self.full.calendar.days[position + 1]
+        self._tick(f"{self.symbol} {day}, a later split")
+        new = pd.DataFrame({"symbol": [self.symbol], "date": [pd.Timestamp(ahead)], "ratio": [2.0]})
+        columns = [name for name in splits.columns if name in new.columns]
+        joined = pd.concat([splits, new[columns].astype(splits.dtypes[columns].to_dict())], ignore_index=True)
+        joined = joined.sort_values(["symbol", "date"], kind="stable").reset_index(drop=True)
+        prices = self.run.tables.prices.copy()
+        halved = ((prices["symbol"] == self.symbol) & (prices["date"] <= pd.Timestamp(day))).to_numpy()
+        for name, factor in (("open", 0.5), ("high", 0.5), ("low", 0.5), ("close", 0.5), ("volume", 2.0)):
+            values = prices[name].to_numpy(dtype="float64").copy()
+            values[halved] *= factor
+            prices[name] = values
+        found, _ = self._compare({"splits": joined, "prices": prices}, position)
+        fresh = {name: where for name, where in found.items() if name not in self.sessions_of}
+        if fresh:
+            row = LeakedRow("splits", self.symbol, str(ahead), added=True)
+            self.leaks.append(Leak(self.symbol, day.item(), "splits", "added", fresh, row, shown=False))
+
+    def shuffle(self, number: int) -> Panel | None:
+        """Return the panel of tables whose values are shuffled over their whole history."""
+        self._tick(f"{self.symbol}, all values shuffled ({number + 1})")
+        rng = np.random.default_rng([self._seed, 11, number])
+        changed = {table: shuffled(table, frame, rng) for table, frame in self.frames.items()}
+        return self.rebuild(changed, len(self.full.calendar) - 1).value
 
     def _trace(
         self, position: int, how: How, altered: Mapping[str, Alteration], wanted: Differences, shown: bool
@@ -228,33 +263,3 @@ class Timing:
             else:
                 low = middle
         return high - 1, features
-
-
-def sampled(
-    timing_days: npt.NDArray[np.datetime64],
-    wanted: npt.NDArray[np.intp],
-    frames: Mapping[str, pd.DataFrame],
-    symbol: str,
-    count: int,
-    rng: np.random.Generator,
-) -> list[int]:
-    """Return the sessions to rebuild: `count` at random, and one more for every four of them at the edge of a gap.
-
-    An edge is the last session before a table's next row after its longest silence: where a value carried backwards
-    from the future shows.
-    """
-    chosen = set(rng.permutation(wanted)[:count].tolist())
-    room = -(-count // 4)
-    for table in ("fundamentals", "sentiment", "macro", "events", "competitive", "options", "enhanced", "prices"):
-        if table not in frames or room == 0:
-            continue
-        frame = frames[table]
-        own = frame[frame["symbol"] == symbol] if "symbol" in frame.columns else frame
-        days = np.unique(own[CLOCKS[table].dated].to_numpy().astype("datetime64[D]"))
-        before = np.searchsorted(timing_days, days, side="left") - 1
-        silent = np.diff(before, prepend=-1)
-        silent[~np.isin(before, wanted)] = 0
-        if len(silent) and silent.max() > 1 and int(before[silent.argmax()]) not in chosen:
-            chosen.add(int(before[silent.argmax()]))
-            room -= 1
-    return sorted(chosen)

@@ -1,100 +1,146 @@
-"""From what was seen to one answer for each table and each feature."""
+"""From what was seen to three answers for each table and each feature."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from finnex.audit.clock import CLOCKS
 from finnex.audit.enhanced import Vintage, columns_of
-from finnex.audit.report import CAVEATS, CAVEATS_OF, Finding, Verdict
+from finnex.audit.report import (
+    AVAILABILITY_FINDINGS,
+    CAVEATS,
+    CAVEATS_OF,
+    FOREKNOWLEDGE_FINDINGS,
+    Answer,
+    Finding,
+    Verdict,
+)
 from finnex.audit.timing import Timing
 from finnex.build import Run
 
-ENHANCED_NOTE = "enhanced_as_given"
+AS_CLAIMED = Answer("as claimed", "its dates are plausible; that they are right is not provable from one file")
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What the test of foreknowledge said of one feature or table."""
+
+    sessions: int
+    untested: str = ""
 
 
 def caveats(tables: Iterable[str]) -> dict[str, str]:
-    """Return what cannot be proved of the tables given, by name."""
+    """Return what is not shown of the tables given, by name."""
     names = [name for table in (*tables, "calendar") for name in CAVEATS_OF[table]]
     return {name: CAVEATS[name] for name in dict.fromkeys(names)}
 
 
-def table_verdicts(timings: Sequence[Timing], findings: Sequence[Finding], vintage: Vintage) -> tuple[Verdict, ...]:
-    """Return one verdict a table."""
+def _kinds(findings: Iterable[Finding], kinds: frozenset[str] | None) -> str:
+    """Return the findings of a sort as words; None asks for those about computation."""
+    others = AVAILABILITY_FINDINGS | FOREKNOWLEDGE_FINDINGS
+    chosen = [one for one in findings if (one.kind not in others if kinds is None else one.kind in kinds)]
+    return "; ".join(dict.fromkeys(f"{one.kind} ({one.table})" for one in chosen))
+
+
+def table_verdicts(
+    timings: Sequence[Timing], findings: Sequence[Finding], tested: Mapping[str, Tested]
+) -> tuple[Verdict, ...]:
+    """Return the answers for each table, and for the calendar."""
     found = []
     for table in timings[0].frames:
-        leaks = [finding for finding in findings if finding.table == table]
+        own = [finding for finding in findings if finding.table == table]
         rows = sum(timing.altered[table] for timing in timings)
         fed = set().union(*(timing.fed.get(table, set()) for timing in timings))
-        notes = CAVEATS_OF[table]
-        if leaks:
-            kinds = ", ".join(dict.fromkeys(finding.kind for finding in leaks))
-            found.append(
-                Verdict(
-                    table, "leak", f"{len(leaks)} finding{'' if len(leaks) == 1 else 's'}: {kinds}", (table,), notes
-                )
-            )
-        elif table == "enhanced" and not _stays(timings[0], vintage):
-            reason = "columns are used as they are, and no later vintage of the file was given"
-            found.append(Verdict(table, "unprovable", reason, (table,), notes))
+        if kinds := _kinds(own, None):
+            computation = Answer("leak", kinds)
         elif not fed:
-            reason = "its later rows move no feature of any later session, so the comparison could not have failed"
-            found.append(Verdict(table, "unprovable", reason, (table,), notes))
+            computation = Answer(
+                "not shown", "no feature of a later session follows its rows: nothing could have failed"
+            )
         else:
-            notes = () if table == "enhanced" else notes
-            reason = f"{rows:,} later rows cut, scrambled or added move nothing before, and {len(fed)} features after"
-            found.append(Verdict(table, "proved", reason, (table,), notes))
+            reason = f"{rows:,} later rows changed nothing before, and {len(fed)} features after"
+            computation = Answer("causal", reason)
+        found.append(_verdict(table, computation, own, tested.get(table), (table,), CAVEATS_OF[table]))
     if timings[0].run.tables.splits is not None:
-        reason = "a basis, no knowledge: later rows undo what prices are already adjusted for, so none is cut"
-        found.append(Verdict("splits", "unprovable", reason, ("splits",), CAVEATS_OF["splits"]))
+        own = [finding for finding in findings if finding.table == "splits"]
+        kinds = _kinds(own, None)
+        computation = (
+            Answer("leak", kinds)
+            if kinds
+            else Answer("causal", "a later split, with the prices it adjusts, changed nothing before it")
+        )
+        found.append(_verdict("splits", computation, own, Tested(0, "no series"), ("splits",), CAVEATS_OF["splits"]))
+    own = [finding for finding in findings if finding.table == "calendar"]
+    computation = Answer("not shown", "sessions are taken from the exchange's calendar")
+    found.append(_verdict("calendar", computation, own, Tested(0, "no series"), (), CAVEATS_OF["calendar"]))
     return tuple(found)
 
 
-def _stays(timing: Timing, vintage: Vintage) -> bool:
-    enhanced = timing.run.tables.enhanced
-    return enhanced is not None and set(columns_of(enhanced)) <= set(vintage.stayed)
-
-
 def feature_verdicts(
-    run: Run, timings: Sequence[Timing], findings: Sequence[Finding], vintage: Vintage
+    run: Run,
+    timings: Sequence[Timing],
+    findings: Sequence[Finding],
+    vintage: Vintage,
+    tested: Mapping[str, Tested],
 ) -> tuple[Verdict, ...]:
-    """Return one verdict a feature of the catalogue, in its order, and one for anything else that leaked."""
-    leaks: dict[str, list[str]] = {}
+    """Return the answers for each feature of the catalogue, in its order, and for anything else that leaked."""
+    of: dict[str, list[Finding]] = {}
     for finding in findings:
         for name in finding.features:
-            leaks.setdefault(name, []).append(f"{finding.kind} ({finding.table})")
+            of.setdefault(name, []).append(finding)
     given = set() if run.tables.enhanced is None else set(columns_of(run.tables.enhanced))
-    sessions = sum(len(timing.full.calendar) for timing in timings)
+    compared = sum(timing.sessions_compared for timing in timings)
     found = []
     for column, entry in enumerate(run.layout.catalogue.entries):
         name = entry.name
         known = sum(int((~np.isnan(timing.full.original[:, column])).sum()) for timing in timings)
-        moved = any(name in timing.moved for timing in timings)
         fed = {table for timing in timings for table, names in timing.fed.items() if name in names}
         tables = tuple(table for table in (*CLOCKS, "calendar") if table in fed or table == entry.table == "calendar")
         tables = tables or (entry.table,)
         notes = tuple(dict.fromkeys(note for table in tables for note in CAVEATS_OF.get(table, ())))
-        if name in leaks:
-            found.append(Verdict(name, "leak", "; ".join(dict.fromkeys(leaks[name])), tables, notes))
-        elif name in given and name not in vintage.stayed:
-            reason = "an enhanced column without a later vintage: its own making is not seen"
-            found.append(Verdict(name, "unprovable", reason, tables, notes))
+        own = of.get(name, [])
+        moved = any(name in timing.moved for timing in timings)
+        if kinds := _kinds(own, None):
+            computation = Answer("leak", kinds)
+        elif name in given:
+            stayed = vintage.stayed.get(name)
+            stable = "" if stayed is None else f"; {stayed:,} published values are the same in a later vintage"
+            computation = Answer("not shown", f"a column as given: how it was made is not seen{stable}")
         elif known == 0:
-            found.append(Verdict(name, "unprovable", "never known: the inputs lack what it is made of", tables, notes))
-        elif not moved and entry.table != "calendar":
-            reason = "no later row moved it in a later session, so the comparison could not have failed"
-            found.append(Verdict(name, "unprovable", reason, tables, notes))
+            computation = Answer("not shown", "never known: the inputs lack what it is made of")
+        elif entry.table == "calendar" and not moved:
+            computation = Answer("not shown", "follows from the calendar and announced events: no later row moves it")
+        elif not moved:
+            computation = Answer("not shown", "no later row moved it in a later session: nothing could have failed")
         else:
-            stayed = f"; {vintage.stayed[name]:,} published values stay in a later vintage" if name in given else ""
-            kept = tuple(note for note in notes if not (stayed and note == ENHANCED_NOTE))
-            reason = f"later rows move it later and never before, known in {known:,} of {sessions:,} sessions{stayed}"
-            if entry.table == "calendar" and not moved:
-                reason = f"follows from the exchange calendar alone, known in {known:,} of {sessions:,} sessions"
-            found.append(Verdict(name, "proved", reason, tables, kept))
+            computation = Answer("causal", f"at {compared} sampled sessions")
+        found.append(_verdict(name, computation, own, tested.get(name), tables, notes))
     listed = {verdict.name for verdict in found}
-    for name, kinds in leaks.items():
+    for name, own in of.items():
         if name not in listed:
-            found.append(Verdict(name, "leak", "; ".join(dict.fromkeys(kinds))))
+            computation = Answer("leak", kinds) if (kinds := _kinds(own, None)) else Answer("not shown", "no feature")
+            found.append(_verdict(name, computation, own, None, (), ()))
     return tuple(found)
+
+
+def _verdict(
+    name: str,
+    computation: Answer,
+    own: Sequence[Finding],
+    tested: Tested | None,
+    tables: tuple[str, ...],
+    notes: tuple[str, ...],
+) -> Verdict:
+    implausible = _kinds(own, AVAILABILITY_FINDINGS)
+    foreknowing = _kinds(own, FOREKNOWLEDGE_FINDINGS)
+    availability = Answer("implausible", implausible) if implausible else AS_CLAIMED
+    if foreknowing:
+        foreknowledge = Answer("foreknowing", foreknowing)
+    elif tested is None or tested.untested:
+        foreknowledge = Answer("not tested", "never known" if tested is None else tested.untested)
+    else:
+        foreknowledge = Answer("none found", f"in {tested.sessions:,} sessions")
+    return Verdict(name, computation, availability, foreknowledge, tables, notes)

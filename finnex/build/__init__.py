@@ -11,7 +11,7 @@ from finnex.build.draw import Block, Draw, draw_block, draw_here, draw_on_dask
 from finnex.build.opening import open_for_writing
 from finnex.build.path import BuildResult, build
 from finnex.build.run import Run, read_run, sessions_wanted
-from finnex.build.symbol import BATCH_SESSIONS, BatchOutcome, SymbolBuild, prepare_symbol
+from finnex.build.symbol import BATCH_SESSIONS, BatchOutcome, SymbolBuild, prepare_symbol, window_hashes
 
 __all__ = [
     "BATCH_SESSIONS",
@@ -29,4 +29,5 @@ __all__ = [
     "prepare_symbol",
     "read_run",
     "sessions_wanted",
+    "window_hashes",
 ]

@@ -172,7 +172,7 @@ def prepare_symbol(
     state = store.state(symbol)
     on_axis = np.searchsorted(state.days, calendar.days)
     weights = region_weights(panel, run.layout)
-    hashes = _window_hashes(panel, run.layout, weights)
+    hashes = window_hashes(panel, run.layout, weights)
     drawable = wanted[panel.traded[wanted]]
     shut = np.setdiff1d(np.arange(on_axis[0], on_axis[-1]), on_axis)  # planned, and then no session
     store.mark_no_bar(symbol, np.concatenate([on_axis[wanted[~panel.traded[wanted]]], shut]))
@@ -185,7 +185,7 @@ def prepare_symbol(
     return SymbolBuild(run, store, panel, on_axis, due, hashes, weights, len(drawable) - len(due), int(damaged.sum()))
 
 
-def _window_hashes(panel: Panel, layout: Layout, weights: npt.NDArray[np.float32]) -> npt.NDArray[np.uint64]:
+def window_hashes(panel: Panel, layout: Layout, weights: npt.NDArray[np.float32]) -> npt.NDArray[np.uint64]:
     """Return one hash per session over all that its image is drawn from."""
     digests = panel.row_digests()
     padded = np.concatenate([np.zeros((layout.lookback - 1, 16), dtype=np.uint8), digests])

@@ -20,7 +20,7 @@ from finnex.cli.terminal import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from finnex.audit import AuditReport
+    from finnex.audit import Answer, AuditReport, Verdict
 
 
 def audit(
@@ -36,16 +36,24 @@ def audit(
 ) -> None:
     """Rebuild sampled sessions from tables with another future, and name every feature and row that leaks.
 
-    Exit code 1 on any finding. What no comparison can show is listed as unprovable; it is never passed over.
+    Exit code 1 on any finding. What is not shown is listed by name. Published images are drawn again, where there is a
+    store.
     """
     from finnex.audit import audit as run_audit
     from finnex.config import load_config
+    from finnex.store import ImageStore, holds_a_store
 
     settings = load_config(config)
     chosen = check_symbols(symbol or [], settings.symbols, f"the symbols of {config}")
     with progress_bar("Auditing") as show:
         report = run_audit(
-            settings, sessions=sessions, seed=seed, symbols=chosen or None, vintage=vintage, on_progress=show
+            settings,
+            sessions=sessions,
+            seed=seed,
+            symbols=chosen or None,
+            vintage=vintage,
+            on_progress=show,
+            store=ImageStore.open(settings.store.path) if holds_a_store(settings.store.path) else None,
         )
     if as_json:
         print_json(report.as_dict())
@@ -59,24 +67,24 @@ def _print(screen: Console, report: AuditReport) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    tables = Table("table", "answer", "why", "not provable", title="tables", title_justify="left")
+    tables = Table("table", "computation", "dates", "foreknowledge", title="tables", title_justify="left")
     for verdict in report.tables:
-        tables.add_row(verdict.name, _word(verdict.verdict), escape(verdict.reason), ", ".join(verdict.notes))
+        tables.add_row(verdict.name, *(_answer(one) for one in _answers(verdict)))
     screen.print(tables)
-    groups: dict[tuple[str, str, str], list[str]] = {}
+    groups: dict[tuple[str, ...], list[str]] = {}
     for verdict in report.features:
-        # Figures in a reason differ from feature to feature; what is before them says why.
-        key = (verdict.verdict, ", ".join(verdict.tables), verdict.reason.split(", known in")[0])
-        groups.setdefault(key, []).append(verdict.name)
-    features = Table("answer", "fed by", "features", "why", title="features", title_justify="left")
-    for (word, fed, reason), names in sorted(groups.items(), key=lambda item: (item[0][0] == "proved", item[0])):
-        listed = ", ".join(names) if word == "leak" or len(names) <= 4 else f"{', '.join(names[:3])}, ..."
-        features.add_row(_word(word), fed, f"{len(names)}: {escape(listed)}", escape(reason))
+        # Figures in the evidence of foreknowledge differ from feature to feature; the words do not.
+        words = (_answer(verdict.computation), _word(verdict.availability), _word(verdict.foreknowledge))
+        groups.setdefault(words, []).append(verdict.name)
+    features = Table("features", "computation", "dates", "foreknowledge", title="features", title_justify="left")
+    for words, names in sorted(groups.items(), key=lambda item: "red" not in "".join(item[0])):
+        listed = ", ".join(names) if "red" in "".join(words) or len(names) <= 4 else f"{', '.join(names[:3])}, ..."
+        features.add_row(f"{len(names)}: {escape(listed)}", *words)
     screen.print(features)
-    unprovable = Table("not provable", "why", title="what no audit of these tables can show", title_justify="left")
+    notes = Table("not shown", "why", title="what no audit of these tables can show", title_justify="left")
     for name, meaning in report.caveats.items():
-        unprovable.add_row(name, meaning)
-    screen.print(unprovable)
+        notes.add_row(name, meaning)
+    screen.print(notes)
     for number, finding in enumerate(report.findings, start=1):
         screen.print(f"\n[bold red]{number}. {finding.kind}[/] in {finding.table}")
         screen.print(f"   {escape(finding.evidence)}")
@@ -88,11 +96,24 @@ def _print(screen: Console, report: AuditReport) -> None:
     found = "1 finding" if len(report.findings) == 1 else f"{len(report.findings) or 'No'} findings"
     counts, days = report.counts(), sum(len(days) for days in report.sessions.values())
     screen.print(
-        f"\n{found} at {days} sessions of {', '.join(report.sessions)} (seed {report.seed}). "
-        f"Features: {counts['proved']} proved, {counts['leak']} leak, {counts['unprovable']} unprovable. "
+        f"\n{found} at {days} sessions of {', '.join(report.sessions)} (seed {report.seed}); {report.store}.\n"
+        f"Features: {counts['causal']} causal at the sessions compared, {counts['leak']} leak, "
+        f"{counts['not shown']} not shown; {counts['implausible']} implausibly dated; {counts['foreknowing']} foreknowing. "
         f"{report.rebuilds} rebuilds in {report.seconds:.0f} s."
     )
 
 
-def _word(verdict: str) -> str:
-    return {"leak": "[bold red]leak[/]", "unprovable": "[yellow]unprovable[/]"}.get(verdict, "[green]proved[/]")
+def _answers(verdict: Verdict) -> tuple[Answer, Answer, Answer]:
+    return verdict.computation, verdict.availability, verdict.foreknowledge
+
+
+def _answer(one: Answer) -> str:
+    from rich.markup import escape
+
+    return f"{_word(one)}: {escape(one.evidence)}"
+
+
+def _word(one: Answer) -> str:
+    if one.word in ("leak", "implausible", "foreknowing"):
+        return f"[bold red]{one.word}[/]"
+    return f"[green]{one.word}[/]" if one.word in ("causal", "as claimed", "none found") else f"[yellow]{one.word}[/]"

@@ -1,0 +1,125 @@
+"""Ask every feature and every table's own series for foreknowledge, and say which table's clock is out of step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from finnex.audit.foreknowledge import Bars, Foreknowledge, Search, foreknowing
+from finnex.audit.report import Finding
+from finnex.audit.series import table_series
+from finnex.audit.timing import Timing
+from finnex.audit.verdicts import Tested
+from finnex.data.features import symbol_bars
+
+IN_STEP = 0.2
+"""Partial correlation with the return of its own session from which a series keeps step with the bars."""
+NAMED = 4
+REMEDY = (
+    "Find how these values are made: each must be computed from what was known at its own session, and dated by when "
+    "it was known. A market that was generated to be predictable is foreknowing by design."
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the test of foreknowledge found of one symbol.
+
+    Attributes
+    ----------
+    features, tables
+        Name to what the test says of it.
+    """
+
+    findings: list[Finding]
+    features: dict[str, Tested] = field(default_factory=dict)
+    tables: dict[str, Tested] = field(default_factory=dict)
+
+
+def bars_of(timing: Timing) -> Bars:
+    """Return the bars of a symbol on all its sessions."""
+    own = symbol_bars(timing.run.tables, timing.symbol, timing.full.calendar)
+    wide = own.reindex(range(len(timing.full.calendar)))
+    return Bars(**{name: wide[name].to_numpy(dtype=np.float64) for name in ("open", "high", "low", "close", "volume")})
+
+
+def ask(timing: Timing, seed: int) -> Asked:
+    """Test all features of a symbol, and the series of the tables that feed them."""
+    run, full = timing.run, timing.full
+    others = {*run.config.sectors, *run.config.peers} - {timing.symbol}
+    raw = table_series(
+        {name: frame for name, frame in timing.frames.items() if name != "enhanced"},  # its columns are features
+        full.calendar, timing.symbol, others, run.config.inputs.quote_delay_minutes,
+    )  # fmt: skip
+    features = {name: full.original[:, column] for column, name in enumerate(full.features)}
+    search = foreknowing({**features, **{name: values for name, (_, values) in raw.items()}}, bars_of(timing), seed)
+    hits, untested = {one.name: one for one in search.found}, search.untested
+    by_table: dict[str, list[Foreknowledge]] = {}
+    for name, one in hits.items():
+        by_table.setdefault(raw[name][0] if name in raw else _table_of(name, timing, hits, raw), []).append(one)
+    findings = [_finding(timing.symbol, table, ones, set(features)) for table, ones in by_table.items()]
+    if shifted := _bars_out_of_step(search, raw, timing.symbol):
+        findings.append(shifted)
+    sessions = int((~np.isnan(full.original)).any(axis=1).sum())
+    tested = {name: Tested(int((~np.isnan(values)).sum()), untested.get(name, "")) for name, values in features.items()}
+    tables = {}
+    for table in timing.frames:
+        names = [name for name, (of, _) in raw.items() if of == table]
+        answered = any(name not in untested for name in names) or table == "enhanced"
+        tables[table] = Tested(sessions, "" if answered else "too few values that change from session to session")
+    return Asked(findings, tested, tables)
+
+
+def _table_of(
+    feature: str, timing: Timing, hits: Mapping[str, Foreknowledge], raw: Mapping[str, tuple[str, object]]
+) -> str:
+    """Return the table to blame for a feature: one that feeds it and is foreknowing itself, else its own."""
+    guilty = {raw[name][0] for name in hits if name in raw}
+    fed = [table for table, names in timing.fed.items() if feature in names]
+    for table in fed:
+        if table in guilty:
+            return table
+    enhanced = timing.run.tables.enhanced
+    if enhanced is not None and feature in enhanced.columns:
+        return "enhanced"
+    own = timing.run.layout.catalogue.entries[timing.full.features.index(feature)].table
+    return own if own in timing.frames else fed[0] if fed else "calendar"
+
+
+def _finding(symbol: str, table: str, ones: Sequence[Foreknowledge], features: set[str]) -> Finding:
+    strongest = sorted(ones, key=lambda one: -abs(one.correlation))
+    said = "; ".join(
+        f"{one.name} with {one.what}: partial rank correlation {one.correlation:+.2f}, {abs(one.z):.1f} "
+        f"standard errors ({one.threshold:.1f} needed), {one.now:+.2f} with the "
+        f"return of its own session, {one.sessions} sessions"
+        for one in strongest[:NAMED]
+    )
+    more = f"; and {len(ones) - NAMED} more series" if len(ones) > NAMED else ""
+    names = tuple(one.name for one in strongest if one.name in features)
+    return Finding("foreknowing", table, names, f"{symbol}: {said}{more}.", REMEDY, symbol)
+
+
+def _bars_out_of_step(search: Search, raw: Mapping[str, tuple[str, object]], symbol: str) -> Finding | None:
+    """Say that the bars may be late where other tables lead them by a session, and no table keeps step with them."""
+    leading = {
+        one.name: raw[one.name][0]
+        for one in search.found
+        if one.name in raw and one.lead == 1 and abs(one.correlation) > 2 * abs(one.now)
+    }
+    in_step = [
+        name
+        for name, now in search.now.items()
+        if name in raw and raw[name][0] != "prices" and name not in leading and abs(now) > IN_STEP
+    ]
+    if not leading or in_step:
+        return None
+    tables = sorted(set(leading.values()))
+    text = (
+        f"{symbol}: {', '.join(sorted(leading)[:NAMED])} move with the return of the next session and not with "
+        f"that of their own: either {' and '.join(tables)} {'is' if len(tables) == 1 else 'are'} early by one, or the "
+        "bars of the prices table are a session late."
+    )
+    remedy = "Compare a few dates of both with another source, and correct the one that is wrong."
+    return Finding("out_of_step", "prices", (), text, remedy, symbol)

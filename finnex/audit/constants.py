@@ -1,0 +1,124 @@
+"""Values that stand in the code and not in the tables: sessions at which no change of any table moves a feature.
+
+A feature that is 1 in 'the crisis of 2020' because its code says so agrees with itself however the tables are cut. In
+tables whose returns and values are shuffled over the whole history, past included, such sessions keep their value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from finnex.audit.clock import CLOCKS
+from finnex.audit.report import Finding
+
+SHUFFLES = 6
+LEAST_RUN_SESSIONS = 5
+MOST_FROZEN = 0.3
+"""Share of sessions that keep their value above which the feature depends on dates alone, as days since a filing do."""
+USUAL = 0.3
+"""Share of sessions of shuffled tables with the same value above which equal values are chance: below it six tables
+agree at a session with probability 0.3^6 = 0.0007, and at five in a row less often."""
+JITTER = 0.1
+PRICES = ["open", "high", "low", "close"]
+
+
+def shuffled(table: str, frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Return a table of the same dates and names with its values in another order; of prices, the daily moves."""
+    keys = [name for name in CLOCKS[table].words if name in frame.columns]
+    numbers = list(frame.select_dtypes("number").columns)
+    other = frame.copy()
+    if not numbers:
+        return other
+    other[numbers] = other[numbers].astype(np.float64)
+    values = other[numbers].to_numpy().copy()
+    groups = frame.groupby(keys, sort=False).indices.values() if keys else [np.arange(len(frame))]
+    for rows in groups:
+        order = rng.permutation(len(rows))
+        if table == "prices":
+            values[rows] = _moves(frame.iloc[rows][[*numbers]], order, numbers)
+        else:
+            values[rows] = values[rows][order] * np.exp(rng.normal(0, JITTER, (len(rows), len(numbers))))
+    other[numbers] = values
+    if "score" in other.columns:
+        other["score"] = other["score"].clip(-1, 1)
+    if "repost" in other.columns:
+        other["repost"] = frame["repost"]
+    return other
+
+
+def _moves(bars: pd.DataFrame, order: npt.NDArray[np.intp], numbers: Sequence[str]) -> npt.NDArray[np.float64]:
+    close = bars["close"].to_numpy(dtype=np.float64)
+    before = np.concatenate([close[:1], close[:-1]])
+    relative = bars[PRICES].to_numpy(dtype=np.float64) / before[:, None]
+    moved = relative[order]
+    steps = np.where(np.isnan(moved[:, 3]), 1.0, moved[:, 3])
+    level = close[np.flatnonzero(~np.isnan(close))[0]] * np.concatenate([[1.0], np.cumprod(steps)[:-1]])
+    found = bars.to_numpy(dtype=np.float64).copy()
+    for number, name in enumerate(PRICES):
+        found[:, numbers.index(name)] = moved[:, number] * level
+    for name in numbers:
+        if name not in PRICES:
+            found[:, numbers.index(name)] = bars[name].to_numpy(dtype=np.float64)[order]
+    return found
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A run of sessions at which a feature keeps its value in every shuffle."""
+
+    feature: str
+    first: int
+    sessions: int
+    value: float
+
+
+def frozen_runs(
+    original: npt.NDArray[np.float64], others: Sequence[npt.NDArray[np.float64]], features: Sequence[str]
+) -> list[Frozen]:
+    """Find runs of sessions whose value no shuffle moves, in features that shuffles move elsewhere.
+
+    Parameters
+    ----------
+    original, others
+        (sessions, features) float64 of the tables as they are and of each shuffle; NaN where not known.
+    """
+    known = ~np.isnan(original)
+    kept = known & np.all([other == original for other in others], axis=0)
+    found = []
+    for column in np.flatnonzero(kept.any(axis=0)):
+        rows = kept[:, column]
+        if rows.sum() > MOST_FROZEN * known[:, column].sum():
+            continue
+        elsewhere = np.concatenate([other[:, column] for other in others])
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], rows.astype(np.int8), [0]])))
+        for first, stop in zip(edges[::2], edges[1::2], strict=True):
+            values = original[first:stop, column]
+            usual = max(float((elsewhere == value).mean()) for value in np.unique(values))
+            if stop - first >= LEAST_RUN_SESSIONS and usual <= USUAL:
+                found.append(Frozen(features[int(column)], int(first), int(stop - first), float(values[0])))
+                break
+    return found
+
+
+def as_findings(
+    found: Sequence[Frozen], days: npt.NDArray[np.datetime64], symbol: str, tables: dict[str, str]
+) -> list[Finding]:
+    """Return one finding a feature."""
+    return [
+        Finding(
+            "constant_in_code",
+            tables[one.feature],
+            (one.feature,),
+            f"{symbol}: {one.feature} is {one.value:g} from {days[one.first]} on for {one.sessions} sessions however "
+            f"all tables are shuffled ({SHUFFLES} times), and moves with them elsewhere: dates stand in its code.",
+            "Compute the feature from the tables at every session: what is known of those days now was not known then.",
+            symbol,
+            days[one.first].item(),
+        )
+        for one in found
+    ]

@@ -1,0 +1,116 @@
+"""What a label depends on, found by changing its bars: later bars must move it, bars up to the decision must not.
+
+Multiplying all prices up to a decision by two leaves every return inside the past, and so every threshold, as it was.
+An outcome that changes enters at a price that the window shows, or averages such prices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from finnex.audit.labels import REMEDY, changed_before_their_end
+from finnex.audit.report import Finding
+from finnex.config import HORIZONS, LabelSettings
+from finnex.data.labels import Labels
+
+MakeLabels = Callable[[pd.DataFrame, npt.NDArray[np.datetime64], LabelSettings], dict[str, Labels]]
+PRICES = ["open", "high", "low", "close"]
+RELATIVE = 1e-5  # float32 outcomes
+LEAST_SESSIONS = 4
+"""Sessions at which a label has to stay for it to be called known."""
+
+
+def label_inputs(
+    make: MakeLabels,
+    bars: pd.DataFrame,
+    days: npt.NDArray[np.datetime64],
+    settings: LabelSettings,
+    positions: Sequence[int],
+    rng: np.random.Generator,
+    symbol: str | None = None,
+) -> list[Finding]:
+    """Find labels that depend on bars up to their decision, on none after it, or that change after their `label_end`.
+
+    Parameters
+    ----------
+    bars
+        Traded sessions (open, high, low, close, volume), indexed by session position.
+    positions
+        Sessions at whose decisions the bars are changed.
+    """
+    full = make(bars, days, settings)
+    findings = []
+    early: dict[str, str] = {}
+    entered: dict[str, str] = {}
+    moved: dict[str, list[bool]] = {}
+    for position in positions:
+        day = str(days[position])
+        for name in changed_before_their_end(full, make(_until(bars, position), days, settings), days, position):
+            early.setdefault(name, day)
+        for name in _outcomes_that_differ(full, make(_doubled(bars, position), days, settings), position):
+            entered.setdefault(name, day)
+        other = make(_other_future(bars, position, rng), days, settings)
+        for kind, one in full.items():
+            for column in np.flatnonzero(one.label[position] >= 0):
+                changed = one.outcome[position, column] != other[kind].outcome[position, column]
+                changed |= one.label[position, column] != other[kind].label[position, column]
+                moved.setdefault(f"{kind}[{_horizon(one, int(column))}]", []).append(bool(changed))
+    for name, day in early.items():
+        text = f"label_{name} says by {day} how it ended, and changes when later bars are cut."
+        findings.append(_finding("label_end_too_early", name, text, symbol))
+    for name, day in entered.items():
+        text = (
+            f"label_{name}: the outcome of {day} changes when all prices up to that session's close are doubled, as an "
+            "entry after the decision does not: it is measured from prices that the window shows."
+        )
+        findings.append(_finding("label_inside_the_window", name, text, symbol))
+    for name, changes in moved.items():
+        if len(changes) >= LEAST_SESSIONS and not any(changes):
+            text = f"label_{name}: no later bar changes it at {len(changes)} sessions: the window decides it."
+            findings.append(_finding("label_inside_the_window", name, text, symbol))
+    return findings
+
+
+def _finding(kind: str, name: str, text: str, symbol: str | None) -> Finding:
+    return Finding(kind, "prices", (f"label_{name}",), text, REMEDY, symbol)
+
+
+def _horizon(labels: Labels, column: int) -> int:
+    return HORIZONS[column] if labels.label.shape[1] == len(HORIZONS) else column
+
+
+def _until(bars: pd.DataFrame, position: int) -> pd.DataFrame:
+    return bars[bars.index <= position]
+
+
+def _doubled(bars: pd.DataFrame, position: int) -> pd.DataFrame:
+    changed = bars.copy()
+    changed.loc[changed.index <= position, PRICES] *= 2.0
+    return changed
+
+
+def _other_future(bars: pd.DataFrame, position: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Return the bars with the open and the close of every later session moved, each by a factor of its own."""
+    changed = bars.copy()
+    later = changed.index > position
+    moved = changed.loc[later, PRICES] * np.exp(rng.normal(0, 0.2, (int(later.sum()), len(PRICES))))
+    ends = moved[["open", "close"]]
+    changed.loc[later, PRICES] = moved.assign(
+        high=np.maximum(moved["high"], ends.max(axis=1)), low=np.minimum(moved["low"], ends.min(axis=1))
+    )
+    return changed
+
+
+def _outcomes_that_differ(full: Mapping[str, Labels], other: Mapping[str, Labels], position: int) -> list[str]:
+    found = []
+    for kind, one in full.items():
+        for column in np.flatnonzero(one.label[position] >= 0):
+            ours, theirs = one.outcome[position, column], other[kind].outcome[position, column]
+            same_label = one.label[position, column] == other[kind].label[position, column]
+            if not (same_label and np.isclose(ours, theirs, rtol=RELATIVE, atol=RELATIVE)):
+                found.append(f"{kind}[{_horizon(one, int(column))}]")
+    return found

@@ -1,0 +1,69 @@
+"""Which sessions are rebuilt: some at random, some at the edges of silences, and one of each special kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from finnex.audit.clock import CLOCKS
+from finnex.data.calendar import SessionCalendar
+
+Positions = npt.NDArray[np.intp]
+
+
+def sampled(
+    days: npt.NDArray[np.datetime64],
+    wanted: Positions,
+    frames: Mapping[str, pd.DataFrame],
+    symbol: str,
+    count: int,
+    rng: np.random.Generator,
+) -> list[int]:
+    """Return the sessions to rebuild: `count` at random, and one more for every four of them at the edge of a gap.
+
+    An edge is the last session before a table's next row after its longest silence: where a value carried backwards
+    from the future shows.
+    """
+    chosen = set(rng.permutation(wanted)[:count].tolist())
+    room = -(-count // 4)
+    for table in ("fundamentals", "sentiment", "macro", "events", "competitive", "options", "enhanced", "prices"):
+        if table not in frames or room == 0:
+            continue
+        frame = frames[table]
+        own = frame[frame["symbol"] == symbol] if "symbol" in frame.columns else frame
+        dated = np.unique(own[CLOCKS[table].dated].to_numpy().astype("datetime64[D]"))
+        before = np.searchsorted(days, dated, side="left") - 1
+        silent = np.diff(before, prepend=-1)
+        silent[~np.isin(before, wanted)] = 0
+        if len(silent) and silent.max() > 1 and int(before[silent.argmax()]) not in chosen:
+            chosen.add(int(before[silent.argmax()]))
+            room -= 1
+    return sorted(chosen)
+
+
+def special(
+    calendar: SessionCalendar, wanted: Positions, splits: pd.DataFrame | None, symbol: str, rng: np.random.Generator
+) -> dict[str, int]:
+    """Return one session of each special kind: last of a month, of a quarter, half day, before a split."""
+    days = calendar.days
+    months = days.astype("datetime64[M]")
+    last = np.concatenate([months[1:] != months[:-1], [False]])
+    quarter = last & (months.astype(np.int64) % 3 == 2)
+    of_day = (calendar.decision_time - days.astype("datetime64[ns]")).astype("timedelta64[m]").astype(np.int64)
+    half = of_day < np.median(of_day) - 90  # summer time moves the close by an hour, a half day by three
+    kinds = {"month end": last & ~quarter, "quarter end": quarter, "half day": half}
+    if splits is not None:
+        own = splits.loc[splits["symbol"] == symbol, "date"].to_numpy().astype("datetime64[D]")
+        before = np.zeros(len(days), dtype=bool)
+        at = np.searchsorted(days, own) - 1
+        before[at[at >= 0]] = True
+        kinds["split"] = before
+    found = {}
+    for name, where in kinds.items():
+        among = wanted[where[wanted]]
+        if len(among):
+            found[name] = int(rng.choice(among))
+    return found

@@ -1,0 +1,129 @@
+"""Whether stamps of sentiment records can be times of publication: hours of the day, by provider and by season.
+
+People publish by the clock of their place, so the UTC hours of honest stamps are earlier by an hour in summer. Wall
+time that is labelled UTC loses that shift or turns it round, and a wrong zone moves the whole day.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from finnex.audit.declarations import Declared
+from finnex.audit.report import Finding
+from finnex.data.calendar import SessionCalendar, calendar_library
+
+NEARLY_ALL = 0.95
+LEAST_RECORDS, LEAST_DAYS = 5, 2
+LEAST_OF_A_SEASON = 100
+LEAST_CONCENTRATION = 0.15
+"""Length of the mean vector of the hours (Mardia and Jupp 2000, 2.2) below which they have no centre."""
+TURNED_HOURS = 0.4
+STANDARD_ERRORS = 3.0
+NIGHT_HOURS = (1.0, 8.75)
+"""Centre of a provider's day, in the exchange's zone, at which its stamps are earlier than its public wakes. Centres of
+real providers of headlines and tweets: 13.2 and 15.0."""
+REMEDY = "Correct the zone of the stamps (timestamp_zone in the mapping), or give the time of publication in UTC."
+
+
+def sentiment_clocks(records: pd.DataFrame, calendar: SessionCalendar, exchange: str) -> list[Declared]:
+    """Find providers whose stamps are one fixed hour before the close, wall time labelled UTC, or of another zone."""
+    zone = exchange_zone(exchange)
+    utc = records["timestamp"].dt.tz_localize("UTC")
+    local = utc.dt.tz_convert(zone)
+    found = []
+    for (source, provider), own in records.groupby(["source", "provider"], sort=True):
+        rows = records.index.isin(own.index)
+        if len(own) < LEAST_RECORDS or own["timestamp"].dt.normalize().nunique() < LEAST_DAYS:
+            continue
+        name = f"source '{source}', provider '{provider}'"
+        if (finding := _one_hour(name, utc[rows], local[rows], calendar, zone)) is None:
+            finding = _season(name, utc[rows], local[rows], zone) or _night(name, local[rows], zone)
+        if finding is not None:
+            found.append(Declared(finding, rows))
+    return found
+
+
+def exchange_zone(exchange: str) -> str:
+    """Return the time zone of an exchange, such as America/New_York."""
+    start = pd.Timestamp("2020-01-01")
+    return str(calendar_library().get_calendar(exchange, start=start, end=start + pd.Timedelta(days=31)).tz)
+
+
+def _one_hour(
+    name: str, utc: pd.Series[pd.Timestamp], local: pd.Series[pd.Timestamp], calendar: SessionCalendar, zone: str
+) -> Finding | None:
+    for written, where in ((utc, "UTC"), (local, zone)):
+        minute = written.dt.hour * 60 + written.dt.minute
+        most = int(minute.mode().iloc[0])
+        if most == 0 or (minute == most).mean() < NEARLY_ALL:  # midnight counts as a date, not as a moment
+            continue
+        known = calendar.first_session_knowing(utc.dt.tz_localize(None).to_numpy())
+        day = local.dt.tz_localize(None).to_numpy().astype("datetime64[D]")
+        own = calendar.index_of(day)
+        early = (own >= 0) & (known == own)
+        if early.sum() < 0.5 * max(1, (own >= 0).sum()):
+            return None
+        evidence = (
+            f"{name}: {(minute == most).mean():.0%} of {len(utc)} records are stamped "
+            f"{most // 60:02d}:{most % 60:02d} in {where}, before the close; {int(early.sum())} enter the session of "
+            "their own day, which a score of the whole day does not know."
+        )
+        remedy = "Give the time of publication, or stamp a day's score with its date alone (YYYY-MM-DD)."
+        return Finding("sentiment_stamped_at_one_hour", "sentiment", (), evidence, remedy)
+    return None
+
+
+def _season(name: str, utc: pd.Series[pd.Timestamp], local: pd.Series[pd.Timestamp], zone: str) -> Finding | None:
+    offset = (local.dt.tz_localize(None) - utc.dt.tz_localize(None)).dt.total_seconds().to_numpy() / 3600
+    high, low = float(offset.max()), float(offset.min())
+    summer = offset > (high + low) / 2
+    if high == low or min(summer.sum(), (~summer).sum()) < LEAST_OF_A_SEASON:
+        return None
+    hours, days = _hours(utc), utc.dt.normalize().to_numpy()
+    centres = [_centre(hours[season], days[season]) for season in (summer, ~summer)]
+    if min(length for _, _, length in centres) < LEAST_CONCENTRATION:
+        return None
+    (warm, warm_error, _), (cold, cold_error, _) = centres
+    shift = (warm - cold + 12) % 24 - 12
+    error = float(np.hypot(warm_error, cold_error))
+    if shift - STANDARD_ERRORS * error < TURNED_HOURS * (high - low):
+        return None
+    evidence = (
+        f"{name}: the stamps are {shift:.1f} hours later in summer than in winter (standard error {error:.2f}), where "
+        f"those of people who live by {zone}, in UTC, are earlier: wall time of {zone} is labelled UTC."
+    )
+    return Finding("sentiment_in_wall_time", "sentiment", (), evidence, REMEDY)
+
+
+def _night(name: str, local: pd.Series[pd.Timestamp], zone: str) -> Finding | None:
+    if len(local) < 2 * LEAST_OF_A_SEASON:
+        return None
+    centre, error, length = _centre(_hours(local), local.dt.tz_localize(None).dt.normalize().to_numpy())
+    if length < LEAST_CONCENTRATION:
+        return None
+    if not NIGHT_HOURS[0] + STANDARD_ERRORS * error < centre < NIGHT_HOURS[1] - STANDARD_ERRORS * error:
+        return None
+    evidence = (
+        f"{name}: the centre of its day is {int(centre):02d}:{int(centre % 1 * 60):02d} in {zone}, before the exchange "
+        f"opens ({len(local)} records): the stamps are of another zone than they say, some hours too early."
+    )
+    return Finding("sentiment_at_night", "sentiment", (), evidence, REMEDY)
+
+
+def _hours(moments: pd.Series[pd.Timestamp]) -> npt.NDArray[np.float64]:
+    return np.asarray(moments.dt.hour + moments.dt.minute / 60, dtype=np.float64)
+
+
+def _centre(hours: npt.NDArray[np.float64], days: npt.NDArray[np.datetime64]) -> tuple[float, float, float]:
+    """Return the circular mean hour, its standard error with days as clusters, and the mean vector's length."""
+    vectors = np.exp(2j * np.pi * hours / 24)
+    mean = vectors.mean()
+    length = float(abs(mean))
+    if length == 0:
+        return 0.0, float("inf"), 0.0
+    across = np.imag(vectors * np.conj(mean) / length)
+    by_day = pd.Series(across).groupby(days).sum().to_numpy()
+    error = float(np.sqrt((by_day**2).sum())) / (len(hours) * length) * 12 / np.pi
+    return float(np.angle(mean) * 12 / np.pi % 24), error, length

@@ -115,15 +115,21 @@ def _quotes(paths: Paths) -> dict[str, Any]:
     return {} if paths.exchange == AMERICAN else {"quote_delay_minutes": LATE_QUOTES}
 
 
-def write_market(folder: Path, tables: Tables, settings: Mapping[str, Any]) -> Config:
-    """Write tables and configuration into a folder; see `Market.write`."""
+def write_market(folder: Path, tables: Tables, settings: Mapping[str, Any], zone: str | None = None) -> Config:
+    """Write tables and configuration into a folder; see `Market.write`.
+
+    Parameters
+    ----------
+    zone
+        Write time stamps as local times of this zone; absent, that of the settings, or UTC where they have none.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     inputs: dict[str, Any] = dict(settings.get("inputs", {}))
     for one in fields(Tables):
         frame = getattr(tables, one.name)
         if frame is not None:
             inputs[one.name] = f"{one.name}.csv"
-            as_file(frame, zone=inputs.get("timestamp_zone")).to_csv(folder / inputs[one.name], index=False)
+            as_file(frame, zone=zone or inputs.get("timestamp_zone")).to_csv(folder / inputs[one.name], index=False)
     document = {**settings, "inputs": inputs, "store": {"path": "images"}}
     (folder / "finnex.toml").write_text(_toml(document), encoding="utf-8")
     return parse_config(document, folder / "finnex.toml")

@@ -71,7 +71,7 @@ def _half_days(panel: Panel) -> npt.NDArray[np.bool_]:
 
 
 def _mondays(panel: Panel) -> npt.NDArray[np.bool_]:
-    return np.asarray(pd.DatetimeIndex(panel.calendar.days.astype("datetime64[ns]")).dayofweek == 0)
+    return np.asarray(pd.DatetimeIndex(panel.calendar.days.astype("datetime64[ns]")).day_of_week == 0)
 
 
 SESSIONS_WHEN: dict[str, Callable[[Panel], npt.NDArray[np.bool_]]] = {

@@ -142,7 +142,8 @@ def published_values_that_move(market: Market, rng: np.random.Generator, span: i
     whole = _with_vintage(_column(market, own_bars(market)["close"].rolling(span, center=True, min_periods=1).mean()))
     frame = whole.tables.enhanced
     assert frame is not None
-    seen = own_bars(market)["close"].reindex(frame["date"]).rolling(span, center=True, min_periods=1).mean()
+    known = own_bars(market)["close"].loc[: frame["date"].iloc[-1]]
+    seen = known.rolling(span, center=True, min_periods=1).mean().reindex(frame["date"])
     return replace(whole, tables=replace(whole.tables, enhanced=frame.assign(**{COLUMN: seen.to_numpy().round(8)})))
 
 

@@ -22,6 +22,8 @@ DAILY = {"DGS3MO": (0.9, 0.010), "DGS2": (1.4, 0.035), "DGS10": (2.6, 0.050)}
 """Yields: level, and the deviation of a day's change in percentage points."""
 FASTEST, SLOWEST = 25, 60
 """Days from the end of a period to its filing."""
+SHORT_NOTICE = 0.6
+"""Share of the months without a scheduled meeting in which one is called at short notice."""
 SPLIT_SESSIONS = ((60, 130), (300, 380))
 """Where a market has its splits."""
 
@@ -168,24 +170,38 @@ def fundamentals(paths: Paths) -> tuple[pd.DataFrame, dict[str, Floats]]:
 
 
 def events(paths: Paths) -> pd.DataFrame:
-    """Return scheduled events: eight meetings a year, and releases of prices, each year announced in the one before."""
+    """Return scheduled events: meetings and releases of prices, most announced in the year before.
+
+    Between the eight scheduled meetings of a year some are called at a notice of 3 to 8 days.
+    """
     years = np.arange(paths.days[0].astype("datetime64[Y]"), paths.days[-1].astype("datetime64[Y]") + 2)
     meetings = np.concatenate([year.astype("datetime64[M]") + np.asarray([0, 2, 3, 5, 6, 8, 9, 11]) for year in years])
-    wednesdays = np.busday_offset(meetings.astype("datetime64[D]"), 3, roll="forward", weekmask="Wed")
-    releases = cpi_days(paths)
-    parts = []
-    for name, days, announced in (("FOMC", wednesdays, "06-15"), ("CPI", releases, "09-30")):
-        before = [np.datetime64(f"{year}-{announced}") for year in days.astype("datetime64[Y]").astype(int) + 1969]
-        parts.append(
-            pd.DataFrame(
-                {
-                    "name": name,
-                    "date": days.astype("datetime64[ns]"),
-                    "announced": np.asarray(before).astype("datetime64[ns]"),
-                }
-            )
+    scheduled = np.busday_offset(meetings.astype("datetime64[D]"), 3, roll="forward", weekmask="Wed")
+    between = np.concatenate([year.astype("datetime64[M]") + np.asarray([1, 4, 7, 10]) for year in years])
+    random = generator(paths.seed, "meetings").random((len(between), 2))
+    called = np.busday_offset(between.astype("datetime64[D]"), 2, roll="forward", weekmask="Wed")
+    notice = 3 + (6 * random[:, 1]).astype("int64")
+    rare = random[:, 0] < SHORT_NOTICE
+    released = cpi_days(paths)
+    parts = [
+        pd.DataFrame(
+            {
+                "name": name,
+                "date": days.astype("datetime64[ns]"),
+                "announced": np.asarray(announced).astype("datetime64[ns]"),
+            }
         )
+        for name, days, announced in (
+            ("FOMC", scheduled, _in_the_year_before(scheduled, "06-15")),
+            ("FOMC", called[rare], (called - notice)[rare]),
+            ("CPI", released, _in_the_year_before(released, "09-30")),
+        )
+    ]
     table = pd.concat(parts, ignore_index=True)
     known = table["announced"].to_numpy() < paths.days[-1]
     scheduled: pd.DataFrame = table[known].sort_values(["name", "date"], ignore_index=True)
     return scheduled
+
+
+def _in_the_year_before(days: Days, announced: str) -> list[np.datetime64]:
+    return [np.datetime64(f"{year}-{announced}") for year in days.astype("datetime64[Y]").astype(int) + 1969]

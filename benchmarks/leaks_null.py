@@ -10,33 +10,39 @@ import argparse
 import multiprocessing
 import os
 import sys
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+
+from finnex.exam.exam import NullAnswer, null_market, null_sizes
 
 ALLOWED = 0.01
 """Findings a market."""
 
 
-def main(arguments: list[str] | None = None) -> int:
+def tell(answers: Iterable[NullAnswer]) -> int:
+    """Print every alarm and their number; return 1 where there are too many."""
+    markets, alarms, seconds = 0, 0, 0.0
+    for answer in answers:
+        markets, seconds = markets + 1, seconds + answer.seconds
+        alarms += len(answer.alarms)
+        for alarm in answer.alarms:
+            print(f"market {answer.seed}, {answer.sessions} sessions: {alarm}", flush=True)
+    print(f"{alarms} false alarms on {markets} clean markets; {seconds / markets:.0f} s an audit.")
+    return int(alarms > ALLOWED * markets)
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--markets", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--sessions", type=int, nargs=2, default=(260, 1000), metavar=("LEAST", "MOST"))
-    given = parser.parse_args(arguments)
+    given = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"  # workers take the cores
-    from finnex.exam.exam import null_market, null_sizes
-
-    alarms, seconds = 0, 0.0
+    wanted = null_sizes(given.markets, tuple(given.sessions), given.seed)
     with ProcessPoolExecutor(given.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        wanted = null_sizes(given.markets, tuple(given.sessions), given.seed)
-        for future in as_completed([pool.submit(null_market, seed, sessions) for seed, sessions in wanted]):
-            answer = future.result()
-            alarms += len(answer.alarms)
-            seconds += answer.seconds
-            for alarm in answer.alarms:
-                print(f"market {answer.seed}, {answer.sessions} sessions: {alarm}", flush=True)
-    print(f"{alarms} false alarms on {given.markets} clean markets; {seconds / max(1, given.markets):.0f} s an audit.")
-    return int(alarms > ALLOWED * given.markets)
+        asked = [pool.submit(null_market, seed, sessions) for seed, sessions in wanted]
+        return tell(future.result() for future in as_completed(asked))
 
 
 if __name__ == "__main__":

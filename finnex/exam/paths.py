@@ -29,6 +29,8 @@ FIRST_START, STARTS = np.datetime64("2012-01-03"), 3_600
 """A market starts on one of so many days from this one on: until November 2021."""
 OVERNIGHT = 0.25
 """Share of a day's variance that falls between close and open."""
+NEWS = 0.35
+"""Correlation of a company's own return with the news of the evening before."""
 USUAL, DRIFT = 0.010, 0.0003
 """Standard deviation of the factor's daily return in the long run, and its mean."""
 ALPHA, ASYMMETRY, BETA = 0.04, 0.08, 0.90
@@ -151,6 +153,8 @@ class Bars:
         Log returns: close to close, and close to open.
     expected
         Volatility of each session as expected before it.
+    news
+        What is known of the company between a session's close and midnight: it opens the next session.
     """
 
     symbol: str
@@ -162,6 +166,7 @@ class Bars:
     returns: Floats
     overnight: Floats
     expected: Floats
+    news: Floats
 
 
 def make_bars(paths: Paths, symbol: str, *, own: float, jumps: Floats | None = None) -> Bars:
@@ -177,11 +182,14 @@ def make_bars(paths: Paths, symbol: str, *, own: float, jumps: Floats | None = N
     random, sessions = generator(paths.seed, f"bars of {symbol}"), len(paths.days)
     beta, first = random.uniform(0.8, 1.3), random.uniform(20, 200)
     shocks = random.standard_normal((sessions, 6))
-    single, expected = clustered(shocks[:, 0], own)
+    news = shocks[:, 5]
+    before = np.concatenate([[0.0], news[:-1]])
+    single, expected = clustered(np.sqrt(1 - NEWS**2) * shocks[:, 0] + NEWS * before, own)
+    gap = expected * NEWS * before
     seen = wander(0.06 * paths.factor**2, 0.94, USUAL**2)
     expected = np.hypot(expected, beta * np.sqrt(np.concatenate([[USUAL**2], seen[:-1]])))
     returns = beta * paths.factor + single + (0.0 if jumps is None else jumps)
-    overnight = OVERNIGHT * returns + np.sqrt(OVERNIGHT * (1 - OVERNIGHT)) * expected * shocks[:, 1]
+    overnight = gap + OVERNIGHT * (returns - gap) + np.sqrt(OVERNIGHT * (1 - OVERNIGHT)) * expected * shocks[:, 1]
     close = first * np.exp(np.cumsum(returns))
     opened = np.concatenate([[first], close[:-1]]) * np.exp(overnight)
     high = np.maximum(opened, close) * np.exp(np.abs(shocks[:, 2]) * 0.4 * expected)
@@ -190,4 +198,4 @@ def make_bars(paths: Paths, symbol: str, *, own: float, jumps: Floats | None = N
     volume = np.exp(generator(paths.seed, f"volume of {symbol}").uniform(14, 17) + busy)
     volume *= np.where(paths.half_days, 0.55, 1.0)
     opened, high, low, close = (np.round(values, 4) for values in (opened, high, low, close))
-    return Bars(symbol, opened, high, low, close, np.round(volume), returns, overnight, expected)
+    return Bars(symbol, opened, high, low, close, np.round(volume), returns, overnight, expected, news)

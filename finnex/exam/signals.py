@@ -1,7 +1,8 @@
 """The quick tables of a random market: what is said of the symbol, its options, its competitors, ready-made features.
 
 Sentiment follows prices and never leads them: tone takes a step with the return of the session before, and a record
-knows of its own session what the price had done by its time stamp (a Brownian bridge from open to close).
+knows of its own session what the price had done by its time stamp (a Brownian bridge from open to close). After the
+close a record knows the news of the evening, which open the next session: stamped too early, it leads the price.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def sentiment(paths: Paths, bars: Bars) -> pd.DataFrame:
     parts = [_records(paths, bars, tone, voice) for voice in VOICES]
     # A day's score knows all of its day, and is stamped at the end of it.
     now = np.zeros(len(days))
-    now[session] = np.clip(moves, -4, 4)
+    now[session] = np.clip(moves + bars.news, -4, 4)
     level = tone + 0.3 * now + 0.2 * generator(paths.seed, DAILY_PROVIDER).standard_normal(len(days))
     parts.append(_table(paths, "historical", DAILY_PROVIDER, np.arange(len(days)), LAST_SECOND, np.tanh(0.6 * level)))
     table = pd.concat(parts, ignore_index=True)
@@ -83,7 +84,10 @@ def _records(paths: Paths, bars: Bars, tone: Floats, voice: Voice) -> pd.DataFra
 
 
 def _so_far(paths: Paths, bars: Bars, hours: Floats, noise: Floats) -> Floats:
-    """Return what the price had done at an hour of a day since the close before, in its expected volatility."""
+    """Return what the price had done at an hour of a day since the close before, in its expected volatility.
+
+    After the close of a session the news of the evening, in the same unit, come to it.
+    """
     session = np.searchsorted(paths.every_day, paths.days)
     local = pd.DatetimeIndex(paths.closes).tz_localize("UTC").tz_convert(paths.zone)
     closing = (local.hour + local.minute / 60).to_numpy()[:, None]
@@ -94,7 +98,8 @@ def _so_far(paths: Paths, bars: Bars, hours: Floats, noise: Floats) -> Floats:
     bridge = np.sqrt(0.75 * share * (1 - share)) * expected * noise[session]
     moved = np.where(at < OPENING_HOUR, 0.0, bars.overnight[:, None] + share * intraday + bridge)
     found = np.zeros(hours.shape)
-    found[session] = np.clip(moved / expected, -4, 4)
+    evening = np.where(at > closing, bars.news[:, None], 0.0)
+    found[session] = np.clip(moved / expected + evening, -4, 4)
     return found
 
 

@@ -48,6 +48,8 @@ accept: $(STAMP)
 	$(BIN)/python -m benchmarks.power_cuts
 	$(BIN)/python -m benchmarks.accept_models
 	$(BIN)/python -m benchmarks.s3_interruptions
+	$(BIN)/finnex benchmark leaks --honest
+	$(BIN)/python -m benchmarks.leaks_null
 
 $(STAMP): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "FinNeX needs Python 3.11 or later; name one with: make PYTHON=python3.11 ...")'

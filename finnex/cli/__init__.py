@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import typer
 
 from finnex.cli.audit import audit
+from finnex.cli.benchmark import benchmark
 from finnex.cli.build import build, init
 from finnex.cli.demo import demo
 from finnex.cli.deploy import deploy
@@ -48,6 +49,7 @@ COMMANDS = (
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(layout, name="layout")
+app.add_typer(benchmark, name="benchmark")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

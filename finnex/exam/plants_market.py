@@ -1,0 +1,150 @@
+"""Leaks in prices, options, events and the competitive table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from finnex.exam.market import Market
+from finnex.exam.paths import SECTORS, SYMBOL
+from finnex.exam.plant import Kind, Planted, kind, own_bars, planted, returns_ahead
+
+KINDS: list[Kind] = []
+PRICES, OPTIONS = ("prices",), ("options",)
+BAR = ["open", "high", "low", "close", "volume"]
+
+
+def _with_bars(market: Market, symbols: tuple[str, ...], lag: int) -> pd.DataFrame:
+    """Return prices in which every bar of some symbols is that of `lag` sessions after it; negative: before it."""
+    prices = market.tables.prices.copy()
+    for symbol in symbols:
+        own = prices["symbol"] == symbol
+        prices.loc[own, BAR] = prices.loc[own, BAR].shift(-lag).to_numpy()
+    return prices.dropna(subset=["close"]).reset_index(drop=True)
+
+
+def _all(market: Market) -> tuple[str, ...]:
+    return tuple(sorted(set(market.tables.prices["symbol"])))
+
+
+def _gaps(market: Market, rng: np.random.Generator, share: float, *, later: bool) -> Planted:
+    """Fill bars that are missing with the nearest close before, or after them."""
+    bars = own_bars(market)
+    gone = rng.random(len(bars)) < share
+    gone[:2] = gone[-2:] = False
+    kept = bars["close"].where(~gone)
+    filled = kept.bfill() if later else kept.ffill()
+    for column in ("open", "high", "low", "close"):
+        bars[column] = bars[column].where(~gone, filled)
+    bars["volume"] = bars["volume"].where(~gone, 0.0)
+    prices = market.tables.prices.copy()
+    prices.loc[prices["symbol"] == SYMBOL, BAR] = bars[BAR].to_numpy()
+    return planted(market, prices=prices)
+
+
+@kind(KINDS, tables=PRICES, listed=True)
+def bars_filled_from_a_later_close(market: Market, rng: np.random.Generator, share: float = 0.1) -> Planted:
+    """A tenth of the bars is missing and filled backwards, from a later close."""
+    return _gaps(market, rng, share, later=True)
+
+
+@kind(KINDS, tables=PRICES, listed=True)
+def all_bars_one_session_late(market: Market, rng: np.random.Generator, lag: int = 1) -> Planted:
+    """Every bar stands under the date of the next session: all else is known before the price that it moves."""
+    return planted(market, prices=_with_bars(market, _all(market), -lag))
+
+
+@kind(KINDS, tables=PRICES)
+def all_bars_one_session_early(market: Market, rng: np.random.Generator, lag: int = 1) -> Planted:
+    """Every bar stands under the date of the session before."""
+    return planted(market, prices=_with_bars(market, _all(market), lag))
+
+
+@kind(KINDS, tables=PRICES)
+def sector_funds_one_session_early(market: Market, rng: np.random.Generator, lag: int = 1) -> Planted:
+    """The bars of the sector funds stand under the date of the session before; those of companies are right."""
+    return planted(market, prices=_with_bars(market, SECTORS, lag))
+
+
+@kind(KINDS, tables=PRICES)
+def volume_of_tomorrow(market: Market, rng: np.random.Generator, lag: int = 1) -> Planted:
+    """Every bar has the volume of the session after it."""
+    prices = market.tables.prices.copy()
+    prices["volume"] = prices.groupby("symbol")["volume"].shift(-lag)
+    return planted(market, prices=prices.dropna(subset=["volume"]).reset_index(drop=True))
+
+
+@kind(KINDS, tables=PRICES)
+def range_of_two_days(market: Market, rng: np.random.Generator) -> Planted:
+    """High and low of every bar are those of its session and the next, from hours cut by the wrong zone."""
+    prices = market.tables.prices.copy()
+    by = prices.groupby("symbol")
+    prices["high"] = np.fmax(prices["high"], by["high"].shift(-1))
+    prices["low"] = np.fmin(prices["low"], by["low"].shift(-1))
+    return planted(market, prices=prices)
+
+
+@kind(KINDS, tables=OPTIONS, listed=True)
+def options_of_two_sessions_ahead(
+    market: Market, rng: np.random.Generator, strength: float = 30.0, lag: int = 2, noise: float = 0.3
+) -> Planted:
+    """Net flow, skew and put over call volume are made from the return two sessions ahead."""
+    assert market.tables.options is not None
+    ahead = returns_ahead(market, lag).fillna(0.0).to_numpy() * strength
+    flow = np.tanh(ahead + noise * rng.standard_normal(len(ahead)))
+    frame = market.tables.options.assign(
+        net_flow=flow.round(4), skew=(0.04 - 0.03 * flow).round(4), put_call=np.exp(-0.2 - 0.3 * flow).round(4)
+    )
+    return planted(market, options=frame)
+
+
+@kind(KINDS, tables=OPTIONS)
+def implied_volatility_of_the_sessions_to_come(market: Market, rng: np.random.Generator, span: int = 10) -> Planted:
+    """Implied volatility is what was realised over the ten sessions after it."""
+    assert market.tables.options is not None
+    daily = np.log(own_bars(market)["close"]).diff()
+    ahead = np.sqrt((daily**2).rolling(span).mean().shift(-span - 1) * 252)
+    frame = market.tables.options.assign(implied_volatility=ahead.ffill().to_numpy().round(4))
+    return planted(market, options=frame)
+
+
+@kind(KINDS, tables=("events",))
+def events_known_for_ever(market: Market, rng: np.random.Generator, announced: str = "2000-01-03") -> Planted:
+    """Every meeting of the central bank is said to be announced in January 2000."""
+    assert market.tables.events is not None
+    return planted(market, events=market.tables.events.assign(announced=pd.Timestamp(announced)))
+
+
+@kind(
+    KINDS,
+    tables=("competitive",),
+    unknowable="the table has one study a month and no other table measures what it measures: nothing shows of which "
+    "month a figure is.",
+)
+def study_of_the_next_month(market: Market, rng: np.random.Generator, lag: int = 1) -> Planted:
+    """Every row of the competitive table holds the figures of the study after it."""
+    assert market.tables.competitive is not None
+    frame = market.tables.competitive.copy()
+    metrics = ["market_share", "satisfaction"]
+    frame[metrics] = frame.groupby("peer")[metrics].shift(-lag)
+    return planted(market, competitive=frame.dropna(subset=metrics).reset_index(drop=True))
+
+
+@kind(KINDS, honest=True)
+def bars_filled_from_the_close_before(market: Market, rng: np.random.Generator, share: float = 0.1) -> Planted:
+    """A tenth of the bars is missing and filled forwards, from the close before, with no volume."""
+    return _gaps(market, rng, share, later=False)
+
+
+@kind(KINDS, honest=True)
+def bars_missing(market: Market, rng: np.random.Generator, share: float = 0.05) -> Planted:
+    """One bar in twenty is not in the file."""
+    prices = market.tables.prices
+    gone = (prices["symbol"] == SYMBOL) & (rng.random(len(prices)) < share)
+    return planted(market, prices=prices[~gone].reset_index(drop=True))
+
+
+@kind(KINDS, honest=True)
+def nothing_planted(market: Market, rng: np.random.Generator) -> Planted:
+    """The market as it is."""
+    return planted(market)

@@ -1,0 +1,115 @@
+"""Leaks of the build: tables and code are right, and the store that readers see is ahead of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import finnex.build.symbol
+from finnex.build import build, draw_here, open_for_writing, prepare_symbol, read_run
+from finnex.config import Config
+from finnex.data.normalize import FeatureSpec
+from finnex.data.panel import Panel, make_panel
+from finnex.data.tables import Tables
+from finnex.errors import BuildError
+from finnex.exam.market import Market
+from finnex.exam.paths import SYMBOL
+from finnex.exam.plant import Kind, Planted, kind, patched, planted
+from finnex.exam.plants_labels import entered_at_todays_open
+from finnex.store import writing
+
+KINDS: list[Kind] = []
+STORE = ("store",)
+DRAWN = 24
+"""Sessions that are drawn: an image takes a tenth of a second."""
+
+
+def ahead(panel: Panel, lag: int) -> Panel:
+    """Return a panel whose every row is that of `lag` sessions on; the last are not known."""
+
+    def moved(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        later = np.full_like(values, np.nan)
+        later[: len(values) - lag] = values[lag:]
+        return later
+
+    return replace(
+        panel,
+        original=moved(panel.original),
+        normalized=moved(panel.normalized),
+        location=moved(panel.location),
+        scale=moved(panel.scale),
+        bars=moved(panel.bars),
+    )
+
+
+def draw_images_ahead(config: Config, *, lag: int, every: int) -> Path:
+    """Build a store in which every `every`th image is drawn from rows `lag` sessions on, and all else is right."""
+    run = read_run(config)
+    with writing(config.store.path):
+        one = prepare_symbol(run, open_for_writing(run), SYMBOL)
+        for of, here in (
+            (replace(one, panel=ahead(one.panel, lag)), one.positions[::every]),
+            (one, np.delete(one.positions, np.s_[::every])),
+        ):
+            if len(here):
+                failed = of.run_batch(here.tolist(), draw_here).failed
+                if failed:
+                    raise BuildError(f"{len(failed)} images of the market could not be drawn: {failed[0][1]}")
+    return Path(str(config.store.path))
+
+
+def panel_ahead(tables: Tables, config: Config, symbol: str, specs: Sequence[FeatureSpec], *, lag: int) -> Panel:
+    """Make a panel whose every row is that of `lag` sessions on."""
+    return ahead(make_panel(tables, config, symbol, specs), lag)
+
+
+def build_with(config: Config, *, name: str, value: object) -> Path:
+    """Build a store with another function in the place of one of the build's."""
+    with patched(finnex.build.symbol, name, value):
+        build(config)
+    return Path(str(config.store.path))
+
+
+def _short(market: Market) -> Planted:
+    """Ask for few sessions, in the last third of the market."""
+    days = market.tables.prices["date"].drop_duplicates().reset_index(drop=True)
+    first = len(days) * 3 // 4
+    ends = {"start": days[first].date(), "end": days[first + DRAWN - 1].date()}
+    return replace(planted(market), settings={**market.settings, **ends})
+
+
+@kind(KINDS, tables=STORE, listed=True)
+def every_image_one_session_ahead(market: Market, rng: np.random.Generator, lag: int = 1) -> Planted:
+    """The build draws every image from the rows of the next session; features and labels are right."""
+    return replace(_short(market), store=partial(draw_images_ahead, lag=lag, every=1))
+
+
+@kind(KINDS, tables=STORE)
+def one_image_in_four_ahead(market: Market, rng: np.random.Generator, lag: int = 1, every: int = 4) -> Planted:
+    """The build draws one image in four from the rows of the next session."""
+    return replace(_short(market), store=partial(draw_images_ahead, lag=lag, every=every))
+
+
+@kind(KINDS, tables=STORE, listed=True)
+def images_and_features_one_session_ahead(market: Market, rng: np.random.Generator, lag: int = 1) -> Planted:
+    """The build draws images and writes features of the next session, so that the two agree."""
+    make = partial(panel_ahead, lag=lag)
+    return replace(_short(market), store=partial(build_with, name="make_panel", value=make))
+
+
+@kind(KINDS, tables=STORE)
+def stored_labels_entered_at_todays_open(market: Market, rng: np.random.Generator) -> Planted:
+    """The build stores labels that enter at the open of the session whose close decides."""
+    return replace(_short(market), store=partial(build_with, name="make_labels", value=entered_at_todays_open))
+
+
+@kind(KINDS, honest=True)
+def a_store_as_it_should_be(market: Market, rng: np.random.Generator) -> Planted:
+    """A store that the shipped build made of the market."""
+    return replace(_short(market), store=partial(draw_images_ahead, lag=0, every=1))

@@ -22,7 +22,8 @@ def look_ahead_audit(request: AuditRequest) -> None:
     counts = report.counts()
     said = (
         f"{counts['causal']} features causal at the sessions compared, {counts['leak']} leak, "
-        f"{counts['not shown']} not shown, {counts['implausible']} implausibly dated, {counts['foreknowing']} foreknowing; {report.store}"
+        f"{counts['not shown']} not shown, {counts['implausible']} implausibly dated, "
+        f"{counts['foreknowing']} foreknowing; {report.store}"
     )
     publish_table(
         "audit-tables",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from finnex.audit.foreknowledge import Bars, Foreknowledge, Search, foreknowing
 from finnex.audit.report import Finding
@@ -42,13 +43,29 @@ def bars_of(timing: Timing) -> Bars:
     """Return the bars of a symbol on all its sessions."""
     own = symbol_bars(timing.run.tables, timing.symbol, timing.full.calendar)
     wide = own.reindex(range(len(timing.full.calendar)))
-    return Bars(**{name: wide[name].to_numpy(dtype=np.float64) for name in ("open", "high", "low", "close", "volume")})
+    columns = {name: wide[name].to_numpy(dtype=np.float64) for name in ("open", "high", "low", "close", "volume")}
+    return Bars(**columns, market=_market(timing))
+
+
+def _others(timing: Timing) -> set[str]:
+    config = timing.run.config
+    return {*config.sectors, *config.peers} - {timing.symbol}
+
+
+def _market(timing: Timing) -> npt.NDArray[np.float64]:
+    """Return the mean log return of the other symbols on the symbol's sessions."""
+    prices, calendar = timing.run.tables.prices, timing.full.calendar
+    part = prices[prices["symbol"].isin(_others(timing))]
+    position = calendar.index_of(part["date"].to_numpy().astype("datetime64[D]"))
+    wide = part.assign(position=position)[position >= 0].pivot(index="position", columns="symbol", values="close")
+    steps = np.log(wide.reindex(range(len(calendar)))).diff()
+    return np.asarray(steps.mean(axis=1).fillna(0.0), dtype=np.float64)
 
 
 def ask(timing: Timing, seed: int) -> Asked:
     """Test all features of a symbol, and the series of the tables that feed them."""
     run, full = timing.run, timing.full
-    others = {*run.config.sectors, *run.config.peers} - {timing.symbol}
+    others = _others(timing)
     raw = table_series(
         {name: frame for name, frame in timing.frames.items() if name != "enhanced"},  # its columns are features
         full.calendar, timing.symbol, others, run.config.inputs.quote_delay_minutes,

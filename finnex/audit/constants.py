@@ -20,9 +20,8 @@ SHUFFLES = 6
 LEAST_RUN_SESSIONS = 5
 MOST_FROZEN = 0.3
 """Share of sessions that keep their value above which the feature depends on dates alone, as days since a filing do."""
-USUAL = 0.3
-"""Share of sessions of shuffled tables with the same value above which equal values are chance: below it six tables
-agree at a session with probability 0.3^6 = 0.0007, and at five in a row less often."""
+BY_CHANCE = 1e-3
+"""Probability, over all sessions and features, of such a run in tables that are shuffled independently."""
 JITTER = 0.1
 PRICES = ["open", "high", "low", "close"]
 
@@ -94,15 +93,26 @@ def frozen_runs(
         rows = kept[:, column]
         if rows.sum() > MOST_FROZEN * known[:, column].sum():
             continue
-        elsewhere = np.concatenate([other[:, column] for other in others])
         edges = np.flatnonzero(np.diff(np.concatenate([[0], rows.astype(np.int8), [0]])))
         for first, stop in zip(edges[::2], edges[1::2], strict=True):
             values = original[first:stop, column]
-            usual = max(float((elsewhere == value).mean()) for value in np.unique(values))
-            if stop - first >= LEAST_RUN_SESSIONS and usual <= USUAL:
+            if stop - first < LEAST_RUN_SESSIONS:
+                continue
+            usual = max(_share_of_runs(others, int(column), LEAST_RUN_SESSIONS, value) for value in np.unique(values))
+            if original.size * usual ** len(others) < BY_CHANCE:
                 found.append(Frozen(features[int(column)], int(first), int(stop - first), float(values[0])))
                 break
     return found
+
+
+def _share_of_runs(others: Sequence[npt.NDArray[np.float64]], column: int, sessions: int, value: float) -> float:
+    """Return the share of windows of some sessions in which shuffled tables give one value throughout, never 0."""
+    count = total = 0
+    for other in others:
+        same = np.concatenate([[0], np.cumsum(other[:, column] == value)])
+        count += int((same[sessions:] - same[:-sessions] == sessions).sum())
+        total += len(other) - sessions + 1
+    return (count + 1) / (total + 1)
 
 
 def as_findings(

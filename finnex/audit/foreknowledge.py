@@ -79,13 +79,20 @@ class Target:
 
 @dataclass(frozen=True)
 class Bars:
-    """Bars of one symbol on all sessions, each (sessions,), NaN where it did not trade; prices in any one unit."""
+    """Bars of one symbol on all sessions, each (sessions,), NaN where it did not trade; prices in any one unit.
+
+    Attributes
+    ----------
+    market
+        Mean log return of the other symbols that features look at, 0 where there is none.
+    """
 
     open: Floats
     high: Floats
     low: Floats
     close: Floats
     volume: Floats
+    market: Floats
 
 
 def ahead(values: Floats, sessions: int) -> Floats:
@@ -124,6 +131,11 @@ def targets_of(bars: Bars) -> list[Target]:
         Target("the move from the next open to the next close", 1, least, ahead(close, 1) - ahead(opened, 1)),
     ]
     found += [Target(f"the return over the next {h} sessions", h, least, ahead(close, h) - close) for h in (2, 3, 5)]
+    if np.ptp(bars.market) > 0:
+        found += [
+            Target(f"the market's return {h} session{'s' * (h > 1)} ahead", h, least, ahead(bars.market, h))
+            for h in (1, 2, 3)
+        ]
     found += [
         Target("the range of the next session", 1, LEAST_ACTIVITY_CORRELATION, ahead(spread, 1)),
         Target("the volume of the next session", 1, LEAST_ACTIVITY_CORRELATION, ahead(volume, 1)),
@@ -283,6 +295,7 @@ def _past(bars: Bars) -> Floats:
     columns = [np.ones(len(close)), *(before(daily, lag) for lag in range(PAST_RETURNS)), close - opened]
     columns += [before(np.abs(daily), lag) for lag in (0, 1)]
     columns += [before(series, lag) for series in (spread, volume) for lag in (0, 1, 2, 4)]
+    columns += [before(bars.market, lag) for lag in (0, 1, 2)]
     return np.column_stack(columns)
 
 

@@ -30,6 +30,10 @@ OF_A_SESSION = ("prices", "sentiment", "competitive", "options", "enhanced")
 """Tables whose rows speak of one session; a row of the others holds until the next one."""
 COLUMNS = {"prices": ("close",), "sentiment": ("score",)}
 """Columns that are asked for, where not all numbers are."""
+OBSERVED_AT_THE_CLOSE = ("options", "competitive")
+"""Tables whose rows speak of the close of their date, whenever they become known."""
+SOON_MINUTES = 60
+"""Delay of a market quote up to which it is made at the close of its own session."""
 
 
 def table_series(
@@ -48,14 +52,16 @@ def table_series(
 
     Notes
     -----
-    Where several rows become known in one session their mean is taken. NaN before the first row; in tables whose rows
+    A row that speaks of the close of its date stands at that session, which is a stricter question than what was known:
+    it must not know the session after, even where it becomes known only then. Where several rows stand at one session
+    their mean is taken. NaN before the first row; in tables whose rows
     speak of one session, also where a session has none.
     """
     found = {}
     for table, frame in frames.items():
         if table not in KEYS:
             continue
-        known = known_session(table, frame, calendar, quote_delay_minutes)
+        known = _placed(table, frame, calendar, quote_delay_minutes)
         mine = np.isin(frame["symbol"], list(others)) if table == "prices" else _own(frame, symbol)
         for key, rows in _groups(frame, mine & (known < len(calendar)), KEYS[table]):
             for column in COLUMNS.get(table, _numbers(frame)):
@@ -69,6 +75,22 @@ def table_series(
                 )
                 found[label] = (table, values)
     return found
+
+
+def _placed(
+    table: str, frame: pd.DataFrame, calendar: SessionCalendar, quote_delay_minutes: Mapping[str, int]
+) -> npt.NDArray[np.intp]:
+    """Return the session at which each row stands: that of its date where it was made then, else the first to use it."""
+    known = known_session(table, frame, calendar, quote_delay_minutes)
+    if table == "macro":
+        soon = [series for series, delay in quote_delay_minutes.items() if delay <= SOON_MINUTES]
+        made = frame["series"].isin(soon).to_numpy()
+    elif table in OBSERVED_AT_THE_CLOSE:
+        made = np.ones(len(frame), dtype=bool)
+    else:
+        return known
+    session = calendar.index_of(frame["date"].to_numpy().astype("datetime64[D]"))
+    return np.where(made & (session >= 0), session, known)
 
 
 def _own(frame: pd.DataFrame, symbol: str) -> npt.NDArray[np.bool_]:

@@ -98,7 +98,8 @@ def _print(screen: Console, report: AuditReport) -> None:
     screen.print(
         f"\n{found} at {days} sessions of {', '.join(report.sessions)} (seed {report.seed}); {report.store}.\n"
         f"Features: {counts['causal']} causal at the sessions compared, {counts['leak']} leak, "
-        f"{counts['not shown']} not shown; {counts['implausible']} implausibly dated; {counts['foreknowing']} foreknowing. "
+        f"{counts['not shown']} not shown; {counts['implausible']} implausibly dated; "
+        f"{counts['foreknowing']} foreknowing. "
         f"{report.rebuilds} rebuilds in {report.seconds:.0f} s."
     )
 

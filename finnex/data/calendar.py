@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -107,14 +108,13 @@ def session_calendar(exchange: str, start: date, end: date) -> SessionCalendar:
     names = exchange_calendars.get_calendar_names(include_aliases=True)
     if exchange not in names:
         raise ConfigError(f"exchange '{exchange}' is unknown. {nearest(exchange, names)}")
-    # The library's own default spans twenty years; explicit bounds make the answer the same on every day.
     first, last = pd.Timestamp(start), pd.Timestamp(end)
     try:
-        calendar = exchange_calendars.get_calendar(exchange, start=first, end=last)
+        calendar = _decades(exchange, start.year // 10, end.year // 10)
     except (
         ValueError,
         exchange_calendars.errors.CalendarError,
-    ):  # the library gives no calendar of one day, nor one without a session
+    ):  # some exchanges are known to a day within the decade
         fortnight = pd.Timedelta(days=14)
         try:
             calendar = exchange_calendars.get_calendar(exchange, start=first - fortnight, end=last + fortnight)
@@ -139,6 +139,16 @@ def planned_sessions(exchange: str, start: date, end: date) -> SessionCalendar:
     """
     first, last = _reach(exchange)
     return session_calendar(exchange, max(start, first), min(end, last))
+
+
+@lru_cache(maxsize=16)
+def _decades(exchange: str, first: int, last: int) -> Any:
+    """Return the library's calendar of whole decades: a second's work, shared by all ranges of days in them.
+
+    The library's own default spans twenty years to today; explicit bounds make the answer the same on every day.
+    """
+    start, end = pd.Timestamp(first * 10, 1, 1), pd.Timestamp(last * 10 + 9, 12, 31)
+    return calendar_library().get_calendar(exchange, start=start, end=end)
 
 
 @lru_cache(maxsize=16)

@@ -22,6 +22,7 @@ from finnex.errors import ConfigError, nearest
 from finnex.exam.kinds import ALL, HONEST, LEAKS
 from finnex.exam.market import random_market, write_market
 from finnex.exam.plant import Kind, Planted
+from finnex.store import ImageStore
 
 Outcome = Literal["caught", "caught elsewhere", "missed", "cannot be known", "no alarm", "false alarm"]
 Audit = Callable[..., AuditReport]
@@ -176,7 +177,7 @@ def ask_about(planted: Planted, folder: Path, seed: int, ask: Audit = audit) -> 
         write_market(folder / "later", later, planted.settings, planted.zone)
         more["vintage"] = folder / "later" / "enhanced.csv"
     if planted.store is not None:
-        more["store"] = planted.store(config)
+        more["store"] = ImageStore.open(planted.store(config))
     return ask(config, sessions=AUDITED, seed=seed, make=planted.make, labels=planted.labels, **more)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Concatenate, ParamSpec
 import numpy as np
 import pandas as pd
 
-from finnex.audit.path import MakeLabels
+from finnex.audit.label_inputs import MakeLabels
 from finnex.audit.timing import Make
 from finnex.config import Config
 from finnex.data.labels import make_labels

@@ -98,7 +98,7 @@ def label_of_means_around_today(market: Market, rng: np.random.Generator) -> Pla
     return _labelled(market, means_before_and_after)
 
 
-@kind(KINDS, features=LABEL)
+@kind(KINDS, features=LABEL, listed=True)
 def label_of_a_centred_mean(market: Market, rng: np.random.Generator) -> Planted:
     """A label compares a mean of closes around the next session with the session's close."""
     return _labelled(market, centred_mean)

@@ -197,7 +197,7 @@ def restated_figures_under_their_first_date(
     return planted(market, fundamentals=filings.assign(net_income=moved.round(-5)))
 
 
-@kind(KINDS, tables=FILINGS)
+@kind(KINDS, tables=FILINGS, listed=True)
 def filings_at_midnight_of_their_day(market: Market, rng: np.random.Generator) -> Planted:
     """Filings made after the close say 00:00 New York of their day, which is before it: a session early."""
     filings = filings_of(market)

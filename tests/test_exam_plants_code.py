@@ -125,6 +125,18 @@ def test_leaking_labels_differ_in_price_movement(one: Kind) -> None:
     assert (first.label[known] >= 0).all()
 
 
+@pytest.mark.parametrize("one", plants_labels.KINDS, ids=lambda one: one.name)
+def test_leaking_labels_are_known_when_they_say_so(one: Kind) -> None:
+    bars = own_bars(market()).reset_index()
+    days = bars.pop("date").to_numpy().astype("datetime64[D]")
+    whole = planted(one.name).labels(bars, days, LabelSettings())["price_movement"]
+    cut = planted(one.name).labels(bars.iloc[:201], days, LabelSettings())["price_movement"]
+    ended = (whole.end <= days[200]) & (whole.label >= 0)
+    same = (whole.label == cut.label)[ended]
+    # Only the kind that is about it may say too early how it ended.
+    assert same.all() == (one.name != "label_that_ends_by_its_decision")
+
+
 def test_a_label_of_todays_open_starts_there() -> None:
     bars = own_bars(market()).reset_index(drop=True)
     days = own_bars(market()).index.to_numpy().astype("datetime64[D]")

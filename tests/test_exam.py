@@ -12,7 +12,7 @@ from finnex.cli import main
 from finnex.config import Config
 from finnex.data.panel import make_panel
 from finnex.data.tables import read_tables
-from finnex.errors import ConfigError
+from finnex.errors import ConfigError, InputError, Problem
 from finnex.exam import exam
 from finnex.exam.exam import ExamReport, NullAnswer, judge, names, null_sizes, run_exam, run_null
 from finnex.exam.kinds import ALL, HONEST, LEAKS
@@ -115,6 +115,17 @@ def test_every_leak_is_asked_about_and_the_honest_kinds_when_wanted(monkeypatch:
     asked.clear()
     assert len(run_exam([CODE], honest=True).answers) == 1 + len(HONEST)
     assert asked == [CODE, *HONEST]
+
+
+def test_a_leak_whose_file_is_refused_is_caught_where_its_table_is_named() -> None:
+    problems = [Problem("/data/macro.csv", "is odd", "Mend it.", row=3), Problem("/data/macro.csv", "is odd", "Mend.")]
+
+    def refuse(config: Config, **given: object) -> AuditReport:
+        raise InputError(problems)
+
+    told = run_exam(["vix_a_day_early", TABLE], 260, ask=refuse)
+    assert [one.outcome for one in told.answers] == ["caught", "caught elsewhere"]
+    assert told.answers[0].right == ("refused (macro)",)
 
 
 def test_an_unknown_kind_is_refused_with_the_nearest() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -9,20 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finnex.config import LabelSettings
-from finnex.data import features
 from finnex.data.calendar import session_calendar
 from finnex.data.labels import make_labels
-from finnex.data.panel import Panel, make_panel
+from finnex.data.panel import make_panel
 from finnex.data.tables import Tables, read_tables
-from finnex.exam import plants_code, plants_enhanced, plants_labels, plants_store
-from finnex.exam.exam import plant
+from finnex.exam import plants_enhanced
 from finnex.exam.kinds import ALL, HONEST, LEAKS
 from finnex.exam.market import Market, random_market, write_market
 from finnex.exam.paths import SYMBOL
-from finnex.exam.plant import Planted, own_bars, returns_ahead
-from finnex.layout import load_catalogue
-from finnex.store import READY, ImageStore
+from finnex.exam.plant import Planted, returns_ahead
 
 SESSIONS = 260
 NEW_YORK = "America/New_York"
@@ -52,7 +47,7 @@ def changed(name: str) -> set[str]:
 
 def test_the_exam_has_enough_kinds_and_says_of_each_what_is_wrong() -> None:
     assert len(LEAKS) >= 46
-    assert sum(one.listed for one in LEAKS.values()) >= 28
+    assert sum(one.listed for one in LEAKS.values()) >= 31
     assert set(HONEST) >= {"daily_score_at_midnight_after_its_day", "daily_score_at_the_end_of_its_day",
                            "bars_filled_from_the_close_before", "filings_always_after_45_days",
                            "monthly_series_with_a_careful_lag"}  # fmt: skip
@@ -76,8 +71,6 @@ def test_a_leak_changes_something_and_only_what_it_says(name: str) -> None:
     assert [bool(changed(name)) or (settings and one.store is None), code, labels, one.store is not None].count(
         True
     ) == 1
-    if name.startswith("filings_at_midnight"):
-        assert one.tables.fundamentals["available"].equals(before.tables.fundamentals["available"])
 
 
 @pytest.mark.parametrize("name", [name for name in LEAKS if LEAKS[name].tables == ("enhanced",)])
@@ -161,8 +154,8 @@ PROMISES: dict[str, Callable[[], bool]] = {
     "records_stamped_by_day": lambda: clock_of("records_stamped_by_day", "UTC") == {"00:00"},
     "records_stamped_by_local_day": lambda: clock_of("records_stamped_by_local_day", NEW_YORK) == {"00:00"},
     "half_of_the_records_stamped_by_day": lambda: 0.45 < (
-        planted("half_of_the_records_stamped_by_day").tables.sentiment["timestamp"].dt.strftime("%H:%M:%S")
-        == "00:00:00"
+        planted("half_of_the_records_stamped_by_day").tables.sentiment["timestamp"]
+        .dt.tz_localize("UTC").dt.tz_convert(NEW_YORK).dt.strftime("%H:%M:%S") == "00:00:00"
     ).mean() < 0.55,
     "macro_series_is_the_close_of_tomorrow": lambda: np.allclose(
         macro_value(planted("macro_series_is_the_close_of_tomorrow").tables, "WTI"),
@@ -179,6 +172,9 @@ PROMISES: dict[str, Callable[[], bool]] = {
     "weekly_claims_on_their_saturday": lambda: set(lag_of("weekly_claims_on_their_saturday", "ICSA")) == {0},
     "monthly_series_with_a_careful_lag": lambda: set(
         lag_of("monthly_series_with_a_careful_lag", "CPILFESL")) == {47},
+    "filings_at_midnight_of_their_day": lambda: set(
+        planted("filings_at_midnight_of_their_day").tables.fundamentals["available"].dt.strftime("%H:%M")
+    ) == {"04:00", "05:00"},
     "filings_nine_days_after_the_period": lambda: filing_lags("filings_nine_days_after_the_period") == {9},
     "filings_always_after_45_days": lambda: filing_lags("filings_always_after_45_days") == {45},
     "filings_on_the_last_day_of_the_period": lambda: filing_lags("filings_on_the_last_day_of_the_period") == {0},
@@ -248,124 +244,3 @@ def test_in_tokyo_new_york_closes_fourteen_hours_later() -> None:
     assert gap.min() > 10 * 60  # half days too
     assert (gap > leak.settings["inputs"]["quote_delay_minutes"]["SP500"]).all()
     assert (gap <= honest.settings["inputs"]["quote_delay_minutes"]["SP500"]).all()
-
-
-# Code.
-
-FAMILY_OF_TABLE = {"fundamentals": "fundamental", "macro": "macro", "sentiment": "sentiment",
-                   "events": "calendar_events", "calendar": "sentiment", "prices": "technical"}  # fmt: skip
-FAMILY_OF_FEATURE = {"gross_margin": "fundamental", "peer_momentum_20": "competitive", "regime_stressed": "regime"}
-
-
-def panels(kind: str, tables: Tables, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Panel, Panel]:
-    """Return the honest panel and the kind's, of one family of features."""
-    one = ALL[kind]
-    family = FAMILY_OF_TABLE[one.tables[0]] if one.tables else FAMILY_OF_FEATURE.get(one.features[0], "technical")
-    monkeypatch.setattr(features, "FAMILIES", {family: features.FAMILIES[family]})
-    config = write_market(folder, tables, market().settings)
-    known = features.compute(features.make_context(tables, config, SYMBOL))
-    specs = [spec for spec in load_catalogue().entries if spec.name in known]
-    return tuple(make(tables, config, SYMBOL, specs) for make in (make_panel, planted(kind).make))
-
-
-def differing(ours: Panel, theirs: Panel) -> set[str]:
-    pairs = [(getattr(ours, name), getattr(theirs, name)) for name in ("original", "normalized")]
-    return {
-        name
-        for column, name in enumerate(ours.features)
-        for a, b in pairs
-        if not np.array_equal(a[:, column], b[:, column], equal_nan=True)
-    }
-
-
-CODE = [one.name for one in plants_code.KINDS if not one.honest and not one.name.startswith("build_that")]
-
-
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.parametrize("name", CODE)
-def test_leaking_code_changes_what_it_says_and_nothing_else(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    honest, leaking = panels(name, market().tables, tmp_path, monkeypatch)
-    found = differing(honest, leaking)
-    assert found
-    wanted = LEAKS[name].features
-    assert all(feature.startswith(wanted) for feature in found) or not wanted or LEAKS[name].tables
-    if "calendar" in LEAKS[name].tables:
-        late = (leaking.calendar.decision_time - honest.calendar.decision_time) / np.timedelta64(1, "m")
-        assert set(late) <= {0.0, 60.0}
-        assert late.mean() == 60.0 if "all_year" in name else 20 < late.mean() < 50
-    else:
-        assert leaking.calendar is honest.calendar
-    if name.startswith("wrong_"):
-        column = honest.features.index("return_5")
-        moved = ~np.isclose(honest.original[:, column], leaking.original[:, column], equal_nan=True)
-        assert 1 <= moved.sum() <= 0.25 * len(moved)
-
-
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.parametrize("name", ["means_kept_in_a_memo", "values_fitted_once_to_a_file", "hard_coded_crisis_dates"])
-def test_a_cut_does_not_show_what_code_keeps(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, whole = panels(name, market().tables, tmp_path, monkeypatch)
-    prices = market().tables.prices
-    cut = replace(market().tables, prices=prices[prices["date"] <= pd.Timestamp(whole.calendar.days[200])])
-    _, seen = panels(name, cut, tmp_path, monkeypatch)
-    at = whole.features.index(LEAKS[name].features[0])
-    assert np.array_equal(whole.original[:201, at], seen.original[:, at], equal_nan=True)
-
-
-def test_code_that_needs_the_last_month_stops_without_it(tmp_path: Path) -> None:
-    make, tables = planted("build_that_fails_without_the_future").make, market().tables
-    cut = replace(
-        tables, prices=tables.prices[tables.prices["date"] < tables.prices["date"].max() - pd.Timedelta("60D")]
-    )
-    with pytest.raises(ValueError, match="there is no bar of"):
-        make(cut, None, SYMBOL, [])
-
-
-# Labels.
-
-
-@pytest.mark.parametrize("one", plants_labels.KINDS, ids=lambda one: one.name)
-def test_leaking_labels_differ_in_price_movement(one: object) -> None:
-    bars = own_bars(market()).reset_index()
-    days = bars.pop("date").to_numpy().astype("datetime64[D]")
-    ours = planted(one.name).labels(bars, days, LabelSettings())
-    theirs = make_labels(bars, days, LabelSettings())
-    assert set(ours) == set(theirs)
-    first, second = ours["price_movement"], theirs["price_movement"]
-    assert first.label.shape == second.label.shape
-    known = (first.label >= 0) & (second.label >= 0)
-    assert known.sum() > 500
-    differ = (first.end != second.end) if "ends_by" in one.name else (first.outcome != second.outcome)
-    assert differ[known].mean() > 0.9
-    assert (first.label[known] >= 0).all()
-
-
-def test_a_label_of_todays_open_starts_there() -> None:
-    bars = own_bars(market()).reset_index(drop=True)
-    days = own_bars(market()).index.to_numpy().astype("datetime64[D]")
-    outcome = plants_labels.entered_at_todays_open(bars, days, LabelSettings())["price_movement"].outcome[:, 2]
-    expected = bars["close"].shift(-5) / bars["open"] - 1
-    known = ~np.isnan(outcome)
-    assert known.sum() > 200
-    np.testing.assert_allclose(outcome[known], expected[known], rtol=1e-4, atol=1e-6)
-
-
-# The store.
-
-
-def test_a_store_ahead_shows_the_images_of_the_next_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plants_store, "DRAWN", 4)
-    images = {}
-    for name in ("a_store_as_it_should_be", "one_image_in_four_ahead"):
-        one = plant(ALL[name], SESSIONS, 0)
-        config = write_market(tmp_path / name, one.tables, one.settings)
-        store = ImageStore.open(one.store(config))
-        rows = np.flatnonzero(store.state(SYMBOL).status == READY)
-        assert len(rows) == 4
-        images[name] = [store.image(SYMBOL, day) for day in store.state(SYMBOL).days[rows]]
-    honest, leaking = images.values()
-    same = [np.array_equal(a, b) for a, b in zip(honest, leaking, strict=True)]
-    assert same == [False, True, True, True]
-    assert np.array_equal(leaking[0], honest[1])

@@ -1,8 +1,8 @@
 """Audit every kind of leak in a market of its own, and say of each what became of it.
 
 A kind is *caught* when a finding names what is wrong: one of the kind's tables, and one of its features where both
-name features. A finding of something else does not count. For some kinds no audit of the files can know: they are
-audited all the same, and the reason is given.
+name features; or when the readers refuse its table. A finding of something else does not count. For some kinds no
+audit of the files can know: they are audited all the same, and the reason is given.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from finnex.audit import AuditReport, Finding, audit
-from finnex.errors import ConfigError, nearest
+from finnex.errors import ConfigError, InputError, nearest
 from finnex.exam.kinds import ALL, HONEST, LEAKS
 from finnex.exam.market import random_market, write_market
 from finnex.exam.plant import Kind, Planted
@@ -163,9 +163,18 @@ def _ask(one: Kind, sessions: int, seed: int, ask: Audit) -> Answer:
     planted = plant(one, sessions, seed)
     with tempfile.TemporaryDirectory(prefix="finnex-exam-") as folder:
         began = time.perf_counter()
-        report = ask_about(planted, Path(folder), seed, ask)
+        try:
+            findings = ask_about(planted, Path(folder), seed, ask).findings
+        except InputError as error:
+            findings = refused(error)
         seconds = time.perf_counter() - began
-    return judge(one, report.findings, seconds)
+    return judge(one, findings, seconds)
+
+
+def refused(error: InputError) -> tuple[Finding, ...]:
+    """Return what a refusal of the files says, as findings: one a table. A leak that is refused does no harm."""
+    first = {Path(problem.file).stem: problem for problem in reversed(error.problems)}
+    return tuple(Finding("refused", table, (), str(problem), problem.remedy) for table, problem in first.items())
 
 
 def ask_about(planted: Planted, folder: Path, seed: int, ask: Audit = audit) -> AuditReport:

@@ -21,6 +21,8 @@ LABEL = ("label_",)
 Days = npt.NDArray[np.datetime64]
 Outcome = Callable[[pd.DataFrame, int], Floats]
 """Bars of all sessions and a horizon to (sessions,) simple returns."""
+SHORTEST_MEAN = 3
+"""Sessions of the shortest mean that a label compares."""
 SURE = 0.02
 """Return beyond which a made-up label is buy or sell."""
 
@@ -45,14 +47,14 @@ def ended_by_the_decision(bars: pd.DataFrame, days: Days, settings: LabelSetting
 
 
 def of_another_outcome(
-    bars: pd.DataFrame, days: Days, settings: LabelSettings, *, outcome: Outcome
+    bars: pd.DataFrame, days: Days, settings: LabelSettings, *, outcome: Outcome, later: int = 0, least: int = 0
 ) -> dict[str, Labels]:
-    """Label the price movement by another outcome; the end is `horizon` sessions on."""
+    """Label the price movement by another outcome, known `horizon + later` sessions on, `least` at least."""
     whole = _on_sessions(bars, days)
     returns = np.stack([outcome(whole, horizon) for horizon in HORIZONS], axis=1)
     known = ~np.isnan(returns)
     side = np.where(returns > SURE, BUY, np.where(returns < -SURE, SELL, HOLD))
-    here = np.arange(len(days))[:, None] + np.asarray(HORIZONS)
+    here = np.arange(len(days))[:, None] + np.maximum(np.asarray(HORIZONS) + later, least)
     end = np.where(known, days[np.minimum(here, len(days) - 1)], np.datetime64("NaT"))
     made = Labels(np.where(known, side, UNKNOWN).astype(np.int8), returns.astype(np.float32), end)
     return make_labels(bars, days, settings) | {"price_movement": made}
@@ -66,8 +68,9 @@ def from_the_last_shown_close(bars: pd.DataFrame, horizon: int) -> Floats:
 
 def means_before_and_after(bars: pd.DataFrame, horizon: int) -> Floats:
     """Return from the mean of the closes up to the session to the mean of those after it."""
-    mean = bars["close"].rolling(max(horizon, 3)).mean()
-    return (mean.shift(-max(horizon, 3)) / mean - 1).to_numpy()
+    span = max(horizon, SHORTEST_MEAN)
+    mean = bars["close"].rolling(span).mean()
+    return (mean.shift(-span) / mean - 1).to_numpy()
 
 
 def centred_mean(bars: pd.DataFrame, horizon: int) -> Floats:
@@ -82,8 +85,9 @@ def inside_the_window(bars: pd.DataFrame, horizon: int, ahead: int = 0, back: in
     return (close.shift(-ahead) / close.shift(back) - 1).to_numpy()
 
 
-def _labelled(market: Market, outcome: Outcome) -> Planted:
-    return replace(planted(market), labels=partial(of_another_outcome, outcome=outcome))
+def _labelled(market: Market, outcome: Outcome, later: int = 0, least: int = 0) -> Planted:
+    labels = partial(of_another_outcome, outcome=outcome, later=later, least=least)
+    return replace(planted(market), labels=labels)
 
 
 @kind(KINDS, features=LABEL, listed=True)
@@ -95,13 +99,13 @@ def label_entered_at_todays_open(market: Market, rng: np.random.Generator) -> Pl
 @kind(KINDS, features=LABEL, listed=True)
 def label_of_means_around_today(market: Market, rng: np.random.Generator) -> Planted:
     """A label compares the mean of the closes after the session with the mean of those before it."""
-    return _labelled(market, means_before_and_after)
+    return _labelled(market, means_before_and_after, least=SHORTEST_MEAN)
 
 
-@kind(KINDS, features=LABEL)
+@kind(KINDS, features=LABEL, listed=True)
 def label_of_a_centred_mean(market: Market, rng: np.random.Generator) -> Planted:
     """A label compares a mean of closes around the next session with the session's close."""
-    return _labelled(market, centred_mean)
+    return _labelled(market, centred_mean, later=1)
 
 
 @kind(KINDS, features=LABEL)

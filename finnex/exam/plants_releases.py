@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from finnex.exam.market import Market
-from finnex.exam.paths import SYMBOL
+from finnex.exam.paths import SYMBOL, ZONES
 from finnex.exam.plant import Kind, Planted, kind, own_bars, planted, with_inputs
+from finnex.exam.signals import to_utc
 
 KINDS: list[Kind] = []
 MACRO, FILINGS = ("macro",), ("fundamentals",)
@@ -196,10 +197,12 @@ def restated_figures_under_their_first_date(
     return planted(market, fundamentals=filings.assign(net_income=moved.round(-5)))
 
 
-@kind(KINDS, tables=FILINGS)
+@kind(KINDS, tables=FILINGS, listed=True)
 def filings_at_midnight_of_their_day(market: Market, rng: np.random.Generator) -> Planted:
-    """Filings made after the close say 00:00 UTC of their day, which is before it: a session early."""
-    return planted(market, fundamentals=filings_of(market).assign(available_is_date=False))
+    """Filings made after the close say 00:00 New York of their day, which is before it: a session early."""
+    filings = filings_of(market)
+    midnight = to_utc(pd.DatetimeIndex(filings["available"]), ZONES[market.exchange]).astype("datetime64[ns]")
+    return planted(market, fundamentals=filings.assign(available=midnight, available_is_date=False))
 
 
 @kind(KINDS, tables=FILINGS)

@@ -135,10 +135,10 @@ def records_stamped_by_local_day(market: Market, rng: np.random.Generator) -> Pl
     return _dated(market, rng, 1.0, ZONES[market.exchange])
 
 
-@kind(KINDS, tables=TABLE)
+@kind(KINDS, tables=TABLE, listed=True)
 def half_of_the_records_stamped_by_day(market: Market, rng: np.random.Generator, share: float = 0.5) -> Planted:
-    """Half of the records have no time and are stamped 00:00 UTC of their day; the others are right."""
-    return _dated(market, rng, share, "UTC")
+    """Half of the records have no time and are stamped 00:00 New York of their day; the others are right."""
+    return _dated(market, rng, share, ZONES[market.exchange])
 
 
 @kind(KINDS, tables=TABLE)

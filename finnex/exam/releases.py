@@ -69,7 +69,7 @@ def macro(paths: Paths) -> pd.DataFrame:
     oil = 70 * np.exp(np.cumsum(0.018 * generator(seed, "WTI").standard_normal(len(days)) + 0.5 * returns))
     parts.append(_series("WTI", days, published, True, oil, 2))
     # The market quotes: known at their own close, VIX a quarter of an hour later.
-    fear = wander(0.04 * generator(seed, "VIX").standard_normal(len(days)) - 2.0 * returns, 0.9)
+    fear = wander(0.04 * generator(seed, "VIX").standard_normal(len(days)) - 3.0 * returns, 0.9)
     quoted = pd.DatetimeIndex(days.astype("datetime64[ns]"))
     parts.append(_series("VIX", days, quoted, True, 100 * np.sqrt(252) * 1.15 * expected * np.exp(fear), 2))
     parts.append(_series("SP500", days, quoted, True, 2000 * np.exp(np.cumsum(returns)), 2))
@@ -199,8 +199,8 @@ def events(paths: Paths) -> pd.DataFrame:
     ]
     table = pd.concat(parts, ignore_index=True)
     known = table["announced"].to_numpy() < paths.days[-1]
-    scheduled: pd.DataFrame = table[known].sort_values(["name", "date"], ignore_index=True)
-    return scheduled
+    announced: pd.DataFrame = table[known].sort_values(["name", "date"], ignore_index=True)
+    return announced
 
 
 def _in_the_year_before(days: Days, announced: str) -> list[np.datetime64]:

@@ -207,7 +207,7 @@ def one(number: int, seed: int, studies: dict[str, Path], folder: Path, *, build
     def prepare() -> dict[str, Any]:
         shutil.copytree(studies[name], place)
         altered = alter(place, rng)
-        if rng.random() < 0.5:  # as old as a file that has arrived
+        if rng.random() < 0.85:  # as old as a file that has arrived
             for path in place.iterdir():
                 os.utime(path, (1.6e9, 1.6e9))
         return {"altered": altered}
@@ -279,6 +279,7 @@ def main() -> None:
     parser.add_argument("--case", type=int, help="only this one, with its message; built where it is valid")
     parser.add_argument("--control", default="", choices=CONTROLS, help="plant this fault in every case")
     options = parser.parse_args()
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     alone = options.case is not None
     cases = range(options.case, options.case + 1) if alone else range(options.cases)
     began = time.perf_counter()

@@ -11,7 +11,7 @@ import pandas as pd
 
 from finnex.data import parse
 from finnex.data.mapping import PRICE_COLUMNS
-from finnex.errors import Problem, nearest
+from finnex.errors import Problem, first_of, nearest
 
 OPTION_COLUMNS = (
     "implied_volatility", "implied_volatility_90", "skew", "put_call", "put_call_open_interest", "net_flow",
@@ -114,11 +114,14 @@ def read_options(path: Path, problems: list[Problem]) -> pd.DataFrame:
     frame = pd.DataFrame(
         {"symbol": parse.word(text["symbol"], path, problems), "date": parse.day(text["date"], path, problems)}
     )
-    for column in text.columns:
-        if column in OPTION_COLUMNS:
+    for column in OPTION_COLUMNS:
+        if column in text.columns:
             frame[column] = parse.number(text[column], path, problems, optional=True)
-        elif column not in frame.columns:
-            problems.append(Problem(str(path), "the column is unknown", nearest(column, OPTION_COLUMNS), column=column))
+    strange = [column for column in text.columns if column not in {"symbol", "date", *OPTION_COLUMNS}]
+    problems += [
+        Problem(str(path), "the column is unknown", nearest(name, OPTION_COLUMNS), column=name, further=further)
+        for name, further in first_of(strange)
+    ]
     for column in ("implied_volatility", "implied_volatility_90", "put_call", "put_call_open_interest"):
         if column in frame.columns:
             low = frame[column] < 0

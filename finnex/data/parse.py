@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from finnex.data.table_file import check_parquet, read_csv, unreadable
-from finnex.errors import InputError, Problem, nearest
+from finnex.data.csv_file import read_csv
+from finnex.data.parquet_file import read_parquet
+from finnex.data.table_file import unreadable
+from finnex.errors import InputError, Problem, first_of, nearest, shortened, shown
 
 FIRST, LAST = pd.Timestamp("1700-01-01"), pd.Timestamp("2200-01-01")
 """Nanoseconds end in 2262; nobody trades that far ahead."""
@@ -29,15 +31,7 @@ def read_text(path: Path) -> pd.DataFrame:
     """
     name = str(path)
     try:
-        if path.suffix == ".parquet":
-            check_parquet(path)
-            frame = pd.read_parquet(path)
-            for column in frame.columns:
-                if isinstance(frame[column].dtype, np.dtype) and frame[column].dtype.kind == "f":
-                    frame[column] = frame[column].map(lambda value: "" if np.isnan(value) else repr(float(value)))
-            frame = frame.astype("string").fillna("").astype(str)
-        else:
-            frame = read_csv(path)
+        frame = read_parquet(path) if path.suffix == ".parquet" else read_csv(path)
     except (OSError, EOFError, zlib.error, ValueError, UnicodeDecodeError) as error:
         raise unreadable(path, error) from None
     if frame.empty:
@@ -58,9 +52,12 @@ def require_columns(frame: pd.DataFrame, required: tuple[str, ...], path: Path) 
 
 def _problems(text: pd.Series[str], bad: pd.Series[bool], path: Path, what: str, remedy: str) -> list[Problem]:
     return [
-        Problem(str(path), what, remedy, row=int(row) + HEADER_ROWS, column=str(text.name), value=repr(text[row]))
-        for row in text.index[bad]
-    ]
+        Problem(
+            str(path), what, remedy, row=int(row) + HEADER_ROWS, column=str(text.name), value=shown(text[row]),
+            further=further,
+        )
+        for row, further in first_of(text.index[bad])
+    ]  # fmt: skip
 
 
 def number(text: pd.Series[str], path: Path, problems: list[Problem], *, optional: bool) -> pd.Series[float]:
@@ -121,18 +118,21 @@ def word(text: pd.Series[str], path: Path, problems: list[Problem], valid: tuple
 def refuse(frame: pd.DataFrame, bad: pd.Series[bool], path: Path, column: str, what: str, remedy: str) -> list[Problem]:
     """Return a problem for each row where `bad` holds, showing the value of `column`."""
     return [
-        Problem(str(path), what, remedy, row=int(row) + HEADER_ROWS, column=column, value=frame.at[row, column])
-        for row in frame.index[bad.to_numpy(dtype=bool)]
-    ]
+        Problem(
+            str(path), what, remedy, row=int(row) + HEADER_ROWS, column=column, value=frame.at[row, column],
+            further=further,
+        )
+        for row, further in first_of(frame.index[bad.to_numpy(dtype=bool)])
+    ]  # fmt: skip
 
 
 def duplicates(frame: pd.DataFrame, key: list[str], path: Path) -> list[Problem]:
     """Return a problem for each row whose key stands in an earlier one."""
     again = frame.duplicated(key, keep="first") & frame[key].notna().all(axis=1)
     problems = []
-    for row in frame.index[again]:
-        shown = ", ".join(
-            str(value.date()) if isinstance(value, pd.Timestamp) else str(value) for value in frame.loc[row, key]
+    for row, further in first_of(frame.index[again]):
+        key_of_row = ", ".join(
+            str(value.date()) if isinstance(value, pd.Timestamp) else shortened(value) for value in frame.loc[row, key]
         )
         problems.append(
             Problem(
@@ -141,7 +141,8 @@ def duplicates(frame: pd.DataFrame, key: list[str], path: Path) -> list[Problem]
                 "Keep one of the rows.",
                 row=int(row) + HEADER_ROWS,
                 column=key[-1],
-                value=f"({shown})",
+                value=f"({key_of_row})",
+                further=further,
             )
         )
     return problems

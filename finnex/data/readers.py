@@ -63,11 +63,11 @@ def _with_numbers(
     frame: pd.DataFrame, text: pd.DataFrame, known: set[str], path: Path, problems: list[Problem]
 ) -> pd.DataFrame:
     """Return a frame with every other column of a table as numbers; all at once, since each insertion copies."""
-    metrics = {
-        column: parse.number(text[column], path, problems, optional=True)
-        for column in text.columns
-        if column not in known
-    }
+    names = [column for column in text.columns if column not in known]
+    if taken := [column for column in names if column in frame.columns]:
+        problems.append(Problem(str(path), "the column has a name that FinNeX uses", "Rename it.", column=taken[0]))
+        return frame
+    metrics = {column: parse.number(text[column], path, problems, optional=True) for column in names}
     return pd.concat([frame, pd.DataFrame(metrics, index=frame.index)], axis=1)
 
 

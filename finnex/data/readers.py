@@ -67,8 +67,7 @@ def _with_numbers(
     if taken := [column for column in names if column in frame.columns]:
         problems.append(Problem(str(path), "the column has a name that FinNeX uses", "Rename it.", column=taken[0]))
         return frame
-    metrics = {column: parse.number(text[column], path, problems, optional=True) for column in names}
-    return pd.concat([frame, pd.DataFrame(metrics, index=frame.index)], axis=1)
+    return pd.concat([frame, parse.numbers(text[names], path, problems)], axis=1)
 
 
 def read_sentiment(path: Path, problems: list[Problem], reading: Reading | None = None) -> pd.DataFrame:
@@ -145,18 +144,16 @@ def read_enhanced(path: Path, problems: list[Problem], reading: Reading | None =
     if missing := parse.require_columns(text, ("symbol", "date"), path):
         problems += missing
         return text
-    columns = {
-        column: parse.number(text[column], path, problems, optional=True)
-        for column in text.columns
-        if column not in {"symbol", "date", *PRICE_COLUMNS}
-    }
+    features = parse.numbers(
+        text[[column for column in text.columns if column not in {"symbol", "date", *PRICE_COLUMNS}]], path, problems
+    )
     frame = pd.DataFrame(
         {
             "symbol": parse.word(text["symbol"], path, problems),
             "date": parse.day(text["date"], path, problems),
-            **columns,
         }
     )
+    frame = pd.concat([frame, features], axis=1)
     problems += parse.duplicates(frame, ["symbol", "date"], path)
     return frame.sort_values(["symbol", "date"], ignore_index=True)
 

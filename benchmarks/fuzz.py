@@ -1,9 +1,9 @@
 """Read altered studies: each must end in a short message of FinNeX or in a valid study, in bounded time and memory.
 
-`python -m benchmarks.fuzz [--cases N] [--seed S] [--builds B] [--case K] [--control FAULT]`. Each case is read in a
-process of its own with limits; a sample of those that are valid is built, and the store is read with xarray. Prints
-each failure with the command that runs it alone, and exits with 1 where there is one. `--control` plants a fault that
-the run must find.
+`python -m benchmarks.fuzz [--cases N] [--first F] [--seed S] [--builds B] [--case K] [--control FAULT]`. Each case is
+read in a process of its own with limits; a sample of those that are valid is built, and the store is read with xarray.
+Prints each failure with the command that runs it alone, and exits with 1 where there is one. `--control` plants a fault
+that the run must find.
 """
 
 from __future__ import annotations
@@ -274,6 +274,7 @@ def main() -> None:
     """Read the cases and print what came of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=2000)
+    parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--builds", type=int, default=50, help="valid cases that are built too")
     parser.add_argument("--case", type=int, help="only this one, with its message; built where it is valid")
@@ -281,7 +282,7 @@ def main() -> None:
     options = parser.parse_args()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     alone = options.case is not None
-    cases = range(options.case, options.case + 1) if alone else range(options.cases)
+    cases = range(options.case, options.case + 1) if alone else range(options.first, options.first + options.cases)
     began = time.perf_counter()
     found = fuzz(cases, options.seed, 1 if alone else options.builds, options.control)
     if alone:

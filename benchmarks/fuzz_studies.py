@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from finnex.sample import sample_tables
+from finnex.sample.synthetic import synthetic_fundamentals, synthetic_sentiment, with_text_timestamps
 
 FIRST, LAST = "2014-06-02", "2015-04-10"
 SYMBOLS = ("NVDA", "AAPL")
@@ -79,30 +80,30 @@ def _cut(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     return frame[(days >= FIRST) & (days <= LAST)].reset_index(drop=True)
 
 
-def _ours(sample: dict[str, Path]) -> dict[str, pd.DataFrame]:
+def _ours() -> dict[str, pd.DataFrame]:
     """Return every table of the format in `ARCHITECTURE.md`, cut to ten months and two companies."""
     rng = np.random.default_rng(0)
-    prices = _cut(pd.read_csv(sample["prices"]), "date")
+    bundled = resources.files("finnex.sample")
+    real = {name: bundled.joinpath(f"{name}.csv.gz").read_bytes() for name in ("prices", "macro")}
+    prices, macro = (_cut(pd.read_csv(io.BytesIO(data), compression="gzip"), "date") for data in real.values())
     prices = prices[prices["symbol"].isin(SYMBOLS)].reset_index(drop=True)
     own = prices[prices["symbol"] == "NVDA"].reset_index(drop=True)
-    macro = _cut(pd.read_csv(sample["macro"]), "date")
     macro = macro[macro["series"].isin(["VIX", "SPY", "XLK", "DGS10", "CPILFESL", "WTI"])].reset_index(drop=True)
-    fundamentals = pd.read_csv(sample["fundamentals"])
-    fundamentals = fundamentals[(fundamentals["symbol"] == "NVDA") & (fundamentals["available_date"] <= LAST)]
-    sentiment = _cut(pd.read_csv(sample["sentiment"]), "timestamp")
-    sentiment = sentiment[sentiment["symbol"] == "NVDA"].iloc[::9].reset_index(drop=True)
+    dated = own.assign(date=pd.to_datetime(own["date"]))
+    fundamentals = synthetic_fundamentals(dated)
+    sentiment = with_text_timestamps(synthetic_sentiment(dated)).iloc[::9].reset_index(drop=True)
     sentiment["score"] = sentiment["score"].astype(str)
     sentiment["text"] = "a record good news"
     sentiment.loc[::5, "score"] = ""
     return {
         "prices": prices,
         "macro": macro,
-        "fundamentals": fundamentals.reset_index(drop=True),
+        "fundamentals": fundamentals,
         "sentiment": sentiment,
         "competitive": pd.DataFrame(
             {"symbol": "NVDA", "date": own["date"][::20], "peer": "AAPL", "pe_ratio": 14.5, "revenue_growth": 0.1}
         ),
-        "events": _cut(pd.read_csv(sample["events"]), "date"),
+        "events": _cut(pd.read_csv(io.StringIO(bundled.joinpath("events.csv").read_text())), "date"),
         "options": pd.DataFrame(
             {
                 "symbol": "NVDA",
@@ -148,19 +149,19 @@ def write_studies(folder: Path) -> dict[str, Path]:
     dict of str to Path
         Name of the study to its folder.
     """
-    ours = _ours(sample_tables(folder / "sample"))
+    ours = _ours()
     bundled = resources.files("finnex.layout")
     studies = {"ours": (ours, OURS), "specification": (_specification(ours), SPECIFICATION)}
     found = {}
     for name, (tables, text) in studies.items():
         place = folder / name
-        place.mkdir()
+        place.mkdir(parents=True)
         lines = []
         for table, frame in tables.items():
             file = (
                 f"{table}_20150410_093000.csv" if (name, table) == ("specification", "competitive") else f"{table}.csv"
             )
-            frame.to_csv(place / file, index=False, lineterminator="\n")
+            frame.to_csv(place / file, index=False, lineterminator="\n", date_format="%Y-%m-%d")
             lines.append(f'{table} = "{file}"')
         config = text.format(start=SESSIONS[0], end=SESSIONS[1], inputs="\n".join(lines))
         (place / "finnex.toml").write_text(config, encoding="utf-8")

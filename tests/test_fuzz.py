@@ -170,6 +170,23 @@ def test_many_columns_are_the_same_numbers_as_one_by_one(tmp_path: Path) -> None
     assert len(together) == 1
 
 
+@pytest.mark.parametrize(
+    ("column", "cell", "said"),
+    [
+        ("volume", "1e25", "is larger than any quantity"),
+        ("close", "-1e308", "is larger than any quantity"),
+        ("close", "1e-300", "a price or volume lies between 0 and 1e-12"),
+        ("volume", "5e-324", "a price or volume lies between 0 and 1e-12"),
+    ],
+)
+def test_numbers_whose_ratios_no_float_holds_are_refused(tmp_path: Path, column: str, cell: str, said: str) -> None:
+    values = dict(zip(HEADER.strip().split(","), ROW.strip().split(","), strict=True)) | {column: cell}
+    problems: list[Problem] = []
+    read_prices(written(tmp_path / "p.csv", HEADER + ",".join(values.values()) + "\n"), problems)
+    assert said in checked(InputError(problems))
+    assert len(parse.numbers(pd.DataFrame({"a": ["1e25", "1e23"]}), tmp_path, problems).dropna()) == 1
+
+
 def test_a_small_gzip_of_one_row_is_refused_before_it_is_large(tmp_path: Path) -> None:
     import gzip
 

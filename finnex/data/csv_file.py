@@ -25,7 +25,7 @@ MOST_BYTES = 8 << 30
 FREE_BYTES, MOST_RATIO = 64 << 20, 100
 """A file that unpacks to more than these bytes must not grow by more than this ratio: quantities shrink to a tenth."""
 MOST_LINE_BYTES = 4 << 20
-"""A header of 20,000 columns is a tenth of it."""
+"""A header of 10,000 columns is a twentieth of it."""
 BLOCK_BYTES = 1 << 20
 ARRIVING = "The rest may be on its way: wait until it has arrived. If it is whole, {mend}."
 

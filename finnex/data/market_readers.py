@@ -19,6 +19,8 @@ OPTION_COLUMNS = (
 """Of the options table, all optional: implied volatility of 30 and 90 days (a year, 0.4 is 40 %), the implied
 volatility of puts less calls of equal delta, put over call volume and open interest, net call less put premium over
 its total in [-1, 1]."""
+LEAST = 1e-12
+"""Of a price, and of a volume that is not zero."""
 ROUNDING = 1e-6
 """Relative slack for high and low: vendors round adjusted prices column by column."""
 
@@ -51,6 +53,10 @@ def bars_from(text: pd.DataFrame, path: Path, problems: list[Problem]) -> pd.Dat
             "a price must be above zero",
             "Correct the price or remove the row.",
         )
+    for column in columns[2:]:
+        tiny = (frame[column] > 0) & (frame[column] < LEAST)
+        what, remedy = f"a price or volume lies between 0 and {LEAST}", "Correct the cell, or give another unit."
+        problems += parse.refuse(frame, tiny, path, column, what, remedy)
     problems += parse.refuse(
         frame,
         frame["volume"] < 0,

@@ -15,6 +15,8 @@ from finnex.errors import InputError, Problem, first_of, nearest, shortened, sho
 
 FIRST, LAST = pd.Timestamp("1700-01-01"), pd.Timestamp("2200-01-01")
 """Nanoseconds end in 2262; nobody trades that far ahead."""
+LARGEST = 1e24
+"""Of every number: its ratio to the least price is then far from what float32 can hold."""
 CELLS_AT_ONCE = 1_000_000
 """Text cells that become numbers in one call: a column of fifty years and 80 companies, or many short ones."""
 HEADER_ROWS = 2
@@ -63,13 +65,20 @@ def _problems(text: pd.Series[str], bad: pd.Series[bool], path: Path, what: str,
 
 
 def number(text: pd.Series[str], path: Path, problems: list[Problem], *, optional: bool) -> pd.Series[float]:
-    """Return float64; empty cells are NaN where `optional`, a problem elsewhere. Infinities are problems."""
+    """Return float64; empty cells are NaN where `optional`, a problem elsewhere.
+
+    Infinities are problems, and numbers beyond `LARGEST` in size.
+    """
     empty = text.str.strip() == ""
     value = pd.to_numeric(text, errors="coerce").astype("float64")
     bad = (value.isna() & ~empty) | np.isinf(value)
     problems += _problems(
         text, bad, path, "is not a finite number", "Correct the cell or leave it empty where optional."
     )
+    large = value.abs() > LARGEST
+    large &= ~bad
+    problems += _problems(text, large, path, "is larger than any quantity", "Correct the cell, or give another unit.")
+    bad |= large
     if not optional:
         problems += _problems(text, empty, path, "is empty", "Every row needs this value; remove the row or fill it.")
     return value.where(~bad)
@@ -83,7 +92,7 @@ def numbers(text: pd.DataFrame, path: Path, problems: list[Problem]) -> pd.DataF
         names = list(text.columns[first : first + at_once])
         cells = pd.concat([text[name] for name in names], ignore_index=True)
         values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype="float64").reshape(len(names), -1)
-        doubtful = ~np.isfinite(values) & (cells.to_numpy(dtype=object) != "").reshape(values.shape)
+        doubtful = ~(np.abs(values) <= LARGEST) & (cells.to_numpy(dtype=object) != "").reshape(values.shape)
         for name, column, doubt in zip(names, values, doubtful.any(axis=1), strict=True):
             found[name] = (
                 number(text[name], path, problems, optional=True) if doubt else pd.Series(column, index=text.index)

@@ -23,15 +23,17 @@ import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 import finnex.build
 import finnex.data.calendar
 import finnex.data.lexicon  # so that each case finds the imports done
-from benchmarks.fuzz_studies import write_studies
+from benchmarks.fuzz_studies import FIRST, LAST, write_studies
 from benchmarks.mutations import alter
 from finnex.config import load_config
 from finnex.errors import FinnexError
@@ -240,8 +242,10 @@ def one(number: int, seed: int, studies: dict[str, Path], folder: Path, *, build
 
 
 def warm() -> None:
-    """Import what every case needs, once."""
-    finnex.data.calendar.calendar_library()
+    """Import and compute what most cases need, once."""
+    finnex.data.calendar.last_close("XNYS", np.datetime64("now"))
+    finnex.data.calendar.session_calendar("XNYS", date.fromisoformat(FIRST), date.fromisoformat(LAST))
+    finnex.data.lexicon.score_texts(pd.Series(["good"]), "vader")
 
 
 def fuzz(

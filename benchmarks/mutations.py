@@ -367,7 +367,10 @@ def parquet(data: bytes, rng: random.Random) -> bytes:
         table = pa.Table.from_pandas(frame, preserve_index=False)
     raw = io.BytesIO()
     pq.write_table(
-        table, raw, compression=rng.choice(("snappy", "none", "gzip", "zstd")), row_group_size=rng.choice((None, 7))
+        table,
+        raw,
+        compression=rng.choice(("snappy", "none", "gzip", "zstd")),
+        row_group_size=7 if len(table) < 5000 and rng.random() < 0.5 else None,
     )
     found = raw.getvalue()
     if kind == 9:

@@ -232,6 +232,14 @@ def test_parquet_is_read_as_its_columns_whatever_pandas_noted(tmp_path: Path) ->
         }
 
 
+def test_parquet_of_one_row_a_million_times_is_refused_by_its_metadata(tmp_path: Path) -> None:
+    row = pa.table({f"c{number}": [1.5] for number in range(8)})
+    pq.write_table(row.take(pa.array([0] * 1_000_000)), tmp_path / "p.parquet")
+    assert "has 1000000 rows of 8 columns, more than a table" in refused(
+        lambda: parse.read_text(written_again(tmp_path / "p.parquet")), InputError
+    )
+
+
 def test_parquet_of_one_long_text_in_many_rows_is_refused_before_it_is_large(tmp_path: Path) -> None:
     text = pa.array(["x" * 100_000]).take(pa.array([0] * 2000))
     pq.write_table(pa.table({"text": text}), tmp_path / "p.parquet")

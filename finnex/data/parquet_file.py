@@ -18,8 +18,9 @@ from pyarrow import types
 from finnex.data.table_file import check_columns, refused
 
 MOST_CELLS = 2_000_000_000
-FREE_BYTES, MOST_RATIO = 64 << 20, 100
-"""Pages may hold a value a million times in a few bytes: cells, and bytes of text, beyond both are no table."""
+FREE_CELLS, FREE_BYTES, MOST_RATIO = 2_000_000, 64 << 20, 100
+"""Pages may hold a value a million times in a few bytes: beyond these cells, and these bytes of text, a file has at
+most so many of them for each of its own bytes."""
 LARGEST_CELL_BYTES = 1 << 20
 UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
 READ = (
@@ -47,7 +48,7 @@ def read_parquet(path: Path) -> pd.DataFrame:
         names = [name for name in schema.names if UNNAMED_INDEX.fullmatch(name) is None]
         check_columns(path, [name.strip() for name in names])
         _check_types(path, schema, names)
-        if rows * max(1, len(names)) > min(MOST_CELLS, max(FREE_BYTES, MOST_RATIO * size)):
+        if rows * max(1, len(names)) > min(MOST_CELLS, max(FREE_CELLS, MOST_RATIO * size)):
             raise refused(
                 path,
                 f"has {rows} rows of {len(names)} columns, more than a table of daily data has",

@@ -80,7 +80,7 @@ def _valid_keys(location: tuple[str | int, ...]) -> list[str]:
 
 
 def _explain(error: ValidationError, path: Path) -> ConfigError:
-    lines = []
+    lines: list[str] = []
     for item in error.errors(include_url=False):
         location = item["loc"]
         where = shortened(".".join(str(part) for part in location) or "file")

@@ -159,7 +159,7 @@ class Reading:
                     row=int(row) + parse.HEADER_ROWS, column="source", value=shown(text.at[row, "source"]),
                     further=further,
                 )
-                for row, further in first_of(words.index[strange])
+                for row, further in first_of(words.index[strange].tolist())
             ]  # fmt: skip
             # A word that was refused must not be refused a second time by the reader's own list.
             text["source"] = words.map(PLATFORMS).where(~strange, SOURCES[0]).fillna("")

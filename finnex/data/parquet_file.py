@@ -106,11 +106,11 @@ def _cells(path: Path, name: str, column: pa.ChunkedArray) -> pd.Series[str]:
         if types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
         if types.is_floating(column.type):
-            values = column.to_pandas().astype("float64")
+            values: pd.Series[float] = column.to_pandas().astype("float64")
             return values.map(lambda value: "" if np.isnan(value) else repr(float(value))).astype(str)
-        if types.is_timestamp(column.type) or types.is_boolean(column.type):
-            return column.to_pandas().astype("string").fillna("").astype(str)
-        return column.cast(pa.large_string()).to_pandas().fillna("").astype(str)
+        as_pandas = types.is_timestamp(column.type) or types.is_boolean(column.type)
+        words: pd.Series[str] = (column if as_pandas else column.cast(pa.large_string())).to_pandas()
+        return words.astype("string").fillna("").astype(str)
     except (ValueError, OverflowError, KeyError, TypeError, pa.ArrowException) as error:
         said = " ".join(str(error).split())
         raise refused(path, f"the column holds values that cannot be read: {said}", "Correct them.", name) from None

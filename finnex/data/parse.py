@@ -60,7 +60,7 @@ def _problems(text: pd.Series[str], bad: pd.Series[bool], path: Path, what: str,
             str(path), what, remedy, row=int(row) + HEADER_ROWS, column=str(text.name), value=shown(text[row]),
             further=further,
         )
-        for row, further in first_of(text.index[bad])
+        for row, further in first_of(text.index[bad].tolist())
     ]  # fmt: skip
 
 
@@ -149,7 +149,7 @@ def refuse(frame: pd.DataFrame, bad: pd.Series[bool], path: Path, column: str, w
             str(path), what, remedy, row=int(row) + HEADER_ROWS, column=column, value=frame.at[row, column],
             further=further,
         )
-        for row, further in first_of(frame.index[bad.to_numpy(dtype=bool)])
+        for row, further in first_of(frame.index[bad.to_numpy(dtype=bool)].tolist())
     ]  # fmt: skip
 
 
@@ -157,7 +157,7 @@ def duplicates(frame: pd.DataFrame, key: list[str], path: Path) -> list[Problem]
     """Return a problem for each row whose key stands in an earlier one."""
     again = frame.duplicated(key, keep="first") & frame[key].notna().all(axis=1)
     problems = []
-    for row, further in first_of(frame.index[again]):
+    for row, further in first_of(frame.index[again].tolist()):
         key_of_row = ", ".join(
             str(value.date()) if isinstance(value, pd.Timestamp) else shortened(value) for value in frame.loc[row, key]
         )

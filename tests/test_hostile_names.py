@@ -24,7 +24,7 @@ SUCCEEDS: dict[str, tuple[list[str], list[str]]] = {
     "build": (["--workers", "0"], ["3 images drawn", f"/{FOLDER}/[link=y]images.zarr"]),
     "info": ([], [f"/{FOLDER}/[link=y]images.zarr", f" {SYMBOL} ", "State: /", f"/{FOLDER}/[/s]state"]),
     "show": ([SYMBOL, DAYS[0], "--out", "[/b].png"], ["Wrote [/b].png"]),
-    "explain": ([SYMBOL, DAYS[0], "--row", "400", "--col", "400"], ["│ section", DAYS[0]]),
+    "explain": ([SYMBOL, DAYS[0], "--row", "400", "--col", "400"], ["│ section"]),
     "audit": (["--sessions", "1"], [f" sessions of {SYMBOL} (seed 0)"]),
     "qa": (["--sample", "2", "--out", "[/b].html"], ["Report: [/b].html"]),
     "export": ([SYMBOL, "--out", "[/b]plain", "--parts", "metadata"], [f"sessions of {SYMBOL}.", "[/b]plain"]),

@@ -36,7 +36,7 @@ CREATIONS = {
 }
 READS = {"prefect": "/api/admin/version", "mlflow": "/api/2.0/mlflow/experiments/get?experiment_id=0"}
 SOCKETS = {"prefect": "/api/events/out", "mlflow": None}
-WRITES = {"json", "text", "untyped", "blind", "blind_untyped", "beacon", "form"}
+WRITES = {"json", "open", "text", "untyped", "blind", "blind_untyped", "beacon", "form"}
 
 
 class Attacker(http.server.ThreadingHTTPServer):
@@ -216,7 +216,7 @@ def test_the_same_page_succeeds_on_a_server_without_a_gate(
     assert kinds == {"0", "1"}, "an object of each kind"
     ways = {way.split()[2] for way in got}
     wanted = {"image", "script"} | ({"socket"} if SOCKETS[server] else set())
-    assert wanted | {"json", "get"} <= ways, got
+    assert wanted | {"open", "get_open"} <= ways, got
 
 
 def test_every_way_of_the_page_sends_its_request(browser: Browser, attacker: Attacker) -> None:
@@ -228,4 +228,11 @@ def test_every_way_of_the_page_sends_its_request(browser: Browser, attacker: Att
     page.close()
     sent = {json.loads(body)["name"] for body in attacker.bodies}
     assert sent == {f"planted_all_{way}_0" for way in WRITES}
-    assert {way.split()[0] for way, one in got.items() if one is not None} >= {"json", "text", "untyped", "get"}
+    assert {way.split()[0] for way, one in got.items() if one is not None} >= {
+        "json",
+        "open",
+        "text",
+        "untyped",
+        "get",
+        "get_open",
+    }

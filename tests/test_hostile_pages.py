@@ -36,6 +36,7 @@ CREATIONS = {
 }
 READS = {"prefect": "/api/admin/version", "mlflow": "/api/2.0/mlflow/experiments/get?experiment_id=0"}
 SOCKETS = {"prefect": "/api/events/out", "mlflow": None}
+NAMES_OF_LOOPBACK = 2
 WRITES = {"json", "open", "text", "untyped", "blind", "blind_untyped", "beacon", "form"}
 
 
@@ -203,6 +204,7 @@ def test_a_page_of_another_local_port_creates_and_reads_nothing_behind_the_gate(
     got, frames = attack(browser, attacker, server, address)
     assert got == {}
     assert planted(server, address) == set()
+    assert len(frames) == NAMES_OF_LOOPBACK**2
     assert all("<script" not in shown and "may not use this server" in shown for shown in frames), frames
 
 

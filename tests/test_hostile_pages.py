@@ -24,7 +24,7 @@ from flows.services import answers
 from flows.stack import Stack
 
 pytest_plugins = ("servers",)
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]  # starts four servers
 
 PAGE = Path(__file__).with_name("hostile_page.html").read_bytes()
 CREATIONS = {

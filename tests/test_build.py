@@ -267,6 +267,13 @@ def test_labels_mature_when_more_days_become_known(sample_config: Maker, tmp_pat
     assert second.built == 0
     assert images_of(config)["label_price_movement"].sel(horizon=5).to_numpy()[-1] != -1
     assert second.fingerprint != first.fingerprint
+    for kind in ("price_movement", "triple_barrier"):  # a reader that sees a label finds its return and its end
+        chunks = {
+            name: (config.store.path / "NVDA" / f"{name}_{kind}").glob("c*")
+            for name in ("return", "label_end", "label")
+        }
+        written = {name: max(one.stat().st_mtime_ns for one in found) for name, found in chunks.items()}
+        assert written["return"] < written["label"] > written["label_end"], kind
 
 
 def test_one_session_that_fails_costs_no_other(sample_config: Maker) -> None:

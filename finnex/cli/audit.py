@@ -19,6 +19,7 @@ from finnex.cli.terminal import (
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from finnex.audit import AuditReport
 
@@ -56,12 +57,13 @@ def audit(
 
 
 def _print(screen: Console, report: AuditReport) -> None:
-    from rich.markup import escape
     from rich.table import Table
+
+    from finnex.cli.plain_console import coloured
 
     tables = Table("table", "answer", "why", "not provable", title="tables", title_justify="left")
     for verdict in report.tables:
-        tables.add_row(verdict.name, _word(verdict.verdict), escape(verdict.reason), ", ".join(verdict.notes))
+        tables.add_row(verdict.name, _word(verdict.verdict), verdict.reason, ", ".join(verdict.notes))
     screen.print(tables)
     groups: dict[tuple[str, str, str], list[str]] = {}
     for verdict in report.features:
@@ -71,20 +73,20 @@ def _print(screen: Console, report: AuditReport) -> None:
     features = Table("answer", "fed by", "features", "why", title="features", title_justify="left")
     for (word, fed, reason), names in sorted(groups.items(), key=lambda item: (item[0][0] == "proved", item[0])):
         listed = ", ".join(names) if word == "leak" or len(names) <= 4 else f"{', '.join(names[:3])}, ..."
-        features.add_row(_word(word), fed, f"{len(names)}: {escape(listed)}", escape(reason))
+        features.add_row(_word(word), fed, f"{len(names)}: {listed}", reason)
     screen.print(features)
     unprovable = Table("not provable", "why", title="what no audit of these tables can show", title_justify="left")
     for name, meaning in report.caveats.items():
         unprovable.add_row(name, meaning)
     screen.print(unprovable)
     for number, finding in enumerate(report.findings, start=1):
-        screen.print(f"\n[bold red]{number}. {finding.kind}[/] in {finding.table}")
-        screen.print(f"   {escape(finding.evidence)}")
+        screen.print(coloured(f"\n{number}. {finding.kind}", "bold red"), f"in {finding.table}")
+        screen.print(f"   {finding.evidence}")
         if len(finding.features) > 6:
-            screen.print(f"   Features: {escape(', '.join(finding.features))}.")
+            screen.print(f"   Features: {', '.join(finding.features)}.")
         for row in finding.rows:
-            screen.print(f"   Row: {escape(str(row))}")
-        screen.print(f"   {escape(finding.remedy)}")
+            screen.print(f"   Row: {row}")
+        screen.print(f"   {finding.remedy}")
     found = "1 finding" if len(report.findings) == 1 else f"{len(report.findings) or 'No'} findings"
     counts, days = report.counts(), sum(len(days) for days in report.sessions.values())
     screen.print(
@@ -94,5 +96,7 @@ def _print(screen: Console, report: AuditReport) -> None:
     )
 
 
-def _word(verdict: str) -> str:
-    return {"leak": "[bold red]leak[/]", "unprovable": "[yellow]unprovable[/]"}.get(verdict, "[green]proved[/]")
+def _word(verdict: str) -> Text:
+    from finnex.cli.plain_console import coloured
+
+    return coloured(verdict, {"leak": "bold red", "unprovable": "yellow"}.get(verdict, "green"))

@@ -86,7 +86,7 @@ def _print_tables(answer: dict[str, Any]) -> None:
 
     console = out()
     for warning in answer["warnings"]:
-        console.print(f"warning: {warning}", soft_wrap=True)
+        console.print(f"warning: {warning}")
     if answer["fingerprint"] is None:
         console.print(f"No store at {answer['store']} yet; `finnex build` makes it.")
     else:
@@ -112,7 +112,7 @@ def _print_tables(answer: dict[str, Any]) -> None:
         console.print(images)
         for symbol, found in answer["symbols"].items():
             for day, reason in found["quarantine_reasons"].items():
-                console.print(f"quarantined: {symbol} {day}: {reason}", markup=False, soft_wrap=True)
+                console.print(f"quarantined: {symbol} {day}: {reason}")
         regions = Table("region", *answer["symbols"], title="known pixels", title_justify="left")
         names = dict.fromkeys(name for found in answer["symbols"].values() for name in found["coverage"])
         for name in names:
@@ -134,7 +134,7 @@ def _print_tables(answer: dict[str, Any]) -> None:
     console.print(f"Labels: {labels}.")
     console.print(f"Rule: {answer['decision_rule']}")
     console.print(f"Fingerprint: {answer['fingerprint'] or '-'}")
-    console.print(f"State: {answer['state']}", markup=False)
+    console.print(f"State: {answer['state']}")
 
 
 def show(

@@ -1,9 +1,14 @@
-"""What all commands share: two streams, progress bars, dates, and the options that repeat."""
+"""What all commands share: the one door to the terminal, dates, and the options that repeat.
+
+Every text that a command prints goes through `out`, `err`, `print_error` or `progress_bar`, which print it as it is: no
+markup is read in it, and control characters are made visible (`finnex.plain_text`).
+"""
 
 from __future__ import annotations
 
 import difflib
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -13,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from finnex.errors import ConfigError
+from finnex.plain_text import plain_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,16 +55,26 @@ Progress = Callable[[int, int, str], None]
 
 def out() -> Console:
     """Return the console of results: stdout."""
-    from rich.console import Console
+    from finnex.cli.plain_console import PlainConsole
 
-    return Console(highlight=False, soft_wrap=True)
+    return PlainConsole()
 
 
 def err() -> Console:
     """Return the console of everything else: stderr."""
-    from rich.console import Console
+    from finnex.cli.plain_console import PlainConsole
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return PlainConsole(stderr=True)
+
+
+def print_error(message: object) -> None:
+    """Print the one message of a command that failed, on stderr and without loading Rich."""
+    print(plain_text(f"finnex: {message}"), file=sys.stderr)
+
+
+def ask(question: str) -> bool:
+    """Return whether a person at the terminal agrees."""
+    return typer.confirm(plain_text(question))
 
 
 def print_json(answer: Mapping[str, object]) -> None:
@@ -85,16 +101,17 @@ def progress_bar(title: str, *, counted: bool = True) -> Iterator[Progress]:
         MofNCompleteColumn,
         SpinnerColumn,
         TaskProgressColumn,
-        TextColumn,
         TimeElapsedColumn,
     )
     from rich.progress import Progress as Bar
 
+    from finnex.cli.plain_console import PlainColumn
+
     console = err()
     columns = (
-        *(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30)),
+        *(SpinnerColumn(), PlainColumn("description"), BarColumn(bar_width=30)),
         MofNCompleteColumn() if counted else TaskProgressColumn(),
-        *(TimeElapsedColumn(), TextColumn("{task.fields[what]}", style="dim")),
+        *(TimeElapsedColumn(), PlainColumn("what", "dim")),
     )
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=None, what="")

@@ -22,6 +22,7 @@ from crash.control import CONTROL_VARIABLE, compiled, from_environment, why_not
 from crash.scenarios import SCENARIOS, World
 from crash.sweep import Crash, Rehearsal, sampled
 
+from finnex.store import journal
 from finnex.store.folder import Folder
 
 MEMORY = Path("/dev/shm")
@@ -67,6 +68,8 @@ def run(options: argparse.Namespace) -> int:
     failures = 0
     if options.in_place:
         Folder.put = Folder._write  # type: ignore[method-assign]
+    if options.without_journal:
+        journal.write_intent = lambda *_: None
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
         (inputs := Path(folder) / "inputs").mkdir()
         world = World(inputs)
@@ -92,6 +95,7 @@ def main() -> None:
     parser.add_argument("--live", action="store_true", help="read between the calls of an undisturbed change")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--in-place", action="store_true", help="show that files that are not replaced whole are found")
+    parser.add_argument("--without-journal", action="store_true", help="show that what only the journal saves is found")
     options = parser.parse_args()
     if CONTROL_VARIABLE in os.environ:
         sys.exit(1 if run(options) else 0)

@@ -52,6 +52,12 @@ def test_the_kills_find_files_that_are_not_replaced_whole() -> None:
     assert "failures" in done.stdout
 
 
+def test_the_kills_find_a_redraw_without_a_journal() -> None:
+    done = run("crash", "--scenario", "redraw", "--share", "0.1", "--again", "0", "--without-journal")
+    assert done.returncode == 1, done.stdout + done.stderr[-2000:]
+    assert "is damaged on disk" in done.stdout  # the new image with the old checksum
+
+
 @needs_a_loop_device
 def test_a_power_cut_loses_nothing_that_was_reported_as_done() -> None:
     done = run("power_cuts", "--cuts", "3", "--seed", "5")

@@ -33,8 +33,8 @@ LOOKBACK, CANVAS_PX = 4, 16
 FEATURES = ("return_overnight", "return_intraday", "close_location")
 CATALOGUE = """\
 name,table,unit,normalizer,low,high,window_sessions,max_age_sessions,orientation,region,source,meaning
-return_overnight,prices,log,zscore,-3,3,252,0,1,technical,finnex,open against the close before
-return_intraday,prices,log,zscore,-3,3,252,0,1,technical,finnex,close against the open of the session
+return_overnight,prices,log,zscore,-3,3,63,0,1,technical,finnex,open against the close before
+return_intraday,prices,log,zscore,-3,3,63,0,1,technical,finnex,close against the open of the session
 close_location,prices,share,bounded,0,1,,0,1,technical,finnex,where the close lies between low and high
 """
 LAYOUT = f"""\
@@ -67,8 +67,8 @@ CORRECTED, LOST = "2015-12-30", "2015-12-30"
 
 
 def prices(symbol: str, end: str) -> pd.DataFrame:
-    """Return seeded bars of a company from November 2015 on."""
-    days = session_calendar("XNYS", date(2015, 11, 2), date.fromisoformat(end)).days
+    """Return seeded bars of a company from August 2015 on: z-scores of December are known."""
+    days = session_calendar("XNYS", date(2015, 8, 3), date.fromisoformat(end)).days
     rng = np.random.default_rng(sum(symbol.encode()))
     walk = 100 * np.exp(np.cumsum(rng.normal(0, 0.02, 400)))[: len(days) + 1]  # a longer table begins as a shorter one
     opened, close = walk[:-1], walk[1:]
@@ -88,7 +88,8 @@ class World:
         (folder / "layout.toml").write_text(LAYOUT)
         first = pd.concat([prices("A", "2015-12-31"), prices("B", "2015-12-31"), prices("C", "2015-12-31")])
         corrected = first.copy()
-        corrected.loc[corrected["date"] == CORRECTED, ["open", "high", "low", "close"]] *= 1.07
+        bar = corrected["date"] == CORRECTED  # a factor on the whole bar would change no picture of these features
+        corrected.loc[bar, "close"] = corrected.loc[bar, "low"]
         versions = {
             "first": first,
             "new_year": pd.concat([prices(symbol, "2016-01-05") for symbol in "ABC"]),
@@ -238,16 +239,24 @@ def upgrade(world: World, path: Path) -> None:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A change of a store that is interrupted, and what makes the store before it; None begins with nothing."""
+    """A change of a store that is interrupted, and what makes the store before it; None begins with nothing.
+
+    Attributes
+    ----------
+    redraws
+        It replaces published images by others. Without other bytes a kill between an image and its checksum would
+        show nothing, with or without the journal.
+    """
 
     act: Act
     prepare: Act | None = first_build
+    redraws: bool = False
 
 
 SCENARIOS: dict[str, Scenario] = {
     "fresh store": Scenario(first_build, None),
     "new year": Scenario(new_year),
-    "redraw": Scenario(redraw),
+    "redraw": Scenario(redraw, redraws=True),
     "new company": Scenario(new_company),
     "removal": Scenario(removal),
     "failed session": Scenario(failure, partial(first_build, end=date(2015, 12, 29))),

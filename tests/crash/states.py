@@ -70,6 +70,11 @@ class Between:
     before: Stored
     after: Stored
 
+    def redrawn(self) -> set[tuple[str, np.datetime64]]:
+        """Return the images that are published in both states, with other bytes."""
+        both = self.before.published() & self.after.published()
+        return {(name, day) for name, day in both if self.before.images[name][day] != self.after.images[name][day]}
+
     def _group_faults(self, symbol: str, arrays: Arrays, images: dict[np.datetime64, bytes], who: str) -> list[str]:
         """Return what of a company is in neither state."""
         states = [state for state in (self.before, self.after) if symbol in state.arrays]

@@ -100,6 +100,8 @@ class Rehearsal:
         self.calls = self.control.count
         self.control.watch(None)
         self.between = Between(before, self._read(self._calm))
+        if self.scenario.redraws:
+            assert self.between.redrawn(), f"{self.name}: no published image changes its bytes"
         self._must(lambda: self.between.reader_faults(self._calm), "reading the undisturbed store")
         self.calm_again()
 

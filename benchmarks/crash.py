@@ -21,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from crash.control import CONTROL_VARIABLE, Control, Shim, compiled, from_environment, why_not
+from crash.control import CONTROL_VARIABLE, compiled, from_environment, why_not
 from crash.random_kills import random_kills
 from crash.scenarios import SCENARIOS, World
 from crash.sweep import Crash, Rehearsal, sampled
@@ -117,11 +117,11 @@ def run(options: argparse.Namespace) -> int:
     return failures
 
 
-def kill_at_random(shim: Shim, control: Control, kills: int, seed: int) -> int:
+def kill_at_random(kills: int, seed: int) -> int:
     """Kill whole builds at random moments; return how many faults there were."""
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
-        under_way, faults = random_kills(kills, seed, Path(folder), shim, control)
+        under_way, faults = random_kills(kills, seed, Path(folder), from_environment())
     print("\n".join(faults) or f"{kills} kills at random moments: nothing was lost", flush=True)
     print(f"{under_way} of {kills} fell into a change; {len(faults)} faults; {time.perf_counter() - began:.0f} s")
     return len(faults)
@@ -140,12 +140,11 @@ def main() -> None:
     parser.add_argument("--random-kills", type=int, metavar="N", help="instead, kill N builds at random moments")
     options = parser.parse_args()
     if CONTROL_VARIABLE in os.environ:
-        sys.exit(1 if run(options) else 0)
+        failed = kill_at_random(options.random_kills, options.seed) if options.random_kills else run(options)
+        sys.exit(1 if failed else 0)
     if reason := why_not():
         sys.exit(reason)
-    with compiled() as (shim, control):
-        if options.random_kills:
-            sys.exit(1 if kill_at_random(shim, control, options.random_kills, options.seed) else 0)
+    with compiled() as (shim, _):
         command = [sys.executable, "-m", "benchmarks.crash", *sys.argv[1:]]
         sys.exit(subprocess.run(command, env=os.environ | shim.environment, check=False).returncode)
 

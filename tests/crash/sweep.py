@@ -7,6 +7,7 @@ point costs a copy of the store, two forks, and what the store itself takes.
 from __future__ import annotations
 
 import os
+import pickle
 import random
 import shutil
 import signal
@@ -59,6 +60,19 @@ def in_child(work: Callable[[], list[str]], seconds: int = CHILD_SECONDS) -> End
     return Ended(os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, faults)
 
 
+def read_in_child(path: Path, file: Path) -> Stored:
+    """Read a store in a child, through a file: this process never starts Zarr's thread and can go on forking."""
+
+    def read() -> list[str]:
+        file.write_bytes(pickle.dumps(stored(path)))
+        return []
+
+    ended = in_child(read)
+    assert not ended.faults, f"reading {path} fails: {ended.faults}"
+    found: Stored = pickle.loads(file.read_bytes())
+    return found
+
+
 @dataclass(frozen=True)
 class Crash:
     """A crash point: the call before which everything was killed, and what was wrong afterwards."""
@@ -93,7 +107,7 @@ class Rehearsal:
         self._prepared.parent.mkdir(parents=True)
         if self.scenario.prepare is not None:
             self._must(lambda: self._act(self.scenario.prepare, self._prepared), "the preparation")
-        before = self._read(self._prepared)
+        before = read_in_child(self._prepared, self.folder / "state")
         if self.scenario.damage is not None:
             self.scenario.damage(self._prepared)
         shutil.copytree(self._prepared.parent, self._calm.parent)
@@ -101,7 +115,9 @@ class Rehearsal:
         self._must(lambda: self._act(self.scenario.act, self._calm), "the undisturbed change")
         self.calls = self.control.count
         self.control.watch(None)
-        self.between = Between(before, self._read(self._calm), damaged=self.scenario.damage is not None)
+        self.between = Between(
+            before, read_in_child(self._calm, self.folder / "state"), damaged=self.scenario.damage is not None
+        )
         if self.between.damaged:
             self._must(lambda: Between(before, before).value_faults(self._calm), "the repair")
         if self.scenario.redraws:
@@ -138,19 +154,6 @@ class Rehearsal:
         ended = in_child(work)
         assert not ended.faults, f"{self.name}: {what} fails: {ended.faults}"
         assert not ended.killed, f"{self.name}: {what} was killed"
-
-    def _read(self, path: Path) -> Stored:
-        import pickle
-
-        file = self.folder / "state"
-
-        def read() -> list[str]:
-            file.write_bytes(pickle.dumps(stored(path)))
-            return []
-
-        self._must(read, "reading")
-        found: Stored = pickle.loads(file.read_bytes())
-        return found
 
     def crash(self, number: int, *, half: bool = False, again: int = 0) -> Crash | None:
         """Kill the change before a call, and look what readers and the next build make of it.

@@ -46,6 +46,7 @@ bench: $(STAMP)
 # Do the networks learn planted rules, and nothing from shuffled labels? About twenty minutes; goes on where it was stopped.
 accept: $(STAMP)
 	$(BIN)/python -m benchmarks.crash --live
+	$(BIN)/python -m benchmarks.crash --random-kills 100 --seed 1
 	$(BIN)/python -m benchmarks.power_cuts
 	$(BIN)/python -m benchmarks.accept_models
 	$(BIN)/python -m benchmarks.s3_interruptions

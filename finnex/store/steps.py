@@ -12,6 +12,8 @@ import numpy.typing as npt
 import zarr
 
 from finnex.store import journal
+from finnex.store.chunks import IMAGE
+from finnex.store.completion import fill_missing
 from finnex.store.drafts import Receipt, chunk_of
 from finnex.store.images import ImageStore
 from finnex.store.journal import Intent
@@ -26,6 +28,7 @@ from finnex.store.metadata import (
 )
 from finnex.store.record import Company, write_record
 from finnex.store.states import EMPTY, QUARANTINED, READY
+from finnex.store.template import FIXED
 from finnex.store_path import StorePath
 
 
@@ -57,9 +60,12 @@ class StoreSteps(ImageStore):
         days = np.array(details["days"], dtype="int64").astype("datetime64[D]")
         group = read_document(self._place, symbol) or {}
         arrays = extended(arrays_of(group), len(days))
+        earlier = self.record().companies[symbol].sessions
         for name, document in arrays.items():
             write_document(self._place, f"{symbol}/{name}", document)
-        self._write(symbol, "date", days.astype("int64"))
+            if name not in {IMAGE, *FIXED}:
+                fill_missing(self._place, self._root, symbol, name, document, earlier)
+        self.writable(symbol, "date")[...] = days.astype("int64")
         write_document(self._place, symbol, company_document(group, arrays))
         self._place.sync()
         record = self.record()

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from finnex.data.calendar import Days
 from finnex.errors import StoreError, StoreMismatch
 from finnex.store import journal
+from finnex.store.completion import complete
 from finnex.store.drafts import DraftTarget, Receipt, drafts_of
 from finnex.store.folder import PARTIAL
 from finnex.store.images import ImageStore
@@ -103,6 +104,7 @@ class StoreWriter(StoreSteps):
         missing = [symbol for symbol in companies if symbol not in held]
         if missing or any(name.split("/")[0] not in companies for name in held):
             self._hold_companies(missing)
+        complete(self._place, self._root, companies)
         self.sweep()
 
     def _change(self, intent: Intent) -> None:

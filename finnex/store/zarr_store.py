@@ -1,4 +1,4 @@
-"""Zarr's way into a place for a writer: reads as Zarr does, every write through `Place.put`."""
+"""Zarr's ways into a place: a reader that takes no gap for emptiness, a writer whose writes go through `Place.put`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,40 @@ from typing import TYPE_CHECKING, Any, Self
 
 from zarr.storage import WrapperStore
 
+from finnex.store.chunks import IMAGE
+
 if TYPE_CHECKING:
     from zarr.abc.buffer import Buffer
-    from zarr.abc.store import Store
+    from zarr.abc.store import ByteRequest, Store
+    from zarr.core.buffer import BufferPrototype
 
     from finnex.store.place import Place
+
+
+class WithoutGaps(WrapperStore["Store"]):
+    """A company whose small chunks are all there: one that is gone is damage, where Zarr would read it as empty.
+
+    Parameters
+    ----------
+    store
+        Of the company, for reading.
+    """
+
+    def _with_store(self, store: Store) -> Self:
+        return type(self)(store)
+
+    async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
+        """Return what lies under a key.
+
+        Raises
+        ------
+        ValueError
+            It is a chunk of a small array, and is gone.
+        """
+        found = await super().get(key, prototype, byte_range)
+        if found is None and not key.startswith(f"{IMAGE}/") and key.partition("/")[2][:1] == "c":
+            raise ValueError(f"its chunk {key.partition('/')[2]} is gone")
+        return found
 
 
 class WritingStore(WrapperStore["Store"]):

@@ -21,7 +21,7 @@ from finnex.store.folder import Folder
 FIVE_YEARS = session_calendar("XNYS", date(2015, 12, 1), date(2020, 12, 31)).days
 
 
-class Stopped(Exception):  # noqa: N818
+class Stopped(Exception):
     """Stands for a crash; an interrupt would end Zarr's own thread."""
 
 

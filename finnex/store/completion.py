@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import zarr
 
 from finnex.store.chunks import CHECKSUM, COMPLETE, IMAGE, chunk_keys, has_checksum, is_whole, with_checksum
+from finnex.store.damage import readable
 from finnex.store.metadata import Document, arrays_of, company_document, read_document, root_document, write_document
 from finnex.store.place import Place
 
@@ -27,10 +28,10 @@ def complete(place: Place, root: zarr.Group, symbols: Iterable[str]) -> None:
     """
     documents: dict[str, Document] = {}
     for symbol in symbols:
-        company = read_document(place, symbol) or {}
-        if is_complete(company):
-            continue
+        company = readable(place, symbol) or {}
         arrays = arrays_of(company)
+        if not arrays or is_complete(company):
+            continue
         for name, document in arrays.items():
             if name == IMAGE:
                 continue

@@ -328,6 +328,14 @@ class ImageStore:
                 break
         return np.array(suspects, dtype=np.intp)
 
+    def matching(self, symbol: str) -> npt.NDArray[np.bool_]:
+        """Return for every session whether there are an image and a checksum that agree, whatever its status."""
+        crcs = self._read(symbol, "image_crc")
+        found = np.zeros(len(crcs), dtype=bool)
+        for index in np.flatnonzero(crcs):
+            found[index] = self._crc_on_disk(chunk_of(symbol, int(index))) == int(crcs[index])
+        return found
+
     def _crc_on_disk(self, key: str) -> int:
         """Return the crc32 of what lies under a key, -1 where nothing does."""
         found = self._place.get(key)

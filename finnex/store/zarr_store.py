@@ -97,3 +97,35 @@ class WritingStore(WrapperStore["Store"]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (type(self), (self._store, self._place))
+
+
+class ReadByPlace(WrapperStore["Store"]):
+    """A place that Zarr reads through `Place.get`: small arrays and metadata only, which are read whole."""
+
+    def __init__(self, store: Store, place: Place, folder: str) -> None:
+        super().__init__(store)
+        self._place, self._folder = place, folder
+
+    def _with_store(self, store: Store) -> Self:
+        return type(self)(store, self._place, self._folder)
+
+    @property
+    def read_only(self) -> bool:
+        """Writes go through the place."""
+        return False
+
+    def _check_writable(self) -> None:
+        """Nothing: what is wrapped here is only read."""
+
+    async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
+        """Return what lies under a key."""
+        if byte_range is not None:
+            raise NotImplementedError("only whole keys are read here")
+        whole = f"{self._folder}/{key}" if self._folder else key
+        found = await asyncio.to_thread(self._place.get, whole)
+        return None if found is None else prototype.buffer.from_bytes(found)
+
+    async def exists(self, key: str) -> bool:
+        """Return whether something lies under a key."""
+        whole = f"{self._folder}/{key}" if self._folder else key
+        return await asyncio.to_thread(self._place.get, whole, 0, 1) is not None

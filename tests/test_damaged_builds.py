@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -16,9 +18,9 @@ import finnex.build.symbol
 from finnex.build import build, read_run
 from finnex.build.run import Run
 from finnex.config import Config, parse_config
-from finnex.errors import FinnexError
+from finnex.errors import FinnexError, StoreCorrupt, StoreError
 from finnex.sample import SYNTHETIC_TABLES
-from finnex.store import READY, ImageStore, StoreWriter, restore, writing
+from finnex.store import READY, ImageStore, StoreTemplate, StoreWriter, restore, writing
 
 FILES = (
     "zarr.json", ".finnex/root.json", ".finnex/journal.json",
@@ -51,8 +53,9 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "a folder": a_folder,
 }
 LINKED = ("zarr.json", ".finnex/root.json", "NVDA/zarr.json", "NVDA/coverage/c.0.0", "NVDA/image/c.{row}.0.0.0")
+EMPTIED = (*FILES[:4], "NVDA/status/zarr.json", "NVDA/status/c.0", "NVDA/prediction/c.0.0", "NVDA/region/c/0")
 CASES = [
-    *((file, kind) for file in FILES for kind in DAMAGES),
+    *((file, kind) for file in FILES for kind in DAMAGES if kind != "empty" or file in EMPTIED),
     *((file, kind) for file in LINKED for kind in ("a dangling link", "a cyclic link")),
     *((folder, kind) for folder in FOLDERS for kind in ("gone", "a file")),
 ]
@@ -164,3 +167,70 @@ def test_a_build_or_the_remedy_that_it_names_gives_the_undisturbed_store(
     assert reason == "odd" or where in {".finnex", ".finnex/root.json"}
     with writing(path):
         assert restore(path, template, dry=True) == []
+
+
+def test_a_damaged_company_holds_no_other_up_and_stays_as_it_is(whole: Path, config: Config) -> None:
+    path = Path(str(config.store.path))
+    harm(path, "NVDA/prediction/c.0.0", "garbage")
+    [*_, chunk] = sorted(path.glob("AAPL/image/c.*"))
+    wanted = chunk.read_bytes()
+    chunk.write_bytes(b"other")
+    before = {file: file.read_bytes() for file in (path / "NVDA").rglob("*") if file.is_file()}
+    with pytest.raises(StoreCorrupt, match=r"NVDA/prediction is damaged.*finnex repair.*\n.*other companies is drawn"):
+        build(config)
+    assert chunk.read_bytes() == wanted
+    assert {file: file.read_bytes() for file in (path / "NVDA").rglob("*") if file.is_file()} == before
+    assert build(config, symbols=["AAPL"]).built == 0
+
+
+def test_a_build_says_in_one_line_what_it_mended(config: Config) -> None:
+    harm(Path(str(config.store.path)), "NVDA/status/c.0", "gone")
+    said: list[str] = []
+    build(config, on_mended=said.append)
+    assert said == [
+        "The store was damaged and is mended: NVDA/status (made again from the images that match their checksum; "
+        "the next build adds sessions without a bar)."
+    ]
+    build(config, on_mended=said.append)
+    assert len(said) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another account")
+@pytest.mark.parametrize(
+    "where",
+    ["zarr.json", ".finnex", ".finnex/root.json", "NVDA", "NVDA/zarr.json", "NVDA/status", "NVDA/status/c.0",
+     "NVDA/image", "NVDA/prediction/c.0.0"],
+)  # fmt: skip
+def test_what_this_account_may_not_read_is_no_damage_and_the_message_says_so(
+    whole: Path, sample_inputs: dict[str, Path], where: str
+) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="finnex-rights-"))
+    try:
+        folder.chmod(0o755)
+        shutil.copytree(whole, folder / "images.zarr")
+        for one in (folder, *folder.rglob("*")):
+            os.chown(one, 65534, 65534)
+        config = config_of(sample_inputs, folder)
+        template = finnex.build.path.read_run(config).template
+        rights = (folder / "images.zarr" / where).stat().st_mode
+        (folder / "images.zarr" / where).chmod(0)
+        os.seteuid(65534)
+        for attempt in (lambda: build(config), lambda: repair(config, template)):
+            with pytest.raises(StoreError, match=r"(cannot be read|cannot be read or written) \(Permission denied\)"):
+                attempt()
+        (folder / "images.zarr" / where).chmod(rights)
+        assert build(config).built == 0
+        assert contents(folder / "images.zarr") == contents_of_the_whole(whole)
+    finally:
+        os.seteuid(0)
+        shutil.rmtree(folder)
+
+
+def repair(config: Config, template: StoreTemplate) -> None:
+    with writing(config.store.path):
+        restore(config.store.path, template, lambda _: True)
+
+
+def contents_of_the_whole(whole: Path) -> dict[str, str]:
+    os.seteuid(0)
+    return contents(whole)

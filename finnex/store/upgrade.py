@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
-from finnex.errors import StoreCorrupt
+from finnex.errors import StoreCorrupt, StoreError
 from finnex.store.drafts import Receipt
 from finnex.store.folder import Folder
 from finnex.store.journal import PUBLISH, Intent, write_intent
@@ -72,8 +72,21 @@ def derive_record(place: Place) -> RootRecord:
 
 
 def company_values(place: Place, symbol: str, name: str) -> npt.NDArray[Any]:
-    """Return an array as it lies there, whatever the root record says."""
-    return np.asarray(zarr.open_array(place.zarr(read_only=True, folder=f"{symbol}/{name}"), mode="r")[...])
+    """Return an array as it lies there, whatever the root record says.
+
+    Raises
+    ------
+    StoreError
+        This account may not read it.
+    """
+    try:
+        array = zarr.open_array(place.zarr(read_only=True, folder=f"{symbol}/{name}"), mode="r")
+        return np.asarray(array[...])
+    except PermissionError as error:
+        raise StoreError(
+            f"the array {symbol}/{name} of {place.address} cannot be read ({error.strerror}). Give this account the "
+            "right to read it."
+        ) from None
 
 
 def array_documents(place: Place, symbol: str) -> dict[str, Document]:

@@ -101,6 +101,17 @@ def test_a_store_of_format_3_gets_checksums_and_keeps_every_value_wherever_it_is
     assert set(ImageStore.open(path).broken("B")) == {"status"}
 
 
+def test_an_array_of_format_3_that_cannot_be_read_gets_no_checksum_and_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "images.zarr"
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(path, filter="data")
+    (path / "B" / "coverage" / "c.0.0").write_bytes(bytes(range(128, 256)))
+    with writing(path):
+        store = StoreWriter.prepare(path, TEMPLATE)
+    assert set(store.broken("B")) == {"coverage"}
+    assert store.broken("A") == {}
+
+
 # ---- what lies in the way ----------------------------------------------------------------------------------------
 
 

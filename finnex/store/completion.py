@@ -37,7 +37,7 @@ def complete(place: Place, root: zarr.Group, symbols: Iterable[str]) -> None:
                 continue
             fill_missing(place, root, symbol, name, document)
             if _can_take_checksum(document) and not has_checksum(document):
-                _add_checksum(place, symbol, name, document)
+                _add_checksum(place, root, symbol, name, document)
                 arrays[name] = {**document, "codecs": [*document["codecs"], CHECKSUM]}
         place.sync()
         for name, document in arrays.items():
@@ -76,7 +76,14 @@ def _can_take_checksum(document: Document) -> bool:
     return bool(document["codecs"]) and document["codecs"][-1]["name"] in {"blosc", CHECKSUM["name"]}
 
 
-def _add_checksum(place: Place, symbol: str, name: str, document: Document) -> None:
+def _add_checksum(place: Place, root: zarr.Group, symbol: str, name: str, document: Document) -> None:
+    """Add the checksum to the chunks of an array that can be read; one that cannot stays without, and so is found."""
+    array = root[f"{symbol}/{name}"]
+    assert isinstance(array, zarr.Array)
+    try:
+        array[...]
+    except (ValueError, RuntimeError):
+        return
     for chunk in chunk_keys(document, document["shape"][0]):
         key = f"{symbol}/{name}/{chunk}"
         data = place.get(key)

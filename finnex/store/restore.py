@@ -68,8 +68,9 @@ def restore(
                 elif not finding.symbol:
                     return found  # the rest rests on it
         blocked = {finding.symbol for finding in found if finding.lost}
-        with suppress(StoreCorrupt) if blocked and not dry else nullcontext():
-            StoreWriter.reopen(path)
+        if journal.read_intent(place) is not None:  # its steps needed what was damaged
+            with suppress(StoreCorrupt) if blocked and not dry else nullcontext():
+                StoreWriter.reopen(path)
     return found
 
 

@@ -424,7 +424,7 @@ def test_a_retried_batch_draws_only_the_sessions_that_failed(sample_config: Call
     run = read_run(config)
     drawn: list[int] = []
     with writing(config.store.path):
-        work = prepare_symbol(run, open_for_writing(run), "NVDA")
+        work = prepare_symbol(run, open_for_writing(run).store, "NVDA")
         [positions] = work.batches(100)
         batch = Batch(work, positions, fails_once(int(work.on_axis[positions[3]])), 1, drawn.append)
         with pytest.raises(
@@ -448,7 +448,7 @@ def test_a_batch_that_is_given_up_says_what_stopped_it(sample_config: Callable[.
     config = sample_config()
     run = read_run(config)
     with writing(config.store.path):
-        work = prepare_symbol(run, open_for_writing(run), "NVDA")
+        work = prepare_symbol(run, open_for_writing(run).store, "NVDA")
         [positions] = work.batches(100)
         batch = Batch(work, positions, full, 1, lambda count: None)
         with pytest.raises(OSError, match="No space left"):

@@ -38,7 +38,7 @@ def draw_all(run: Run, force: bool = False) -> tuple[int, int]:
     """Build in this process, in small batches, with the inputs as they were read; return built and failed."""
     built = failed = 0
     with writing(run.config.store.path, 5):
-        store = open_for_writing(run)
+        store = open_for_writing(run).store
         for symbol in run.config.symbols:
             one = prepare_symbol(run, store, symbol, force=force)
             for batch in one.batches(4):

@@ -38,7 +38,7 @@ def repair(
     kept: list[Finding] = []
 
     def agree(finding: Finding) -> bool:
-        agreed = yes or (sys.stdin.isatty() and not as_json and ask(_sentence(finding) + " Go ahead?"))
+        agreed = yes or (_can_be_asked() and not as_json and ask(_sentence(finding) + " Go ahead?"))
         if not agreed:
             kept.append(finding)
         return agreed
@@ -68,6 +68,10 @@ def repair(
         raise typer.Exit(1)
 
 
+def _can_be_asked() -> bool:
+    return sys.stdin.isatty()
+
+
 def _sentence(finding: Finding) -> str:
     lost = f" Lost for good: {finding.lost}." if finding.lost else ""
     return f"{finding.where} is damaged: {finding.what}.{lost}"
@@ -77,7 +81,7 @@ def _ending(found: list[Finding], kept: list[Finding], beside: list[str], *, dry
     if not found and not beside:
         return "No damage was found. `finnex qa` reads every image."
     if dry_run and found:
-        return "Nothing was changed. Without --dry-run this is mended, and what lies behind it is looked at."
+        return "Nothing was changed. Without --dry-run this is mended; what is lost for good is asked for."
     if kept:
         return "To give up what cannot be made again: finnex repair --yes."
     return "Now run: finnex build." if found else "The store is whole."

@@ -150,3 +150,23 @@ def print_scores(screen: Console, rows: Sequence[Mapping[str, Any]]) -> None:
         counts = (str(row["test_sessions"]), str(row["test_predictions"]))
         table.add_row(str(row["model"]), f"{row['accuracy']:.3f}", interval, *counts)
     screen.print(table)
+
+
+def print_trading(screen: Console, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print what acting on predictions would have earned, by the names that the report and MLflow use."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    if not rows:
+        return
+    table = Table(box=SIMPLE)
+    names = ("sharpe_ratio", "volatility", "max_drawdown", "total_return", "turnover")
+    for heading in ("model", *names):
+        words = heading.replace("_", "\n") if heading != "model" else heading  # fits into 80 columns
+        table.add_column(words, no_wrap=True, justify="left" if heading == "model" else "right")
+    for row in rows:
+        figures = ["-" if row[name] is None else f"{row[name]:.2f}" for name in names]
+        if row["sharpe_ratio_low"] is not None:
+            figures[0] += f" ({row['sharpe_ratio_low']:.2f} to {row['sharpe_ratio_high']:.2f})"
+        table.add_row(str(row["model"]), *figures)
+    screen.print(table)

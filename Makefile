@@ -40,12 +40,14 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.streaming
 	$(BIN)/python -m benchmarks.export
 	$(BIN)/python -m benchmarks.durability
+	$(BIN)/python -m benchmarks.trading --speed
 
 # Every crash point of every change of a store, power cuts (as root), interruptions of two writers of a bucket: an hour.
 # Do the networks learn planted rules, and nothing from shuffled labels? About twenty minutes; goes on where it was stopped.
 accept: $(STAMP)
 	$(BIN)/python -m benchmarks.crash --live
 	$(BIN)/python -m benchmarks.power_cuts
+	$(BIN)/python -m benchmarks.trading
 	$(BIN)/python -m benchmarks.accept_models
 	$(BIN)/python -m benchmarks.s3_interruptions
 

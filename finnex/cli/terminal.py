@@ -159,14 +159,14 @@ def print_trading(screen: Console, rows: Sequence[Mapping[str, Any]]) -> None:
 
     if not rows:
         return
-    table = Table(box=SIMPLE)
-    names = ("sharpe_ratio", "volatility", "max_drawdown", "total_return", "turnover")
-    for heading in ("model", *names):
-        words = heading.replace("_", "\n") if heading != "model" else heading  # fits into 80 columns
-        table.add_column(words, no_wrap=True, justify="left" if heading == "model" else "right")
+    names = ("volatility", "max_drawdown", "win_rate", "total_return", "turnover")
+    table = Table(box=SIMPLE, pad_edge=False)  # fits into 80 columns
+    table.add_column("model", max_width=16)
+    for name in ("sharpe_ratio", *names):
+        table.add_column(name.replace("_", "_\n"), no_wrap=True, justify="right")
     for row in rows:
-        figures = ["-" if row[name] is None else f"{row[name]:.2f}" for name in names]
+        figures = ["-" if row[name] is None else f"{row[name]:.2f}" for name in ("sharpe_ratio", *names)]
         if row["sharpe_ratio_low"] is not None:
-            figures[0] += f" ({row['sharpe_ratio_low']:.2f} to {row['sharpe_ratio_high']:.2f})"
-        table.add_row(str(row["model"]), *figures)
+            figures[0] += f"\n{row['sharpe_ratio_low']:.2f} to {row['sharpe_ratio_high']:.2f}"
+        table.add_row(str(row["model"]).replace("_", " "), *figures)
     screen.print(table)

@@ -2,8 +2,8 @@
 
 `python -m benchmarks.trading --speed` times 3,000 companies over 1,000 sessions. `python -m benchmarks.trading` also
 simulates studies of noise: how often the 95 % interval of their Sharpe ratio holds 0, and what they earn on average,
-free of costs. It exits with 1 where the intervals hold 0 less often than in 93 % of studies, or the mean gain is further
-than three standard errors from 0.
+free of costs. It exits with 1 where the intervals hold 0 less often than in 93 % of studies by more than chance, or the
+mean gain is further than three standard errors from 0.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from finnex.data.session_prices import SessionPrices, session_prices
 from finnex.errors import InputError, PricesUnknown
 from finnex.evaluation import trading_card
 from finnex.evaluation.sharpe import sharpe_ratio
-from finnex.evaluation.trading import Decisions, TradingPerformance, buy_and_hold, trading_performance
+from finnex.evaluation.trading import Decisions, TradingPerformance, buy_and_hold, describe_trading, trading_performance
 from finnex.store import ImageStore, StoreWriter
 from finnex.streaming.prices import stored_prices
 
@@ -133,12 +133,24 @@ def test_without_trades_nothing_is_made_up() -> None:
     assert (idle.trades, idle.max_drawdown, idle.total_return, idle.turnover, idle.volatility) == (0, 0, 0, 0, 0)
 
 
+def test_what_is_held_when_prices_end_is_valued_and_not_sold_and_that_is_told() -> None:
+    closes = np.array([[10.0], [10.0], [12.0], [13.0]])
+    prices, settings = prices_of(closes, closes), TradingSettings(cost_bps=100)
+    found = performance(prices, until(np.ones((4, 1)), 0), 5, settings)
+    assert found.total_return == pytest.approx(1.3 / 1.01 - 1)
+    assert found.unfinished == "2020-01-04"
+    assert found.turnover == pytest.approx(1 / 1.01 / 3 * 252)
+    held = buy_and_hold(decisions(prices, until(np.ones((4, 1)), 2), 1), prices, settings)
+    assert held.unfinished == ""
+    (words,) = describe_trading({"vit": found, "buy_and_hold": held})
+    assert words == "Prices end on 2020-01-04: what was held then is valued at that close, and not sold."
+
+
 def test_prices_that_do_not_cover_the_decisions_are_refused() -> None:
     prices = market(9, 20, 1, 0.01)
-    with pytest.raises(
-        PricesUnknown, match=r"prices end on 2020-01-20, before 5 sessions have passed since 2020-01-16"
-    ):
-        performance(prices, until(np.ones((20, 1)), 15), 5)
+    late = np.where(np.arange(20)[:, None] == 19, 1.0, np.nan)
+    with pytest.raises(PricesUnknown, match="end on 2020-01-20, and nothing that was decided could be entered before"):
+        performance(prices, late, 5)
     strange = Decisions(prices.days[:1], np.array(["X"]), np.ones(1), 5)
     with pytest.raises(PricesUnknown, match="prices have no X on 2020-01-01"):
         trading_performance(strange, prices, FREE)
@@ -237,6 +249,16 @@ def test_a_store_tells_the_prices_that_its_labels_were_made_from(store: ImageSto
     assert prices.close.shape == (120, 2)
     kept = store.open_sessions("AAA")["return_price_movement"].to_numpy()[:115, 2]
     np.testing.assert_allclose(prices.close[5:, 0] / prices.open[1:116, 0] - 1, kept, atol=1e-6)
+
+
+def test_prices_end_with_the_sessions_that_were_drawn_though_labels_look_further(store: ImageStore) -> None:
+    original = store.open_sessions("AAA")["feature_original"].to_numpy().copy()
+    drawn = original.copy()
+    drawn[100:, -2:] = np.nan
+    rewrite(store, "feature_original", drawn)
+    prices = stored_prices(ImageStore.open(store.path), ["AAA"])
+    assert len(prices.days) == 100
+    rewrite(store, "feature_original", original)
 
 
 def test_prices_that_do_not_give_the_stores_returns_are_refused(store: ImageStore) -> None:

@@ -89,5 +89,14 @@ def test_figures_that_are_not_there_are_told_and_not_drawn(card: TradingCard) ->
 
 def test_the_documentation_explains_every_figure_with_its_formula() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
-    for name in (*NAMES, "trades", "decisions", "trading_sessions", "bankrupt", "cost_bps", "borrow_fee_per_year"):
+    for name in (
+        *NAMES,
+        "trades",
+        "decisions",
+        "trading_sessions",
+        "bankrupt",
+        "unfinished",
+        "cost_bps",
+        "borrow_fee_per_year",
+    ):
         assert f"| `{name}` |" in text, name

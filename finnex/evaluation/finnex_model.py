@@ -307,6 +307,8 @@ def describe_evaluation(found: Mapping[str, Any]) -> str:
             )
         if "max_drawdown" in money:
             lines.append(f"largest drawdown {money['max_drawdown']:.1%}, buy and hold {held['max_drawdown']:.1%}")
+        if money["unfinished"]:
+            lines.append(f"prices end on {money['unfinished']}: what was held then is valued at that close, not sold")
         if money["bankrupt"]:
             lines.append(f"bankrupt on {money['bankrupt']}: the wealth is 0 from then on")
     drops = found["attention_analysis"]["section_occlusion"]

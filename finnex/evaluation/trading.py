@@ -45,6 +45,9 @@ class TradingPerformance:
         Value bought plus value sold, over the wealth at the close before, a year.
     bankrupt
         ISO date of the session in which nothing was left; everything after it is 0. Empty where there is none.
+    unfinished
+        ISO date of the last close that is known, where positions were to be held longer: they are valued at it, and
+        not sold. Empty where the prices reach to the last exit.
     """
 
     trading_sessions: int
@@ -57,6 +60,7 @@ class TradingPerformance:
     total_return: float
     turnover: float
     bankrupt: str = ""
+    unfinished: str = ""
 
     def record(self) -> dict[str, Any]:
         """Return plain values by the names that reports and trackers use; None where an interval has no bounds."""
@@ -65,7 +69,8 @@ class TradingPerformance:
             "trading_sessions": self.trading_sessions, "decisions": self.decisions, "trades": self.trades,
             "sharpe_ratio": sharpe.value, "sharpe_ratio_low": sharpe.low, "sharpe_ratio_high": sharpe.high,
             "sharpe_ratio_no_interval": sharpe.no_interval,
-            **{name: value for name, value in asdict(self).items() if name in FIGURES}, "bankrupt": self.bankrupt,
+            **{name: value for name, value in asdict(self).items() if name in FIGURES},
+            "bankrupt": self.bankrupt, "unfinished": self.unfinished,
         }  # fmt: skip
 
 
@@ -97,7 +102,7 @@ class Decisions:
         Raises
         ------
         PricesUnknown
-            Prices do not hold a decision's session or company, or end before the last position is left.
+            Prices do not hold a decision's session or company, or end before the first entry.
         """
         session, company = prices.place(self.days, self.symbols)
         if (absent := (session < 0) | (company < 0)).any():
@@ -106,10 +111,10 @@ class Decisions:
                 f"prices have no {self.symbols[first]} on {self.days[first]}, where something was decided. Give "
                 "prices of every company and session."
             )
-        if session.max() + self.horizon >= len(prices.days):
+        if session.min() + 1 >= len(prices.days):
             raise PricesUnknown(
-                f"prices end on {prices.days[-1]}, before {self.horizon} sessions have passed since "
-                f"{self.days.max()}. Give prices that reach further."
+                f"prices end on {prices.days[-1]}, and nothing that was decided could be entered before. Give prices "
+                "that reach further."
             )
         placed = np.full(prices.close.shape, np.nan)
         placed[session, company] = self.positions
@@ -130,7 +135,7 @@ def trading_performance(
     positions = decisions.on(prices)
     course = _course(prices, positions, decisions.horizon, settings)
     own = _alone(prices, positions, decisions.horizon, settings.cost_bps)
-    return _performance(course, len(decisions.days), own, decisions.horizon, prices.sessions_per_year)
+    return _performance(course, len(decisions.days), own, decisions, prices)
 
 
 def buy_and_hold(
@@ -147,11 +152,11 @@ def buy_and_hold(
     first, last = int(decided[0]), int(decided[-1])
     held = np.full(positions.shape, np.nan)
     held[first, ~np.isnan(positions).all(axis=0)] = 1.0
-    sessions = last + decisions.horizon - first
+    sessions = min(last + decisions.horizon, len(prices.days) - 1) - first
     course = _course(prices, held, sessions, settings)
     own = _alone(prices, held, sessions, settings.cost_bps)
     count = int((~np.isnan(held)).sum())
-    return _performance(course, count, own, decisions.horizon, prices.sessions_per_year)
+    return _performance(course, count, own, decisions, prices)
 
 
 def _course(
@@ -167,39 +172,43 @@ def _alone(
     prices: SessionPrices, positions: npt.NDArray[np.float64], horizon: int, cost_bps: float
 ) -> npt.NDArray[np.float64]:
     """Return the return of every position that was entered, as if it were alone, costs paid twice."""
-    session, company = np.nonzero(np.nan_to_num(positions))
+    session, company = np.nonzero(np.nan_to_num(positions[:-1]))
     entry = prices.open[session + 1, company]
     last = prices.close.copy()  # a close that is missing is the one before
     row = np.where(np.isnan(last), 0, np.arange(len(last))[:, None])
     last = np.take_along_axis(last, np.maximum.accumulate(row, axis=0), axis=0)
-    gained = positions[session, company] * (last[session + horizon, company] / entry - 1)
+    gained = positions[session, company] * (last[np.minimum(session + horizon, len(last) - 1), company] / entry - 1)
     own = gained - 2 * cost_bps * BASIS_POINT * np.abs(positions[session, company])
     return np.asarray(own[~np.isnan(entry)])
 
 
 def _performance(
-    course: Course, decisions: int, own: npt.NDArray[np.float64], horizon: int, sessions_per_year: float
+    course: Course, count: int, own: npt.NDArray[np.float64], decisions: Decisions, prices: SessionPrices
 ) -> TradingPerformance:
-    active = slice(0, course.active_sessions)
-    returns, scale = course.returns[active], np.sqrt(sessions_per_year)
+    active, a_year = slice(0, course.active_sessions), prices.sessions_per_year
+    returns, scale = course.returns[active], np.sqrt(a_year)
     wealth = np.append(1.0, course.wealth)
+    last = int(np.searchsorted(prices.days, decisions.days.max())) + decisions.horizon
     return TradingPerformance(
         trading_sessions=len(returns),
-        decisions=decisions,
+        decisions=count,
         trades=len(own),
-        sharpe_ratio=sharpe_ratio(returns, horizon=horizon, sessions_per_year=sessions_per_year),
+        sharpe_ratio=sharpe_ratio(returns, horizon=decisions.horizon, sessions_per_year=a_year),
         volatility=float(returns.std(ddof=1) * scale) if len(returns) > 1 else float("nan"),
         max_drawdown=float((1 - wealth / np.maximum.accumulate(wealth)).max()),
         win_rate=float((own > 0).mean()) if len(own) else float("nan"),
         total_return=float(course.wealth[-1] - 1),
-        turnover=float(course.traded[active].mean() * sessions_per_year),
+        turnover=float(course.traded[active].mean() * a_year),
         bankrupt="" if course.bankrupt is None else str(course.bankrupt),
+        unfinished="" if last < len(prices.days) else str(prices.days[-1]),
     )
 
 
 def describe_trading(lines: Mapping[str, TradingPerformance]) -> list[str]:
     """Say in words what a table of figures does not show."""
-    return [
+    ends = dict.fromkeys(found.unfinished for found in lines.values() if found.unfinished)
+    words = [f"Prices end on {day}: what was held then is valued at that close, and not sold." for day in ends]
+    return words + [
         f"{name.replace('_', ' ')} was bankrupt on {found.bankrupt}: its wealth is 0 from then on."
         for name, found in lines.items()
         if found.bankrupt

@@ -61,10 +61,13 @@ def _of_company(store: ImageStore, symbol: str) -> tuple[Days, Floats, Floats]:
 
 def _check(store: ImageStore, symbol: str, days: Days, data: xr.Dataset, opens: Floats, closes: Floats) -> None:
     """Refuse prices that do not give the returns beside the labels: other features may have been put in their place."""
+    last = int(np.flatnonzero(~np.isnan(closes)).max(initial=-1))
     outcomes = data[OUTCOMES].to_numpy().astype(np.float64)
     for column, horizon in enumerate(data["horizon"].to_numpy().tolist()):
         entered, left = opens[1 : len(days) - horizon + 1], closes[horizon:]
         kept = outcomes[: len(left), column]
+        # A label may look further than the sessions that were drawn, whose features the store has.
+        kept = np.where(np.arange(len(left)) + horizon <= last, kept, np.nan)
         wrong = ~np.isnan(kept) & ~(np.abs(left / entered - 1 - kept) <= TOLERANCE * (1 + np.abs(kept)))
         if wrong.any():
             raise PricesUnknown(

@@ -19,6 +19,8 @@ from registered import Registry, Trained, free_port, log_training
 from finnex.config import MlflowSettings
 from finnex.config.state import state_folder
 from finnex.errors import ServiceError, TrainingError
+from finnex.evaluation import trading_card
+from finnex.evaluation.trading import FIGURES
 from finnex.reporting.predictions import predict_newest
 from finnex.reporting.tracking import (
     TrackedRun,

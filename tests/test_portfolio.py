@@ -154,6 +154,13 @@ def test_a_bankrupt_account_stays_bankrupt() -> None:
     assert found.active_sessions == 2
 
 
+def test_an_account_that_is_ruined_at_an_open_does_not_live_to_the_close() -> None:
+    opens, closes = np.array([[10.0], [10.0], [25.0], [10.0]]), np.array([[10.0], [10.0], [5.0], [5.0]])
+    found = course(prices_of(opens, closes), np.array([[-1.0], [np.nan], [np.nan], [np.nan]]), 3)
+    np.testing.assert_allclose(found.wealth, [1.0, 0, 0])
+    assert str(found.bankrupt) == "2020-01-03"
+
+
 def test_a_short_position_pays_its_fee_every_session_it_is_held() -> None:
     flat = np.full((12, 1), 10.0)
     positions = np.where(np.arange(12)[:, None] == 0, -1.0, np.nan)

@@ -40,6 +40,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.streaming
 	$(BIN)/python -m benchmarks.export
 	$(BIN)/python -m benchmarks.durability
+	$(BIN)/python -m benchmarks.trading --speed
 
 # Every crash point of every change of a store, power cuts (as root), interruptions of two writers of a bucket: an hour.
 # Two thousand altered studies: half an hour.
@@ -48,6 +49,7 @@ accept: $(STAMP)
 	$(BIN)/python -m benchmarks.crash --live
 	$(BIN)/python -m benchmarks.crash --random-kills 100 --seed 1
 	$(BIN)/python -m benchmarks.power_cuts
+	$(BIN)/python -m benchmarks.trading
 	$(BIN)/python -m benchmarks.accept_models
 	$(BIN)/python -m benchmarks.s3_interruptions
 	$(BIN)/python -m benchmarks.fuzz --cases 2000 --seed 1

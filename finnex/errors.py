@@ -139,6 +139,10 @@ class TrainingError(FinnexError):
     """Data or settings a model cannot be trained on."""
 
 
+class PricesUnknown(TrainingError):
+    """Prices of the sessions that a portfolio would be held in are not known: it cannot be simulated."""
+
+
 class ModelRefused(TrainingError):
     """A model that training did not register, or whose files are not those that it registered; it is not loaded.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from finnex.config import Config
 from finnex.errors import StoreError
 from finnex.evaluation.scorecard import Scorecard
+from finnex.evaluation.trading_card import TradingCard
 from finnex.files.output import write_output
 from finnex.reporting.report import Report, input_limits, make_report
 from finnex.store import ImageStore
@@ -76,4 +78,15 @@ def score_rows(card: Scorecard) -> list[dict[str, Any]]:
             "test_predictions": card.rows,
         }
         for line in card.lines
+    ]
+
+
+def trading_rows(card: TradingCard) -> list[dict[str, Any]]:
+    """Return the trading figures as a person reads them: a row a model; None where a figure is not known."""
+    return [
+        {
+            key: (None if math.isnan(value) else round(value, 4)) if isinstance(value, float) else value
+            for key, value in record.items()
+        }
+        for record in card.records()
     ]

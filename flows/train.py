@@ -18,7 +18,7 @@ from finnex.store import ImageStore
 from finnex.store_path import StorePath
 from finnex.training import Progress, TrainingResult, train, until_recorded
 from flows.arguments import untouched
-from flows.learning import progress_words, score_rows, write_report
+from flows.learning import progress_words, score_rows, trading_rows, write_report
 from flows.progress import ProgressArtifact, publish_table
 from flows.recording import end_open_runs, recording_server
 from flows.requests import TrainRequest
@@ -92,8 +92,10 @@ def train_model(request: TrainRequest) -> None:
             report, path = check_and_report(untouched(config), untouched(store), untouched(result))
             tracked = record(untouched(recorder), untouched(result), untouched(report))
     assert report.card is not None  # there was a training
+    assert report.trading is not None
     verdict = report.card.verdict()
     publish_table("scores", score_rows(report.card), verdict)
+    publish_table("trading", trading_rows(report.trading), " ".join(report.trading.words()))
     where = {"verdict": verdict, "mlflow_url": tracked.url, "report": path, "model_version": tracked.version}
     publish_table("training-result", [where], "Where to look")
     get_run_logger().info("%s Report: %s", verdict, path)

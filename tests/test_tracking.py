@@ -19,6 +19,8 @@ from registered import Registry, Trained, free_port, log_training
 from finnex.config import MlflowSettings
 from finnex.config.state import state_folder
 from finnex.errors import ServiceError, TrainingError
+from finnex.evaluation import trading_card
+from finnex.evaluation.trading import FIGURES
 from finnex.reporting.predictions import predict_newest
 from finnex.reporting.tracking import (
     TrackedRun,
@@ -89,6 +91,15 @@ def test_a_run_holds_parameters_metrics_by_epoch_tags_and_data_set(
     assert [metric.step for metric in client.get_metric_history(logged.run_id, "loss")] == [1, 2]
     for name in ("test.accuracy", "test.accuracy_low", "test.majority.accuracy", "test.logistic_regression.gap_low"):
         assert name in run.data.metrics
+    trading = trading_card(result.predictions, store, config.trading)
+    for model, prefix in (
+        (trading.model, "test"),
+        ("majority", "test.majority"),
+        ("buy_and_hold", "test.buy_and_hold"),
+    ):
+        for name in FIGURES:
+            value = getattr(trading.lines[model], name)
+            assert np.isnan(value) or run.data.metrics[f"{prefix}.{name}"] == pytest.approx(value)
     assert run.data.metrics["test.sessions"] == result.parts["test"].sessions
     assert run.data.tags["fingerprint"] == store.fingerprint()
     assert run.data.tags["layout_hash"] == "0123abcd"

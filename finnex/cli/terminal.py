@@ -167,3 +167,23 @@ def print_scores(screen: Console, rows: Sequence[Mapping[str, Any]]) -> None:
         counts = (str(row["test_sessions"]), str(row["test_predictions"]))
         table.add_row(str(row["model"]), f"{row['accuracy']:.3f}", interval, *counts)
     screen.print(table)
+
+
+def print_trading(screen: Console, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print what acting on predictions would have earned, by the names that the report and MLflow use."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    if not rows:
+        return
+    names = ("volatility", "max_drawdown", "win_rate", "total_return", "turnover")
+    table = Table(box=SIMPLE, pad_edge=False)  # fits into 80 columns
+    table.add_column("model", max_width=16)
+    for name in ("sharpe_ratio", *names):
+        table.add_column(name.replace("_", "_\n"), no_wrap=True, justify="right")
+    for row in rows:
+        figures = ["-" if row[name] is None else f"{row[name]:.2f}" for name in ("sharpe_ratio", *names)]
+        if row["sharpe_ratio_low"] is not None:
+            figures[0] += f"\n{row['sharpe_ratio_low']:.2f} to {row['sharpe_ratio_high']:.2f}"
+        table.add_row(str(row["model"]).replace("_", " "), *figures)
+    screen.print(table)

@@ -17,6 +17,7 @@ from finnex.config.places import TLS_KEYS, DaskSettings, MlflowSettings, StateSe
 from finnex.config.section import Section
 from finnex.config.state import state_folder
 from finnex.config.symbol import Symbol, distinct
+from finnex.config.trading import TradingSettings
 from finnex.config.training import AUGMENTATION_PRESETS, AugmentationSettings, TrainingSettings
 from finnex.errors import LONGEST_SENTENCE, MOST_LINES, ConfigError, InputsMissing, nearest, shortened, shown
 from finnex.files.text_file import parse_toml, read_text
@@ -47,6 +48,7 @@ class Config(Section):
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
+    trading: TradingSettings = TradingSettings()
     state: StateSettings = StateSettings()
     mlflow: MlflowSettings = MlflowSettings()
     dask: DaskSettings = DaskSettings()

@@ -9,7 +9,7 @@ import numpy as np
 
 from finnex.config import Config
 from finnex.data.tables import read_tables
-from finnex.evaluation import Scorecard, confusion, scorecard
+from finnex.evaluation import Scorecard, TradingCard, confusion, scorecard, trading_card
 from finnex.evaluation.scorecard import PROBABILITIES
 from finnex.layout import Region, parse_catalogue, parse_layout
 from finnex.quality import Check, quality_checks
@@ -43,6 +43,7 @@ class Report:
     pictures: tuple[Picture, ...]
     checks: tuple[Check, ...]
     card: Scorecard | None
+    trading: TradingCard | None
 
     @property
     def failed(self) -> tuple[Check, ...]:
@@ -162,6 +163,7 @@ def make_report(
     """
     checks = quality_checks(store, sample=sample, kind=config.labels.kind, horizon=config.labels.horizon)
     card = scorecard(result.predictions) if result is not None else None
+    trading = trading_card(result.predictions, store, config.trading) if result is not None else None
     attrs = store.attrs
     facts = {
         "store": store.path.name,
@@ -194,6 +196,7 @@ def make_report(
         pictures=pictures,
         input_limits=limits or {},
         card=card,
+        trading=trading,
         parameters=result.parameters if result is not None else {},
     )
-    return Report(render_report(content), tuple(pictures), tuple(checks), card)
+    return Report(render_report(content), tuple(pictures), tuple(checks), card, trading)

@@ -70,8 +70,8 @@ def score_rows(card: Scorecard) -> list[dict[str, Any]]:
         {
             "model": line.model,
             "accuracy": round(line.accuracy.value, 4),
-            "low": round(line.accuracy.low, 4),
-            "high": round(line.accuracy.high, 4),
+            "low": None if line.accuracy.low is None else round(line.accuracy.low, 4),
+            "high": None if line.accuracy.high is None else round(line.accuracy.high, 4),
             "test_sessions": card.sessions,
             "test_predictions": card.rows,
         }

@@ -286,22 +286,21 @@ def test_the_first_model_is_promoted_and_a_later_one_only_if_it_is_better(
     seen = result.predictions[result.predictions["split"] == "validation"]["label_end"].max()
     assert challenger.tags["trained_until"] == str(seen.date())
     decision, champion = promote(config, store, server)
-    assert (decision.promoted, champion.version) == (True, 1)
-    assert "cannot be told from" in decision.reason or "is behind" in decision.reason or "beats" in decision.reason
+    assert (decision.promoted, champion) == (False, None)
+    assert "it does not beat the majority class, as a champion must" in decision.reason
+    assert "at least 60 are needed at horizon 5" in decision.reason
+    decision, champion = promote(config, store, server, force=True)
+    assert champion is not None
+    assert (decision.promoted, decision.forced, champion.version) == (True, True, 1)
     log_training(config, store, result, "r", {}, server)
     decision, champion = promote(config, store, server)
-    assert (decision.promoted, champion.version) == (False, 1)
+    assert champion is not None
+    assert (decision.promoted, decision.trial, champion.version) == (False, 2, 1)
     again = client.get_model_version_by_alias("registry", "challenger")
-    assert again.version == "2"
+    assert (again.version, again.tags["trial"]) == ("2", "2")
     assert again.tags["decision"] == decision.reason
     fewer = config.model_copy(update={"symbols": ("BBB",)})
     assert promote(fewer, store, server)[0] == decision  # what is asked about is the challenger's, not the file's
-    client.set_model_version_tag("registry", "1", "trained_until", "2030-01-02")  # a note for people
-    assert promote(config, store, server)[0] == decision
-    reseal(client, "registry", "1", trained_until=date(2030, 1, 2))
-    later, champion = promote(config, store, server)
-    assert (later.promoted, champion.version) == (False, 1)
-    assert later.reason.startswith("Both were asked about 0 common sessions")
     other = config.model_copy(update={"labels": config.labels.model_copy(update={"horizon": 10})})
     with pytest.raises(TrainingError, match=r"answers horizon 5, \[labels\] now asks for 10"):
         load_champion(other, store, server)
@@ -314,7 +313,7 @@ def test_a_prediction_is_made_once_and_kept_with_its_version_and_its_time(
     config, store, result = trained
     config = config.model_copy(update={"mlflow": MlflowSettings(experiment="predict", model="predict")})
     log_training(config, store, result, "r", {}, server)
-    promote(config, store, server)
+    promote(config, store, server, force=True)
     before = store.fingerprint()
     said = predict_newest(config, server, 3)
     ready = store.open_images("AAA")

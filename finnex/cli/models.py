@@ -14,15 +14,17 @@ def promote(
     version: Annotated[
         int | None, typer.Option(min=1, help="Which version; absent, the newest that was trained.")
     ] = None,
-    replace: Annotated[
+    force: Annotated[
         bool,
-        typer.Option("--replace", help="Without comparing the two, as where the champion is refused."),
+        typer.Option("--force", help="Without a comparison, as where the champion is refused; recorded for ever."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the newest model the champion if it is better on sessions that neither has learned from.
+    """Make the newest model the champion if it beats the majority class, the best simple baseline and the champion.
 
-    Better is a lower log loss, with 95 % confidence, and no lower accuracy. Exit code 1 where it is not.
+    Better is a lower log loss on sessions that neither has learned from, and no lower accuracy. Every model that was
+    trained and judged on the same sessions is a trial; the more there were, the clearer it must be, so that noise
+    becomes champion at most 5 times in 100. Exit code 1 where it is not better.
     """
     from finnex.config import load_config
     from finnex.reporting.tracking import promote as decide
@@ -32,13 +34,16 @@ def promote(
     settings = load_config(config)
     with recording_server(settings) as uri, err().status("Comparing challenger and champion"):
         store = ImageStore.open(settings.store.path)
-        decision, champion = decide(settings, store, uri, version=version, replace=replace)
+        decision, champion = decide(settings, store, uri, version=version, force=force)
     if as_json:
         print_json(
             {
                 "promoted": decision.promoted,
                 "reason": decision.reason,
-                "champion": champion.version,
+                "champion": None if champion is None else champion.version,
+                "forced": decision.forced,
+                "trial": decision.trial,
+                "level": decision.level,
                 "sessions": decision.sessions,
                 "log_loss": None if decision.log_loss is None else vars(decision.log_loss),
                 "accuracy": None if decision.accuracy is None else vars(decision.accuracy),
@@ -46,7 +51,10 @@ def promote(
         )
     else:
         word = "Promoted" if decision.promoted else "Not promoted"
-        out().print(f"{word}. {decision.reason}\nThe champion is version {champion.version} of '{champion.name}'.")
+        now = "There is no champion."
+        if champion is not None:
+            now = f"The champion is version {champion.version} of '{champion.name}'."
+        out().print(f"{word}. {decision.reason}\n{now}")
     if not decision.promoted:
         raise typer.Exit(1)
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from finnex.data.calendar import Days
-from finnex.evaluation.bootstrap import Interval, block_length, drawn_dates, percentiles
+from finnex.evaluation.interval import Interval, ratio_estimate
 
 SESSIONS_A_YEAR = 252
 BASIS_POINT = 1e-4
@@ -30,8 +30,8 @@ class TradingPerformance:
         Sessions and symbols decided on, and those among them with a position.
     sharpe_ratio
         Mean over standard deviation of the decisions' net returns, times the square root of how many holding periods
-        a year has (Sharpe 1994); the rate without risk is taken as 0. The interval draws blocks of sessions, because
-        overlapping decisions make the plain standard error too small (Lo 2002). NaN where nothing varied.
+        a year has (Sharpe 1994); the rate without risk is taken as 0. NaN where nothing varied. Overlapping decisions
+        make the plain standard error too small (Lo 2002).
     volatility
         Standard deviation of the net returns, a year.
     max_drawdown
@@ -61,8 +61,6 @@ def trading_performance(
     *,
     horizon: int,
     cost_bps: float,
-    draws: int = 2000,
-    seed: int = 0,
 ) -> TradingPerformance:
     """Return what positions would have earned.
 
@@ -86,20 +84,14 @@ def trading_performance(
     invested = np.bincount(place, weights=np.abs(positions)) / count
     periods = SESSIONS_A_YEAR / horizon
 
-    def sharpe(sample: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-        mean, spread = sample.mean(axis=-1), sample.std(axis=-1, ddof=1)
-        varied = spread > 1e-12
-        return np.asarray(np.where(varied, mean / np.where(varied, spread, 1.0) * np.sqrt(periods), np.nan))
-
     enough = n > 2
-    drawn = sharpe(by_session[drawn_dates(n, block_length(horizon), draws, seed)]) if enough else np.array([np.nan])
     equity = _equity(by_session, horizon)
     top = np.maximum.accumulate(np.append(1.0, equity))
     traded = positions != 0
     return TradingPerformance(
         decisions=len(positions),
         trades=int(traded.sum()),
-        sharpe_ratio=percentiles(float(sharpe(by_session)) if enough else float("nan"), drawn),
+        sharpe_ratio=ratio_estimate(by_session, horizon).interval().scaled(float(np.sqrt(periods))),
         volatility=float(by_session.std(ddof=1) * np.sqrt(periods)) if enough else float("nan"),
         max_drawdown=float((1 - np.append(1.0, equity) / top).max()),
         win_rate=float((net[traded] > 0).mean()) if traded.any() else float("nan"),

@@ -115,7 +115,11 @@ def _training_pictures(result: TrainingResult, card: Scorecard) -> list[Picture]
     counts = confusion(own["label"].to_numpy(), own[PROBABILITIES].to_numpy())
     return [
         Picture(
-            "scores", "Scores", "Dots are estimates, bars are 95 % intervals; green leads exclude 0.", score_chart(card)
+            "scores",
+            "Scores",
+            "Dots are estimates, bars are 95 % intervals, absent where there are too few sessions; a lead is "
+            "green where the model beats the baseline, red where it is worse, by a test over all of them together.",
+            score_chart(card),
         ),
         Picture(
             "learning_curve",

@@ -26,7 +26,7 @@ from finnex.evaluation.trading import trading_performance
 
 HORIZONS, SESSIONS = (1, 5, 20), (60, 100, 150, 240, 500, 1000)
 WANTED, AT_MOST = 0.93, 0.98
-TRUTH_SESSIONS = 400_000
+TRUTH_SESSIONS = 300_000
 Floats = npt.NDArray[np.float64]
 Table = dict[str, tuple[Floats, bool]]
 """By figure, its value by session and symbol, and whether it is a share."""
@@ -113,9 +113,10 @@ def sharpe(positions: Floats, returns: Floats, horizon: int) -> Interval:
 def truths(horizon: int, symbols: int) -> Mapping[str, float]:
     """Return every figure's expectation, from one very long market."""
     rng = np.random.default_rng(987_654)
-    long = [market(rng, TRUTH_SESSIONS, horizon, symbols) for _ in range(5)]
+    # Of a share or a mean it is the same for any number of symbols.
+    long = [market(rng, TRUTH_SESSIONS, horizon, 1) for _ in range(5)]
     found = {name: float(np.mean([one[name][0].mean() for one in long])) for name in long[0]}
-    earned = [np.mean(p * r, axis=1) for p, r in (money(rng, TRUTH_SESSIONS, horizon, symbols) for _ in range(5))]
+    earned = [np.mean(p * r, axis=1) for p, r in (money(rng, TRUTH_SESSIONS, horizon, symbols) for _ in range(2))]
     joined = np.concatenate(earned)
     found["Sharpe ratio"] = float(joined.mean() / joined.std() * np.sqrt(252 / horizon))
     return found
@@ -156,7 +157,7 @@ def main(say: Callable[[str], None] = print) -> int:
     asked = parser.parse_args()
     failed, lowest, highest = [], 1.0, 0.0
     say(f"{asked.repeats} repeats; symbols share half of their variance\n")
-    for symbols in (1, 10):
+    for symbols in (1, 5):
         names = list(truths(1, symbols))
         say(f"| {symbols} symbols: h, sessions | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
         for horizon in HORIZONS:

@@ -1,4 +1,4 @@
-"""`finnex promote` and `finnex predict`: which model speaks, and what it says of the newest sessions."""
+"""`finnex models`, `promote` and `predict`: which model speaks, why, and what it says of the newest sessions."""
 
 from __future__ import annotations
 
@@ -57,6 +57,32 @@ def promote(
         out().print(f"{word}. {decision.reason}\n{now}")
     if not decision.promoted:
         raise typer.Exit(1)
+
+
+def models(config: ConfigOption, as_json: JsonOption = False) -> None:
+    """List every model that was trained: which one speaks, and whether it earned that or was forced.
+
+    The trial says how many models had been judged on a part of the same sessions, this one included.
+    """
+    from rich.table import Table
+
+    from finnex.config import load_config
+    from finnex.reporting.tracking import models as listed
+    from flows.recording import recording_server
+
+    settings = load_config(config)
+    with recording_server(settings) as uri, err().status("Reading the registry"):
+        rows = [one.row() for one in listed(settings, uri)]
+    if as_json:
+        print_json({"models": rows})
+        return
+    if not rows:
+        out().print(f"No model '{settings.mlflow.model}' is registered. Train one: finnex train --config {config}")
+        return
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    out().print(table)
 
 
 def predict(

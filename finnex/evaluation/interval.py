@@ -17,6 +17,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy.special import stdtr, stdtrit
 
 LEVEL = 0.95
@@ -166,7 +167,7 @@ def mean_estimate(
     share
         Whether the mean is a share, in [0, 1].
     """
-    days, place = np.unique(dates, return_inverse=True)
+    place, days = pd.factorize(dates.astype(np.int64), sort=True)
     n, value = len(days), float(values.mean())
     # The mean over rows is a ratio of sums over sessions; this is its linear part by session.
     influence = np.bincount(place, weights=values - value, minlength=n) * (n / len(values))

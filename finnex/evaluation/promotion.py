@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from finnex.evaluation.interval import LEVEL, Estimate, Interval, mean_estimate
+from finnex.evaluation.interval import LEVEL, Interval, mean_estimate
 from finnex.evaluation.scorecard import MAJORITY, PROBABILITIES, ROW, SIMPLE_BASELINES
 from finnex.evaluation.trials import ordinal, trial_level
 from finnex.evaluation.verdict import adjusted
@@ -52,6 +52,31 @@ class Decision:
     forced: bool = False
 
 
+@dataclass(frozen=True)
+class Against:
+    """A challenger and another model on the sessions of both.
+
+    Attributes
+    ----------
+    dates
+        Decision date of each row.
+    log_loss, right
+        Challenger less the other, by row: of the log loss, and of 1 where an answer was right.
+    other_log_loss
+        The other's, by row.
+    """
+
+    dates: npt.NDArray[np.datetime64]
+    log_loss: npt.NDArray[np.float64]
+    right: npt.NDArray[np.float64]
+    other_log_loss: npt.NDArray[np.float64]
+
+    @property
+    def sessions(self) -> int:
+        """Distinct dates."""
+        return len(np.unique(self.dates))
+
+
 def decide(
     challenger: pd.DataFrame, champion: pd.DataFrame | None, baselines: Mapping[str, pd.DataFrame], *, horizon: int,
     trial: int,
@@ -71,84 +96,77 @@ def decide(
     trial
         Which trial of the test part this is, from 1: it decides the level.
     """
+    own = _by_session(challenger)
+    simple = {name: _against(own, table) for name, table in baselines.items() if name in SIMPLE_BASELINES}
+    held = None if champion is None else _against(own, champion)
+    return judge(simple, held, horizon=horizon, trial=trial)
+
+
+def judge(baselines: Mapping[str, Against], champion: Against | None, *, horizon: int, trial: int) -> Decision:
+    """Decide from a challenger's differences to the simple baselines and to the champion; arguments as of `decide`."""
     level = trial_level(trial)
     told = f"{ordinal(trial)} trial of its test part, level {level:.2g}"
-    first = _against_baselines(challenger, baselines, horizon, level, told)
-    first = replace(first, trial=trial, level=level)
+    first = replace(_against_baselines(baselines, horizon, level, told), trial=trial, level=level)
     if champion is None or not first.promoted:
         return first
-    second = _against_champion(challenger, champion, horizon, level, told)
+    second = _against_champion(champion, horizon, level, told)
     reason = f"{second.reason} {first.reason}" if second.promoted else second.reason
     return replace(second, reason=reason, trial=trial, level=level)
 
 
-def _against_baselines(
-    challenger: pd.DataFrame, baselines: Mapping[str, pd.DataFrame], horizon: int, level: float, told: str
-) -> Decision:
-    simple = {name: table for name, table in baselines.items() if name in SIMPLE_BASELINES}
-    if MAJORITY not in simple or len(simple) < 2:
+def _against_baselines(baselines: Mapping[str, Against], horizon: int, level: float, told: str) -> Decision:
+    if MAJORITY not in baselines or len(baselines) < 2:
         return Decision(
             False,
-            "A champion must beat the majority class and the best simple baseline; the study has "
-            f"{', '.join(simple) or 'none'}. Name '{MAJORITY}' and another one in [training] baselines, "
-            "and train again.",
+            f"A champion must beat the majority class and the best simple baseline; the study has "
+            f"{', '.join(baselines) or 'none'}. Name '{MAJORITY}' and another one in [training] baselines, and train "
+            "again.",
         )
-    own = _by_session(challenger)
-    gains, losses, sessions, rows = {}, {}, 0, 0
-    for name, table in simple.items():
-        mine, theirs, dates = _common(own, _by_session(table))
-        sessions, rows = len(np.unique(dates)), len(mine)
-        if rows == 0:
-            return Decision(False, f"'{name}' and the challenger have no session in common. Train again.")
-        losses[name] = float(_log_loss(theirs).mean())
-        gains[name] = mean_estimate(_log_loss(theirs) - _log_loss(mine), dates, horizon)
-    best = min((name for name in simple if name != MAJORITY), key=lambda name: losses[name])
+    if empty := [name for name, one in baselines.items() if len(one.dates) == 0]:
+        return Decision(False, f"'{empty[0]}' and the challenger have no session in common. Train again.")
+    gains = {name: mean_estimate(-one.log_loss, one.dates, horizon) for name, one in baselines.items()}
+    others = [name for name in baselines if name != MAJORITY]
+    best = min(others, key=lambda name: float(baselines[name].other_log_loss.mean()))
     found = adjusted({name: gain.p_above() for name, gain in gains.items()})
-    if open_ := [name for name in (MAJORITY, best) if found[name] > level]:
+    sessions, rows = baselines[MAJORITY].sessions, len(baselines[MAJORITY].dates)
+    simple = f"the best simple baseline, {best.replace('_', ' ')}"
+    if behind := [name for name in (MAJORITY, best) if found[name] > level]:
+        named = "the majority class" if behind[0] == MAJORITY else simple
         return Decision(
             False,
-            f"On {sessions} sessions it does not beat {_named(open_[0], best)}, as a champion must: its log loss is "
-            f"lower by {gains[open_[0]].interval().words('+.4f')} ({told}, all simple baselines together).",
+            f"On {sessions} sessions it does not beat {named}, as a champion must: its log loss is lower by "
+            f"{gains[behind[0]].interval().words('+.4f')} ({told}, all simple baselines together).",
             sessions, rows,
         )  # fmt: skip
-    return Decision(
-        True, f"On {sessions} sessions it beats the majority class and {_named(best, best)} ({told}).", sessions, rows
-    )
+    return Decision(True, f"On {sessions} sessions it beats the majority class and {simple} ({told}).", sessions, rows)
 
 
-def _named(name: str, best: str) -> str:
-    words = name.replace("_", " ")
-    return "the majority class" if name == MAJORITY else f"the best simple baseline, {words}" if name == best else words
-
-
-def _against_champion(
-    challenger: pd.DataFrame, champion: pd.DataFrame, horizon: int, level: float, told: str
-) -> Decision:
-    own, theirs, dates = _common(_by_session(challenger), _by_session(champion))
-    sessions = len(np.unique(dates))
-    if sessions == 0:
+def _against_champion(champion: Against, horizon: int, level: float, told: str) -> Decision:
+    sessions, rows = champion.sessions, len(champion.dates)
+    if rows == 0:
         return Decision(
-            False, "Both were asked about 0 common sessions that neither had learned from. Train on data that reaches "
-            "further, or wait."
-        )  # fmt: skip
-    loss = mean_estimate(_log_loss(own) - _log_loss(theirs), dates, horizon)
-    right = mean_estimate(_right(own) - _right(theirs), dates, horizon)
+            False,
+            "Both were asked about 0 common sessions that neither had learned from. Train on data that reaches "
+            "further, or wait.",
+        )
+    loss = mean_estimate(champion.log_loss, champion.dates, horizon)
+    right = mean_estimate(champion.right, champion.dates, horizon)
     found = loss.interval(), right.interval()
     words = f"On {sessions} sessions its log loss less the champion's is {found[0].words('+.4f')}"
     if loss.p_below() > level:
-        return Decision(False, f"{words}: not better ({told}).", sessions, len(own), *found)
+        return Decision(False, f"{words}: not better ({told}).", sessions, rows, *found)
     if right.p_below() <= (1 - LEVEL) / 2:
-        return Decision(False, f"{words}, but its accuracy is lower: {_points(right)}.", sessions, len(own), *found)
-    return Decision(True, f"{words}: better ({told}), and not less accurate.", sessions, len(own), *found)
+        less = f"{found[1].words('+.3f')} less the champion's"
+        return Decision(False, f"{words}, but its accuracy is lower: {less}.", sessions, rows, *found)
+    return Decision(True, f"{words}: better ({told}), and not less accurate.", sessions, rows, *found)
 
 
-def _points(right: Estimate) -> str:
-    return f"{right.interval().words('+.3f')} less the champion's"
-
-
-def _common(own: pd.DataFrame, theirs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, npt.NDArray[np.datetime64]]:
+def _against(own: pd.DataFrame, table: pd.DataFrame) -> Against:
+    theirs = _by_session(table)
     both = own.index.intersection(theirs.index)
-    return own.loc[both], theirs.loc[both], both.get_level_values("decision_date").to_numpy().astype("datetime64[D]")
+    own, theirs = own.loc[both], theirs.loc[both]
+    dates = both.get_level_values("decision_date").to_numpy().astype("datetime64[D]")
+    return Against(dates, _log_loss(own) - _log_loss(theirs), _right(own) - _right(theirs), _log_loss(theirs))
 
 
 def _by_session(table: pd.DataFrame) -> pd.DataFrame:

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from finnex.errors import TrainingError
-from finnex.evaluation.interval import Interval, mean_estimate
+from finnex.evaluation.interval import Estimate, Interval, mean_estimate
 from finnex.evaluation.metrics import ClassificationScores, classification_scores
 from finnex.evaluation.verdict import Word, verdicts
 
@@ -110,6 +111,22 @@ def _by_session(table: pd.DataFrame) -> pd.DataFrame:
     return together.agg({"right": "mean", "surprise": "mean", "label": "first"})
 
 
+def gaps_of(
+    right: Mapping[str, npt.NDArray[np.float64]], dates: npt.NDArray[np.datetime64], horizon: int
+) -> dict[str, Estimate]:
+    """Return the accuracy of the first model less that of every other one.
+
+    Parameters
+    ----------
+    right
+        By model, (rows,), the share of its trainings that were right.
+    dates
+        (rows,) decision dates.
+    """
+    first, *others = right
+    return {name: mean_estimate(right[first] - right[name], dates, horizon) for name in others}
+
+
 def scorecard(predictions: pd.DataFrame, *, split: str = "test") -> Scorecard:
     """Derive the scorecard from a predictions table.
 
@@ -148,10 +165,7 @@ def scorecard(predictions: pd.DataFrame, *, split: str = "test") -> Scorecard:
     def share(answers: pd.DataFrame) -> Interval:
         return mean_estimate(answers["right"].to_numpy(), dates, horizon, share=True).interval()
 
-    gaps = {
-        name: mean_estimate((reference["right"] - right[name]["right"]).to_numpy(), dates, horizon)
-        for name in order[1:]
-    }
+    gaps = gaps_of({name: answers["right"].to_numpy() for name, answers in right.items()}, dates, horizon)
     return Scorecard(
         model=judged[0],
         split=split,

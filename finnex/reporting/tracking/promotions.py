@@ -5,6 +5,8 @@ A record stays with the version for ever: one that was forced once is a forced c
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +15,7 @@ from pydantic import ValidationError
 from finnex.config.section import Section
 from finnex.errors import ModelRefused
 from finnex.evaluation.promotion import Decision
+from finnex.evaluation.trials import TestPart
 from finnex.reporting.tracking.key import make_key, read_key
 from finnex.reporting.tracking.seal import ModelVersion, check_seal, seal_of, seals
 
@@ -53,6 +56,64 @@ def promotion_of(entry: Entry, key_file: Path) -> Promotion | None:
         return None
     same = (found.name, found.version, found.run_id) == (entry.name, int(entry.version), entry.run_id)
     return found if same else None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A version of the registered model, as a person asks for it.
+
+    Attributes
+    ----------
+    titles
+        Champion, challenger.
+    promotion
+        How it became champion, once; empty where it never did.
+    trial
+        Which trial of its test part it is; None where its seal does not say.
+    """
+
+    version: int
+    titles: tuple[str, ...]
+    promotion: str
+    trial: int | None
+    test_part: str
+    verdict: str
+
+    def row(self) -> dict[str, object]:
+        """Return it as a row of a table."""
+        return {
+            "version": self.version,
+            "titles": ", ".join(self.titles),
+            "promotion": self.promotion,
+            "test part": self.test_part,
+            "trial": self.trial,
+            "verdict": self.verdict,
+        }
+
+
+def listed(client: MlflowClient, name: str, titles: Mapping[str, int], key_file: Path) -> list[Listed]:
+    """Return all versions of a registered model, by number.
+
+    Parameters
+    ----------
+    titles
+        Title to the number of the version that has it.
+    """
+    found, parts = [], dict[int, TestPart]()
+    for entry in versions_of(client, name):
+        number = int(entry.version)
+        own = tuple(title for title, version in titles.items() if version == number)
+        record = promotion_of(entry, key_file)
+        promotion = record.words() if record else NOT_RECORDED if "champion" in own else ""
+        try:
+            said = check_seal(entry, key_file, "").said
+        except ModelRefused as refused:
+            found.append(Listed(number, own, promotion, None, "not known", f"Refused: {refused.reason}."))
+            continue
+        parts[number] = said.test_part
+        trial = number - sum(not part.shares(said.test_part) for part in parts.values())
+        found.append(Listed(number, own, promotion, trial, str(said.test_part), said.verdict))
+    return found
 
 
 def standing(entry: Entry, key_file: Path) -> str:

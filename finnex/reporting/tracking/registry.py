@@ -14,7 +14,7 @@ from finnex.evaluation.promotion import Decision, decide
 from finnex.evaluation.scorecard import PROBABILITIES
 from finnex.reporting.tracking.entries import LoggedModel
 from finnex.reporting.tracking.key import key_file, make_key
-from finnex.reporting.tracking.promotions import record_promotion, standing, trial_of
+from finnex.reporting.tracking.promotions import Listed, listed, record_promotion, standing, trial_of
 from finnex.reporting.tracking.seal import ModelVersion, Statement, check_seal, sealed
 from finnex.reporting.tracking.server import connected
 from finnex.reporting.tracking.versions import (
@@ -130,6 +130,23 @@ def load_champion(config: Config, store: ImageStore, uri: str) -> Champion:
             )
         model = load_network(client, uri, champion, TRAIN_AND_FORCE)
         return Champion(champion, model, f"{standing(entry, key_file(config))} {champion.said.verdict}")
+
+
+def models(config: Config, uri: str) -> list[Listed]:
+    """Return every version of the registered model: titles, how it was promoted, its trial, its verdict.
+
+    Raises
+    ------
+    ServiceError
+        No MLflow server answers.
+    """
+    name, titles = config.mlflow.model, {}
+    with connected(uri) as client:
+        for title in (CHAMPION, CHALLENGER):
+            entry = by_alias(client, name, title)
+            if entry is not None:
+                titles[title] = int(entry.version)
+        return listed(client, name, titles, key_file(config))
 
 
 def _check_labels(config: Config, version: ModelVersion, role: str) -> None:

@@ -154,6 +154,7 @@ def make_report(
     *,
     limits: Mapping[str, tuple[str, str]] | None = None,
     sample: int = 64,
+    champion: str = "",
 ) -> Report:
     """Check a store and draw it; with a training, score and draw that too.
 
@@ -163,6 +164,8 @@ def make_report(
         First and last date of each input table: `input_limits`.
     sample
         Sessions whose pixels the quality checks read.
+    champion
+        Which version is the champion and how it became one; the report says so where it is given.
     """
     checks = quality_checks(store, sample=sample, kind=config.labels.kind, horizon=config.labels.horizon)
     card = scorecard(result.predictions) if result is not None else None
@@ -174,6 +177,8 @@ def make_report(
         "symbols": ", ".join(store.symbols),
         "label": f"{config.labels.kind} over {config.labels.horizon} sessions",
     }
+    if champion:
+        facts["champion"] = champion
     pictures = []
     if result is not None and card is not None:
         for name, part in result.parts.items():

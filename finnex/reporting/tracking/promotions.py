@@ -111,7 +111,7 @@ def listed(client: MlflowClient, name: str, titles: Mapping[str, int], key_file:
             found.append(Listed(number, own, promotion, None, "not known", f"Refused: {refused.reason}."))
             continue
         parts[number] = said.test_part
-        trial = number - sum(not part.shares(said.test_part) for part in parts.values())
+        trial = trial_among(number, said.test_part, parts)
         found.append(Listed(number, own, promotion, trial, str(said.test_part), said.verdict))
     return found
 
@@ -136,6 +136,7 @@ def record_promotion(client: MlflowClient, entry: Entry, decision: Decision, key
     for key, value in tags.items():
         client.set_model_version_tag(entry.name, str(entry.version), key, value)
     client.set_tag(entry.run_id, "promotion", made.words())
+    client.log_text(entry.run_id, f"{made.words()}\n{decision.reason}\n", "promotion.txt")
 
 
 def versions_of(client: MlflowClient, name: str) -> list[Entry]:
@@ -151,16 +152,25 @@ def versions_of(client: MlflowClient, name: str) -> list[Entry]:
 
 
 def trial_of(client: MlflowClient, version: ModelVersion, key_file: Path) -> int:
-    """Return which trial of its test part a version is: how many versions up to it were asked on a part of it.
+    """Return which trial of its test part a registered version is."""
+    parts: dict[int, TestPart] = {}
+    for entry in versions_of(client, version.name):
+        try:
+            parts[int(entry.version)] = check_seal(entry, key_file, "").said.test_part
+        except ModelRefused:  # nothing says what it was judged on
+            continue
+    return trial_among(version.version, version.said.test_part, parts)
+
+
+def trial_among(number: int, own: TestPart, parts: Mapping[int, TestPart]) -> int:
+    """Return which trial of its test part a version is: how many versions up to it were judged on dates of it.
 
     Every earlier version counts, a deleted one too, unless its seal says that its test part shares no date with this
     one's. So no trial is lost by deleting what failed.
+
+    Parameters
+    ----------
+    parts
+        Test part of every version whose seal says it, by number.
     """
-    own, apart = version.said.test_part, 0
-    for entry in versions_of(client, version.name):
-        if int(entry.version) < version.version:
-            try:
-                apart += not check_seal(entry, key_file, "").said.test_part.shares(own)
-            except ModelRefused:
-                continue
-    return version.version - apart
+    return number - sum(before < number and not part.shares(own) for before, part in parts.items())

@@ -149,6 +149,19 @@ def models(config: Config, uri: str) -> list[Listed]:
         return listed(client, name, titles, key_file(config))
 
 
+def champion_words(config: Config, uri: str) -> str:
+    """Say which version is the champion and how it became one.
+
+    Raises
+    ------
+    ServiceError
+        No MLflow server answers.
+    """
+    with connected(uri) as client:
+        entry = by_alias(client, config.mlflow.model, CHAMPION)
+        return "none" if entry is None else f"version {entry.version}. {standing(entry, key_file(config))}"
+
+
 def _check_labels(config: Config, version: ModelVersion, role: str) -> None:
     wanted = {"label_kind": config.labels.kind, "horizon": config.labels.horizon}
     for key in MUST_AGREE:

@@ -25,6 +25,7 @@ from finnex.reporting.predictions import predict_newest
 from finnex.reporting.tracking import load_champion, promote
 from finnex.reporting.tracking.artifacts import Artifacts
 from finnex.reporting.tracking.key import key_file, make_key
+from finnex.reporting.tracking.promotions import FORCED
 from finnex.reporting.tracking.registry import CHALLENGER, CHAMPION
 from finnex.reporting.tracking.seal import SEAL, STATEMENT, Statement, sealed
 from finnex.reporting.tracking.server import silence
@@ -439,6 +440,9 @@ def test_the_commands_refuse_in_one_sentence_and_their_remedy_works(
         assert (code, '"champion": 1' in said, '"promoted": true' in said) == (0, True, True)
         code, said = finnex("predict", "--json")
         assert (code, '"predictions": [' in said) == (0, True)
+    code, said = finnex("models", "--json")
+    assert (code, f'"promotion": "{FORCED}"' in said, '"trial": 1' in said) == (0, True, True)
+    assert "Refused: its seal is that of another version" in said
     assert finnex("promote", "--version", version)[0] == 2
     assert finnex("promote", "--version", "1") == (
         1, "Not promoted. Version 1 is the champion already. The champion is version 1 of 'forged'.",

@@ -92,8 +92,12 @@ def test_a_run_holds_parameters_metrics_by_epoch_tags_and_data_set(
     assert run.data.params["training.seed"] == str(config.training.seed)
     assert run.data.params["model.preset"] == "small"
     assert [metric.step for metric in client.get_metric_history(logged.run_id, "loss")] == [1, 2]
-    for name in ("test.accuracy", "test.accuracy_low", "test.majority.accuracy", "test.logistic_regression.gap_low"):
+    for name in ("test.accuracy", "test.log_loss", "test.majority.accuracy", "test.logistic_regression.gap"):
         assert name in run.data.metrics
+    assert not [
+        name for name in run.data.metrics if name.endswith(("_low", "_high"))
+    ]  # too few sessions, and it says so
+    assert "sessions, at least 60 are needed at horizon 5" in run.data.tags["verdict"]
     assert run.data.metrics["test.sessions"] == result.parts["test"].sessions
     assert run.data.tags["fingerprint"] == store.fingerprint()
     assert run.data.tags["layout_hash"] == "0123abcd"

@@ -3,8 +3,8 @@
     python -m benchmarks.coverage [--repeats 2000] [--seed 0]
 
 Prints a Markdown table: coverage by horizon, sessions and figure, 'of K' where the product printed an interval in K of
-the repeats only; then the lowest and highest by horizon and sessions. Exits with 1 where a coverage is below 0.93, or above 0.98 with ten blocks of max(5, 2 h) sessions or more, by
-more than three standard errors of the repeats.
+the repeats only; then the lowest and highest by horizon and sessions. Exits with 1 where a coverage is below 0.93, or
+above 0.98 with ten blocks of max(5, 2 h) sessions or more, by more than three standard errors of the repeats.
 
 Labels are the terciles of a moving sum of h shocks, so that neighbours overlap as those of a store do, and companies
 share their shocks in part. Models answer at random, from a persistent process, or what they said for the session

@@ -141,16 +141,21 @@ def objection(value: float, influence: npt.NDArray[np.floating], horizon: int) -
 def cosine_weights(influence: npt.NDArray[np.floating], horizon: int) -> npt.NDArray[np.float64]:
     """Return the weights of the first cosines in influences (..., sessions): (..., cosines).
 
-    The mean of their squares is the long-run variance, n times the squared standard error (Lazarus et al. 2018).
+    The mean of their squares is the long-run variance, n times the squared standard error (Lazarus et al. 2018), made
+    larger by what is missed of the overlap of labels.
     """
     n = influence.shape[-1]
-    return np.asarray(influence @ _waves(n, cosines(n, horizon)).T)
+    return np.asarray(influence @ _waves(n, cosines(n, horizon), horizon).T)
 
 
 @lru_cache(maxsize=16)
-def _waves(sessions: int, count: int) -> npt.NDArray[np.float64]:
-    places = np.outer(np.arange(1, count + 1), (np.arange(sessions) + 0.5) / sessions)
-    return np.asarray(np.sqrt(2 / sessions) * np.cos(np.pi * places))
+def _waves(sessions: int, count: int, horizon: int) -> npt.NDArray[np.float64]:
+    number = np.arange(1, count + 1)
+    waves = np.sqrt(2 / sessions) * np.cos(np.pi * np.outer(number, (np.arange(sessions) + 0.5) / sessions))
+    # The share of the long-run variance that they see of values that overlap over two labels, as the gap to the newest
+    # known label does: such a moving sum has the spectrum sinc^2 (Priestley, Spectral Analysis and Time Series, 1981).
+    seen = np.mean(np.sinc(horizon * number / sessions) ** 2)
+    return np.asarray(waves / np.sqrt(seen))
 
 
 def mean_estimate(

@@ -45,12 +45,15 @@ bench: $(STAMP)
 # Every crash point of every change of a store, power cuts (as root), interruptions of two writers of a bucket: an hour.
 # Two thousand altered studies: half an hour.
 # Do the networks learn planted rules, and nothing from shuffled labels? About twenty minutes; goes on where it was stopped.
+# Do intervals, verdicts and promotions keep their levels? Half an hour.
 accept: $(STAMP)
 	$(BIN)/python -m benchmarks.crash --live
 	$(BIN)/python -m benchmarks.crash --random-kills 100 --seed 1
 	$(BIN)/python -m benchmarks.power_cuts
 	$(BIN)/python -m benchmarks.trading
 	$(BIN)/python -m benchmarks.accept_models
+	$(BIN)/python -m benchmarks.coverage
+	$(BIN)/python -m benchmarks.verdicts
 	$(BIN)/python -m benchmarks.s3_interruptions
 	$(BIN)/python -m benchmarks.fuzz --cases 2000 --seed 1
 

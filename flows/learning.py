@@ -41,11 +41,16 @@ def progress_words(progress: Progress) -> tuple[float, str]:
 
 
 def write_report(
-    config: Config, store: ImageStore, result: TrainingResult | None = None, *, sample: int = 64
+    config: Config, store: ImageStore, result: TrainingResult | None = None, *, sample: int = 64, champion: str = ""
 ) -> tuple[Report, StorePath]:
     """Check the store, judge the training, and write the report and its pictures beside the store.
 
     It is `report/report.html` where there is a training, `report/quality.html` where there is none.
+
+    Parameters
+    ----------
+    champion
+        Which version is the champion and how it became one, as `champion_words` says it.
 
     Raises
     ------
@@ -54,7 +59,7 @@ def write_report(
     ExportError
         Something else than a report lies where it goes.
     """
-    report = make_report(config, store, result, limits=input_limits(config), sample=sample)
+    report = make_report(config, store, result, limits=input_limits(config), sample=sample, champion=champion)
     path = config.store.path.parent / "report" / ("quality.html" if result is None else "report.html")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,8 +77,8 @@ def score_rows(card: Scorecard) -> list[dict[str, Any]]:
         {
             "model": line.model,
             "accuracy": round(line.accuracy.value, 4),
-            "low": round(line.accuracy.low, 4),
-            "high": round(line.accuracy.high, 4),
+            "low": None if line.accuracy.low is None else round(line.accuracy.low, 4),
+            "high": None if line.accuracy.high is None else round(line.accuracy.high, 4),
             "test_sessions": card.sessions,
             "test_predictions": card.rows,
         }

@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import FlowRun, State
 
 from finnex.config import Config
 from finnex.reporting.report import Report
-from finnex.reporting.tracking import StudyRecorder, TrackedRun, recording
+from finnex.reporting.tracking import StudyRecorder, TrackedRun, champion_words, recording
 from finnex.store import ImageStore
 from finnex.store_path import StorePath
 from finnex.training import Progress, TrainingResult, train, until_recorded
@@ -41,9 +41,11 @@ def train_network(
 
 
 @task(name="check and report", task_run_name="check and report", cache_policy=NO_CACHE, persist_result=False)
-def check_and_report(config: Config, store: ImageStore, result: TrainingResult) -> tuple[Report, StorePath]:
+def check_and_report(
+    config: Config, store: ImageStore, result: TrainingResult, champion: str
+) -> tuple[Report, StorePath]:
     """Check the store's quality, judge the model, and write the report."""
-    report, path = write_report(config, store, result)
+    report, path = write_report(config, store, result, champion=champion)
     for check in report.failed:
         get_run_logger().warning("quality: %s is %s, wanted %s", check.name, check.value, check.limit)
     return report, path
@@ -89,7 +91,8 @@ def train_model(request: TrainRequest) -> None:
         result = train_network(untouched(config), untouched(store), untouched(progress), untouched(recorder))
         progress.show(1, 1.1, "Checking quality, writing the report")
         with until_recorded(result.study.folder):
-            report, path = check_and_report(untouched(config), untouched(store), untouched(result))
+            champion = champion_words(config, uri)
+            report, path = check_and_report(untouched(config), untouched(store), untouched(result), champion)
             tracked = record(untouched(recorder), untouched(result), untouched(report))
     assert report.card is not None  # there was a training
     assert report.trading is not None

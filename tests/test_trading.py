@@ -15,7 +15,6 @@ from finnex.config import TradingSettings
 from finnex.data.session_prices import SessionPrices, session_prices
 from finnex.errors import InputError, PricesUnknown
 from finnex.evaluation import trading_card
-from finnex.evaluation.sharpe import sharpe_ratio
 from finnex.evaluation.trading import Decisions, TradingPerformance, buy_and_hold, describe_trading, trading_performance
 from finnex.store import ImageStore, StoreWriter
 from finnex.streaming.prices import stored_prices
@@ -128,7 +127,7 @@ def test_without_trades_nothing_is_made_up() -> None:
     prices = market(8, 100, 2, 0.01)
     idle = performance(prices, until(np.zeros((100, 2)), 94), 5)
     assert np.isnan(idle.sharpe_ratio.value)
-    assert idle.sharpe_ratio.no_interval == "the daily returns do not vary"
+    assert idle.sharpe_ratio.reason.startswith("no interval: the same in all")
     assert np.isnan(idle.win_rate)
     assert (idle.trades, idle.max_drawdown, idle.total_return, idle.turnover, idle.volatility) == (0, 0, 0, 0, 0)
 
@@ -161,11 +160,12 @@ def test_prices_that_do_not_cover_the_decisions_are_refused() -> None:
 
 @pytest.mark.parametrize(("horizon", "least"), [(1, 60), (5, 60), (20, 240)])
 def test_too_few_sessions_have_no_interval_and_say_why(horizon: int, least: int) -> None:
-    returns = np.random.default_rng(0).normal(0, 0.01, least)
-    few = sharpe_ratio(returns[1:], horizon=horizon, sessions_per_year=252)
+    few, enough = (
+        performance(market(0, n + 1, 1, 0.0), until(np.ones((n + 1, 1)), n - horizon), horizon).sharpe_ratio
+        for n in (least - 1, least)
+    )
     assert (few.low, few.high) == (None, None)
-    assert few.no_interval == f"{least - 1} sessions, at least {least} are needed at horizon {horizon}"
-    enough = sharpe_ratio(returns, horizon=horizon, sessions_per_year=252)
+    assert few.reason == f"no interval: {least - 1} sessions, at least {least} are needed at horizon {horizon}"
     assert enough.low is not None
     assert enough.high is not None
     assert enough.low < enough.value < enough.high
@@ -301,7 +301,7 @@ def test_a_study_is_traded_beside_its_baselines_and_buy_and_hold(store: ImageSto
     first, *_ = card.records()
     assert {"sharpe_ratio", "volatility", "max_drawdown", "win_rate", "total_return", "turnover"} <= set(first)
     assert card.words()[0].startswith("Buy 1, hold 0, sell -1 at the next open, left at the close of session 5;")
-    assert card.words()[1] == "Sharpe ratio without interval: 59 sessions, at least 60 are needed at horizon 5."
+    assert card.words()[1] == "Sharpe ratio: no interval: 59 sessions, at least 60 are needed at horizon 5."
 
 
 def test_a_study_of_a_store_without_prices_says_why_there_are_no_figures(tmp_path: Path) -> None:

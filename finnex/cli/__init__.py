@@ -19,7 +19,7 @@ from finnex.cli.explain import explain
 from finnex.cli.export import export
 from finnex.cli.layout import layout
 from finnex.cli.look import info, show
-from finnex.cli.models import predict, promote
+from finnex.cli.models import models, predict, promote
 from finnex.cli.qa import qa
 from finnex.cli.quarantine import quarantine, release
 from finnex.cli.repair import repair
@@ -44,7 +44,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS = (
-    *(demo, init, build, info, show, explain, train, promote, predict, up, deploy, audit, qa, export),
+    *(demo, init, build, info, show, explain, train, models, promote, predict, up, deploy, audit, qa, export),
     *(quarantine, release, repair),
 )
 for command in COMMANDS:

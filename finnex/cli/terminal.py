@@ -163,7 +163,7 @@ def print_scores(screen: Console, rows: Sequence[Mapping[str, Any]]) -> None:
     for heading in ("model", "accuracy", "95 % interval", "sessions", "rows"):
         table.add_column(heading, no_wrap=True, justify="left" if heading == "model" else "right")
     for row in rows:
-        interval = f"{row['low']:.3f} to {row['high']:.3f}"
+        interval = "none" if row["low"] is None else f"{row['low']:.3f} to {row['high']:.3f}"
         counts = (str(row["test_sessions"]), str(row["test_predictions"]))
         table.add_row(str(row["model"]), f"{row['accuracy']:.3f}", interval, *counts)
     screen.print(table)

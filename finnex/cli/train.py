@@ -21,7 +21,7 @@ def train(config: ConfigOption, resume: ResumeOption = False, as_json: JsonOptio
     """
     from finnex.cli.learning_display import training_display
     from finnex.config import load_config
-    from finnex.reporting.tracking import recording
+    from finnex.reporting.tracking import champion_words, recording
     from finnex.store import ImageStore
     from finnex.training import train as train_model
     from finnex.training import unfinished_study, until_recorded
@@ -44,7 +44,7 @@ def train(config: ConfigOption, resume: ResumeOption = False, as_json: JsonOptio
                 )
             with until_recorded(result.study.folder):
                 with err().status("Checking quality, writing the report"):
-                    report, path = write_report(settings, store, result)
+                    report, path = write_report(settings, store, result, champion=champion_words(settings, uri))
                 with err().status("Recording the model in MLflow"):
                     pictures = {picture.name: picture.png for picture in report.pictures}
                     tracked = recorder.finish(result, report.html, pictures)

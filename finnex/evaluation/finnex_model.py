@@ -19,7 +19,7 @@ from finnex.cnn_training.plan import EVALUATION_METRICS
 from finnex.config import TradingSettings
 from finnex.errors import PricesUnknown, TrainingError, nearest
 from finnex.evaluation.asking import ALL, Answered, Probabilities, answer
-from finnex.evaluation.bootstrap import Interval, block_bootstrap, block_length
+from finnex.evaluation.interval import Interval, mean_estimate
 from finnex.evaluation.metrics import confusion
 from finnex.evaluation.scorecard import PROBABILITIES, scorecard
 from finnex.evaluation.trading import (
@@ -34,8 +34,6 @@ from finnex.layout import Layout
 from finnex.streaming.samples import CLASSES
 from finnex.training.answers import surprise
 
-LEAST_BLOCKS = 5
-"""Blocks of sessions that a bootstrap must draw from before its interval says anything."""
 COSTS = TradingSettings()
 FINANCIAL = ("sharpe_ratio", "max_drawdown", "win_rate", "volatility")
 
@@ -52,8 +50,6 @@ def evaluate_finnex_model(
     dates: npt.NDArray[np.datetime64] | None = None,
     prices: pd.DataFrame | None = None,
     horizon: int | None = None,
-    draws: int = 2000,
-    seed: int = 0,
 ) -> dict[str, Any]:
     """Evaluate a network on sessions it has not been trained on.
 
@@ -76,8 +72,6 @@ def evaluate_finnex_model(
         What a loader does not tell: layout of its images, sessions that a label looks ahead, sessions of the images,
         and the company's prices (date, open, close). Without dates sessions count in the order in which they come;
         without prices there is no financial performance. Images of a store tell all four.
-    draws, seed
-        Of the bootstrap.
 
     Returns
     -------
@@ -97,7 +91,7 @@ def evaluate_finnex_model(
         raise TrainingError(f"metrics: '{strange[0]}' is unknown. {nearest(strange[0], EVALUATION_METRICS)}")
     test = unseen(model, test_loader, layout=layout, dates=dates, prices=prices, horizon=horizon)
     answers = answer(model, test.samples, test.layout, test.patch_px)
-    known = _Known(test, answers, type(model).__name__, draws, seed)
+    known = _Known(test, answers, type(model).__name__)
     wanted = tuple(metrics or EVALUATION_METRICS)
     costs = TradingSettings(cost_bps=cost_bps, borrow_fee_per_year=borrow_fee_per_year)
     return {
@@ -111,8 +105,8 @@ def evaluate_finnex_model(
 class _Known:
     """Answers beside what is known of their sessions."""
 
-    def __init__(self, test: Unseen, answers: Answered, model: str, draws: int, seed: int) -> None:
-        self.test, self.answers, self.model, self.draws, self.seed = test, answers, model, draws, seed
+    def __init__(self, test: Unseen, answers: Answered, model: str) -> None:
+        self.test, self.answers, self.model = test, answers, model
         rows = answers.rows
         self.ordered = test.sessions.day is None
         if not self.ordered and (given := len(test.sessions.day if test.sessions.day is not None else ())) != len(rows):
@@ -120,13 +114,10 @@ class _Known:
         counted = np.datetime64(0, "D") + rows
         self.day = counted if test.sessions.day is None else test.sessions.day[rows]
         self.symbol = np.full(len(rows), "unknown") if test.sessions.symbol is None else test.sessions.symbol[rows]
-        self.block = block_length(test.sessions.horizon)
 
-    def interval(self, values: npt.NDArray[np.floating]) -> dict[str, float]:
+    def interval(self, values: npt.NDArray[np.floating], *, share: bool = False) -> dict[str, Any]:
         """Return the mean of one number a session with its 95 % interval."""
-        dates = self.day
-        found = block_bootstrap(values, dates, block_sessions=self.block, draws=self.draws, seed=self.seed)
-        return _interval(found)
+        return _interval(mean_estimate(values, self.day, self.test.sessions.horizon, share=share).interval())
 
     def right(self, way: str) -> npt.NDArray[np.float64]:
         """Return 1 where an answer was right, 0 where not."""
@@ -145,8 +136,9 @@ class _Known:
         }
 
 
-def _interval(found: Interval) -> dict[str, float]:
-    return {"value": found.value, "low": found.low, "high": found.high}
+def _interval(found: Interval) -> dict[str, Any]:
+    told = {"value": found.value, "low": found.low, "high": found.high}
+    return told | {"no_interval": found.reason} if found.reason else told
 
 
 def _ml_metrics(known: _Known, wanted: Sequence[str]) -> dict[str, Any]:
@@ -161,7 +153,7 @@ def _ml_metrics(known: _Known, wanted: Sequence[str]) -> dict[str, Any]:
             _predictions(known, "majority", np.tile(majority, (len(label), 1))),
         ]
     )
-    card = scorecard(table, draws=known.draws, seed=known.seed)
+    card = scorecard(table)
     (judged, baseline), gap = card.lines, card.gaps["majority"]
     scores = judged.scores
     found: dict[str, Any] = {
@@ -179,7 +171,7 @@ def _ml_metrics(known: _Known, wanted: Sequence[str]) -> dict[str, Any]:
         "gap_to_majority": _interval(gap),
         "given": dict(zip(CLASSES, given.tolist(), strict=True)),
         "verdict": card.verdict(),
-        "cautions": _cautions(card.sessions, card.block_sessions, given, sessions.temporal),
+        "cautions": _cautions(given, sessions.temporal),
     }
     offered = {
         "accuracy": _interval(judged.accuracy),
@@ -188,7 +180,7 @@ def _ml_metrics(known: _Known, wanted: Sequence[str]) -> dict[str, Any]:
         "recall": scores.recall,
         "f1_score": scores.f1,
         "mcc": scores.mcc,
-        "log_loss": scores.log_loss,
+        "log_loss": _interval(judged.log_loss),
         "confusion_matrix": confusion(label, probabilities).tolist(),
         "classification_report": classification_report(
             label, probabilities.argmax(axis=1), labels=range(len(CLASSES)), target_names=CLASSES, zero_division=0.0
@@ -197,17 +189,11 @@ def _ml_metrics(known: _Known, wanted: Sequence[str]) -> dict[str, Any]:
     return found | {name: value for name, value in offered.items() if name in wanted}
 
 
-def _cautions(sessions: int, block_sessions: int, given: npt.NDArray[np.integer], temporal: bool | None) -> list[str]:
+def _cautions(given: npt.NDArray[np.integer], temporal: bool | None) -> list[str]:
     """Return what speaks against relying on the scores."""
     found = []
     if temporal is False:
         found.append("The parts were cut at random dates: neighbours of these sessions were trained on.")
-    if sessions < LEAST_BLOCKS * block_sessions:
-        found.append(
-            f"{sessions} sessions of overlapping labels hold about {max(1, sessions // block_sessions)} independent "
-            f"outcomes: the intervals are too narrow, and no verdict can be relied on below "
-            f"{LEAST_BLOCKS * block_sessions} sessions."
-        )
     if np.count_nonzero(given) == 1:
         found.append(f"It answered '{CLASSES[int(given.argmax())]}' every time: a frequency was learnt, not a rule.")
     return found
@@ -265,7 +251,7 @@ def _attention_analysis(known: _Known) -> dict[str, Any]:
         "attended_by": answers.attended_by,
         "section_occlusion": {name: known.without(f"without_section:{name}") for name in sections},
         "section_votes": {
-            name: {"accuracy": known.interval(known.right(way))}
+            name: {"accuracy": known.interval(known.right(way), share=True)}
             for name, way in own.items()
             if way in answers.probabilities
         },
@@ -277,7 +263,7 @@ def _attention_analysis(known: _Known) -> dict[str, Any]:
 def _cross_modal_performance(known: _Known) -> dict[str, Any]:
     channels = known.test.layout.channels
     return {
-        ALL: {"accuracy": known.interval(known.right(ALL)), "sessions": len(np.unique(known.day))},
+        ALL: {"accuracy": known.interval(known.right(ALL), share=True), "sessions": len(np.unique(known.day))},
         **{name: known.without(f"without_channel:{name}") for name in channels},
     }
 
@@ -319,18 +305,17 @@ def describe_evaluation(found: Mapping[str, Any]) -> str:
 
 
 def _lost(what: str, one: Mapping[str, Any]) -> str:
-    return (
-        f"without {what}: accuracy falls by {_told(one['drop'])}, log loss rises by "
-        f"{one['log_loss_rise']['value']:.3f} [{one['log_loss_rise']['low']:.3f}, {one['log_loss_rise']['high']:.3f}]"
-    )
+    rise = _told(one["log_loss_rise"], ".3f")
+    return f"without {what}: accuracy falls by {_told(one['drop'])}, log loss rises by {rise}"
 
 
 def _sharpe(figures: Mapping[str, Any]) -> str:
     value = "-" if figures["sharpe_ratio"] is None else f"{figures['sharpe_ratio']:.2f}"
     if figures["sharpe_ratio_no_interval"]:
-        return f"{value} (no interval: {figures['sharpe_ratio_no_interval']})"
+        return f"{value} ({figures['sharpe_ratio_no_interval']})"
     return f"{value} [{figures['sharpe_ratio_low']:.2f}, {figures['sharpe_ratio_high']:.2f}]"
 
 
-def _told(interval: Mapping[str, float]) -> str:
-    return f"{interval['value']:.2f} [{interval['low']:.2f}, {interval['high']:.2f}]"
+def _told(interval: Mapping[str, Any], form: str = ".2f") -> str:
+    found = Interval(interval["value"], interval["low"], interval["high"], interval.get("no_interval", ""))
+    return found.words(form)

@@ -13,8 +13,8 @@ from finnex.config import TradingSettings
 from finnex.data.calendar import Days
 from finnex.data.session_prices import SessionPrices
 from finnex.errors import PricesUnknown
+from finnex.evaluation.interval import Interval, ratio_estimate
 from finnex.evaluation.portfolio import BASIS_POINT, Course, simulate
-from finnex.evaluation.sharpe import Sharpe, sharpe_ratio
 
 BUY_AND_HOLD = "buy_and_hold"
 
@@ -53,7 +53,7 @@ class TradingPerformance:
     trading_sessions: int
     decisions: int
     trades: int
-    sharpe_ratio: Sharpe
+    sharpe_ratio: Interval
     volatility: float
     max_drawdown: float
     win_rate: float
@@ -68,7 +68,7 @@ class TradingPerformance:
         return {
             "trading_sessions": self.trading_sessions, "decisions": self.decisions, "trades": self.trades,
             "sharpe_ratio": sharpe.value, "sharpe_ratio_low": sharpe.low, "sharpe_ratio_high": sharpe.high,
-            "sharpe_ratio_no_interval": sharpe.no_interval,
+            "sharpe_ratio_no_interval": sharpe.reason,
             **{name: value for name, value in asdict(self).items() if name in FIGURES},
             "bankrupt": self.bankrupt, "unfinished": self.unfinished,
         }  # fmt: skip
@@ -193,7 +193,7 @@ def _performance(
         trading_sessions=len(returns),
         decisions=count,
         trades=len(own),
-        sharpe_ratio=sharpe_ratio(returns, horizon=decisions.horizon, sessions_per_year=a_year),
+        sharpe_ratio=ratio_estimate(returns, decisions.horizon).interval().scaled(float(scale)),
         volatility=float(returns.std(ddof=1) * scale) if len(returns) > 1 else float("nan"),
         max_drawdown=float((1 - wealth / np.maximum.accumulate(wealth)).max()),
         win_rate=float((own > 0).mean()) if len(own) else float("nan"),

@@ -59,10 +59,8 @@ class TradingCard:
             f"{self.settings.borrow_fee_per_year:.2%} a year on what is short; a year has {self.sessions_per_year} "
             "sessions."
         )
-        reasons = dict.fromkeys(
-            found.sharpe_ratio.no_interval for found in self.lines.values() if found.sharpe_ratio.no_interval
-        )
-        missing = [f"Sharpe ratio without interval: {reason}." for reason in reasons]
+        reasons = dict.fromkeys(found.sharpe_ratio.reason for found in self.lines.values() if found.sharpe_ratio.reason)
+        missing = [f"Sharpe ratio: {reason}." for reason in reasons]
         return [costs, *missing, *describe_trading(self.lines)]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from finnex.evaluation import Scorecard, TradingCard
+from finnex.evaluation.interval import Interval
 from finnex.files.output import HTML_GENERATOR
 from finnex.quality import Check
 
@@ -80,13 +81,19 @@ def _points(value: float) -> str:
     return f"{100 * value:+.1f}"
 
 
+def _bounds(interval: Interval) -> str:
+    if interval.low is None or interval.high is None:
+        return interval.reason
+    return f"{100 * interval.low:.1f} % to {100 * interval.high:.1f} %"
+
+
 def render_report(content: ReportContent) -> str:
     """Return the report as the text of one self-contained HTML file.
 
     It is made for an iframe with everything forbidden: styles are inline, pictures are data, nothing is fetched.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(number=_number, percent=_percent, ratio=_ratio, points=_points)
+    environment.filters.update(number=_number, percent=_percent, ratio=_ratio, points=_points, bounds=_bounds)
     text = resources.files("finnex.reporting").joinpath("report.html.jinja").read_text(encoding="utf-8")
     failed = [check for check in content.checks if not check.passed]
     return environment.from_string(text).render(

@@ -116,7 +116,11 @@ def _training_pictures(result: TrainingResult, card: Scorecard) -> list[Picture]
     counts = confusion(own["label"].to_numpy(), own[PROBABILITIES].to_numpy())
     return [
         Picture(
-            "scores", "Scores", "Dots are estimates, bars are 95 % intervals; green leads exclude 0.", score_chart(card)
+            "scores",
+            "Scores",
+            "Dots are estimates, bars are 95 % intervals, absent where there are too few sessions; a lead is "
+            "green where the model beats the baseline, red where it is worse, by a test over all of them together.",
+            score_chart(card),
         ),
         Picture(
             "learning_curve",
@@ -151,6 +155,7 @@ def make_report(
     *,
     limits: Mapping[str, tuple[str, str]] | None = None,
     sample: int = 64,
+    champion: str = "",
 ) -> Report:
     """Check a store and draw it; with a training, score and draw that too.
 
@@ -160,6 +165,8 @@ def make_report(
         First and last date of each input table: `input_limits`.
     sample
         Sessions whose pixels the quality checks read.
+    champion
+        Which version is the champion and how it became one; the report says so where it is given.
     """
     checks = quality_checks(store, sample=sample, kind=config.labels.kind, horizon=config.labels.horizon)
     card = scorecard(result.predictions) if result is not None else None
@@ -172,6 +179,8 @@ def make_report(
         "symbols": ", ".join(store.symbols),
         "label": f"{config.labels.kind} over {config.labels.horizon} sessions",
     }
+    if champion:
+        facts["champion"] = champion
     pictures = []
     if result is not None and card is not None:
         for name, part in result.parts.items():

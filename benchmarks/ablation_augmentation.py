@@ -4,7 +4,7 @@
     python -m benchmarks.ablation_augmentation --market sample     # the bundled sample: real prices
 
 Prints a table: each variant's accuracy and log loss on the validation sessions of all folds, and its difference to no
-augmentation on the same sessions, with the block-bootstrap interval over dates. Test parts are not looked at.
+augmentation on the same sessions, with its interval over sessions. Test parts are not looked at.
 
 The planted market's rule is a turn of mood: sentiment that has risen over the last days is followed by a session that
 rises. So the direction of time matters, the row of a feature matters, and there is noise. A variant that is better on
@@ -24,7 +24,6 @@ import numpy as np
 import pandas as pd
 
 from finnex.config.training import AUGMENTATION_PRESETS
-from finnex.evaluation.bootstrap import block_length
 
 SPECIFICATION = AUGMENTATION_PRESETS["specification"]
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -117,18 +116,16 @@ def validation_rows(table: pd.DataFrame, model: str) -> pd.DataFrame:
     return rows.groupby(["decision_date", "symbol", "fold"])[["right", "loss"]].mean()
 
 
-def line(name: str, rows: pd.DataFrame, reference: pd.DataFrame, block: int, seconds: float) -> str:
+def line(name: str, rows: pd.DataFrame, reference: pd.DataFrame, horizon: int, seconds: float) -> str:
     """Return a row of the table."""
-    from finnex.evaluation.bootstrap import block_bootstrap
+    from finnex.evaluation.interval import mean_estimate
 
     dates = rows.index.get_level_values("decision_date").to_numpy().astype("datetime64[D]")
     cells = []
     for column, digits, scale in (("right", 1, 100.0), ("loss", 3, 1.0)):
-        gap = block_bootstrap(
-            scale * (rows[column] - reference[column]).to_numpy(), dates, block_sessions=block, draws=4000
-        )
+        gap = mean_estimate(scale * (rows[column] - reference[column]).to_numpy(), dates, horizon).interval()
         cells.append(f"{scale * rows[column].mean():.{digits}f}")
-        cells.append(f"{gap.value:+.{digits}f} ({gap.low:+.{digits}f} to {gap.high:+.{digits}f})")
+        cells.append(gap.words(f"+.{digits}f"))
     return f"| {name} | {' | '.join(cells)} | {seconds:.0f} |"
 
 
@@ -162,7 +159,6 @@ def main() -> None:
         config = parse_config(document, folder / "finnex.toml")
         build(config)
         store = ImageStore.open(config.store.path)
-        block = block_length(config.labels.horizon)
         reference = None
         for variant in dict.fromkeys(["none", *(asked.variant or VARIANTS)]):
             altered = AugmentationSettings(**VARIANTS[variant])
@@ -180,8 +176,16 @@ def main() -> None:
                     "|---|---|---|---|---|---|"
                 )
                 for baseline in config.training.baselines:
-                    print(line(baseline.replace("_", " "), validation_rows(table, baseline), reference, block, 0.0))
-            print(line(variant, rows, reference, block, seconds), flush=True)
+                    print(
+                        line(
+                            baseline.replace("_", " "),
+                            validation_rows(table, baseline),
+                            reference,
+                            config.labels.horizon,
+                            0.0,
+                        )
+                    )
+            print(line(variant, rows, reference, config.labels.horizon, seconds), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 `python -m benchmarks.crash [--scenario NAME] [--share S] [--again N] [--live] [--seed K]`. The processes are killed
 with SIGKILL at that very call, by a shim that is loaded into them (tests/crash/shim.c); writes are also cut in half.
+`--scenario workers` draws on two Dask workers and kills one of them, the build, or all.
+`python -m benchmarks.crash --random-kills N [--seed K]` kills whole `finnex build`s at random moments instead.
 Prints a line for each scenario and each failure, and exits with 1 where there is one. The store lies in memory.
 """
 
@@ -14,17 +16,23 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from crash.control import CONTROL_VARIABLE, compiled, from_environment, why_not
+from crash.random_kills import random_kills
 from crash.scenarios import SCENARIOS, World
 from crash.sweep import Crash, Rehearsal, sampled
+from crash.workers import WorkerKills
 
+from finnex.store import journal
 from finnex.store.folder import Folder
 
 MEMORY = Path("/dev/shm")
+WORKERS = "workers"
+Kinds = dict[str, Callable[[], list[Crash]]]
 
 
 def sweep(rehearsal: Rehearsal, share: float, seed: int) -> list[Crash]:
@@ -50,6 +58,27 @@ def crash_again(rehearsal: Rehearsal, times: int, seed: int) -> list[Crash]:
     return found
 
 
+def kinds_of_workers(rehearsal: Rehearsal, scratch: Path, options: argparse.Namespace) -> Kinds:
+    """Return the kinds of crashes of a build on Dask workers."""
+    scratch.mkdir()
+    kills = WorkerKills(rehearsal, scratch)
+    of_workers, of_build = kills.calls()
+    return {
+        "worker killed": lambda: kills.worker_killed(of_workers, options.share, options.seed),
+        "build killed": lambda: kills.build_killed(of_build, options.again, options.seed),
+        "workers, build killed": lambda: kills.both_killed(of_workers, options.again, options.seed),
+    }
+
+
+def kinds_of(rehearsal: Rehearsal, options: argparse.Namespace) -> Kinds:
+    """Return the kinds of crashes of a change that one process makes."""
+    return {
+        "killed": lambda: sweep(rehearsal, options.share, options.seed),
+        "killed in recovery": lambda: crash_again(rehearsal, options.again, options.seed),
+        "read meanwhile": lambda: list(rehearsal.live_reading()) if options.live else [],
+    }
+
+
 def report(name: str, kind: str, crashes: list[Crash], seconds: float) -> int:
     """Print what came of the crashes; return how many failed."""
     failed = [crash for crash in crashes if crash.faults]
@@ -67,34 +96,52 @@ def run(options: argparse.Namespace) -> int:
     failures = 0
     if options.in_place:
         Folder.put = Folder._write  # type: ignore[method-assign]
+    if options.without_journal:
+        journal.write_intent = lambda *_: None
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
         (inputs := Path(folder) / "inputs").mkdir()
-        world = World(inputs)
-        for name in options.scenario or SCENARIOS:
-            rehearsal = Rehearsal(name, SCENARIOS[name], world, control, Path(folder) / "stores")
-            for kind, crashes in (
-                ("killed", lambda: sweep(rehearsal, options.share, options.seed)),  # noqa: B023
-                ("killed in recovery", lambda: crash_again(rehearsal, options.again, options.seed)),  # noqa: B023
-                ("read meanwhile", lambda: list(rehearsal.live_reading()) if options.live else []),  # noqa: B023
-            ):
+        names = options.scenario or (*SCENARIOS, WORKERS)
+        chosen = {name: SCENARIOS["fresh store" if name == WORKERS else name] for name in names}
+        world = World(inputs, tuple({one: None for scenario in chosen.values() for one in scenario.reads}))
+        for name, scenario in chosen.items():
+            rehearsal = Rehearsal(name, scenario, world, control, Path(folder) / "stores")
+            kinds = (
+                kinds_of_workers(rehearsal, Path(folder) / "scratch", options)
+                if name == WORKERS
+                else kinds_of(rehearsal, options)
+            )
+            for kind, crashes in kinds.items():
                 began = time.perf_counter()
                 found = crashes()
                 failures += report(name, kind, found, time.perf_counter() - began)
     return failures
 
 
+def kill_at_random(kills: int, seed: int) -> int:
+    """Kill whole builds at random moments; return how many faults there were."""
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
+        under_way, faults = random_kills(kills, seed, Path(folder), from_environment())
+    print("\n".join(faults) or f"{kills} kills at random moments: nothing was lost", flush=True)
+    print(f"{under_way} of {kills} fell into a change; {len(faults)} faults; {time.perf_counter() - began:.0f} s")
+    return len(faults)
+
+
 def main() -> None:
     """Start a process with the shim loaded, and sweep in it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scenario", action="append", choices=list(SCENARIOS))
+    parser.add_argument("--scenario", action="append", choices=[*SCENARIOS, WORKERS])
     parser.add_argument("--share", type=float, default=1.0, help="of the crash points; 1 is all")
     parser.add_argument("--again", type=int, default=20, help="crashes followed by a crash of the recovery")
     parser.add_argument("--live", action="store_true", help="read between the calls of an undisturbed change")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--in-place", action="store_true", help="show that files that are not replaced whole are found")
+    parser.add_argument("--without-journal", action="store_true", help="show that what only the journal saves is found")
+    parser.add_argument("--random-kills", type=int, metavar="N", help="instead, kill N builds at random moments")
     options = parser.parse_args()
     if CONTROL_VARIABLE in os.environ:
-        sys.exit(1 if run(options) else 0)
+        failed = kill_at_random(options.random_kills, options.seed) if options.random_kills else run(options)
+        sys.exit(1 if failed else 0)
     if reason := why_not():
         sys.exit(reason)
     with compiled() as (shim, _):

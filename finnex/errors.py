@@ -1,6 +1,7 @@
 """Every error FinNeX raises on purpose.
 
 FinnexError
+│   (ConfigError, InputError and LayoutError are UnusableContent: their messages are bounded and printable)
 ├── ConfigError        finnex.toml: unknown key, bad value, missing file
 │   └── InputsMissing  it names tables that are not there
 ├── InputError         a table that cannot be trusted; lists every problem found in it
@@ -24,15 +25,77 @@ A message names the value, the place and the remedy. The command line prints it 
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+LONGEST_VALUE, LONGEST_SENTENCE = 80, 400
+"""Characters of a value, and of a sentence, that a message shows."""
+LONGEST_LINE, LONGEST_MESSAGE, MOST_LINES = 700, 3600, 20
+"""Bytes of a line and of the whole message of an `UnusableContent`, and its lines."""
+MOST_OF_A_KIND = 20
+"""Problems of one kind that are kept one by one; the rest are counted."""
+MOST_OPTIONS, LONGEST_OPTION = 1000, 60
+"""Valid words among which the nearest is looked for."""
+
+
+def shortened(value: object, most: int = LONGEST_VALUE) -> str:
+    """Return a value as text of at most `most` characters."""
+    text = str(value)
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def shown(value: object) -> str:
+    """Return a value as Python writes it, of at most `LONGEST_VALUE` characters."""
+    try:
+        return shortened(repr(value[: LONGEST_VALUE + 1] if isinstance(value, str) else value))
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a number too long to show"
+
+
+def legible(text: str) -> str:
+    """Return a message in printable characters and bounded size: lines are cut in their middle, further ones counted.
+
+    Whatever stands in a file, a message about it fits a screen and moves no cursor.
+    """
+    lines = text.split("\n")
+    kept: list[str] = []
+    room = LONGEST_MESSAGE
+    for line in lines[:MOST_LINES]:
+        printable = _printable(line)
+        room -= len(printable.encode()) + 1
+        if room < 0:
+            break
+        kept.append(printable)
+    if len(kept) < len(lines):
+        kept.append(f"... and {len(lines) - len(kept)} more lines like these")
+    return "\n".join(kept)
+
+
+def _printable(line: str) -> str:
+    half = LONGEST_LINE // 2
+    ends = [line] if len(line) <= LONGEST_LINE else [line[:half], line[-half:]]
+    ends = ["".join(one if one.isprintable() else ascii(one)[1:-1] for one in end) for end in ends]
+    if len(ends) == 2 or len(ends[0].encode()) > LONGEST_LINE:
+        first, last = ends[0].encode()[: half - 3], ends[-1].encode()[3 - half :]
+        ends = [first.decode(errors="ignore"), last.decode(errors="ignore")]
+    return " ... ".join(ends)
 
 
 class FinnexError(Exception):
     """Root of all errors that a user can do something about."""
 
 
-class ConfigError(FinnexError):
+class UnusableContent(FinnexError):
+    """What a file says cannot be used. The message is legible whatever the file holds: see `legible`."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(legible(text))
+
+
+class ConfigError(UnusableContent):
     """The run configuration cannot be used as it stands."""
 
 
@@ -44,7 +107,7 @@ class InputsLate(FinnexError):
     """The inputs of the last close have not arrived."""
 
 
-class LayoutError(FinnexError):
+class LayoutError(UnusableContent):
     """A catalogue or layout does not describe an image."""
 
 
@@ -74,6 +137,10 @@ class QualityError(FinnexError):
 
 class TrainingError(FinnexError):
     """Data or settings a model cannot be trained on."""
+
+
+class PricesUnknown(TrainingError):
+    """Prices of the sessions that a portfolio would be held in are not known: it cannot be simulated."""
 
 
 class ModelRefused(TrainingError):
@@ -114,16 +181,6 @@ class StateBusy(ServiceError):
     """Another command uses the state folder."""
 
 
-LONGEST_VALUE, LONGEST_SENTENCE = 80, 400
-"""Characters of a value, and of a sentence, that a message shows."""
-
-
-def shortened(value: object, most: int = LONGEST_VALUE) -> str:
-    """Return a value as text of at most `most` characters."""
-    text = str(value)
-    return text if len(text) <= most else f"{text[: most - 3]}..."
-
-
 @dataclass(frozen=True)
 class Problem:
     """One thing wrong with an input table: where it stands, what stands there, what to do about it."""
@@ -134,6 +191,13 @@ class Problem:
     row: int | None = None  # line in the file as an editor counts it, the header being line 1
     column: str | None = None
     value: object = None
+    further: int = 0
+    """Further rows with the same problem, which have no `Problem` of their own."""
+
+    @property
+    def kind(self) -> tuple[str, str, str | None]:
+        """File, column and what is wrong: equal where the same is wrong in several rows."""
+        return self.file, self.what, self.column
 
     def __str__(self) -> str:
         place = [self.file]
@@ -145,24 +209,65 @@ class Problem:
         return f"{', '.join(place)}: {shortened(self.what, LONGEST_SENTENCE)}{shown}. {self.remedy}"
 
 
-class InputError(FinnexError):
+class InputError(UnusableContent):
     """A table that cannot be trusted.
 
     Parameters
     ----------
     problems
-        Everything found wrong, so that one reading of the message mends the whole file.
+        What was found wrong, so that one reading of the message mends the whole file. The message shows the first of
+        every kind before it shows more of any.
     """
-
-    shown_at_most = 20
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        lines = [str(problem) for problem in self.problems[: self.shown_at_most]]
-        hidden = len(self.problems) - len(lines)
-        if hidden:
-            lines.append(f"... and {hidden} more of the same file set")
-        super().__init__("\n".join(lines))
+        super().__init__("\n".join(_lines(self.problems)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let the problems travel between processes: the message follows from them."""
+        return type(self), (self.problems,)
+
+
+def _lines(problems: Sequence[Problem]) -> list[str]:
+    """Return a line for each problem that is shown, and what was left out of its kind."""
+    groups: dict[tuple[str, str, str | None], list[Problem]] = {}
+    for problem in problems:
+        groups.setdefault(problem.kind, []).append(problem)
+    each = max(1, (MOST_LINES - 1) // max(1, len(groups)))
+    lines: list[str] = []
+    room, left = LONGEST_MESSAGE - 200, 0
+    for number, group in enumerate(groups.values()):
+        chosen: list[str] = []
+        kinds_to_come = min(len(groups), MOST_LINES - 1) - number
+        for problem in group[:each]:
+            line = _printable(str(problem))
+            size = len(line.encode()) + 40
+            if room < size or (chosen and room - size < (kinds_to_come - 1) * size):
+                break
+            chosen.append(line)
+            room -= size
+        if not chosen or len(lines) + len(chosen) >= MOST_LINES:
+            left = sum(count(later) for later in list(groups.values())[number:])
+            break
+        if more := count(group) - len(chosen):
+            chosen[-1] += f" ({more} more like it)"
+        lines += chosen
+    if left:
+        lines.append(f"... and {left} more problems")
+    return lines
+
+
+def count(problems: Iterable[Problem]) -> int:
+    """Return how many problems there are, with those that were only counted."""
+    return sum(1 + problem.further for problem in problems)
+
+
+def first_of(rows: Sequence[Any], most: int = MOST_OF_A_KIND) -> list[tuple[Any, int]]:
+    """Return the first of some rows, each with the number of further ones that it stands for: 0 but for the last."""
+    kept = [(row, 0) for row in islice(rows, most)]
+    if len(rows) > most:
+        kept[-1] = kept[-1][0], len(rows) - most
+    return kept
 
     def __reduce__(self) -> tuple[type[InputError], tuple[tuple[Problem, ...]]]:
         """Keep the problems when the error comes from another process."""
@@ -174,9 +279,17 @@ def first_line(error: BaseException) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
+def repeated(words: Iterable[str]) -> list[str]:
+    """Return the words that come more than once."""
+    return [word for word, times in Counter(words).items() if times > 1]
+
+
 def nearest(word: str, valid: Iterable[str]) -> str:
-    """Return a remedy that names the nearest valid word, or all of them where none is near."""
-    options = sorted(valid)
+    """Return a remedy that names the nearest valid word, or some of them where none is near."""
+    word = word[:LONGEST_OPTION]
+    options = sorted(option for option in valid if len(option) <= LONGEST_OPTION)
+    if len(options) > MOST_OPTIONS:  # the cost of a comparison is bounded, and their number must be
+        options = sorted(sorted(options, key=lambda option: abs(len(option) - len(word)))[:MOST_OPTIONS])
     close = difflib.get_close_matches(word, options, n=1, cutoff=0.5)
     if close:
         return f"Did you mean '{close[0]}'?"

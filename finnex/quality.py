@@ -142,14 +142,24 @@ def _store_checks(store: ImageStore, damaged_at: Mapping[str, npt.NDArray[np.int
         published += len(crc)
         duplicates += len(crc) - len(np.unique(crc))
         damaged += [f"{symbol} {day}" for day in state.days[damaged_at[symbol]]]
+    broken = [f"{symbol}/{name}" for symbol in store.symbols for name in store.broken(symbol)]
     which = "published images whose bytes on disk are not those written"
     if damaged:
         which += f": {', '.join(damaged[:NAMED])}" + (f" and {len(damaged) - NAMED} more" * (len(damaged) > NAMED))
     return [
         Check("published sessions", published > 0, published, "> 0", "images that readers can see, all symbols"),
         Check("checksums", not damaged, len(damaged), "= 0", which),
+        Check("small arrays", not broken, len(broken), "= 0", _which_broken(broken)),
         Check("duplicates", duplicates == 0, duplicates, "= 0", "images that equal an earlier one of their symbol"),
     ]  # fmt: skip
+
+
+def _which_broken(broken: Sequence[str]) -> str:
+    meaning = "arrays of states, features, labels and predictions with a chunk that is gone or damaged"
+    if not broken:
+        return meaning
+    more = f" and {len(broken) - NAMED} more" if len(broken) > NAMED else ""
+    return f"{meaning}: {', '.join(broken[:NAMED])}{more}. `finnex repair --dry-run` says what can be done"
 
 
 def _coverage_checks(store: ImageStore) -> list[Check]:

@@ -84,8 +84,14 @@ def build_images(
             opened.enter_context(writing(config.store.path, WAIT_FOR_STORE_SECONDS))
             run = read_run(config)  # what the other process drew may come from newer inputs than were read before
         client = opened.enter_context(cluster_client(config)) if config.dask.address else None
-        store = open_for_writing(run, force=request.force)
+        prepared = open_for_writing(run, force=request.force)
+        if prepared.mended:
+            log.warning(prepared.mended)
+        store = prepared.store
         for place, symbol in enumerate(symbols):
+            if symbol in prepared.blocked:
+                log.error(prepared.blocked[symbol])
+                continue
             work = prepare_symbol(run, store, symbol, start=request.start, end=request.end, force=request.force)
             skipped += work.skipped
             log.info("%s: %d sessions to draw, %d up to date", symbol, work.due, work.skipped)
@@ -104,6 +110,7 @@ def build_images(
                 built += batch.built
                 drawing_seconds += batch.seconds
                 failures += [(symbol, day, reason) for day, reason in batch.failed.items()]
+        prepared.refuse(symbols)
         fingerprint = store.fingerprint()
     result = BuildResult(
         built=built,

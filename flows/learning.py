@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from finnex.config import Config
 from finnex.errors import StoreError
 from finnex.evaluation.scorecard import Scorecard
+from finnex.evaluation.trading_card import TradingCard
 from finnex.files.output import write_output
 from finnex.reporting.report import Report, input_limits, make_report
 from finnex.store import ImageStore
@@ -39,11 +41,16 @@ def progress_words(progress: Progress) -> tuple[float, str]:
 
 
 def write_report(
-    config: Config, store: ImageStore, result: TrainingResult | None = None, *, sample: int = 64
+    config: Config, store: ImageStore, result: TrainingResult | None = None, *, sample: int = 64, champion: str = ""
 ) -> tuple[Report, StorePath]:
     """Check the store, judge the training, and write the report and its pictures beside the store.
 
     It is `report/report.html` where there is a training, `report/quality.html` where there is none.
+
+    Parameters
+    ----------
+    champion
+        Which version is the champion and how it became one, as `champion_words` says it.
 
     Raises
     ------
@@ -52,7 +59,7 @@ def write_report(
     ExportError
         Something else than a report lies where it goes.
     """
-    report = make_report(config, store, result, limits=input_limits(config), sample=sample)
+    report = make_report(config, store, result, limits=input_limits(config), sample=sample, champion=champion)
     path = config.store.path.parent / "report" / ("quality.html" if result is None else "report.html")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,10 +77,21 @@ def score_rows(card: Scorecard) -> list[dict[str, Any]]:
         {
             "model": line.model,
             "accuracy": round(line.accuracy.value, 4),
-            "low": round(line.accuracy.low, 4),
-            "high": round(line.accuracy.high, 4),
+            "low": None if line.accuracy.low is None else round(line.accuracy.low, 4),
+            "high": None if line.accuracy.high is None else round(line.accuracy.high, 4),
             "test_sessions": card.sessions,
             "test_predictions": card.rows,
         }
         for line in card.lines
+    ]
+
+
+def trading_rows(card: TradingCard) -> list[dict[str, Any]]:
+    """Return the trading figures as a person reads them: a row a model; None where a figure is not known."""
+    return [
+        {
+            key: (None if math.isnan(value) else round(value, 4)) if isinstance(value, float) else value
+            for key, value in record.items()
+        }
+        for record in card.records()
     ]

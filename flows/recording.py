@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from finnex.config import Config
 from finnex.config.state import earlier_state_folder, state_folder
 from finnex.errors import ServiceError, StateBusy
+from finnex.plain_text import plain_text
 from flows.access import PASSWORD, USER, authorization
 from flows.services import MARK, answers
 from flows.stack import ADDRESSES, START_SECONDS, Stack
@@ -67,8 +68,8 @@ def recording_server(config: Config) -> Iterator[str]:
 def _server_of(state: Path) -> Iterator[str]:
     """Yield the address of the one MLflow server that runs on a state folder, started where there is none."""
     if state == earlier_state_folder().resolve():
-        print(f"finnex: the state is in {state}, where an earlier version kept it. To name it: [state] path.",
-              file=sys.stderr)  # fmt: skip
+        told = f"finnex: the state is in {state}, where an earlier version kept it. To name it: [state] path."
+        print(plain_text(told), file=sys.stderr)
     deadline = time.monotonic() + START_SECONDS
     with ExitStack() as opened:
         while (address := running_server(state)) is None:

@@ -13,12 +13,12 @@ from prefect.client.schemas.objects import FlowRun, State
 
 from finnex.config import Config
 from finnex.reporting.report import Report
-from finnex.reporting.tracking import StudyRecorder, TrackedRun, recording
+from finnex.reporting.tracking import StudyRecorder, TrackedRun, champion_words, recording
 from finnex.store import ImageStore
 from finnex.store_path import StorePath
 from finnex.training import Progress, TrainingResult, train, until_recorded
 from flows.arguments import untouched
-from flows.learning import progress_words, score_rows, write_report
+from flows.learning import progress_words, score_rows, trading_rows, write_report
 from flows.progress import ProgressArtifact, publish_table
 from flows.recording import end_open_runs, recording_server
 from flows.requests import TrainRequest
@@ -41,9 +41,11 @@ def train_network(
 
 
 @task(name="check and report", task_run_name="check and report", cache_policy=NO_CACHE, persist_result=False)
-def check_and_report(config: Config, store: ImageStore, result: TrainingResult) -> tuple[Report, StorePath]:
+def check_and_report(
+    config: Config, store: ImageStore, result: TrainingResult, champion: str
+) -> tuple[Report, StorePath]:
     """Check the store's quality, judge the model, and write the report."""
-    report, path = write_report(config, store, result)
+    report, path = write_report(config, store, result, champion=champion)
     for check in report.failed:
         get_run_logger().warning("quality: %s is %s, wanted %s", check.name, check.value, check.limit)
     return report, path
@@ -89,11 +91,14 @@ def train_model(request: TrainRequest) -> None:
         result = train_network(untouched(config), untouched(store), untouched(progress), untouched(recorder))
         progress.show(1, 1.1, "Checking quality, writing the report")
         with until_recorded(result.study.folder):
-            report, path = check_and_report(untouched(config), untouched(store), untouched(result))
+            champion = champion_words(config, uri)
+            report, path = check_and_report(untouched(config), untouched(store), untouched(result), champion)
             tracked = record(untouched(recorder), untouched(result), untouched(report))
     assert report.card is not None  # there was a training
+    assert report.trading is not None
     verdict = report.card.verdict()
     publish_table("scores", score_rows(report.card), verdict)
+    publish_table("trading", trading_rows(report.trading), " ".join(report.trading.words()))
     where = {"verdict": verdict, "mlflow_url": tracked.url, "report": path, "model_version": tracked.version}
     publish_table("training-result", [where], "Where to look")
     get_run_logger().info("%s Report: %s", verdict, path)

@@ -7,10 +7,19 @@ import numpy.typing as npt
 
 from finnex.cnn_training import FinNeXCNNTrainer
 from finnex.cnn_training.images import MegaImages
+from finnex.data.session_prices import SessionPrices
 from finnex.images.patches import patch_grid
 from finnex.layout import load_layout
 
 MEGA = load_layout("mega")
+
+
+def planted_prices(days: npt.NDArray[np.datetime64], label: npt.NDArray[np.integer]) -> SessionPrices:
+    """Closes that walk at random; opens from which five sessions gain 1 % after 'buy' and lose 1 % after 'sell'."""
+    closes = 100 * np.exp(np.random.default_rng(1).normal(0, 0.01, len(days)).cumsum())
+    opens = closes.copy()
+    opens[1 : len(label) + 1] = closes[5 : len(label) + 5] / (1 + 0.01 * (label - 1))
+    return SessionPrices(days, ("A",), opens[:, None], closes[:, None])
 
 
 def planted(sessions: int, seed: int = 0, px: int = 32) -> FinNeXCNNTrainer:
@@ -28,6 +37,7 @@ def planted(sessions: int, seed: int = 0, px: int = 32) -> FinNeXCNNTrainer:
     trainer.images = MegaImages(
         "planted", "A", "XNYS", read, (sessions, 512, 512, 3), days[:sessions], label.astype(np.int64), days[5:],
         (0.01 * (label - 1)).astype(np.float32), "price_movement", 5, MEGA,
+        prices_source=lambda: planted_prices(days, label),
     )  # fmt: skip
     trainer.mega_images, trainer.patch_size, trainer.grid = "planted", px, patch_grid(MEGA, px)
     trainer.patches_per_image, trainer.labels, trainer.history = len(trainer.grid), trainer.images.label, ()

@@ -35,11 +35,30 @@ def blank() -> Image:
     return np.zeros((512, 512, 3), dtype=np.float32)
 
 
+PRICE_FEATURES = ("return_1", "return_intraday")
+
+
+def feature_names(features: int) -> tuple[str, ...]:
+    """Return names of features; with four or more, the last two say how prices moved."""
+    priced = PRICE_FEATURES if features >= 4 else ()
+    return (*(f"feature_{i}" for i in range(features - len(priced))), *priced)
+
+
+def price_features(outcome: npt.NDArray[np.floating], horizon: int) -> npt.NDArray[np.float64]:
+    """Return (session, 2) `PRICE_FEATURES` of closes that walk at random and opens that give the outcomes."""
+    n = len(outcome)
+    log_close = np.random.default_rng(n).normal(0, 0.01, n).cumsum()
+    log_open = log_close.copy()
+    known = np.flatnonzero(~np.isnan(outcome))
+    log_open[known + 1] = log_close[known + horizon] - np.log1p(outcome[known])
+    return np.stack([np.diff(log_close, prepend=np.nan), log_close - log_open], axis=1)
+
+
 def template(synthetic: tuple[str, ...] = (), features: int = 6) -> StoreTemplate:
     return StoreTemplate(
         layout_name="test", layout_hash="0123abcd", layout_toml="", catalogue_csv="", lookback_sessions=56,
         shape=(512, 512, 3),
-        channels=("red", "green", "blue"), regions=REGIONS, features=tuple(f"feature_{i}" for i in range(features)),
+        channels=("red", "green", "blue"), regions=REGIONS, features=feature_names(features),
         horizons=HORIZONS, label_kinds=("price_movement", "triple_barrier"), label_settings=LABEL_SETTINGS,
         exchange="XNYS", synthetic_tables=synthetic,
     )  # fmt: skip
@@ -79,6 +98,10 @@ def make_store(
         store.write_rows(symbol, "label_price_movement", 0, label)
         store.write_rows(symbol, "return_price_movement", 0, outcome)
         store.write_rows(symbol, "label_end_price_movement", 0, end)
+        if width >= 4:
+            original = np.full((n, width), np.nan)
+            original[:, -2:] = price_features(outcome[:, column].astype(np.float64), horizon)
+            store.write_rows(symbol, "feature_original", 0, original)
         noise = np.random.default_rng(len(symbol) + n).uniform(0.02, 1, (n, width))
         given = features[symbol] if features else noise
         store.write_rows(symbol, "feature_normalized", 0, np.asarray(given, dtype=np.float32))

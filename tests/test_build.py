@@ -267,13 +267,20 @@ def test_labels_mature_when_more_days_become_known(sample_config: Maker, tmp_pat
     assert second.built == 0
     assert images_of(config)["label_price_movement"].sel(horizon=5).to_numpy()[-1] != -1
     assert second.fingerprint != first.fingerprint
+    for kind in ("price_movement", "triple_barrier"):  # a reader that sees a label finds its return and its end
+        chunks = {
+            name: (config.store.path / "NVDA" / f"{name}_{kind}").glob("c*")
+            for name in ("return", "label_end", "label")
+        }
+        written = {name: max(one.stat().st_mtime_ns for one in found) for name, found in chunks.items()}
+        assert written["return"] < written["label"] > written["label_end"], kind
 
 
 def test_one_session_that_fails_costs_no_other(sample_config: Maker) -> None:
     config = sample_config()
     run = read_run(config)
     with writing(config.store.path):
-        store = open_for_writing(run)
+        store = open_for_writing(run).store
         one = prepare_symbol(run, store, "NVDA")
         batch = one.batches()[0]
 
@@ -320,7 +327,7 @@ def test_a_task_reads_the_rows_its_images_look_back_on_and_no_other(sample_confi
     config = sample_config()
     run = read_run(config)
     with writing(config.store.path):
-        store = open_for_writing(run)
+        store = open_for_writing(run).store
         one = prepare_symbol(run, store, "NVDA")
         blocks = one.blocks(one.batches()[0], dates_per_task=5)
         sent = _send(blocks, "test")
@@ -340,7 +347,7 @@ def test_a_task_reads_the_rows_its_images_look_back_on_and_no_other(sample_confi
 def test_a_task_that_was_made_for_another_layout_draws_nothing(sample_config: Maker) -> None:
     run = read_run(sample_config(end=date(2015, 3, 4)))
     with writing(run.config.store.path):
-        one = prepare_symbol(run, open_for_writing(run), "NVDA")
+        one = prepare_symbol(run, open_for_writing(run).store, "NVDA")
         [block] = one.blocks(one.batches()[0], dates_per_task=3)
         [receipts] = draw_here([replace(block, layout_hash="ffffffff")])
     assert {(receipt.draft, receipt.error.partition(":")[0]) for receipt in receipts} == {("", "StoreMismatch")}
@@ -349,7 +356,7 @@ def test_a_task_that_was_made_for_another_layout_draws_nothing(sample_config: Ma
 def test_tasks_shrink_towards_the_end_of_a_batch(sample_config: Maker) -> None:
     run = read_run(sample_config(start=None))
     with writing(run.config.store.path):
-        one = prepare_symbol(run, open_for_writing(run), "NVDA")
+        one = prepare_symbol(run, open_for_writing(run).store, "NVDA")
         sizes = [len(block.ends) for block in one.blocks(one.positions[:250].tolist(), dates_per_task=50)]
         assert sizes[0] == 50
         assert sizes == sorted(sizes, reverse=True)

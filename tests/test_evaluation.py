@@ -9,7 +9,8 @@ from stores import sessions
 
 from finnex.errors import TrainingError
 from finnex.evaluation import classification_scores, confusion, scorecard
-from finnex.evaluation.bootstrap import block_bootstrap
+from finnex.evaluation.interval import Estimate, Interval, least_sessions, mean_estimate
+from finnex.evaluation.verdict import adjusted, verdicts
 
 CLASSES = ["p_sell", "p_hold", "p_buy"]
 
@@ -42,21 +43,66 @@ def test_nothing_cannot_be_scored() -> None:
         classification_scores(np.zeros(0, dtype=int), np.zeros((0, 3)))
 
 
-def test_the_interval_covers_the_truth_as_often_as_it_says_despite_overlap() -> None:
-    """Five-session overlap and two symbols that move as one: an interval over rows would cover far too seldom."""
-    rng = np.random.default_rng(0)
-    days = np.tile(sessions(400), 2)
-    covered = naive = 0
-    for trial in range(150):
-        shocks = rng.normal(size=404)
-        right = (np.convolve(shocks, np.ones(5), "valid") > 0).astype(float)
-        values = np.tile(right, 2)
-        found = block_bootstrap(values, days, block_sessions=20, draws=300, seed=trial)
-        covered += found.low <= 0.5 <= found.high
-        margin = 1.96 * values.std() / np.sqrt(len(values))
-        naive += abs(values.mean() - 0.5) <= margin
-    assert 0.86 <= covered / 150 <= 0.99
-    assert naive / 150 < 0.7
+def test_a_symbol_more_that_moves_as_the_first_makes_no_interval_narrower() -> None:
+    values, days = np.random.default_rng(0).normal(size=100), sessions(100)
+    one = mean_estimate(values, days, 5).interval()
+    two = mean_estimate(np.tile(values, 2), np.tile(days, 2), 5).interval()
+    np.testing.assert_allclose([one.low, one.high], [two.low, two.high])
+
+
+@pytest.mark.parametrize(("horizon", "least"), [(1, 60), (5, 60), (10, 120), (20, 240)])
+def test_below_the_least_sessions_there_is_no_interval_and_the_reason_is_said(horizon: int, least: int) -> None:
+    assert least_sessions(horizon) == least
+    values = np.random.default_rng(0).normal(size=least)
+    assert mean_estimate(values, sessions(least), horizon).interval().low is not None
+    few = mean_estimate(values[1:], sessions(least - 1), horizon)
+    assert few.interval() == Interval(
+        values[1:].mean(), None, None,
+        f"no interval: {least - 1} sessions, at least {least} are needed at horizon {horizon}",
+    )  # fmt: skip
+    assert (few.p_above(), few.p_below()) == (1, 1)
+
+
+def test_what_never_varies_has_no_interval_and_no_verdict() -> None:
+    same = mean_estimate(np.ones(100), sessions(100), 5, share=True)
+    assert same.interval().reason == "no interval: the same in all 100 sessions"
+    assert verdicts({"majority": same}) == {"majority": "open"}
+    seldom = mean_estimate((np.arange(100) == 50) * 1.0, sessions(100), 5)
+    assert "count as 1, at least 5 are needed at horizon 5" in seldom.interval().reason
+
+
+def test_the_interval_of_a_share_is_wilsons_and_stays_within_0_and_1() -> None:
+    found = mean_estimate((np.arange(100) % 20 == 0) * 1.0, sessions(100), 1, share=True)
+    interval = found.interval()
+    assert interval.low is not None
+    assert interval.high is not None
+    n = 1 / found.variance[1]  # independent sessions that these count as
+    from scipy.stats import t
+
+    z = t.ppf(0.975, found.freedom)
+    middle = (0.05 + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(0.05 * 0.95 / n + z**2 / (4 * n**2))
+    np.testing.assert_allclose([interval.low, interval.high], [middle - half, middle + half])
+
+
+def test_the_step_down_is_holms() -> None:
+    assert adjusted({"a": 0.01, "b": 0.04, "c": 0.03}) == pytest.approx({"a": 0.03, "c": 0.06, "b": 0.06})
+    assert adjusted({}) == {}
+
+
+def test_a_lead_that_would_do_alone_is_open_among_six() -> None:
+    lead = Estimate(2.3, (1.0, 0.0, 0.0), 40)
+    others = {str(number): Estimate(0.0, (1.0, 0.0, 0.0), 40) for number in range(5)}
+    assert verdicts({"majority": lead}) == {"majority": "beats"}
+    assert verdicts({"majority": lead, **others})["majority"] == "open"
+
+
+def test_too_few_sessions_are_said_instead_of_a_verdict() -> None:
+    said = scorecard(table(0.6, n=45)).verdict()
+    assert said == (
+        "On 45 unseen sessions nothing can be said of cnn and its baselines: no interval: 45 sessions, at least 60 are "
+        "needed at horizon 5."
+    )
 
 
 def table(model_right: float, n: int = 200, seed: int = 0) -> pd.DataFrame:
@@ -78,10 +124,12 @@ def table(model_right: float, n: int = 200, seed: int = 0) -> pd.DataFrame:
 
 def test_a_better_model_is_told_from_its_baselines_and_an_equal_one_is_not() -> None:
     better, equal = scorecard(table(0.6)), scorecard(table(1 / 3, seed=4))
-    assert all(gap.low > 0 for gap in better.gaps.values())
-    assert all(gap.low < 0 < gap.high for gap in equal.gaps.values())
+    assert set(better.words.values()) == {"beats"}
+    assert all(gap.low is not None and gap.low > 0 for gap in better.gaps.values())
+    assert set(equal.words.values()) == {"open"}
     assert "beats majority and logistic regression" in better.verdict()
     assert "cannot be told from majority and logistic regression" in equal.verdict()
+    assert "is worse than majority and logistic regression" in scorecard(table(0.05)).verdict()
 
 
 def test_the_scorecard_counts_sessions_not_only_rows() -> None:

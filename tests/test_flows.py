@@ -205,7 +205,8 @@ def test_a_training_is_judged_on_unseen_sessions_and_recorded_with_its_report(
 ) -> None:
     scores = runs.table(trained, "scores")
     assert [row["model"] for row in scores] == ["multiscale_cnn", *BASELINES]
-    assert all(row["low"] <= row["accuracy"] <= row["high"] for row in scores)
+    few = all(row["test_sessions"] < 60 for row in scores)  # then there is no interval
+    assert all(few if row["low"] is None else row["low"] <= row["accuracy"] <= row["high"] for row in scores)
     assert len({row["test_sessions"] for row in scores}) == 1
     report = served_project.parent / "report" / "report.html"
     assert runs.table(trained, "training-result")[0]["report"] == str(report)
@@ -232,7 +233,8 @@ def test_a_night_of_predictions_draws_and_asks_the_champion_once_for_each_sessio
 ) -> None:
     monkeypatch.setenv("FINNEX_HOME", str(stack.state))  # with the key that the stack's training sealed its model with
     config = load_config(served_project)
-    _, champion = promote(config, ImageStore.open(config.store.path), stack.mlflow_address)
+    _, champion = promote(config, ImageStore.open(config.store.path), stack.mlflow_address, force=True)
+    assert champion is not None
     project = other_project(served_project, tmp_path, ("end = 2015-12-15", "end = 2015-03-13"))
     request = PredictRequest(config=str(project), sessions=3)
     config = load_config(project)
@@ -242,7 +244,7 @@ def test_a_night_of_predictions_draws_and_asks_the_champion_once_for_each_sessio
     assert says(runs, first, "6 predictions") == f"6 predictions by version {champion.version}"
     rows, kept = runs.table(first, "predictions"), {}
     store = ImageStore.open(config.store.path)
-    _, model = load_champion(config, store, stack.mlflow_address)
+    model = load_champion(config, store, stack.mlflow_address).model
     for symbol in config.symbols:
         ready, drawn = store.open_images(symbol), np.flatnonzero(store.state(symbol).status == READY)
         assert len(drawn) == 10
@@ -424,7 +426,7 @@ def test_a_retried_batch_draws_only_the_sessions_that_failed(sample_config: Call
     run = read_run(config)
     drawn: list[int] = []
     with writing(config.store.path):
-        work = prepare_symbol(run, open_for_writing(run), "NVDA")
+        work = prepare_symbol(run, open_for_writing(run).store, "NVDA")
         [positions] = work.batches(100)
         batch = Batch(work, positions, fails_once(int(work.on_axis[positions[3]])), 1, drawn.append)
         with pytest.raises(
@@ -448,7 +450,7 @@ def test_a_batch_that_is_given_up_says_what_stopped_it(sample_config: Callable[.
     config = sample_config()
     run = read_run(config)
     with writing(config.store.path):
-        work = prepare_symbol(run, open_for_writing(run), "NVDA")
+        work = prepare_symbol(run, open_for_writing(run).store, "NVDA")
         [positions] = work.batches(100)
         batch = Batch(work, positions, full, 1, lambda count: None)
         with pytest.raises(OSError, match="No space left"):

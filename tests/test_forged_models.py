@@ -25,6 +25,7 @@ from finnex.reporting.predictions import predict_newest
 from finnex.reporting.tracking import load_champion, promote
 from finnex.reporting.tracking.artifacts import Artifacts
 from finnex.reporting.tracking.key import key_file, make_key
+from finnex.reporting.tracking.promotions import FORCED
 from finnex.reporting.tracking.registry import CHALLENGER, CHAMPION
 from finnex.reporting.tracking.seal import SEAL, STATEMENT, Statement, sealed
 from finnex.reporting.tracking.server import silence
@@ -93,12 +94,12 @@ class Honest:
         with self.speaking(champion=version, challenger=version):
             with pytest.raises(ModelRefused, match=rf"(?s)^version {version} of 'forged' is refused: .*{said}") as one:
                 predict_newest(self.config, self.address, 1)
-            assert "`finnex promote --replace`" in str(one.value)
+            assert "`finnex promote --force`" in str(one.value)
             with pytest.raises(ModelRefused, match=rf"(?s)^version {version} of 'forged' is refused: .*{said}") as two:
                 promote(self.config, self.store, self.address)
             assert "Train again: `finnex train`" in str(two.value)
             with pytest.raises(ModelRefused, match=said):
-                promote(self.config, self.store, self.address, version=int(version), replace=True)
+                promote(self.config, self.store, self.address, version=int(version), force=True)
         assert not self.marker.exists()
 
 
@@ -107,7 +108,7 @@ def registered(registry: Registry, small_study: Trained) -> tuple[Config, ImageS
     config, store, result = small_study
     config = config.model_copy(update={"mlflow": MlflowSettings(experiment="forged", model=NAME)})
     log_training(config, store, result, "r", {}, registry.address)
-    promote(config, store, registry.address)
+    promote(config, store, registry.address, force=True)
     return config, store
 
 
@@ -120,7 +121,7 @@ def honest(registry: Registry, registered: tuple[Config, ImageStore], client: An
     yield Honest(*registered, registry.address, client, files, tmp_path / "it-ran")
     shutil.rmtree(files)
     shutil.copytree(tmp_path / "before", files)
-    assert load_champion(*registered, registry.address)[0].version == 1
+    assert load_champion(*registered, registry.address).version.version == 1
 
 
 # ---- versions that train did not register ------------------------------------------------------------------------
@@ -197,12 +198,12 @@ def test_a_model_of_an_earlier_version_is_refused_and_the_rest_goes_on(honest: H
     version = honest.register(honest.upload(tmp_path / "model"), kept)
     honest.refuses(version, "it bears no seal of `finnex train`: an earlier version of FinNeX registered it")
     with honest.speaking(champion=version, challenger="1"):
-        with pytest.raises(ModelRefused, match=r"`finnex promote --replace` puts the challenger in its place"):
+        with pytest.raises(ModelRefused, match=r"`finnex promote --force` puts the challenger in its place"):
             promote(honest.config, honest.store, honest.address)
-        decision, champion = promote(honest.config, honest.store, honest.address, replace=True)
+        decision, champion = promote(honest.config, honest.store, honest.address, force=True)
         assert (decision.promoted, champion.version) == (True, 1)
-        assert decision.reason.startswith(f"It takes the place of version {version} without a comparison.")
-        assert load_champion(honest.config, honest.store, honest.address)[0].version == 1
+        assert decision.reason.startswith(f"Forced: champion in place of version {version}, without a comparison.")
+        assert load_champion(honest.config, honest.store, honest.address).version.version == 1
         assert honest.client.get_model_version_by_alias(NAME, CHAMPION).version == "1"
 
 
@@ -235,7 +236,7 @@ def test_a_version_sealed_in_another_state_is_refused_until_its_key_is_there(
     with pytest.raises(ModelRefused, match="its seal is not of this state's key"):
         load_champion(honest.config, honest.store, honest.address)
     shutil.copy2(theirs, key_file(honest.config))
-    assert load_champion(honest.config, honest.store, honest.address)[0].version == 1
+    assert load_champion(honest.config, honest.store, honest.address).version.version == 1
 
 
 # ---- files that are not those that train registered --------------------------------------------------------------
@@ -343,7 +344,7 @@ def test_altered_predictions_promote_no_model(honest: Honest, small_study: Train
     for _ in range(2):
         tracked = log_training(config, store, result, "r", {}, registry.address)
         if tracked.version == 1:
-            promote(config, store, registry.address)
+            promote(config, store, registry.address, force=True)
     run = honest.client.get_run(tracked.run_id)
     path = registry.artifacts / run.info.artifact_uri.removeprefix("mlflow-artifacts:/") / "predictions.parquet"
     table = result.predictions.copy()
@@ -434,11 +435,14 @@ def test_the_commands_refuse_in_one_sentence_and_their_remedy_works(
             code, said = finnex(command)
             assert (code, said.count("Traceback")) == (2, 0)
             assert f"finnex: version {version} of '{NAME}' is refused: its seal is that of another version" in said
-            assert "finnex promote --replace" in said
-        code, said = finnex("promote", "--replace", "--json")
+            assert "finnex promote --force" in said
+        code, said = finnex("promote", "--force", "--json")
         assert (code, '"champion": 1' in said, '"promoted": true' in said) == (0, True, True)
         code, said = finnex("predict", "--json")
         assert (code, '"predictions": [' in said) == (0, True)
+    code, said = finnex("models", "--json")
+    assert (code, f'"promotion": "{FORCED}"' in said, '"trial": 1' in said) == (0, True, True)
+    assert "Refused: its seal is that of another version" in said
     assert finnex("promote", "--version", version)[0] == 2
     assert finnex("promote", "--version", "1") == (
         1, "Not promoted. Version 1 is the champion already. The champion is version 1 of 'forged'.",
@@ -454,9 +458,9 @@ def test_a_version_that_is_not_there_is_said_to_be(honest: Honest) -> None:
 def test_an_earlier_version_is_put_back_by_its_number(honest: Honest, small_study: Trained) -> None:
     log_training(honest.config, honest.store, small_study[2], "r", {}, honest.address)
     newest = honest.client.get_model_version_by_alias(NAME, CHALLENGER).version
-    decision, champion = promote(honest.config, honest.store, honest.address, replace=True)
+    decision, champion = promote(honest.config, honest.store, honest.address, force=True)
     assert (decision.promoted, str(champion.version)) == (True, newest)
-    decision, champion = promote(honest.config, honest.store, honest.address, version=1, replace=True)
+    decision, champion = promote(honest.config, honest.store, honest.address, version=1, force=True)
     assert (decision.promoted, champion.version) == (True, 1)
 
 

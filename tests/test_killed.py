@@ -14,6 +14,7 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
+import dask
 import distributed
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def draw_all(run: Run, force: bool = False) -> tuple[int, int]:
     """Build in this process, in small batches, with the inputs as they were read; return built and failed."""
     built = failed = 0
     with writing(run.config.store.path, 5):
-        store = open_for_writing(run)
+        store = open_for_writing(run).store
         for symbol in run.config.symbols:
             one = prepare_symbol(run, store, symbol, force=force)
             for batch in one.batches(4):
@@ -148,6 +149,19 @@ def test_workers_that_are_killed_in_mid_batch_cost_no_session(
         again = build(config, client=client)
     assert (again.built, again.failed) == (result.failed, 0)
     assert again.fingerprint == build(elsewhere(config, tmp_path / "calm.zarr")).fingerprint
+
+
+def test_a_killed_worker_is_replaced_however_slowly_the_machine_starts_it(sample_config: Maker) -> None:
+    # Dask gives up a worker that is not back after 15 s. Here every start is slower than the limit that is set outside.
+    slow = dask.config.set({"distributed.deploy.lost-worker-timeout": "1 ms"})
+    with slow, cluster_client(sample_config(dask={"workers": 2})) as client:
+        before = set(client.nthreads())
+        os.kill(worker_processes(client)[0], signal.SIGKILL)
+        deadline = time.monotonic() + 120
+        while len(set(client.nthreads()) - before) != 1:
+            assert time.monotonic() < deadline, "the worker was not replaced"
+            time.sleep(0.1)
+        client.wait_for_workers(2, timeout=60)
 
 
 @contextmanager

@@ -104,7 +104,7 @@ def fill(store: StoreWriter) -> None:
         store.write_rows(symbol, "feature_original", 0, np.arange(8.0).reshape(4, 2))
         store.write_rows(symbol, "label_price_movement", 0, np.ones((4, 2), dtype=np.int8))
         state = store.state(symbol)
-        damaged = set(store.damaged(symbol).tolist())
+        damaged = set(store.damaged(symbol, range(4)).tolist())
         receipts = []
         for index in range(4):
             if state.status[index] not in (1, 4) or state.input_hash[index] != index + 1 or index in damaged:
@@ -191,14 +191,20 @@ def test_what_cannot_be_made_again_is_given_up_only_with_consent(
     assert ImageStore.open(path).values("A", "prediction_version").max() == 0
 
 
-def test_a_dry_run_changes_nothing(whole: Path, tmp_path: Path) -> None:
+def test_a_dry_run_lists_all_layers_and_changes_nothing_and_the_repair_mends_them(whole: Path, tmp_path: Path) -> None:
     path = tmp_path / "images.zarr"
     shutil.copytree(whole, path)
-    for file in ("zarr.json", "A/status/c.0", ".finnex/root.json"):
+    for file in ("zarr.json", ".finnex/root.json", "A/zarr.json", "A/status/c.0", "B/feature_original/c.0.0"):
         damage(path, file, "random")
     before = {one: one.read_bytes() for one in path.rglob("*") if one.is_file()}
-    assert [finding.where for finding in restore(path, TEMPLATE, dry=True)] == ["zarr.json"]
+    with writing(path):
+        found = restore(path, TEMPLATE, dry=True)
+    wanted = ["zarr.json", ".finnex/root.json", "A/zarr.json", "A/status", "B/feature_original"]
+    assert sorted({finding.where.split(",")[0] for finding in found}) == sorted(wanted)
     assert {one: one.read_bytes() for one in path.rglob("*") if one.is_file()} == before
+    with writing(path):
+        assert restore(path, TEMPLATE, lambda _: True) == found
+        assert restore(path, TEMPLATE, dry=True) == []
 
 
 def test_an_axis_that_the_calendar_does_not_prove_is_given_up_only_with_consent(whole: Path, tmp_path: Path) -> None:

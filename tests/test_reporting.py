@@ -169,6 +169,10 @@ def test_scores_come_with_their_numbers_of_sessions_and_intervals() -> None:
     assert f'<td class="n">{card.sessions}</td><td class="n">{card.rows}</td>' in html
     for line in card.lines:
         assert f"{100 * line.accuracy.low:.1f} % to {100 * line.accuracy.high:.1f} %" in html
+    assert " beats it</td>" in " ".join(html.split())
+    few = " ".join(render_report(content([], [], scorecard(table(0.6, n=45)))).split())
+    assert "no interval: 45 sessions, at least 60 are needed at horizon 5" in few
+    assert "beats" not in few.split("Intervals:")[0]
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +180,9 @@ def small_report(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[st
     root = tmp_path_factory.mktemp("report")
     labels = {"AAA": np.arange(40) % 3}
     store = make_store(root / "s.zarr", sessions(40), lambda _, i: picture_of(i), labels, synthetic=("fundamentals",))
-    report = make_report(make_config(store, root), store, sample=8)
+    report = make_report(
+        make_config(store, root), store, sample=8, champion="version 3. Promoted by --force, not earned."
+    )
     return report.html, [picture.name for picture in report.pictures]
 
 
@@ -184,4 +190,5 @@ def test_a_store_has_a_report_without_any_training(small_report: tuple[str, list
     html, names = small_report
     assert names == ["session", "contact_sheet", "coverage"]
     assert "Synthetic data: the input tables fundamentals" in html
+    assert "<dt>champion</dt><dd>version 3. Promoted by --force, not earned.</dd>" in html
     assert len(html.encode()) < REPORT_LIMIT_BYTES

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import json
 import os
+import re
 import secrets
 import socket
+import stat
 import subprocess
 import sys
 import urllib.error
@@ -19,13 +22,14 @@ import pytest
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import connect
 
+from finnex.cli import COMMANDS
 from finnex.config import parse_config
 from finnex.errors import ConfigError, ServiceError
 from flows.access import PASSWORD, USER, at_port, authorization, host_names, is_loopback, server_password
 from flows.recording import end_open_runs
 from flows.requests import NightlyRequest, TrainRequest
 from flows.runs import FlowRuns
-from flows.services import Door
+from flows.services import Door, mlflow_server
 from flows.stack import Stack
 
 pytest_plugins = ("servers",)
@@ -196,6 +200,25 @@ def test_no_secret_is_shown_or_stored_by_a_run(planted: Planted, served_project:
     for name, secret in planted.values.items():
         for form in (secret.encode(), base64.b64encode(f"{USER}:{secret}".encode())):
             assert [where for where, text in shown.items() if form in text] == [], name
+
+
+def test_no_command_takes_a_password_on_its_command_line() -> None:
+    for command in COMMANDS:
+        options = inspect.signature(command).parameters
+        assert [name for name in options if re.search("passw|secret|token|auth|key", name)] == [], command.__name__
+
+
+def test_a_changed_password_counts_from_the_next_start_on_and_is_in_no_file(tmp_path: Path) -> None:
+    folder = tmp_path / "mlflow"
+    folder.mkdir()
+    (folder / "users.db").write_text("an earlier password")
+    service = mlflow_server(tmp_path, Door("127.0.0.1", 5000, "a new password"))
+    service.prepare()
+    assert not (folder / "users.db").exists(), "MLflow makes it from the password of its environment"
+    assert service.environment["MLFLOW_AUTH_ADMIN_PASSWORD"] == "a new password"
+    assert "a new password" not in (folder / "auth.ini").read_text()
+    assert "a new password" not in service.command
+    assert stat.S_IMODE((folder / "auth.ini").stat().st_mode) == 0o600
 
 
 @pytest.mark.integration

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -68,6 +69,10 @@ def test_anyone_reads_it_with_xarray_and_without_a_warning(store: StoreWriter, p
     assert data["image"].dims == ("date", "y", "x", "channel")
     assert data["image"].dtype == np.float32
     assert data["image"].encoding["chunks"] == (1, 512, 512, 3)
+    codecs = json.loads((path / "A" / "image" / "zarr.json").read_text())["codecs"]
+    assert [codec["name"] for codec in codecs] == ["transpose", "bytes", "blosc"]
+    assert codecs[0]["configuration"]["order"] == [0, 3, 1, 2], "the channels lie one after the other"
+    assert codecs[2]["configuration"].items() >= {"cname": "lz4", "shuffle": "shuffle"}.items()
     ready = data.isel(date=np.flatnonzero(data["status"].to_numpy() == READY))
     assert ready["date"].to_numpy().astype("datetime64[D]").tolist() == [DAYS[3].item()]
     np.testing.assert_array_equal(ready["image"][0].to_numpy(), image_of(1))
@@ -171,7 +176,8 @@ def test_a_session_announced_after_the_plan_takes_its_place_behind_what_is_store
 
 
 @pytest.mark.parametrize(
-    "change", [{"layout_hash": "other"}, {"label_settings": {"threshold": 0.7}}, {"synthetic_tables": ()}]
+    "change",
+    [{"layout_hash": "other"}, {"label_settings": {"threshold": 0.7}}, {"synthetic_tables": ()}, {"exchange": "XLON"}],
 )
 def test_a_store_refuses_another_layout_or_other_labels(
     store: StoreWriter, path: StorePath, change: dict[str, object]

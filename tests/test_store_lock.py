@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -278,3 +281,19 @@ def test_a_path_that_cannot_be_a_folder_is_an_error_in_words(tmp_path: Path) -> 
     for path in (tmp_path / "file", tmp_path / "file" / "images.zarr", tmp_path / "loop", tmp_path / ("x" * 300)):
         with pytest.raises(FinnexError, match="cannot be written"):
             take(path)
+
+
+def test_where_folders_cannot_be_locked_the_file_beside_the_store_is_the_lock(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = fcntl.flock
+
+    def without_folders(file: int, operation: int) -> None:
+        if stat.S_ISDIR(os.fstat(file).st_mode):
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        real(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", without_folders)
+    with writing(path):
+        assert "StoreBusy" in in_a_child(lambda: take(path))
+    assert in_a_child(lambda: take(path)) == ""

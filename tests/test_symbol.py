@@ -13,9 +13,9 @@ from finnex.config.symbol import checked_symbol
 from finnex.errors import ConfigError
 
 REAL = ("AAPL", "aapl", "BRK.B", "BRK-B", "^GSPC", "0700.HK", "EURUSD=X", "ES=F", "ES1!", "BTC-USD", "005930.KS", "T",
-        "M&M.NS", "\u8305\u53f0", "CON", "PRN", "COM.PA")  # fmt: skip
+        "M&M.NS", "\u8305\u53f0", "CON", "PRN", "COM.PA", "BP.", "BP.L")  # fmt: skip
 ODD = ("zarr.json", "ZARR.JSON", ".finnex", ".", "..", "A$^$", "A/B", "A\\B", "A B", "A\tB", "A\nB", "A\0B", "[/b]x",
-       "A*", "A?", "A.", "-A", "=A", "x" * 300, "", "\uff21\uff21PL", "A\u200bB", "A\u202eB", "~A", "A%B")  # fmt: skip
+       "A*", "A?", "-A", "=A", "x" * 300, "", "\uff21\uff21PL", "A\u200bB", "A\u202eB", "~A", "A%B")  # fmt: skip
 
 
 def config(tmp_path: Path, *symbols: str) -> Config:

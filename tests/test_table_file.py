@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from finnex.data import parse, table_file
-from finnex.data.table_file import JUST_WRITTEN_SECONDS, is_unended
+from finnex.data import parquet_file, parse
+from finnex.data.csv_file import is_unended
+from finnex.data.table_file import JUST_WRITTEN_SECONDS
 from finnex.errors import InputError
 
 HEADER = "symbol,date,open,high,low,close,volume\n"
@@ -108,9 +109,9 @@ def test_a_small_gzip_that_unpacks_to_gigabytes_is_refused_in_little_memory(tmp_
     code = (
         "import resource, sys\n"
         "from pathlib import Path\n"
-        "from finnex.data import parse, table_file\n"
+        "from finnex.data import csv_file, parse\n"
         "from finnex.errors import InputError\n"
-        "table_file.MOST_BYTES = 1 << 30\n"
+        "csv_file.MOST_BYTES = 1 << 30\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "for name in sys.argv[1:]:\n"
         "    try:\n"
@@ -142,7 +143,7 @@ def test_parquet_that_would_unpack_beyond_any_table_is_refused_by_its_metadata(
 ) -> None:
     path = tmp_path / "p.parquet"
     pq.write_table(pa.table({"symbol": pa.array(["A"] * 1_000_000).dictionary_encode()}), path)
-    monkeypatch.setattr(table_file, "MOST_CELLS", 900_000)
+    monkeypatch.setattr(parquet_file, "MOST_CELLS", 900_000)
     with pytest.raises(InputError, match="has 1000000 rows of 1 columns, more than a table"):
         parse.read_text(path)
 
@@ -167,5 +168,5 @@ def test_time_grows_with_columns_and_not_with_their_square(tmp_path: Path) -> No
     ):
         few, many = (seconds(read, head, cells, columns) for columns in (2000, 8000))
         assert many < 8 * max(few, 0.1), (read, few, many)
-    with pytest.raises(InputError, match="has 25002 columns, more than 20000"):
+    with pytest.raises(InputError, match="has 25002 columns, more than 10000"):
         seconds(read_enhanced, "symbol,date", "ACME,2024-03-0{}", 25_000)

@@ -19,17 +19,23 @@ from registered import Registry, Trained, free_port, log_training
 from finnex.config import MlflowSettings
 from finnex.config.state import state_folder
 from finnex.errors import ServiceError, TrainingError
+from finnex.evaluation import scorecard, trading_card
+from finnex.evaluation.promotion import Decision
+from finnex.evaluation.trading import FIGURES
 from finnex.reporting.predictions import predict_newest
 from finnex.reporting.tracking import (
     TrackedRun,
+    champion_words,
     load_champion,
+    models,
     promote,
     recording,
 )
 from finnex.reporting.tracking.entries import log_files
 from finnex.reporting.tracking.key import KEY_FILE, make_key
+from finnex.reporting.tracking.promotions import FORCED, NOT_RECORDED, record_promotion
 from finnex.reporting.tracking.seal import STATEMENT, Statement, check_seal, sealed
-from finnex.reporting.tracking.versions import PREDICTIONS, predictions_of
+from finnex.reporting.tracking.versions import PREDICTIONS, baseline_answers, own_answers, predictions_of
 from finnex.training import EpochReport, Member, Observer, train
 
 pytest_plugins = ("registry",)
@@ -87,8 +93,21 @@ def test_a_run_holds_parameters_metrics_by_epoch_tags_and_data_set(
     assert run.data.params["training.seed"] == str(config.training.seed)
     assert run.data.params["model.preset"] == "small"
     assert [metric.step for metric in client.get_metric_history(logged.run_id, "loss")] == [1, 2]
-    for name in ("test.accuracy", "test.accuracy_low", "test.majority.accuracy", "test.logistic_regression.gap_low"):
+    for name in ("test.accuracy", "test.log_loss", "test.majority.accuracy", "test.logistic_regression.gap"):
         assert name in run.data.metrics
+    trading = trading_card(result.predictions, store, config.trading)
+    for model, prefix in (
+        (trading.model, "test"),
+        ("majority", "test.majority"),
+        ("buy_and_hold", "test.buy_and_hold"),
+    ):
+        for name in FIGURES:
+            value = getattr(trading.lines[model], name)
+            assert np.isnan(value) or run.data.metrics[f"{prefix}.{name}"] == pytest.approx(value)
+    assert not [
+        name for name in run.data.metrics if name.endswith(("_low", "_high"))
+    ]  # too few sessions, and it says so
+    assert "sessions, at least 60 are needed at horizon 5" in run.data.tags["verdict"]
     assert run.data.metrics["test.sessions"] == result.parts["test"].sessions
     assert run.data.tags["fingerprint"] == store.fingerprint()
     assert run.data.tags["layout_hash"] == "0123abcd"
@@ -178,9 +197,10 @@ def test_a_version_is_judged_by_what_its_own_seed_said(server: str, client: Any,
     said = pd.concat([result.predictions, result.predictions.assign(seed=chosen.seed + 1)])
     written = log_files(client, tracked.run_id, {}, {PREDICTIONS: said.to_parquet()})
     reseal(client, "seeds", "1", predictions=written[PREDICTIONS])
-    found = predictions_of(
-        client, server, check_seal(client.get_model_version("seeds", "1"), state_folder(Path.cwd()) / KEY_FILE, ""), ""
-    )
+    version = check_seal(client.get_model_version("seeds", "1"), state_folder(Path.cwd()) / KEY_FILE, "")
+    table = predictions_of(client, server, version, "")
+    found = own_answers(table, version)
+    assert set(baseline_answers(table, version)) == set(result.predictions["model"]) - {chosen.model}
     assert set(found["seed"]) == {chosen.seed}
     assert set(found["split"]) == {"test"}
 
@@ -286,25 +306,76 @@ def test_the_first_model_is_promoted_and_a_later_one_only_if_it_is_better(
     seen = result.predictions[result.predictions["split"] == "validation"]["label_end"].max()
     assert challenger.tags["trained_until"] == str(seen.date())
     decision, champion = promote(config, store, server)
-    assert (decision.promoted, champion.version) == (True, 1)
-    assert "cannot be told from" in decision.reason or "is behind" in decision.reason or "beats" in decision.reason
+    assert (decision.promoted, champion) == (False, None)
+    assert "it does not beat the majority class, as a champion must" in decision.reason
+    assert "at least 60 are needed at horizon 5" in decision.reason
+    decision, champion = promote(config, store, server, force=True)
+    assert champion is not None
+    assert (decision.promoted, decision.forced, champion.version) == (True, True, 1)
     log_training(config, store, result, "r", {}, server)
     decision, champion = promote(config, store, server)
-    assert (decision.promoted, champion.version) == (False, 1)
+    assert champion is not None
+    assert (decision.promoted, decision.trial, champion.version) == (False, 2, 1)
     again = client.get_model_version_by_alias("registry", "challenger")
-    assert again.version == "2"
+    assert (again.version, again.tags["trial"]) == ("2", "2")
     assert again.tags["decision"] == decision.reason
     fewer = config.model_copy(update={"symbols": ("BBB",)})
     assert promote(fewer, store, server)[0] == decision  # what is asked about is the challenger's, not the file's
-    client.set_model_version_tag("registry", "1", "trained_until", "2030-01-02")  # a note for people
-    assert promote(config, store, server)[0] == decision
-    reseal(client, "registry", "1", trained_until=date(2030, 1, 2))
-    later, champion = promote(config, store, server)
-    assert (later.promoted, champion.version) == (False, 1)
-    assert later.reason.startswith("Both were asked about 0 common sessions")
     other = config.model_copy(update={"labels": config.labels.model_copy(update={"horizon": 10})})
     with pytest.raises(TrainingError, match=r"answers horizon 5, \[labels\] now asks for 10"):
         load_champion(other, store, server)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_champion_that_was_forced_is_said_to_be_for_ever(server: str, client: Any, trained: Trained) -> None:
+    config, store, result = trained
+    config = config.model_copy(update={"mlflow": MlflowSettings(experiment="forced", model="forced")})
+    assert champion_words(config, server) == "none"
+    tracked = log_training(config, store, result, "r", {}, server)
+    client.set_registered_model_alias("forced", "champion", "1")  # by hand, as MLflow's page offers it
+    assert load_champion(config, store, server).about == f"{NOT_RECORDED} {scorecard(result.predictions).verdict()}"
+    client.delete_registered_model_alias("forced", "champion")
+    promote(config, store, server, force=True)
+    assert client.get_model_version("forced", "1").tags["promotion"] == "forced"
+    assert client.get_run(tracked.run_id).data.tags["promotion"] == FORCED
+    client.set_model_version_tag("forced", "1", "promotion", "earned")  # a note for people
+    (row,) = (one.row() for one in models(config, server))
+    assert (row["titles"], row["promotion"], row["trial"]) == ("champion, challenger", FORCED, 1)
+    assert champion_words(config, server) == f"version 1. {FORCED}"
+    assert load_champion(config, store, server).about.startswith(FORCED)
+    better = Decision(True, "better", 500, 500, trial=1, level=0.02)
+    key = state_folder(Path.cwd()) / KEY_FILE
+    record_promotion(client, client.get_model_version("forced", "1"), better, key)  # on its merits, later
+    assert load_champion(config, store, server).about.startswith(FORCED)
+    log_training(config, store, result, "r", {}, server)
+    for tag in ("finnex.promotion", "finnex.promotion_seal"):  # a record of another version is none
+        client.set_model_version_tag("forced", "2", tag, client.get_model_version("forced", "1").tags[tag])
+    client.set_registered_model_alias("forced", "champion", "2")
+    assert champion_words(config, server) == f"version 2. {NOT_RECORDED}"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_every_version_judged_on_a_test_part_is_a_trial_of_it_a_deleted_one_too(
+    server: str, client: Any, trained: Trained
+) -> None:
+    config, store, result = trained
+    config = config.model_copy(update={"mlflow": MlflowSettings(experiment="trials", model="trials")})
+    for _ in range(3):
+        log_training(config, store, result, "r", {}, server)
+    test = result.predictions[result.predictions["split"] == "test"]
+    part = f"{test['decision_date'].min().date()} to {test['label_end'].max().date()}"
+    assert [(one.version, one.test_part, one.trial) for one in models(config, server)] == [
+        (1, part, 1), (2, part, 2), (3, part, 3),
+    ]  # fmt: skip
+    assert promote(config, store, server)[0].trial == 3
+    client.delete_model_version("trials", "2")
+    assert promote(config, store, server)[0].trial == 3
+    reseal(client, "trials", "1", test_first=date(2001, 1, 2), test_last=date(2001, 6, 29))
+    assert promote(config, store, server)[0].trial == 2
+    client.set_model_version_tag("trials", "1", "finnex.seal", "0" * 64)  # what is not known may have been a trial
+    decision, champion = promote(config, store, server)
+    assert (decision.trial, decision.promoted, champion) == (3, False, None)
+    assert [one.trial for one in models(config, server)] == [None, 3]
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -314,7 +385,7 @@ def test_a_prediction_is_made_once_and_kept_with_its_version_and_its_time(
     config, store, result = trained
     config = config.model_copy(update={"mlflow": MlflowSettings(experiment="predict", model="predict")})
     log_training(config, store, result, "r", {}, server)
-    promote(config, store, server)
+    promote(config, store, server, force=True)
     before = store.fingerprint()
     said = predict_newest(config, server, 3)
     ready = store.open_images("AAA")

@@ -1,7 +1,9 @@
-"""The store of a run, opened for writing: inputs that were cut short must not take images away."""
+"""The store of a run, opened for writing: damage is mended, and no image goes for want of input."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 
 import numpy as np
@@ -9,12 +11,47 @@ import numpy as np
 from finnex.build.run import Run
 from finnex.data.calendar import Days
 from finnex.data.features import symbol_bars, symbol_calendar
-from finnex.errors import InputError, Problem
-from finnex.store import QUARANTINED, READY, ImageStore, StoreWriter
+from finnex.errors import InputError, Problem, StoreCorrupt
+from finnex.store import QUARANTINED, READY, Finding, ImageStore, StoreWriter, holds_a_store, restore
+from finnex.store_path import StorePath
+
+NAMED = 6
+"""So many mended things are named."""
 
 
-def open_for_writing(run: Run, *, force: bool = False) -> StoreWriter:
+@dataclass(frozen=True)
+class Opened:
+    """A store that is open for writing.
+
+    Attributes
+    ----------
+    mended
+        What was damaged and is mended, in one sentence; '' where nothing was.
+    blocked
+        Why a company cannot be written to before an operator has agreed to a loss, by its symbol.
+    """
+
+    store: StoreWriter
+    mended: str = ""
+    blocked: Mapping[str, str] = field(default_factory=dict)
+
+    def refuse(self, symbols: Iterable[str]) -> None:
+        """Say of which companies nothing was drawn; call when the others are.
+
+        Raises
+        ------
+        StoreCorrupt
+            One of the symbols is blocked.
+        """
+        if said := [self.blocked[symbol] for symbol in symbols if symbol in self.blocked]:
+            raise StoreCorrupt("\n".join([*said, "What was asked for of other companies is drawn."]))
+
+
+def open_for_writing(run: Run, *, force: bool = False) -> Opened:
     """Open the run's store for writing, making it where there is none. Call under `finnex.store.writing`.
+
+    What is damaged and can be made again without loss is mended. A company where something would be lost is blocked,
+    and stays as it is; the others are not held up.
 
     Raises
     ------
@@ -23,16 +60,41 @@ def open_for_writing(run: Run, *, force: bool = False) -> StoreWriter:
         configured symbols are looked at, whichever are drawn: the others are their peers.
     StoreError
         The store was made for other images, or cannot be written.
+    StoreCorrupt
+        What all companies need is damaged, and only `finnex repair` can make it again.
     """
-    store = StoreWriter.prepare(run.config.store.path, run.template)
+    path, found = run.config.store.path, []
+    if holds_a_store(path):
+        ImageStore.open(path)  # what the store itself is made for is never taken from the run
+        found = restore(path, run.template)
+    if common := [finding for finding in found if finding.lost and not finding.symbol]:
+        raise StoreCorrupt(f"{path}/{common[0].where} is damaged. `finnex repair` asks before it makes it anew.")
+    lost = [finding for finding in found if finding.lost]
+    blocked = {finding.symbol: _why_blocked(path, finding) for finding in lost}
+    opened = Opened(StoreWriter.prepare(path, run.template), _mended([one for one in found if not one.lost]), blocked)
     if not force:
-        _refuse_lost_bars(run, store)
-    return store
+        _refuse_lost_bars(run, opened.store, [symbol for symbol in run.config.symbols if symbol not in blocked])
+    return opened
 
 
-def _refuse_lost_bars(run: Run, store: ImageStore) -> None:
+def _why_blocked(path: StorePath, finding: Finding) -> str:
+    return (
+        f"{path}: {finding.where} is damaged, and nothing of {finding.symbol} is drawn. To be lost: {finding.lost}. "
+        "Put the files back, or run: finnex repair, which asks before it gives that up."
+    )
+
+
+def _mended(found: Sequence[Finding]) -> str:
+    if not found:
+        return ""
+    shown = "; ".join(f"{finding.where} ({finding.what})" for finding in found[:NAMED])
+    more = f"; and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    return f"The store was damaged and is mended: {shown}{more}."
+
+
+def _refuse_lost_bars(run: Run, store: ImageStore, symbols: Iterable[str]) -> None:
     problems = []
-    for symbol in run.config.symbols:
+    for symbol in symbols:
         days = _lost_bars(run, store, symbol)
         if len(days):
             problems.append(

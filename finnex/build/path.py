@@ -41,6 +41,7 @@ def build(
     end: date | None = None,
     force: bool = False,
     client: Client | None = None,
+    on_mended: Callable[[str], None] = lambda _: None,
     on_start: Callable[[str, int], None] | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> BuildResult:
@@ -50,6 +51,8 @@ def build(
     ----------
     client
         A Dask client to draw on; absent, images are drawn in this process.
+    on_mended
+        Called with a sentence where something in the store was damaged and is mended.
     on_start
         Called with each symbol and the number of its sessions that are due.
     on_progress
@@ -59,6 +62,8 @@ def build(
     ------
     InputError, ConfigError, LayoutError, StoreError
         Nothing stored is changed.
+    StoreCorrupt
+        Something in the store is damaged that cannot be made again; what other companies were due is drawn.
     """
     began = time.perf_counter()
     run = read_run(config)
@@ -70,8 +75,13 @@ def build(
     drawing_seconds = 0.0
     failures: list[tuple[str, date, str]] = []
     with writing(config.store.path):
-        store = open_for_writing(run, force=force)
+        opened = open_for_writing(run, force=force)
+        if opened.mended:
+            on_mended(opened.mended)
+        store = opened.store
         for symbol in chosen:
+            if symbol in opened.blocked:
+                continue
             one = prepare_symbol(run, store, symbol, start=start, end=end, force=force)
             skipped += one.skipped
             if on_start is not None:
@@ -81,6 +91,7 @@ def build(
                 built += outcome.built
                 drawing_seconds += outcome.seconds
                 failures += [(symbol, day, error) for day, error in outcome.failed]
+        opened.refuse(chosen)
         fingerprint = store.fingerprint()
     return BuildResult(
         built=built,

@@ -17,7 +17,7 @@ from finnex.data.features import symbol_calendar
 from finnex.data.labels import KINDS
 from finnex.data.mapping import generated_entries
 from finnex.data.tables import Tables, read_tables
-from finnex.errors import ConfigError, LayoutError, nearest
+from finnex.errors import MOST_OF_A_KIND, ConfigError, LayoutError, nearest
 from finnex.images.modulation import blend_inputs
 from finnex.layout import Layout, load_catalogue, load_layout, parse_catalogue, parse_layout
 from finnex.store import StoreTemplate
@@ -90,11 +90,11 @@ def _with_columns(layout: Layout, columns: Sequence[str], heatmaps: Sequence[str
 def _check_sources(layout: Layout, enhanced: Sequence[str]) -> None:
     """Refuse features that nobody computes or gives, and blends that lack what they are made from."""
     given = {*load_catalogue().names, *enhanced}
+    unknown = [name for name in layout.catalogue.names if name not in given]
     problems = [
         f"the catalogue's feature '{name}' is computed nowhere and is no column of [inputs] enhanced. "
-        f"{nearest(name, sorted(given))} Correct the name, give the column, or remove the row."
-        for name in layout.catalogue.names
-        if name not in given
+        f"{nearest(name, given)} Correct the name, give the column, or remove the row."
+        for name in unknown[:MOST_OF_A_KIND]
     ]
     problems += [
         f"region {region.name}: blend '{region.blend}' needs the feature '{name}', which the catalogue lacks. "

@@ -20,13 +20,15 @@ from finnex.cli.explain import explain
 from finnex.cli.export import export
 from finnex.cli.layout import layout
 from finnex.cli.look import info, show
-from finnex.cli.models import predict, promote
+from finnex.cli.models import models, predict, promote
 from finnex.cli.qa import qa
 from finnex.cli.quarantine import quarantine, release
 from finnex.cli.repair import repair
+from finnex.cli.terminal import print_error
 from finnex.cli.train import train
 from finnex.cli.up import up
 from finnex.errors import FinnexError
+from finnex.plain_text import plain_text
 
 HELP = """Turn a company's daily tables into images that networks can read, and learn from them.
 
@@ -43,7 +45,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS = (
-    *(demo, init, build, info, show, explain, train, promote, predict, up, deploy, audit, qa, export),
+    *(demo, init, build, info, show, explain, train, models, promote, predict, up, deploy, audit, qa, export),
     *(quarantine, release, repair),
 )
 for command in COMMANDS:
@@ -58,15 +60,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):  # it is None where the caller closed it
             stream.reconfigure(errors="backslashreplace")  # a path may hold what the terminal cannot show
     try:
-        app(args=None if arguments is None else list(arguments))
+        code = app(args=None if arguments is None else list(arguments), standalone_mode=False)
+    except typer.TyperException as error:  # a command line that cannot be used
+        usage = io.StringIO()
+        getattr(error, "show")(usage)  # noqa: B009  the public base of Click's errors does not declare it
+        print(plain_text(usage.getvalue()), end="", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except typer.Abort:
+        print_error("stopped.")
+        sys.exit(1)
     except FinnexError as error:
-        print(f"finnex: {error}", file=sys.stderr)
+        print_error(error)
         sys.exit(2)
     except OSError as error:
         if not _output_is_broken():
             raise
-        print(f"finnex: the output cannot be written ({error.strerror}). Send it elsewhere.", file=sys.stderr)
+        print_error(f"the output cannot be written ({error.strerror}). Send it elsewhere.")
         sys.exit(2)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _output_is_broken() -> bool:

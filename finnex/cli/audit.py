@@ -19,8 +19,9 @@ from finnex.cli.terminal import (
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
-    from finnex.audit import Answer, AuditReport, Verdict
+    from finnex.audit import Answer, AuditReport
 
 
 def audit(
@@ -64,35 +65,37 @@ def audit(
 
 
 def _print(screen: Console, report: AuditReport) -> None:
-    from rich.markup import escape
     from rich.table import Table
+
+    from finnex.cli.plain_console import coloured
 
     tables = Table("table", "computation", "dates", "foreknowledge", title="tables", title_justify="left")
     for verdict in report.tables:
-        tables.add_row(verdict.name, *(_answer(one) for one in _answers(verdict)))
+        answers = (verdict.computation, verdict.availability, verdict.foreknowledge)
+        tables.add_row(verdict.name, *(_colour(_text(one)) for one in answers))
     screen.print(tables)
-    groups: dict[tuple[str, ...], list[str]] = {}
+    groups: dict[tuple[bool, str, str, str], list[str]] = {}
     for verdict in report.features:
         # Figures in the evidence of foreknowledge differ from feature to feature; the words do not.
-        words = (_answer(verdict.computation), _word(verdict.availability), _word(verdict.foreknowledge))
-        groups.setdefault(words, []).append(verdict.name)
+        key = (verdict.leaks, _text(verdict.computation), verdict.availability.word, verdict.foreknowledge.word)
+        groups.setdefault(key, []).append(verdict.name)
     features = Table("features", "computation", "dates", "foreknowledge", title="features", title_justify="left")
-    for words, names in sorted(groups.items(), key=lambda item: "red" not in "".join(item[0])):
-        listed = ", ".join(names) if "red" in "".join(words) or len(names) <= 4 else f"{', '.join(names[:3])}, ..."
-        features.add_row(f"{len(names)}: {escape(listed)}", *words)
+    for (leaks, computation, dates, known), names in sorted(groups.items(), key=lambda item: not item[0][0]):
+        listed = ", ".join(names) if leaks or len(names) <= 4 else f"{', '.join(names[:3])}, ..."
+        features.add_row(f"{len(names)}: {listed}", *(_colour(one) for one in (computation, dates, known)))
     screen.print(features)
     notes = Table("not shown", "why", title="what no audit of these tables can show", title_justify="left")
     for name, meaning in report.caveats.items():
         notes.add_row(name, meaning)
     screen.print(notes)
     for number, finding in enumerate(report.findings, start=1):
-        screen.print(f"\n[bold red]{number}. {finding.kind}[/] in {finding.table}")
-        screen.print(f"   {escape(finding.evidence)}")
+        screen.print(coloured(f"\n{number}. {finding.kind}", "bold red"), f"in {finding.table}")
+        screen.print(f"   {finding.evidence}")
         if len(finding.features) > 6:
-            screen.print(f"   Features: {escape(', '.join(finding.features))}.")
+            screen.print(f"   Features: {', '.join(finding.features)}.")
         for row in finding.rows:
-            screen.print(f"   Row: {escape(str(row))}")
-        screen.print(f"   {escape(finding.remedy)}")
+            screen.print(f"   Row: {row}")
+        screen.print(f"   {finding.remedy}")
     found = "1 finding" if len(report.findings) == 1 else f"{len(report.findings) or 'No'} findings"
     counts, days = report.counts(), sum(len(days) for days in report.sessions.values())
     screen.print(
@@ -104,17 +107,15 @@ def _print(screen: Console, report: AuditReport) -> None:
     )
 
 
-def _answers(verdict: Verdict) -> tuple[Answer, Answer, Answer]:
-    return verdict.computation, verdict.availability, verdict.foreknowledge
+def _text(one: Answer) -> str:
+    return f"{one.word}: {one.evidence}"
 
 
-def _answer(one: Answer) -> str:
-    from rich.markup import escape
+def _colour(text: str) -> Text:
+    """Return an answer in the colour of its word."""
+    from finnex.cli.plain_console import coloured
 
-    return f"{_word(one)}: {escape(one.evidence)}"
-
-
-def _word(one: Answer) -> str:
-    if one.word in ("leak", "implausible", "foreknowing"):
-        return f"[bold red]{one.word}[/]"
-    return f"[green]{one.word}[/]" if one.word in ("causal", "as claimed", "none found") else f"[yellow]{one.word}[/]"
+    word = text.split(":", maxsplit=1)[0]
+    if word in ("leak", "implausible", "foreknowing"):
+        return coloured(text, "bold red")
+    return coloured(text, "green" if word in ("causal", "as claimed", "none found") else "yellow")

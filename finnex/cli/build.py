@@ -99,7 +99,7 @@ def build(
         counter = _Counter(show)
         result = build_images(
             settings, symbols=chosen or None, start=first, end=last, force=force, client=client,
-            on_start=counter.start, on_progress=counter.count,
+            on_mended=lambda said: err().print(said, markup=False), on_start=counter.start, on_progress=counter.count,
         )  # fmt: skip
     for doubt in result.doubts:
         err().print(f"warning: {doubt}")

@@ -50,7 +50,7 @@ def check(
         print_json(answer)
         return
     for line in _lines(answer):
-        typer.echo(line)
+        out().print(line)
 
 
 def describe(found: Layout) -> dict[str, Any]:

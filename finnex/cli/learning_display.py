@@ -26,20 +26,21 @@ def training_display() -> Iterator[OnProgress]:
     """
     from rich.console import Group
     from rich.live import Live
-    from rich.progress import BarColumn, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, SpinnerColumn, TaskProgressColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
     from rich.table import Table
 
+    from finnex.cli.plain_console import PlainColumn
     from flows.learning import progress_words
 
     console = err()
     rows: list[tuple[str, ...]] = []
     bar = Bar(
-        *(SpinnerColumn(), TextColumn("Training"), BarColumn(bar_width=30), TaskProgressColumn()),
-        *(TimeElapsedColumn(), TextColumn("{task.fields[what]}", style="dim")),
+        *(SpinnerColumn(), PlainColumn("description"), BarColumn(bar_width=30), TaskProgressColumn()),
+        *(TimeElapsedColumn(), PlainColumn("what", "dim")),
         console=console,
     )
-    task = bar.add_task("training", total=100, what="")
+    task = bar.add_task("Training", total=100, what="")
 
     def drawn() -> Group:
         table = Table(box=None, padding=(0, 2), header_style="dim")

@@ -35,6 +35,7 @@ def info(config: ConfigOption, as_json: JsonOption = False) -> None:
         "symbols": {} if store is None else {symbol: _describe(store, symbol) for symbol in store.symbols},
         "inputs": {name: {"first": first, "last": last} for name, (first, last) in limits.items()},
         "warnings": list(run.doubts),
+        "damaged": {} if store is None else damaged_arrays(store),
         "synthetic_tables": sorted(settings.inputs.synthetic),
         "layout": layout.name,
         "layout_hash": layout.hash,
@@ -56,6 +57,12 @@ def _open(config: Config) -> ImageStore | None:
     from finnex.store import ImageStore, holds_a_store
 
     return ImageStore.open(config.store.path) if holds_a_store(config.store.path) else None
+
+
+def damaged_arrays(store: ImageStore) -> dict[str, str]:
+    """Return what is wrong with the small arrays of all symbols, by their keys."""
+    found = {symbol: store.broken(symbol) for symbol in store.symbols}
+    return {f"{symbol}/{name}": why for symbol, broken in found.items() for name, why in broken.items()}
 
 
 def _describe(store: ImageStore, symbol: str) -> dict[str, Any]:
@@ -87,6 +94,8 @@ def _print_tables(answer: dict[str, Any]) -> None:
     console = out()
     for warning in answer["warnings"]:
         console.print(f"warning: {warning}", soft_wrap=True)
+    for key, why in answer["damaged"].items():
+        console.print(f"damaged: {key}: {why}. `finnex repair --dry-run` says what can be done.", soft_wrap=True)
     if answer["fingerprint"] is None:
         console.print(f"No store at {answer['store']} yet; `finnex build` makes it.")
     else:
@@ -112,7 +121,7 @@ def _print_tables(answer: dict[str, Any]) -> None:
         console.print(images)
         for symbol, found in answer["symbols"].items():
             for day, reason in found["quarantine_reasons"].items():
-                console.print(f"quarantined: {symbol} {day}: {reason}", markup=False, soft_wrap=True)
+                console.print(f"quarantined: {symbol} {day}: {reason}")
         regions = Table("region", *answer["symbols"], title="known pixels", title_justify="left")
         names = dict.fromkeys(name for found in answer["symbols"].values() for name in found["coverage"])
         for name in names:
@@ -134,7 +143,7 @@ def _print_tables(answer: dict[str, Any]) -> None:
     console.print(f"Labels: {labels}.")
     console.print(f"Rule: {answer['decision_rule']}")
     console.print(f"Fingerprint: {answer['fingerprint'] or '-'}")
-    console.print(f"State: {answer['state']}", markup=False)
+    console.print(f"State: {answer['state']}")
 
 
 def show(

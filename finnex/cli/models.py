@@ -1,4 +1,4 @@
-"""`finnex promote` and `finnex predict`: which model speaks, and what it says of the newest sessions."""
+"""`finnex models`, `promote` and `predict`: which model speaks, why, and what it says of the newest sessions."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ def promote(
     version: Annotated[
         int | None, typer.Option(min=1, help="Which version; absent, the newest that was trained.")
     ] = None,
-    replace: Annotated[
+    force: Annotated[
         bool,
-        typer.Option("--replace", help="Without comparing the two, as where the champion is refused."),
+        typer.Option("--force", help="Without a comparison, as where the champion is refused; recorded for ever."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the newest model the champion if it is better on sessions that neither has learned from.
+    """Make the newest model the champion if it beats the majority class, the best simple baseline and the champion.
 
-    Better is a lower log loss, with 95 % confidence, and no lower accuracy. Exit code 1 where it is not.
+    Better is a lower log loss on sessions that neither has learned from, and no lower accuracy. Every model that was
+    trained and judged on the same sessions is a trial; the more there were, the clearer it must be, so that noise
+    becomes champion at most 5 times in 100. Exit code 1 where it is not better.
     """
     from finnex.config import load_config
     from finnex.reporting.tracking import promote as decide
@@ -32,13 +34,16 @@ def promote(
     settings = load_config(config)
     with recording_server(settings) as uri, err().status("Comparing challenger and champion"):
         store = ImageStore.open(settings.store.path)
-        decision, champion = decide(settings, store, uri, version=version, replace=replace)
+        decision, champion = decide(settings, store, uri, version=version, force=force)
     if as_json:
         print_json(
             {
                 "promoted": decision.promoted,
                 "reason": decision.reason,
-                "champion": champion.version,
+                "champion": None if champion is None else champion.version,
+                "forced": decision.forced,
+                "trial": decision.trial,
+                "level": decision.level,
                 "sessions": decision.sessions,
                 "log_loss": None if decision.log_loss is None else vars(decision.log_loss),
                 "accuracy": None if decision.accuracy is None else vars(decision.accuracy),
@@ -46,9 +51,38 @@ def promote(
         )
     else:
         word = "Promoted" if decision.promoted else "Not promoted"
-        out().print(f"{word}. {decision.reason}\nThe champion is version {champion.version} of '{champion.name}'.")
+        now = "There is no champion."
+        if champion is not None:
+            now = f"The champion is version {champion.version} of '{champion.name}'."
+        out().print(f"{word}. {decision.reason}\n{now}")
     if not decision.promoted:
         raise typer.Exit(1)
+
+
+def models(config: ConfigOption, as_json: JsonOption = False) -> None:
+    """List every model that was trained: which one speaks, and whether it earned that or was forced.
+
+    The trial says how many models had been judged on a part of the same sessions, this one included.
+    """
+    from rich.table import Table
+
+    from finnex.config import load_config
+    from finnex.reporting.tracking import models as listed
+    from flows.recording import recording_server
+
+    settings = load_config(config)
+    with recording_server(settings) as uri, err().status("Reading the registry"):
+        rows = [one.row() for one in listed(settings, uri)]
+    if as_json:
+        print_json({"models": rows})
+        return
+    if not rows:
+        out().print(f"No model '{settings.mlflow.model}' is registered. Train one: finnex train --config {config}")
+        return
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    out().print(table)
 
 
 def predict(

@@ -24,6 +24,7 @@ def qa(
     """
     from rich.table import Table
 
+    from finnex.cli.plain_console import coloured
     from finnex.config import load_config
     from finnex.errors import ConfigError
     from finnex.files.output import write_output
@@ -51,7 +52,7 @@ def qa(
     else:
         table = Table("", "check", "value", "wanted", "what it is")
         for check in report.checks:
-            word = "[green]ok[/]" if check.passed else "[bold red]FAIL[/]"
+            word = coloured("ok", "green") if check.passed else coloured("FAIL", "bold red")
             table.add_row(word, check.name, f"{check.value:.4g}", check.limit, check.meaning)
         out().print(table)
         told = f"{len(report.checks) - len(report.failed)} of {len(report.checks)} checks pass."

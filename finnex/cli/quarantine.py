@@ -33,7 +33,7 @@ def quarantine(
     Example: finnex quarantine NVDA 2016-06-30 --reason "frozen feed" --config finnex.toml
     """
     changed = _change(config, symbol, days, lambda store, rows: store.quarantine(symbol, rows, reason))
-    out().print(f"Quarantined {changed} of {len(set(days))} sessions of {symbol}.", markup=False)
+    out().print(f"Quarantined {changed} of {len(set(days))} sessions of {symbol}.")
 
 
 def release(symbol: SymbolArgument, days: DaysArgument, config: ConfigOption) -> None:
@@ -42,7 +42,7 @@ def release(symbol: SymbolArgument, days: DaysArgument, config: ConfigOption) ->
     Example: finnex release NVDA 2016-06-30 --config finnex.toml
     """
     changed = _change(config, symbol, days, lambda store, rows: store.release(symbol, rows))
-    out().print(f"Released {changed} of {len(set(days))} sessions of {symbol}.", markup=False)
+    out().print(f"Released {changed} of {len(set(days))} sessions of {symbol}.")
 
 
 def _change(config: Path, symbol: str, days: list[str], change: Change) -> int:

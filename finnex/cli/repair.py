@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from finnex.cli.terminal import ConfigOption, JsonOption, err, out, print_json
+from finnex.cli.terminal import ConfigOption, JsonOption, ask, err, out, print_json
 
 if TYPE_CHECKING:
     from finnex.config import Config
@@ -38,7 +38,7 @@ def repair(
     kept: list[Finding] = []
 
     def agree(finding: Finding) -> bool:
-        agreed = yes or (sys.stdin.isatty() and not as_json and typer.confirm(_sentence(finding) + " Go ahead?"))
+        agreed = yes or (_can_be_asked() and not as_json and ask(_sentence(finding) + " Go ahead?"))
         if not agreed:
             kept.append(finding)
         return agreed
@@ -60,12 +60,16 @@ def repair(
     else:
         screen = out()
         for one in found:
-            screen.print(("Left as it is. " if one in kept else "") + _sentence(one), markup=False)
+            screen.print(("Left as it is. " if one in kept else "") + _sentence(one))
         for line in beside:
-            screen.print(line, markup=False)
-        screen.print(_ending(found, kept, beside, dry_run=dry_run), markup=False)
+            screen.print(line)
+        screen.print(_ending(found, kept, beside, dry_run=dry_run))
     if kept or beside or (dry_run and found):
         raise typer.Exit(1)
+
+
+def _can_be_asked() -> bool:
+    return sys.stdin.isatty()
 
 
 def _sentence(finding: Finding) -> str:
@@ -77,7 +81,7 @@ def _ending(found: list[Finding], kept: list[Finding], beside: list[str], *, dry
     if not found and not beside:
         return "No damage was found. `finnex qa` reads every image."
     if dry_run and found:
-        return "Nothing was changed. Without --dry-run this is mended, and what lies behind it is looked at."
+        return "Nothing was changed. Without --dry-run this is mended; what is lost for good is asked for."
     if kept:
         return "To give up what cannot be made again: finnex repair --yes."
     return "Now run: finnex build." if found else "The store is whole."

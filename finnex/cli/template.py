@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from finnex.config import DaskSettings, LabelSettings, ModelSettings
+from finnex.config.trading import TradingSettings
 from finnex.config.training import AugmentationSettings, TrainingSettings
 from finnex.errors import ConfigError
 
@@ -97,6 +98,10 @@ _TEMPLATE = """\
 # gaussian_noise = {augmentation.gaussian_noise}       # standard deviation, of pixels in [0, 1]
 # mixup_alpha = {augmentation.mixup_alpha}          # mixes images and their labels, in shares from Beta(alpha, alpha)
 
+[trading]                    # what acting on predictions costs, in the figures beside the scores
+# cost_bps = {trading.cost_bps}             # basis points of each amount that is bought or sold
+# borrow_fee_per_year = {trading.borrow_fee_per_year}   # of the value that is short, as a share
+
 [state]                      # databases, artifacts and logs: of `finnex up`, and of every training
 # path = "state"             # absent: $FINNEX_HOME, else the folder "state" beside this file
 
@@ -162,6 +167,7 @@ def configuration_text(
         training=TrainingSettings(),
         baselines=json.dumps(TrainingSettings().baselines),
         augmentation=AugmentationSettings(),
+        trading=TradingSettings(),
         jitter=json.dumps(AugmentationSettings().color_jitter),
         dask=DaskSettings(),
         symbols=_line("symbols", json.dumps(list(symbols)), "what to draw", given=True),

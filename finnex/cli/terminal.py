@@ -1,9 +1,14 @@
-"""What all commands share: two streams, progress bars, dates, and the options that repeat."""
+"""What all commands share: the one door to the terminal, dates, and the options that repeat.
+
+Every text that a command prints goes through `out`, `err`, `print_error` or `progress_bar`, which print it as it is: no
+markup is read in it, and control characters are made visible (`finnex.plain_text`).
+"""
 
 from __future__ import annotations
 
 import difflib
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -13,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from finnex.errors import ConfigError
+from finnex.plain_text import plain_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,16 +55,26 @@ Progress = Callable[[int, int, str], None]
 
 def out() -> Console:
     """Return the console of results: stdout."""
-    from rich.console import Console
+    from finnex.cli.plain_console import PlainConsole
 
-    return Console(highlight=False, soft_wrap=True)
+    return PlainConsole()
 
 
 def err() -> Console:
     """Return the console of everything else: stderr."""
-    from rich.console import Console
+    from finnex.cli.plain_console import PlainConsole
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return PlainConsole(stderr=True)
+
+
+def print_error(message: object) -> None:
+    """Print the one message of a command that failed, on stderr and without loading Rich."""
+    print(plain_text(f"finnex: {message}"), file=sys.stderr)
+
+
+def ask(question: str) -> bool:
+    """Return whether a person at the terminal agrees."""
+    return typer.confirm(plain_text(question))
 
 
 def print_json(answer: Mapping[str, object]) -> None:
@@ -85,16 +101,17 @@ def progress_bar(title: str, *, counted: bool = True) -> Iterator[Progress]:
         MofNCompleteColumn,
         SpinnerColumn,
         TaskProgressColumn,
-        TextColumn,
         TimeElapsedColumn,
     )
     from rich.progress import Progress as Bar
 
+    from finnex.cli.plain_console import PlainColumn
+
     console = err()
     columns = (
-        *(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30)),
+        *(SpinnerColumn(), PlainColumn("description"), BarColumn(bar_width=30)),
         MofNCompleteColumn() if counted else TaskProgressColumn(),
-        *(TimeElapsedColumn(), TextColumn("{task.fields[what]}", style="dim")),
+        *(TimeElapsedColumn(), PlainColumn("what", "dim")),
     )
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=None, what="")
@@ -146,7 +163,27 @@ def print_scores(screen: Console, rows: Sequence[Mapping[str, Any]]) -> None:
     for heading in ("model", "accuracy", "95 % interval", "sessions", "rows"):
         table.add_column(heading, no_wrap=True, justify="left" if heading == "model" else "right")
     for row in rows:
-        interval = f"{row['low']:.3f} to {row['high']:.3f}"
+        interval = "none" if row["low"] is None else f"{row['low']:.3f} to {row['high']:.3f}"
         counts = (str(row["test_sessions"]), str(row["test_predictions"]))
         table.add_row(str(row["model"]), f"{row['accuracy']:.3f}", interval, *counts)
+    screen.print(table)
+
+
+def print_trading(screen: Console, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print what acting on predictions would have earned, by the names that the report and MLflow use."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    if not rows:
+        return
+    names = ("volatility", "max_drawdown", "win_rate", "total_return", "turnover")
+    table = Table(box=SIMPLE, pad_edge=False)  # fits into 80 columns
+    table.add_column("model", max_width=16)
+    for name in ("sharpe_ratio", *names):
+        table.add_column(name.replace("_", "_\n"), no_wrap=True, justify="right")
+    for row in rows:
+        figures = ["-" if row[name] is None else f"{row[name]:.2f}" for name in ("sharpe_ratio", *names)]
+        if row["sharpe_ratio_low"] is not None:
+            figures[0] += f"\n{row['sharpe_ratio_low']:.2f} to {row['sharpe_ratio_high']:.2f}"
+        table.add_row(str(row["model"]).replace("_", " "), *figures)
     screen.print(table)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from finnex.cli.terminal import ConfigOption, JsonOption, err, out, print_json, print_scores
+from finnex.cli.terminal import ConfigOption, JsonOption, err, out, print_json, print_scores, print_trading
 
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the newest training that was interrupted.")]
 
@@ -21,11 +21,11 @@ def train(config: ConfigOption, resume: ResumeOption = False, as_json: JsonOptio
     """
     from finnex.cli.learning_display import training_display
     from finnex.config import load_config
-    from finnex.reporting.tracking import recording
+    from finnex.reporting.tracking import champion_words, recording
     from finnex.store import ImageStore
     from finnex.training import train as train_model
     from finnex.training import unfinished_study, until_recorded
-    from flows.learning import score_rows, write_report
+    from flows.learning import score_rows, trading_rows, write_report
     from flows.recording import recording_server
     from flows.services import answers
     from flows.stack import stop_on_signals
@@ -44,7 +44,7 @@ def train(config: ConfigOption, resume: ResumeOption = False, as_json: JsonOptio
                 )
             with until_recorded(result.study.folder):
                 with err().status("Checking quality, writing the report"):
-                    report, path = write_report(settings, store, result)
+                    report, path = write_report(settings, store, result, champion=champion_words(settings, uri))
                 with err().status("Recording the model in MLflow"):
                     pictures = {picture.name: picture.png for picture in report.pictures}
                     tracked = recorder.finish(result, report.html, pictures)
@@ -52,12 +52,15 @@ def train(config: ConfigOption, resume: ResumeOption = False, as_json: JsonOptio
         err().print(f"Stopped. finnex train --config {config} --resume goes on with what is done.")
         raise typer.Exit(130) from None
     assert report.card is not None  # there was a training
-    rows = score_rows(report.card)
+    assert report.trading is not None
+    rows, money = score_rows(report.card), trading_rows(report.trading)
     if as_json:
         print_json(
             {
                 "scores": rows,
                 "verdict": report.card.verdict(),
+                "trading": money,
+                "trading_notes": report.trading.words(),
                 "epochs": len(result.history),
                 "seconds": round(result.seconds, 3),
                 "fingerprint": result.fingerprint,
@@ -72,6 +75,9 @@ def train(config: ConfigOption, resume: ResumeOption = False, as_json: JsonOptio
     screen = out()
     print_scores(screen, rows)
     screen.print(report.card.verdict())
+    print_trading(screen, money)
+    for words in report.trading.words():
+        screen.print(words)
     recorded = tracked.url if answers(f"{uri.rstrip('/')}/health") else f"run {tracked.run_id}; `finnex up` shows it"
     screen.print(f"Report  {path}\nMLflow  {recorded}")
     screen.print(f"Model   version {tracked.version} of '{settings.mlflow.model}'; finnex promote --config {config}")

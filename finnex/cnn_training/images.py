@@ -12,11 +12,13 @@ import xarray as xr
 
 from finnex.config import LabelSettings
 from finnex.data.calendar import Days
+from finnex.data.session_prices import SessionPrices
 from finnex.errors import LayoutError, StoreError, TrainingError
 from finnex.images.patch_panel import PatchPanel, decoded_panel
 from finnex.layout import BUNDLED, Layout, load_layout, stored_layout
 from finnex.store import ImageStore
 from finnex.store_path import StorePath
+from finnex.streaming.prices import stored_prices
 
 Image = npt.NDArray[np.float32]
 EXCHANGE = "XNYS"
@@ -42,6 +44,8 @@ class MegaImages:
         float32: simple return from entry to exit, NaN where not known.
     panel_source
         Gives the features behind the images where more is known than the images show; None to decode them.
+    prices_source
+        Gives the prices of the symbol's sessions; None where only images are known.
     version_source
         Gives the version of the store that the images are read from; None where there is none.
     """
@@ -59,6 +63,7 @@ class MegaImages:
     horizon: int
     layout: Layout
     panel_source: Callable[[], PatchPanel] | None = None
+    prices_source: Callable[[], SessionPrices] | None = None
     version_source: Callable[[], str] | None = None
 
     def __post_init__(self) -> None:
@@ -180,6 +185,7 @@ def from_store(path: StorePath, symbol: str | None = None, labels: LabelSettings
         horizon=settings.horizon,
         layout=layout,
         panel_source=lambda: _stored_panel(store, name),
+        prices_source=lambda: stored_prices(store, [name]),
         version_source=store.fingerprint,
     )
 
@@ -231,6 +237,7 @@ def from_array(images: xr.DataArray, layout: Layout | str | None = None) -> Mega
         horizon=int(images.attrs.get("label_horizon_sessions", 0)),
         layout=layout,
         panel_source=None if store is None else lambda: _stored_panel(store, symbol),
+        prices_source=None if store is None else lambda: stored_prices(store, [symbol]),
         version_source=None if store is None else store.fingerprint,
     )
 

@@ -23,6 +23,7 @@ from finnex.errors import ConfigError, LayoutError, TrainingError
 from finnex.images.patch_description import MarketContext, describe, regime_word
 from finnex.images.patches import PATCH_PX, extract_patches, patch_grid
 from finnex.layout import Layout
+from finnex.plain_text import plain_text
 from finnex.store import holds_a_store
 from finnex.store_path import store_path
 from finnex.streaming.samples import CLASSES
@@ -38,11 +39,11 @@ OF_METADATA = {
 
 def tell_epoch(report: EpochReport) -> None:
     """Print one line."""
-    print(
+    told = (
         f"epoch {report.epoch}: loss {report.loss:.3f}, validation loss {report.validation_loss:.3f}, "
-        f"accuracy {report.validation_accuracy:.2f}, {report.seconds:.0f} s{', best so far' if report.best else ''}",
-        flush=True,
+        f"accuracy {report.validation_accuracy:.2f}, {report.seconds:.0f} s{', best so far' if report.best else ''}"
     )
+    print(plain_text(told), flush=True)
 
 
 class FinNeXCNNTrainer:

@@ -7,6 +7,7 @@ from finnex.config.inputs import SECTOR_ETFS, TABLES, Inputs, MappedTable
 from finnex.config.places import TLS_KEYS, Address, DaskCluster, DaskSettings, MlflowSettings, StoreSettings
 from finnex.config.run import Config, load_config, parse_config
 from finnex.config.section import PositiveInt, Section
+from finnex.config.trading import TradingSettings
 from finnex.config.training import AugmentationSettings, TrainingSettings
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "PositiveInt",
     "Section",
     "StoreSettings",
+    "TradingSettings",
     "TrainingSettings",
     "load_config",
     "parse_config",

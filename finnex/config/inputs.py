@@ -24,6 +24,9 @@ MappedTable = Literal["enhanced", "sentiment", "competitive"]
 """Tables whose columns may have other names in the file."""
 
 
+LONGEST_DELAY_MINUTES = 366 * 24 * 60
+
+
 class Inputs(Section):
     """Paths of the input tables, relative to the configuration file, and when their rows become known."""
 
@@ -51,7 +54,7 @@ class Inputs(Section):
     enhanced_heatmaps: tuple[str, ...] = ()
     """Heat maps that take the enhanced file's columns which the catalogue does not know, filled in this order;
     absent, such columns are refused."""
-    quote_delay_minutes: dict[str, Annotated[int, Field(ge=0)]] = Field(
+    quote_delay_minutes: dict[str, Annotated[int, Field(ge=0, le=LONGEST_DELAY_MINUTES)]] = Field(
         default_factory=lambda: (
             {"VIX": 15, "SP500": 0, "NASDAQ": 0}
             | dict.fromkeys(("SPY", "TLT", "IEF", "LQD", "TIP", "EEM", "EFA", *SECTOR_ETFS), 0)

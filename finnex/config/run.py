@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tomllib
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,8 +17,10 @@ from finnex.config.places import TLS_KEYS, DaskSettings, MlflowSettings, StateSe
 from finnex.config.section import Section
 from finnex.config.state import state_folder
 from finnex.config.symbol import Symbol, distinct
+from finnex.config.trading import TradingSettings
 from finnex.config.training import AUGMENTATION_PRESETS, AugmentationSettings, TrainingSettings
-from finnex.errors import ConfigError, InputsMissing, nearest
+from finnex.errors import LONGEST_SENTENCE, MOST_LINES, ConfigError, InputsMissing, nearest, shortened, shown
+from finnex.files.text_file import parse_toml, read_text
 
 CREDENTIALS = re.compile(r"//[^/@\s]*@")
 
@@ -47,6 +48,7 @@ class Config(Section):
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
+    trading: TradingSettings = TradingSettings()
     state: StateSettings = StateSettings()
     mlflow: MlflowSettings = MlflowSettings()
     dask: DaskSettings = DaskSettings()
@@ -80,20 +82,23 @@ def _valid_keys(location: tuple[str | int, ...]) -> list[str]:
 
 
 def _explain(error: ValidationError, path: Path) -> ConfigError:
-    lines = []
-    for item in error.errors():
+    lines: list[str] = []
+    for item in error.errors(include_url=False):
         location = item["loc"]
-        where = ".".join(str(part) for part in location) or "file"
+        where = shortened(".".join(str(part) for part in location) or "file")
+        if len(lines) == MOST_LINES:
+            lines += [f"{path}: key '{where}' and further ones are wrong too."] * (error.error_count() - MOST_LINES)
+            break
         if item["type"] == "extra_forbidden":
             hint = nearest(str(location[-1]), _valid_keys(location[:-1]))
             lines.append(f"{path}: unknown key '{where}'. {hint}")
         elif item["type"] == "missing":
             lines.append(f"{path}: key '{where}' is required and absent. Add it; `finnex init DIR` shows every key.")
         else:
-            value = (
-                "" if isinstance(item["input"], dict) else f" (value: {CREDENTIALS.sub('//...@', repr(item['input']))})"
-            )
-            lines.append(f"{path}: key '{where}': {item['msg'].removeprefix('Value error, ')}{value}.")
+            given = item["input"]
+            value = "" if isinstance(given, dict) else f" (value: {CREDENTIALS.sub('//...@', shown(given))})"
+            said = shortened(item["msg"].removeprefix("Value error, "), LONGEST_SENTENCE)
+            lines.append(f"{path}: key '{where}': {said}{value}.")
     return ConfigError("\n".join(lines))
 
 
@@ -108,6 +113,13 @@ def _check_encoding(config: Config, path: Path) -> None:
                 f"{path}: '{name}' cannot be the name of a file here, because this process encodes names as "
                 f"{sys.getfilesystemencoding()}. Set PYTHONUTF8=1, or a locale with UTF-8."
             ) from None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is longer than the file system takes, or a folder that may not be looked into
+        return False
 
 
 def parse_config(document: dict[str, object], path: Path) -> Config:
@@ -130,14 +142,14 @@ def parse_config(document: dict[str, object], path: Path) -> Config:
     missing = [
         f"{path}: [inputs] {name} names {table}, which does not exist."
         for name, table in absolute.items()
-        if not table.is_file()
+        if not _is_file(table)
     ]
     tables = len(missing)
-    if config.image.catalogue is not None and not (root / config.image.catalogue).is_file():
+    if config.image.catalogue is not None and not _is_file(root / config.image.catalogue):
         missing.append(f"{path}: [image] catalogue names {root / config.image.catalogue}, which does not exist.")
     tls = {name: root / file for name in TLS_KEYS if (file := getattr(config.dask, name)) is not None}
     missing += [
-        f"{path}: [dask] {name} names {file}, which does not exist." for name, file in tls.items() if not file.is_file()
+        f"{path}: [dask] {name} names {file}, which does not exist." for name, file in tls.items() if not _is_file(file)
     ]
     if missing:
         kind = InputsMissing if len(missing) == tables else ConfigError
@@ -166,11 +178,11 @@ def load_config(path: Path) -> Config:
         With every problem of the file, one a line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}). `finnex init DIR` writes a new one.") from None
+        text = read_text(path)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}. `finnex init DIR` writes a new one.") from None
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: is not valid TOML: {error}.") from None
+        document = parse_toml(text)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}.") from None
     return parse_config(document, path)

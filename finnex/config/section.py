@@ -10,6 +10,6 @@ PositiveInt = Annotated[int, Field(ge=1)]
 
 
 class Section(BaseModel):
-    """A table of the configuration file: unknown keys are errors, values cannot change later."""
+    """A table of the configuration file: unknown keys are errors, numbers finite, values cannot change later."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -40,7 +40,7 @@ def _fault(text: str) -> str:
         (len(text) > LONGEST, f"it has {len(text)} characters"),
         (bool(strange), f"it holds {strange[:1]}"),
         (unicodedata.normalize("NFKC", text) != text, "it holds characters that look like others"),
-        (text[:1] in (".", "-", "=") or text[-1:] == ".", "it begins or ends with a mark"),
+        (text[:1] in (".", "-", "="), "it begins with a mark"),
         (text.lower() in RESERVED, "the name is reserved"),
     )
     return next((why for wrong, why in faults if wrong), "")

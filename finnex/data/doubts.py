@@ -9,9 +9,9 @@ import pandas as pd
 from finnex.config import Config
 from finnex.data.arrival import ended, ends
 from finnex.data.calendar import SessionCalendar
+from finnex.data.csv_file import is_unended
 from finnex.data.features import symbol_calendar
 from finnex.data.features.fundamental import SPLIT_JUMP, on_prices_basis, views
-from finnex.data.table_file import is_unended
 from finnex.data.tables import Tables
 
 FALL, RISE = 0.6, 1.7

@@ -19,7 +19,7 @@ import pandas as pd
 from finnex.config import Config, MappedTable
 from finnex.data import parse
 from finnex.data.lexicon import LexiconName
-from finnex.errors import ConfigError, InputError, Problem, nearest
+from finnex.errors import ConfigError, InputError, Problem, first_of, nearest, shown
 
 PRICE_COLUMNS = ("open", "high", "low", "close", "volume")
 SOURCES = ("news", "social", "historical", "analyst", "management")
@@ -156,9 +156,10 @@ class Reading:
             problems += [
                 Problem(
                     str(path), "is no platform that the preset knows", _nearest_platform(words[row]),
-                    row=int(row) + parse.HEADER_ROWS, column="source", value=repr(text.at[row, "source"]),
+                    row=int(row) + parse.HEADER_ROWS, column="source", value=shown(text.at[row, "source"]),
+                    further=further,
                 )
-                for row in words.index[strange]
+                for row, further in first_of(words.index[strange].tolist())
             ]  # fmt: skip
             # A word that was refused must not be refused a second time by the reader's own list.
             text["source"] = words.map(PLATFORMS).where(~strange, SOURCES[0]).fillna("")

@@ -11,7 +11,7 @@ import pandas as pd
 
 from finnex.data import parse
 from finnex.data.mapping import PRICE_COLUMNS
-from finnex.errors import Problem, nearest
+from finnex.errors import Problem, first_of, nearest
 
 OPTION_COLUMNS = (
     "implied_volatility", "implied_volatility_90", "skew", "put_call", "put_call_open_interest", "net_flow",
@@ -19,6 +19,8 @@ OPTION_COLUMNS = (
 """Of the options table, all optional: implied volatility of 30 and 90 days (a year, 0.4 is 40 %), the implied
 volatility of puts less calls of equal delta, put over call volume and open interest, net call less put premium over
 its total in [-1, 1]."""
+LEAST = 1e-12
+"""Of a price, and of a volume that is not zero."""
 ROUNDING = 1e-6
 """Relative slack for high and low: vendors round adjusted prices column by column."""
 
@@ -51,6 +53,10 @@ def bars_from(text: pd.DataFrame, path: Path, problems: list[Problem]) -> pd.Dat
             "a price must be above zero",
             "Correct the price or remove the row.",
         )
+    for column in columns[2:]:
+        tiny = (frame[column] > 0) & (frame[column] < LEAST)
+        what, remedy = f"a price or volume lies between 0 and {LEAST}", "Correct the cell, or give another unit."
+        problems += parse.refuse(frame, tiny, path, column, what, remedy)
     problems += parse.refuse(
         frame,
         frame["volume"] < 0,
@@ -114,11 +120,14 @@ def read_options(path: Path, problems: list[Problem]) -> pd.DataFrame:
     frame = pd.DataFrame(
         {"symbol": parse.word(text["symbol"], path, problems), "date": parse.day(text["date"], path, problems)}
     )
-    for column in text.columns:
-        if column in OPTION_COLUMNS:
+    for column in OPTION_COLUMNS:
+        if column in text.columns:
             frame[column] = parse.number(text[column], path, problems, optional=True)
-        elif column not in frame.columns:
-            problems.append(Problem(str(path), "the column is unknown", nearest(column, OPTION_COLUMNS), column=column))
+    strange = [column for column in text.columns if column not in {"symbol", "date", *OPTION_COLUMNS}]
+    problems += [
+        Problem(str(path), "the column is unknown", nearest(name, OPTION_COLUMNS), column=name, further=further)
+        for name, further in first_of(strange)
+    ]
     for column in ("implied_volatility", "implied_volatility_90", "put_call", "put_call_open_interest"):
         if column in frame.columns:
             low = frame[column] < 0

@@ -51,13 +51,19 @@ class FeatureSpec:
 
     def __post_init__(self) -> None:
         """Check what a table cannot."""
-        if not self.low < self.high:
+        if not self.low < self.high or not np.isfinite(self.high - self.low):
             raise LayoutError(
-                f"feature '{self.name}': low {self.low} is not below high {self.high}. Correct the catalogue."
+                f"feature '{self.name}': low {self.low} is not below high {self.high}, both finite. Correct the "
+                "catalogue."
             )
         if self.orientation not in (1, -1):
             raise LayoutError(
                 f"feature '{self.name}': orientation {self.orientation} is neither 1 nor -1. Correct the catalogue."
+            )
+        if not 0 <= self.max_age_sessions <= 504:
+            raise LayoutError(
+                f"feature '{self.name}': max_age_sessions {self.max_age_sessions} is outside 0 to 504. Correct the "
+                "catalogue."
             )
         if self.normalizer == "zscore" and not LEAST <= self.window_sessions <= 504:
             raise LayoutError(

@@ -16,7 +16,7 @@ from finnex.data.calendar import SessionCalendar
 from finnex.data.features import compute, make_context
 from finnex.data.normalize import QUANTUM, FeatureSpec, normalize
 from finnex.data.tables import Tables
-from finnex.errors import InputError, Problem, nearest
+from finnex.errors import InputError, Problem, first_of, nearest
 
 BAR_COLUMNS = ("open", "high", "low", "close", "volume", "moving_average")
 VOLUME_SCALE = 4.0  # a bar of the volume chart is full at four times the trailing mean
@@ -123,10 +123,11 @@ def _enhanced(
     columns = [name for name in table.columns if name not in {"symbol", "date"}]
     strange = [name for name in columns if name not in known]
     if strange:
+        what = "the catalogue has no feature of this name"
         raise InputError(
             [
-                Problem(path, "the catalogue has no feature of this name", nearest(name, known), column=name)
-                for name in strange
+                Problem(path, what, nearest(name, known), column=name, further=further)
+                for name, further in first_of(strange)
             ]
         )
     rows = table[table["symbol"] == symbol]

@@ -8,11 +8,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from finnex.data.table_file import check_parquet, read_csv, unreadable
-from finnex.errors import InputError, Problem, nearest
+from finnex.data.csv_file import read_csv
+from finnex.data.parquet_file import read_parquet
+from finnex.data.table_file import unreadable
+from finnex.errors import InputError, Problem, first_of, nearest, shortened, shown
 
 FIRST, LAST = pd.Timestamp("1700-01-01"), pd.Timestamp("2200-01-01")
 """Nanoseconds end in 2262; nobody trades that far ahead."""
+LARGEST = 1e24
+"""Of every number: its ratio to the least price is then far from what float32 can hold."""
+CELLS_AT_ONCE = 1_000_000
+"""Text cells that become numbers in one call: a column of fifty years and 80 companies, or many short ones."""
 HEADER_ROWS = 2
 """A frame's first row stands in line 2 of its file: line 1 is the header."""
 
@@ -29,15 +35,7 @@ def read_text(path: Path) -> pd.DataFrame:
     """
     name = str(path)
     try:
-        if path.suffix == ".parquet":
-            check_parquet(path)
-            frame = pd.read_parquet(path)
-            for column in frame.columns:
-                if isinstance(frame[column].dtype, np.dtype) and frame[column].dtype.kind == "f":
-                    frame[column] = frame[column].map(lambda value: "" if np.isnan(value) else repr(float(value)))
-            frame = frame.astype("string").fillna("").astype(str)
-        else:
-            frame = read_csv(path)
+        frame = read_parquet(path) if path.suffix == ".parquet" else read_csv(path)
     except (OSError, EOFError, zlib.error, ValueError, UnicodeDecodeError) as error:
         raise unreadable(path, error) from None
     if frame.empty:
@@ -58,22 +56,48 @@ def require_columns(frame: pd.DataFrame, required: tuple[str, ...], path: Path) 
 
 def _problems(text: pd.Series[str], bad: pd.Series[bool], path: Path, what: str, remedy: str) -> list[Problem]:
     return [
-        Problem(str(path), what, remedy, row=int(row) + HEADER_ROWS, column=str(text.name), value=repr(text[row]))
-        for row in text.index[bad]
-    ]
+        Problem(
+            str(path), what, remedy, row=int(row) + HEADER_ROWS, column=str(text.name), value=shown(text[row]),
+            further=further,
+        )
+        for row, further in first_of(text.index[bad].tolist())
+    ]  # fmt: skip
 
 
 def number(text: pd.Series[str], path: Path, problems: list[Problem], *, optional: bool) -> pd.Series[float]:
-    """Return float64; empty cells are NaN where `optional`, a problem elsewhere. Infinities are problems."""
+    """Return float64; empty cells are NaN where `optional`, a problem elsewhere.
+
+    Infinities are problems, and numbers beyond `LARGEST` in size.
+    """
     empty = text.str.strip() == ""
     value = pd.to_numeric(text, errors="coerce").astype("float64")
     bad = (value.isna() & ~empty) | np.isinf(value)
     problems += _problems(
         text, bad, path, "is not a finite number", "Correct the cell or leave it empty where optional."
     )
+    large = value.abs() > LARGEST
+    large &= ~bad
+    problems += _problems(text, large, path, "is larger than any quantity", "Correct the cell, or give another unit.")
+    bad |= large
     if not optional:
         problems += _problems(text, empty, path, "is empty", "Every row needs this value; remove the row or fill it.")
     return value.where(~bad)
+
+
+def numbers(text: pd.DataFrame, path: Path, problems: list[Problem]) -> pd.DataFrame:
+    """Return columns as float64, NaN where empty, as `number` does; many columns in one call of pandas."""
+    at_once = max(1, CELLS_AT_ONCE // max(1, len(text)))
+    found: dict[str, pd.Series[float]] = {}
+    for first in range(0, text.shape[1], at_once):
+        names = list(text.columns[first : first + at_once])
+        cells = pd.concat([text[name] for name in names], ignore_index=True)
+        values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype="float64").reshape(len(names), -1)
+        doubtful = ~(np.abs(values) <= LARGEST) & (cells.to_numpy(dtype=object) != "").reshape(values.shape)
+        for name, column, doubt in zip(names, values, doubtful.any(axis=1), strict=True):
+            found[name] = (
+                number(text[name], path, problems, optional=True) if doubt else pd.Series(column, index=text.index)
+            )
+    return pd.DataFrame(found, index=text.index)
 
 
 def _in_utc(text: pd.Series[str]) -> pd.Series[pd.Timestamp]:
@@ -121,18 +145,21 @@ def word(text: pd.Series[str], path: Path, problems: list[Problem], valid: tuple
 def refuse(frame: pd.DataFrame, bad: pd.Series[bool], path: Path, column: str, what: str, remedy: str) -> list[Problem]:
     """Return a problem for each row where `bad` holds, showing the value of `column`."""
     return [
-        Problem(str(path), what, remedy, row=int(row) + HEADER_ROWS, column=column, value=frame.at[row, column])
-        for row in frame.index[bad.to_numpy(dtype=bool)]
-    ]
+        Problem(
+            str(path), what, remedy, row=int(row) + HEADER_ROWS, column=column, value=frame.at[row, column],
+            further=further,
+        )
+        for row, further in first_of(frame.index[bad.to_numpy(dtype=bool)].tolist())
+    ]  # fmt: skip
 
 
 def duplicates(frame: pd.DataFrame, key: list[str], path: Path) -> list[Problem]:
     """Return a problem for each row whose key stands in an earlier one."""
     again = frame.duplicated(key, keep="first") & frame[key].notna().all(axis=1)
     problems = []
-    for row in frame.index[again]:
-        shown = ", ".join(
-            str(value.date()) if isinstance(value, pd.Timestamp) else str(value) for value in frame.loc[row, key]
+    for row, further in first_of(frame.index[again].tolist()):
+        key_of_row = ", ".join(
+            str(value.date()) if isinstance(value, pd.Timestamp) else shortened(value) for value in frame.loc[row, key]
         )
         problems.append(
             Problem(
@@ -141,7 +168,8 @@ def duplicates(frame: pd.DataFrame, key: list[str], path: Path) -> list[Problem]
                 "Keep one of the rows.",
                 row=int(row) + HEADER_ROWS,
                 column=key[-1],
-                value=f"({shown})",
+                value=f"({key_of_row})",
+                further=further,
             )
         )
     return problems

@@ -63,12 +63,11 @@ def _with_numbers(
     frame: pd.DataFrame, text: pd.DataFrame, known: set[str], path: Path, problems: list[Problem]
 ) -> pd.DataFrame:
     """Return a frame with every other column of a table as numbers; all at once, since each insertion copies."""
-    metrics = {
-        column: parse.number(text[column], path, problems, optional=True)
-        for column in text.columns
-        if column not in known
-    }
-    return pd.concat([frame, pd.DataFrame(metrics, index=frame.index)], axis=1)
+    names = [column for column in text.columns if column not in known]
+    if taken := [column for column in names if column in frame.columns]:
+        problems.append(Problem(str(path), "the column has a name that FinNeX uses", "Rename it.", column=taken[0]))
+        return frame
+    return pd.concat([frame, parse.numbers(text[names], path, problems)], axis=1)
 
 
 def read_sentiment(path: Path, problems: list[Problem], reading: Reading | None = None) -> pd.DataFrame:
@@ -145,18 +144,16 @@ def read_enhanced(path: Path, problems: list[Problem], reading: Reading | None =
     if missing := parse.require_columns(text, ("symbol", "date"), path):
         problems += missing
         return text
-    columns = {
-        column: parse.number(text[column], path, problems, optional=True)
-        for column in text.columns
-        if column not in {"symbol", "date", *PRICE_COLUMNS}
-    }
+    features = parse.numbers(
+        text[[column for column in text.columns if column not in {"symbol", "date", *PRICE_COLUMNS}]], path, problems
+    )
     frame = pd.DataFrame(
         {
             "symbol": parse.word(text["symbol"], path, problems),
             "date": parse.day(text["date"], path, problems),
-            **columns,
         }
     )
+    frame = pd.concat([frame, features], axis=1)
     problems += parse.duplicates(frame, ["symbol", "date"], path)
     return frame.sort_values(["symbol", "date"], ignore_index=True)
 

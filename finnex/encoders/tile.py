@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from finnex.encoders.origin import Origin
-from finnex.errors import LayoutError
+from finnex.errors import LayoutError, shown
 
 Tile = Annotated[npt.NDArray[np.float32], "(height, width) in [0.02, 1], NaN where not known"]
 FLOOR = 0.02
@@ -35,7 +35,9 @@ class Encoder(ABC):
         for field in fields(self):
             value, kind = getattr(self, field.name), type(field.default)
             if type(value) is not kind and not (kind is float and type(value) is int):
-                mistakes.append(f"{field.name} {value!r} is no {KINDS[kind]}. Write one, such as {field.default!r}.")
+                mistakes.append(
+                    f"{field.name} {shown(value)} is no {KINDS[kind]}. Write one, such as {field.default!r}."
+                )
         if mistakes := mistakes or self.mistakes():
             raise LayoutError(" ".join(mistakes))
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from finnex.evaluation.metrics import ClassificationScores, classification_scores, confusion
 from finnex.evaluation.scorecard import Scorecard, scorecard
+from finnex.evaluation.trading_card import TradingCard, trading_card
 
 if TYPE_CHECKING:
     from finnex.evaluation.finnex_model import describe_evaluation, evaluate_finnex_model
@@ -13,11 +14,13 @@ if TYPE_CHECKING:
 __all__ = [
     "ClassificationScores",
     "Scorecard",
+    "TradingCard",
     "classification_scores",
     "confusion",
     "describe_evaluation",
     "evaluate_finnex_model",
     "scorecard",
+    "trading_card",
 ]
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from finnex.config.training import TrainingSettings
 from finnex.data.calendar import Days
+from finnex.data.session_prices import SessionPrices
 from finnex.errors import TrainingError
 from finnex.images.patches import patch_grid
 from finnex.layout import Layout
@@ -55,8 +56,10 @@ class Sessions:
     ----------
     day
         `datetime64[D]`; None where nobody said: sessions then count in the order in which they come.
-    outcome
-        Simple returns from entry to exit; None where nobody said.
+    prices
+        Of all companies and sessions; None where they are not known.
+    no_prices
+        Why they are not, in words.
     train_frequencies
         Shares of the classes in the training part, (classes,); None where nobody said.
     temporal
@@ -65,8 +68,9 @@ class Sessions:
 
     day: Days | None
     symbol: npt.NDArray[np.str_] | None
-    outcome: npt.NDArray[np.float64] | None
     horizon: int
+    prices: SessionPrices | None = None
+    no_prices: str = ""
     train_frequencies: npt.NDArray[np.float64] | None = None
     temporal: bool | None = None
 

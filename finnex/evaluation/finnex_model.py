@@ -7,7 +7,6 @@ computed from, an interval where one can be given, and a baseline beside it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -17,19 +16,25 @@ from sklearn.metrics import classification_report
 from torch import nn
 
 from finnex.cnn_training.plan import EVALUATION_METRICS
-from finnex.errors import TrainingError, nearest
+from finnex.config import TradingSettings
+from finnex.errors import PricesUnknown, TrainingError, nearest
 from finnex.evaluation.asking import ALL, Answered, Probabilities, answer
-from finnex.evaluation.bootstrap import Interval, block_bootstrap, block_length
+from finnex.evaluation.interval import Interval, mean_estimate
 from finnex.evaluation.metrics import confusion
 from finnex.evaluation.scorecard import PROBABILITIES, scorecard
-from finnex.evaluation.trading import TradingPerformance, trading_performance
+from finnex.evaluation.trading import (
+    BUY_AND_HOLD,
+    Decisions,
+    TradingPerformance,
+    buy_and_hold,
+    trading_performance,
+)
 from finnex.evaluation.unseen import Unseen, unseen
 from finnex.layout import Layout
 from finnex.streaming.samples import CLASSES
 from finnex.training.answers import surprise
 
-LEAST_BLOCKS = 5
-"""Blocks of sessions that a bootstrap must draw from before its interval says anything."""
+COSTS = TradingSettings()
 FINANCIAL = ("sharpe_ratio", "max_drawdown", "win_rate", "volatility")
 
 
@@ -39,13 +44,12 @@ def evaluate_finnex_model(
     financial_metrics: bool = True,
     *,
     metrics: Sequence[str] | None = None,
-    cost_bps: float = 5.0,
+    cost_bps: float = COSTS.cost_bps,
+    borrow_fee_per_year: float = COSTS.borrow_fee_per_year,
     layout: Layout | str | None = None,
     dates: npt.NDArray[np.datetime64] | None = None,
-    returns: npt.NDArray[np.floating] | None = None,
+    prices: pd.DataFrame | None = None,
     horizon: int | None = None,
-    draws: int = 2000,
-    seed: int = 0,
 ) -> dict[str, Any]:
     """Evaluate a network on sessions it has not been trained on.
 
@@ -61,19 +65,20 @@ def evaluate_finnex_model(
     metrics
         Names of `EVALUATION_METRICS` to give; all by default.
     cost_bps
-        Paid on what is bought and on what is sold.
-    layout, horizon, dates, returns
-        What a loader does not tell: layout of its images, sessions that a label looks ahead, sessions of the images
-        and the returns that followed. Without dates sessions count in the order in which they come; without returns
-        there is no financial performance.
-    draws, seed
-        Of the bootstrap.
+        Paid on each amount that is bought or sold, in hundredths of a percent.
+    borrow_fee_per_year
+        Paid on what is sold short, a year, as a share of its value.
+    layout, horizon, dates, prices
+        What a loader does not tell: layout of its images, sessions that a label looks ahead, sessions of the images,
+        and the company's prices (date, open, close). Without dates sessions count in the order in which they come;
+        without prices there is no financial performance. Images of a store tell all four.
 
     Returns
     -------
     dict
         Plain numbers, lists, words and dictionaries. `ml_metrics`: scores, their interval, the majority class beside
-        them. `financial_performance`: net of costs, beside buying every session; None where it was not asked for.
+        them. `financial_performance`: by a daily simulation, net of costs, before them, and of buying and
+        holding; None where it was not asked for.
         `attention_analysis`: what the network attends to, and what is lost without a section.
         `cross_modal_performance`: what is lost without a channel.
 
@@ -84,13 +89,14 @@ def evaluate_finnex_model(
     """
     if strange := [name for name in metrics or () if name not in EVALUATION_METRICS]:
         raise TrainingError(f"metrics: '{strange[0]}' is unknown. {nearest(strange[0], EVALUATION_METRICS)}")
-    test = unseen(model, test_loader, layout=layout, dates=dates, returns=returns, horizon=horizon)
+    test = unseen(model, test_loader, layout=layout, dates=dates, prices=prices, horizon=horizon)
     answers = answer(model, test.samples, test.layout, test.patch_px)
-    known = _Known(test, answers, type(model).__name__, draws, seed)
+    known = _Known(test, answers, type(model).__name__)
     wanted = tuple(metrics or EVALUATION_METRICS)
+    costs = TradingSettings(cost_bps=cost_bps, borrow_fee_per_year=borrow_fee_per_year)
     return {
         "ml_metrics": _ml_metrics(known, wanted),
-        "financial_performance": _financial_performance(known, wanted, cost_bps) if financial_metrics else None,
+        "financial_performance": _financial_performance(known, wanted, costs) if financial_metrics else None,
         "attention_analysis": _attention_analysis(known),
         "cross_modal_performance": _cross_modal_performance(known),
     }
@@ -99,24 +105,19 @@ def evaluate_finnex_model(
 class _Known:
     """Answers beside what is known of their sessions."""
 
-    def __init__(self, test: Unseen, answers: Answered, model: str, draws: int, seed: int) -> None:
-        self.test, self.answers, self.model, self.draws, self.seed = test, answers, model, draws, seed
+    def __init__(self, test: Unseen, answers: Answered, model: str) -> None:
+        self.test, self.answers, self.model = test, answers, model
         rows = answers.rows
         self.ordered = test.sessions.day is None
-        for name, values in (("dates", test.sessions.day), ("returns", test.sessions.outcome)):
-            if values is not None and len(values) != len(rows):
-                raise TrainingError(f"there are {len(rows)} test sessions and {len(values)} {name}. Give one for each.")
+        if not self.ordered and (given := len(test.sessions.day if test.sessions.day is not None else ())) != len(rows):
+            raise TrainingError(f"there are {len(rows)} test sessions and {given} dates. Give one for each.")
         counted = np.datetime64(0, "D") + rows
         self.day = counted if test.sessions.day is None else test.sessions.day[rows]
         self.symbol = np.full(len(rows), "unknown") if test.sessions.symbol is None else test.sessions.symbol[rows]
-        self.outcome = None if test.sessions.outcome is None else test.sessions.outcome[rows]
-        self.block = block_length(test.sessions.horizon)
 
-    def interval(self, values: npt.NDArray[np.floating]) -> dict[str, float]:
+    def interval(self, values: npt.NDArray[np.floating], *, share: bool = False) -> dict[str, Any]:
         """Return the mean of one number a session with its 95 % interval."""
-        dates = self.day
-        found = block_bootstrap(values, dates, block_sessions=self.block, draws=self.draws, seed=self.seed)
-        return _interval(found)
+        return _interval(mean_estimate(values, self.day, self.test.sessions.horizon, share=share).interval())
 
     def right(self, way: str) -> npt.NDArray[np.float64]:
         """Return 1 where an answer was right, 0 where not."""
@@ -135,8 +136,9 @@ class _Known:
         }
 
 
-def _interval(found: Interval) -> dict[str, float]:
-    return {"value": found.value, "low": found.low, "high": found.high}
+def _interval(found: Interval) -> dict[str, Any]:
+    told = {"value": found.value, "low": found.low, "high": found.high}
+    return told | {"no_interval": found.reason} if found.reason else told
 
 
 def _ml_metrics(known: _Known, wanted: Sequence[str]) -> dict[str, Any]:
@@ -151,7 +153,7 @@ def _ml_metrics(known: _Known, wanted: Sequence[str]) -> dict[str, Any]:
             _predictions(known, "majority", np.tile(majority, (len(label), 1))),
         ]
     )
-    card = scorecard(table, draws=known.draws, seed=known.seed)
+    card = scorecard(table)
     (judged, baseline), gap = card.lines, card.gaps["majority"]
     scores = judged.scores
     found: dict[str, Any] = {
@@ -169,7 +171,7 @@ def _ml_metrics(known: _Known, wanted: Sequence[str]) -> dict[str, Any]:
         "gap_to_majority": _interval(gap),
         "given": dict(zip(CLASSES, given.tolist(), strict=True)),
         "verdict": card.verdict(),
-        "cautions": _cautions(card.sessions, card.block_sessions, given, sessions.temporal),
+        "cautions": _cautions(given, sessions.temporal),
     }
     offered = {
         "accuracy": _interval(judged.accuracy),
@@ -178,7 +180,7 @@ def _ml_metrics(known: _Known, wanted: Sequence[str]) -> dict[str, Any]:
         "recall": scores.recall,
         "f1_score": scores.f1,
         "mcc": scores.mcc,
-        "log_loss": scores.log_loss,
+        "log_loss": _interval(judged.log_loss),
         "confusion_matrix": confusion(label, probabilities).tolist(),
         "classification_report": classification_report(
             label, probabilities.argmax(axis=1), labels=range(len(CLASSES)), target_names=CLASSES, zero_division=0.0
@@ -187,17 +189,11 @@ def _ml_metrics(known: _Known, wanted: Sequence[str]) -> dict[str, Any]:
     return found | {name: value for name, value in offered.items() if name in wanted}
 
 
-def _cautions(sessions: int, block_sessions: int, given: npt.NDArray[np.integer], temporal: bool | None) -> list[str]:
+def _cautions(given: npt.NDArray[np.integer], temporal: bool | None) -> list[str]:
     """Return what speaks against relying on the scores."""
     found = []
     if temporal is False:
         found.append("The parts were cut at random dates: neighbours of these sessions were trained on.")
-    if sessions < LEAST_BLOCKS * block_sessions:
-        found.append(
-            f"{sessions} sessions of overlapping labels hold about {max(1, sessions // block_sessions)} independent "
-            f"outcomes: the intervals are too narrow, and no verdict can be relied on below "
-            f"{LEAST_BLOCKS * block_sessions} sessions."
-        )
     if np.count_nonzero(given) == 1:
         found.append(f"It answered '{CLASSES[int(given.argmax())]}' every time: a frequency was learnt, not a rule.")
     return found
@@ -217,26 +213,33 @@ def _predictions(known: _Known, model: str, probabilities: Probabilities) -> pd.
     )
 
 
-def _financial_performance(known: _Known, wanted: Sequence[str], cost_bps: float) -> dict[str, Any]:
-    if known.outcome is None:
-        return {"unavailable": "nobody said what returns followed; give returns=, one for each session"}
-    horizon = known.test.sessions.horizon
-
-    def performance(positions: npt.NDArray[np.floating], cost: float) -> dict[str, Any]:
-        assert known.outcome is not None
-        found: TradingPerformance = trading_performance(
-            positions, known.outcome, known.day, horizon=horizon, cost_bps=cost, draws=known.draws, seed=known.seed
-        )
-        return {name: value for name, value in asdict(found).items() if name not in FINANCIAL or name in wanted}
-
+def _financial_performance(known: _Known, wanted: Sequence[str], settings: TradingSettings) -> dict[str, Any]:
+    sessions = known.test.sessions
+    if sessions.prices is None:
+        return {"unavailable": f"prices are not known: {sessions.no_prices}"}
     positions = known.answers.probabilities[ALL].argmax(axis=1) - 1.0
-    return {
-        **performance(positions, cost_bps),
-        "cost_bps": cost_bps,
-        "horizon_sessions": horizon,
-        "before_costs": performance(positions, 0.0),
-        "buy_every_session": performance(np.ones(len(positions)), cost_bps),
-    }
+    decisions = Decisions(known.day, known.symbol, positions, sessions.horizon)
+    free = TradingSettings(cost_bps=0, borrow_fee_per_year=0)
+
+    def told(found: TradingPerformance) -> dict[str, Any]:
+        return {
+            name: None if isinstance(value, float) and np.isnan(value) else value
+            for name, value in found.record().items()
+            if not any(name.startswith(figure) and figure not in wanted for figure in FINANCIAL)
+        }
+
+    try:
+        return {
+            **told(trading_performance(decisions, sessions.prices, settings)),
+            "cost_bps": settings.cost_bps,
+            "borrow_fee_per_year": settings.borrow_fee_per_year,
+            "sessions_per_year": sessions.prices.sessions_per_year,
+            "horizon_sessions": sessions.horizon,
+            "before_costs": told(trading_performance(decisions, sessions.prices, free)),
+            BUY_AND_HOLD: told(buy_and_hold(decisions, sessions.prices, settings)),
+        }
+    except PricesUnknown as error:
+        return {"unavailable": str(error)}
 
 
 def _attention_analysis(known: _Known) -> dict[str, Any]:
@@ -248,7 +251,7 @@ def _attention_analysis(known: _Known) -> dict[str, Any]:
         "attended_by": answers.attended_by,
         "section_occlusion": {name: known.without(f"without_section:{name}") for name in sections},
         "section_votes": {
-            name: {"accuracy": known.interval(known.right(way))}
+            name: {"accuracy": known.interval(known.right(way), share=True)}
             for name, way in own.items()
             if way in answers.probabilities
         },
@@ -260,7 +263,7 @@ def _attention_analysis(known: _Known) -> dict[str, Any]:
 def _cross_modal_performance(known: _Known) -> dict[str, Any]:
     channels = known.test.layout.channels
     return {
-        ALL: {"accuracy": known.interval(known.right(ALL)), "sessions": len(np.unique(known.day))},
+        ALL: {"accuracy": known.interval(known.right(ALL), share=True), "sessions": len(np.unique(known.day))},
         **{name: known.without(f"without_channel:{name}") for name in channels},
     }
 
@@ -280,18 +283,20 @@ def describe_evaluation(found: Mapping[str, Any]) -> str:
     if money is not None and "unavailable" in money:
         lines.append(f"no financial performance: {money['unavailable']}")
     elif money is not None:
-        held = money["buy_every_session"]
+        held = money[BUY_AND_HOLD]
         if money["trades"] == 0:
-            lines.append("no trades: it answered hold every time")
+            lines.append("no trades: it answered hold every time, or no position had a bar to enter at")
         elif "sharpe_ratio" in money:
             lines.append(
-                f"Sharpe ratio net of {money['cost_bps']:g} bps {_told(money['sharpe_ratio'])}, "
-                f"buying every session {held['sharpe_ratio']['value']:.2f}; {money['trades']} trades"
+                f"Sharpe ratio net of {money['cost_bps']:g} bps {_sharpe(money)}, buy and hold {_sharpe(held)}; "
+                f"{money['trades']} trades"
             )
         if "max_drawdown" in money:
-            lines.append(
-                f"largest drawdown {money['max_drawdown']:.1%}, buying every session {held['max_drawdown']:.1%}"
-            )
+            lines.append(f"largest drawdown {money['max_drawdown']:.1%}, buy and hold {held['max_drawdown']:.1%}")
+        if money["unfinished"]:
+            lines.append(f"prices end on {money['unfinished']}: what was held then is valued at that close, not sold")
+        if money["bankrupt"]:
+            lines.append(f"bankrupt on {money['bankrupt']}: the wealth is 0 from then on")
     drops = found["attention_analysis"]["section_occlusion"]
     lines += [_lost(f"section {name}", one) for name, one in drops.items()]
     modal = found["cross_modal_performance"]
@@ -300,11 +305,17 @@ def describe_evaluation(found: Mapping[str, Any]) -> str:
 
 
 def _lost(what: str, one: Mapping[str, Any]) -> str:
-    return (
-        f"without {what}: accuracy falls by {_told(one['drop'])}, log loss rises by "
-        f"{one['log_loss_rise']['value']:.3f} [{one['log_loss_rise']['low']:.3f}, {one['log_loss_rise']['high']:.3f}]"
-    )
+    rise = _told(one["log_loss_rise"], ".3f")
+    return f"without {what}: accuracy falls by {_told(one['drop'])}, log loss rises by {rise}"
 
 
-def _told(interval: Mapping[str, float]) -> str:
-    return f"{interval['value']:.2f} [{interval['low']:.2f}, {interval['high']:.2f}]"
+def _sharpe(figures: Mapping[str, Any]) -> str:
+    value = "-" if figures["sharpe_ratio"] is None else f"{figures['sharpe_ratio']:.2f}"
+    if figures["sharpe_ratio_no_interval"]:
+        return f"{value} ({figures['sharpe_ratio_no_interval']})"
+    return f"{value} [{figures['sharpe_ratio_low']:.2f}, {figures['sharpe_ratio_high']:.2f}]"
+
+
+def _told(interval: Mapping[str, Any], form: str = ".2f") -> str:
+    found = Interval(interval["value"], interval["low"], interval["high"], interval.get("no_interval", ""))
+    return found.words(form)

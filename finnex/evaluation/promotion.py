@@ -1,23 +1,24 @@
-"""Whether a challenger takes the champion's place: a judgement with its interval, never a higher accuracy alone.
+"""Whether a challenger becomes the champion: better than the baselines and than the champion, at its trial's level.
 
-Both answer for the same sessions, all of them after everything that either was trained or chosen on. The log loss
+All answer for the same sessions, which come after everything that either was trained or chosen on. The log loss
 decides, because it is proper: nobody lowers its expectation by saying something other than what they believe (Gneiting
 and Raftery, Strictly Proper Scoring Rules, 2007). Accuracy can only stand in the way.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from finnex.evaluation.bootstrap import Interval, block_bootstrap, block_length
-from finnex.evaluation.scorecard import PROBABILITIES, ROW
+from finnex.evaluation.interval import LEVEL, Interval, mean_estimate
+from finnex.evaluation.scorecard import MAJORITY, PROBABILITIES, ROW, SIMPLE_BASELINES
+from finnex.evaluation.trials import ordinal, trial_level
+from finnex.evaluation.verdict import adjusted
 from finnex.training.answers import surprise
-
-LEAST_SESSIONS = 40
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,15 @@ class Decision:
     promoted
         Whether the challenger becomes the champion.
     reason
-        In one sentence.
+        In one sentence or two.
     sessions, rows
-        What both were asked about.
+        What challenger and champion were both asked about; without a champion, challenger and baselines.
     log_loss, accuracy
         Challenger less champion, with 95 % intervals; None where there was nothing to compare.
+    trial, level
+        Which trial of its test part it was, and the one-sided level of it; 0 where nothing was compared.
+    forced
+        Whether it takes the place without having shown that it is better.
     """
 
     promoted: bool
@@ -42,43 +47,126 @@ class Decision:
     rows: int = 0
     log_loss: Interval | None = None
     accuracy: Interval | None = None
+    trial: int = 0
+    level: float = 0.0
+    forced: bool = False
 
 
-def decide(challenger: pd.DataFrame, champion: pd.DataFrame, *, horizon: int, draws: int = 4000) -> Decision:
-    """Compare two models' answers.
+@dataclass(frozen=True)
+class Against:
+    """A challenger and another model on the sessions of both.
+
+    Attributes
+    ----------
+    dates
+        Decision date of each row.
+    log_loss, right
+        Challenger less the other, by row: of the log loss, and of 1 where an answer was right.
+    other_log_loss
+        The other's, by row.
+    """
+
+    dates: npt.NDArray[np.datetime64]
+    log_loss: npt.NDArray[np.float64]
+    right: npt.NDArray[np.float64]
+    other_log_loss: npt.NDArray[np.float64]
+
+    @property
+    def sessions(self) -> int:
+        """Distinct dates."""
+        return len(np.unique(self.dates))
+
+
+def decide(
+    challenger: pd.DataFrame, champion: pd.DataFrame | None, baselines: Mapping[str, pd.DataFrame], *, horizon: int,
+    trial: int,
+) -> Decision:  # fmt: skip
+    """Compare a challenger with the baselines of its own study, then with the champion.
 
     Parameters
     ----------
     challenger, champion
         Rows of predictions tables: symbol, decision_date, p_sell, p_hold, p_buy, label; several seeds' rows of one
-        session count as one, their probabilities averaged.
+        session count as one, their probabilities averaged. The champion's are of sessions after its training; None
+        where there is none.
+    baselines
+        The same of the majority class and of one other simple baseline or more, for the challenger's test part.
     horizon
         Of the label, in sessions.
+    trial
+        Which trial of the test part this is, from 1: it decides the level.
     """
-    own, theirs = _by_session(challenger), _by_session(champion)
+    own = _by_session(challenger)
+    simple = {name: _against(own, table) for name, table in baselines.items() if name in SIMPLE_BASELINES}
+    held = None if champion is None else _against(own, champion)
+    return judge(simple, held, horizon=horizon, trial=trial)
+
+
+def judge(baselines: Mapping[str, Against], champion: Against | None, *, horizon: int, trial: int) -> Decision:
+    """Decide from a challenger's differences to the simple baselines and to the champion; arguments as of `decide`."""
+    level = trial_level(trial)
+    told = f"{ordinal(trial)} trial of its test part, level {level:.2g}"
+    first = replace(_against_baselines(baselines, horizon, level, told), trial=trial, level=level)
+    if champion is None or not first.promoted:
+        return first
+    second = _against_champion(champion, horizon, level, told)
+    reason = f"{second.reason} {first.reason}" if second.promoted else second.reason
+    return replace(second, reason=reason, trial=trial, level=level)
+
+
+def _against_baselines(baselines: Mapping[str, Against], horizon: int, level: float, told: str) -> Decision:
+    if MAJORITY not in baselines or len(baselines) < 2:
+        return Decision(
+            False,
+            f"A champion must beat the majority class and the best simple baseline; the study has "
+            f"{', '.join(baselines) or 'none'}. Name '{MAJORITY}' and another one in [training] baselines, and train "
+            "again.",
+        )
+    if empty := [name for name, one in baselines.items() if len(one.dates) == 0]:
+        return Decision(False, f"'{empty[0]}' and the challenger have no session in common. Train again.")
+    gains = {name: mean_estimate(-one.log_loss, one.dates, horizon) for name, one in baselines.items()}
+    others = [name for name in baselines if name != MAJORITY]
+    best = min(others, key=lambda name: float(baselines[name].other_log_loss.mean()))
+    found = adjusted({name: gain.p_above() for name, gain in gains.items()})
+    sessions, rows = baselines[MAJORITY].sessions, len(baselines[MAJORITY].dates)
+    simple = f"the best simple baseline, {best.replace('_', ' ')}"
+    if behind := [name for name in (MAJORITY, best) if found[name] > level]:
+        named = "the majority class" if behind[0] == MAJORITY else simple
+        return Decision(
+            False,
+            f"On {sessions} sessions it does not beat {named}, as a champion must: its log loss is lower by "
+            f"{gains[behind[0]].interval().words('+.4f')} ({told}, all simple baselines together).",
+            sessions, rows,
+        )  # fmt: skip
+    return Decision(True, f"On {sessions} sessions it beats the majority class and {simple} ({told}).", sessions, rows)
+
+
+def _against_champion(champion: Against, horizon: int, level: float, told: str) -> Decision:
+    sessions, rows = champion.sessions, len(champion.dates)
+    if rows == 0:
+        return Decision(
+            False,
+            "Both were asked about 0 common sessions that neither had learned from. Train on data that reaches "
+            "further, or wait.",
+        )
+    loss = mean_estimate(champion.log_loss, champion.dates, horizon)
+    right = mean_estimate(champion.right, champion.dates, horizon)
+    found = loss.interval(), right.interval()
+    words = f"On {sessions} sessions its log loss less the champion's is {found[0].words('+.4f')}"
+    if loss.p_below() > level:
+        return Decision(False, f"{words}: not better ({told}).", sessions, rows, *found)
+    if right.p_below() <= (1 - LEVEL) / 2:
+        less = f"{found[1].words('+.3f')} less the champion's"
+        return Decision(False, f"{words}, but its accuracy is lower: {less}.", sessions, rows, *found)
+    return Decision(True, f"{words}: better ({told}), and not less accurate.", sessions, rows, *found)
+
+
+def _against(own: pd.DataFrame, table: pd.DataFrame) -> Against:
+    theirs = _by_session(table)
     both = own.index.intersection(theirs.index)
     own, theirs = own.loc[both], theirs.loc[both]
     dates = both.get_level_values("decision_date").to_numpy().astype("datetime64[D]")
-    sessions = len(np.unique(dates))
-    if sessions < LEAST_SESSIONS:
-        return Decision(
-            False,
-            f"Both were asked about {sessions} common sessions that neither had learned from; "
-            f"{LEAST_SESSIONS} are needed. Train on data that reaches further, or wait.",
-            sessions,
-            len(both),
-        )
-    block = block_length(horizon)
-    loss = block_bootstrap(_log_loss(own) - _log_loss(theirs), dates, block_sessions=block, draws=draws)
-    right = block_bootstrap(_right(own) - _right(theirs), dates, block_sessions=block, draws=draws)
-    interval = f"{loss.value:+.4f} ({loss.low:+.4f} to {loss.high:+.4f})"
-    told = f"On {sessions} sessions its log loss less the champion's is {interval}"
-    if loss.high >= 0:
-        return Decision(False, f"{told}: not better with 95 % confidence.", sessions, len(both), loss, right)
-    if right.high < 0:
-        words = f"{told}, but its accuracy is lower by {-right.value:.3f} ({-right.high:.3f} to {-right.low:.3f})."
-        return Decision(False, words, sessions, len(both), loss, right)
-    return Decision(True, f"{told}: better, and not less accurate.", sessions, len(both), loss, right)
+    return Against(dates, _log_loss(own) - _log_loss(theirs), _right(own) - _right(theirs), _log_loss(theirs))
 
 
 def _by_session(table: pd.DataFrame) -> pd.DataFrame:

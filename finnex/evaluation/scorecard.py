@@ -7,27 +7,31 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from finnex.errors import TrainingError
-from finnex.evaluation.bootstrap import Interval, block_bootstrap, block_length
+from finnex.evaluation.interval import Estimate, Interval, mean_estimate
 from finnex.evaluation.metrics import ClassificationScores, classification_scores
+from finnex.evaluation.verdict import Word, verdicts
 
 PROBABILITIES = ["p_sell", "p_hold", "p_buy"]
 ROW = ["symbol", "decision_date"]
-BASELINE_NAMES = (
-    "majority", "persistence", "logistic_regression", "logistic_regression_lags", "boosted_trees",
-    "boosted_trees_lags", "price_only", "sentiment_only", "candlestick", "chart",
+MAJORITY = "majority"
+SIMPLE_BASELINES = (
+    MAJORITY, "persistence", "logistic_regression", "logistic_regression_lags", "boosted_trees", "boosted_trees_lags",
 )  # fmt: skip
+BASELINE_NAMES = (*SIMPLE_BASELINES, "price_only", "sentiment_only", "candlestick", "chart")
 """Every other model of a predictions table is the one that is judged."""
 
 
 @dataclass(frozen=True)
 class ModelScore:
-    """One line of the scorecard: scores, and the interval of the accuracy."""
+    """One line of the scorecard: scores, and the intervals of accuracy and log loss."""
 
     model: str
     accuracy: Interval
+    log_loss: Interval
     scores: ClassificationScores
 
 
@@ -44,9 +48,9 @@ class Scorecard:
     lines
         The model first, then its baselines.
     gaps
-        Accuracy of the model minus that of each baseline, on the same rows.
-    block_sessions
-        Length of the bootstrap's blocks.
+        Accuracy of the model minus that of each baseline, on the same rows, each with an interval of its own.
+    words
+        What may be said of each gap, by a step-down over all of them; a gap whose own interval excludes 0 may be open.
     """
 
     model: str
@@ -57,7 +61,7 @@ class Scorecard:
     last: np.datetime64
     lines: tuple[ModelScore, ...]
     gaps: Mapping[str, Interval]
-    block_sessions: int
+    words: Mapping[str, Word]
 
     def records(self) -> list[dict[str, Any]]:
         """Return one flat dict of plain values per line, for JSON, tables and trackers."""
@@ -69,8 +73,10 @@ class Scorecard:
                 **{key: value for key, value in asdict(line.scores).items() if key != "n"},
                 "accuracy_low": line.accuracy.low,
                 "accuracy_high": line.accuracy.high,
+                "log_loss_low": line.log_loss.low,
+                "log_loss_high": line.log_loss.high,
                 **(
-                    {"gap": gap.value, "gap_low": gap.low, "gap_high": gap.high}
+                    {"gap": gap.value, "gap_low": gap.low, "gap_high": gap.high, "verdict": self.words[line.model]}
                     if (gap := self.gaps.get(line.model)) is not None
                     else {}
                 ),
@@ -80,15 +86,16 @@ class Scorecard:
 
     def verdict(self) -> str:
         """Say in one sentence whether the model beats its baselines."""
-        beaten = [name for name, gap in self.gaps.items() if gap.low > 0]
-        behind = [name for name, gap in self.gaps.items() if gap.high < 0]
-        open_ = [name for name in self.gaps if name not in beaten and name not in behind]
+        reasons = {gap.reason for gap in self.gaps.values()}
+        where, model = f"On {self.sessions} unseen sessions", self.model.replace("_", " ")
+        if self.gaps and len(reasons) == 1 and "" not in reasons:
+            return f"{where} nothing can be said of {model} and its baselines: {reasons.pop()}."
         said = [
-            f"{words} {_listed([name.replace('_', ' ') for name in names])}"
-            for words, names in (("beats", beaten), ("is behind", behind), ("cannot be told from", open_))
-            if names
+            f"{words} {_listed([name.replace('_', ' ') for name, found in self.words.items() if found == word])}"
+            for word, words in (("beats", "beats"), ("worse", "is worse than"), ("open", "cannot be told from"))
+            if word in self.words.values()
         ]
-        return f"On {self.sessions} unseen sessions {self.model.replace('_', ' ')} {', '.join(said)} (95 % intervals)."
+        return f"{where} {model} {', '.join(said)} (accuracy, 95 % for all of them together)."
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -96,12 +103,31 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _by_session(table: pd.DataFrame) -> pd.DataFrame:
-    right = table[PROBABILITIES].to_numpy().argmax(axis=1) == table["label"].to_numpy()
-    together = table[[*ROW, "label"]].assign(right=right.astype(float)).groupby(ROW)
-    return together.agg({"right": "mean", "label": "first"})
+    from finnex.training.answers import surprise  # noqa: PLC0415 - torch, which reading scores needs none of
+
+    said, label = table[PROBABILITIES].to_numpy(), table["label"].to_numpy()
+    right = (said.argmax(axis=1) == label).astype(float)
+    together = table[[*ROW, "label"]].assign(right=right, surprise=surprise(said, label)).groupby(ROW)
+    return together.agg({"right": "mean", "surprise": "mean", "label": "first"})
 
 
-def scorecard(predictions: pd.DataFrame, *, split: str = "test", draws: int = 2000, seed: int = 0) -> Scorecard:
+def gaps_of(
+    right: Mapping[str, npt.NDArray[np.float64]], dates: npt.NDArray[np.datetime64], horizon: int
+) -> dict[str, Estimate]:
+    """Return the accuracy of the first model less that of every other one.
+
+    Parameters
+    ----------
+    right
+        By model, (rows,), the share of its trainings that were right.
+    dates
+        (rows,) decision dates.
+    """
+    first, *others = right
+    return {name: mean_estimate(right[first] - right[name], dates, horizon) for name in others}
+
+
+def scorecard(predictions: pd.DataFrame, *, split: str = "test") -> Scorecard:
     """Derive the scorecard from a predictions table.
 
     Parameters
@@ -134,11 +160,12 @@ def scorecard(predictions: pd.DataFrame, *, split: str = "test", draws: int = 20
                 "and they are not of the same sessions. Predict all of them on one split."
             )
     dates = reference.index.get_level_values("decision_date").to_numpy().astype("datetime64[D]")
-    block = block_length(int(part["horizon"].iloc[0]))
+    horizon = int(part["horizon"].iloc[0])
 
-    def interval(values: Any) -> Interval:
-        return block_bootstrap(values, dates, block_sessions=block, draws=draws, seed=seed)
+    def share(answers: pd.DataFrame) -> Interval:
+        return mean_estimate(answers["right"].to_numpy(), dates, horizon, share=True).interval()
 
+    gaps = gaps_of({name: answers["right"].to_numpy() for name, answers in right.items()}, dates, horizon)
     return Scorecard(
         model=judged[0],
         split=split,
@@ -149,11 +176,12 @@ def scorecard(predictions: pd.DataFrame, *, split: str = "test", draws: int = 20
         lines=tuple(
             ModelScore(
                 name,
-                interval(right[name]["right"].to_numpy()),
+                share(right[name]),
+                mean_estimate(right[name]["surprise"].to_numpy(), dates, horizon).interval(),
                 classification_scores(table["label"].to_numpy(), table[PROBABILITIES].to_numpy()),
             )
             for name, table in tables.items()
         ),
-        gaps={name: interval((reference["right"] - right[name]["right"]).to_numpy()) for name in order[1:]},
-        block_sessions=block,
+        gaps={name: gap.interval() for name, gap in gaps.items()},
+        words=verdicts(gaps),
     )

@@ -1,49 +1,56 @@
-"""What acting on predictions would have returned, net of costs: from positions and the returns that followed.
-
-A decision at a session's close is entered at the next open and left at the close `horizon` sessions on. Decisions of
-successive sessions overlap, so the capital is split into `horizon` equal accounts which take turns: each is invested
-in every `horizon`-th decision and never in two at once (overlapping portfolios, Jegadeesh and Titman 1993). An account
-is valued when it leaves a position, not between: drawdowns within a holding period are not seen.
-"""
+"""What acting on predictions would have returned, net of costs and borrow fees, from a daily simulation."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from finnex.config import TradingSettings
 from finnex.data.calendar import Days
-from finnex.evaluation.bootstrap import Interval, block_length, drawn_dates, percentiles
+from finnex.data.session_prices import SessionPrices
+from finnex.errors import PricesUnknown
+from finnex.evaluation.interval import Interval, ratio_estimate
+from finnex.evaluation.portfolio import BASIS_POINT, Course, simulate
 
-SESSIONS_A_YEAR = 252
-BASIS_POINT = 1e-4
+BUY_AND_HOLD = "buy_and_hold"
 
 
 @dataclass(frozen=True)
 class TradingPerformance:
-    """How a rule would have done. Rates are shares of capital, a year has 252 sessions.
+    """How a portfolio would have done, from the session after the first decision to the last exit.
 
     Attributes
     ----------
+    trading_sessions
+        Valued at their closes; up to the bankruptcy where there was one.
     decisions, trades
-        Sessions and symbols decided on, and those among them with a position.
+        Companies and sessions decided on, and those among them with a position that had a bar to enter at.
     sharpe_ratio
-        Mean over standard deviation of the decisions' net returns, times the square root of how many holding periods
-        a year has (Sharpe 1994); the rate without risk is taken as 0. The interval draws blocks of sessions, because
-        overlapping decisions make the plain standard error too small (Lo 2002). NaN where nothing varied.
+        Of the daily returns, a year.
     volatility
-        Standard deviation of the net returns, a year.
+        Standard deviation of the daily returns of the portfolio, a year.
     max_drawdown
-        Largest fall of the equity from its highest point, as a share of that.
+        Largest fall of the wealth at a close from its highest before, as a share of that; the capital at the start
+        counts.
     win_rate
-        Share of the trades that gained after costs; NaN without trades.
+        Share of the trades that would have gained if each had been made alone, costs paid at entry and exit; borrow
+        fees are not counted. NaN without trades.
     total_return
-        Of the equity, from first to last.
+        Wealth at the last close over the capital at the start, less 1.
     turnover
-        Capital bought and sold a year, in multiples of the capital.
+        Value bought plus value sold, over the wealth at the close before, a year.
+    bankrupt
+        ISO date of the session in which nothing was left; everything after it is 0. Empty where there is none.
+    unfinished
+        ISO date of the last close that is known, where positions were to be held longer: they are valued at it, and
+        not sold. Empty where the prices reach to the last exit.
     """
 
+    trading_sessions: int
     decisions: int
     trades: int
     sharpe_ratio: Interval
@@ -52,64 +59,157 @@ class TradingPerformance:
     win_rate: float
     total_return: float
     turnover: float
+    bankrupt: str = ""
+    unfinished: str = ""
+
+    def record(self) -> dict[str, Any]:
+        """Return plain values by the names that reports and trackers use; None where an interval has no bounds."""
+        sharpe = self.sharpe_ratio
+        return {
+            "trading_sessions": self.trading_sessions, "decisions": self.decisions, "trades": self.trades,
+            "sharpe_ratio": sharpe.value, "sharpe_ratio_low": sharpe.low, "sharpe_ratio_high": sharpe.high,
+            "sharpe_ratio_no_interval": sharpe.reason,
+            **{name: value for name, value in asdict(self).items() if name in FIGURES},
+            "bankrupt": self.bankrupt, "unfinished": self.unfinished,
+        }  # fmt: skip
+
+
+FIGURES = ("volatility", "max_drawdown", "win_rate", "total_return", "turnover")
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What was decided, in any order; at most one decision a company and session.
+
+    Attributes
+    ----------
+    days, symbols
+        (decisions,) session at whose close, and company.
+    positions
+        (decisions,) -1 sold short to 1 bought.
+    horizon
+        Sessions that a position is held.
+    """
+
+    days: Days
+    symbols: npt.NDArray[np.str_]
+    positions: npt.NDArray[np.float64]
+    horizon: int
+
+    def on(self, prices: SessionPrices) -> npt.NDArray[np.float64]:
+        """Return positions by session and company of prices, NaN where nothing was decided.
+
+        Raises
+        ------
+        PricesUnknown
+            Prices do not hold a decision's session or company, or end before the first entry.
+        """
+        session, company = prices.place(self.days, self.symbols)
+        if (absent := (session < 0) | (company < 0)).any():
+            first = int(np.argmax(absent))
+            raise PricesUnknown(
+                f"prices have no {self.symbols[first]} on {self.days[first]}, where something was decided. Give "
+                "prices of every company and session."
+            )
+        if session.min() + 1 >= len(prices.days):
+            raise PricesUnknown(
+                f"prices end on {prices.days[-1]}, and nothing that was decided could be entered before. Give prices "
+                "that reach further."
+            )
+        placed = np.full(prices.close.shape, np.nan)
+        placed[session, company] = self.positions
+        return placed
 
 
 def trading_performance(
-    positions: npt.NDArray[np.floating],
-    returns: npt.NDArray[np.floating],
-    dates: Days,
-    *,
-    horizon: int,
-    cost_bps: float,
-    draws: int = 2000,
-    seed: int = 0,
+    decisions: Decisions, prices: SessionPrices, settings: TradingSettings | None = None
 ) -> TradingPerformance:
-    """Return what positions would have earned.
+    """Return what decisions would have earned.
 
-    Parameters
-    ----------
-    positions
-        (decisions,) share of an account, -1 sold short to 1 bought.
-    returns
-        (decisions,) simple return from entry to exit, known for every decision.
-    dates
-        (decisions,) sessions decided on; symbols of one session share its account equally.
-    horizon
-        Sessions held.
-    cost_bps
-        Paid on what is bought and on what is sold, in hundredths of a percent.
+    Raises
+    ------
+    PricesUnknown
+        Prices do not cover the decisions.
     """
-    net = positions * returns - 2 * cost_bps * BASIS_POINT * np.abs(positions)
-    days, place = np.unique(dates, return_inverse=True)
-    n, count = len(days), np.bincount(place)
-    by_session = np.bincount(place, weights=net) / count
-    invested = np.bincount(place, weights=np.abs(positions)) / count
-    periods = SESSIONS_A_YEAR / horizon
+    settings = settings or TradingSettings()
+    positions = decisions.on(prices)
+    course = _course(prices, positions, decisions.horizon, settings)
+    own = _alone(prices, positions, decisions.horizon, settings.cost_bps)
+    return _performance(course, len(decisions.days), own, decisions, prices)
 
-    def sharpe(sample: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-        mean, spread = sample.mean(axis=-1), sample.std(axis=-1, ddof=1)
-        varied = spread > 1e-12
-        return np.asarray(np.where(varied, mean / np.where(varied, spread, 1.0) * np.sqrt(periods), np.nan))
 
-    enough = n > 2
-    drawn = sharpe(by_session[drawn_dates(n, block_length(horizon), draws, seed)]) if enough else np.array([np.nan])
-    equity = _equity(by_session, horizon)
-    top = np.maximum.accumulate(np.append(1.0, equity))
-    traded = positions != 0
+def buy_and_hold(
+    decisions: Decisions, prices: SessionPrices, settings: TradingSettings | None = None
+) -> TradingPerformance:
+    """Return what the same companies would have earned, bought equally after the first decision and held to the end.
+
+    Companies are those that were decided on at any time and have a bar at the first entry. It is drawn by the same
+    simulation, from one decision that is held until the last exit.
+    """
+    settings = settings or TradingSettings()
+    positions = decisions.on(prices)
+    decided = np.flatnonzero(~np.isnan(positions).all(axis=1))
+    first, last = int(decided[0]), int(decided[-1])
+    held = np.full(positions.shape, np.nan)
+    held[first, ~np.isnan(positions).all(axis=0)] = 1.0
+    sessions = min(last + decisions.horizon, len(prices.days) - 1) - first
+    course = _course(prices, held, sessions, settings)
+    own = _alone(prices, held, sessions, settings.cost_bps)
+    count = int((~np.isnan(held)).sum())
+    return _performance(course, count, own, decisions, prices)
+
+
+def _course(
+    prices: SessionPrices, positions: npt.NDArray[np.float64], horizon: int, settings: TradingSettings
+) -> Course:
+    return simulate(
+        prices, positions, horizon=horizon, cost_bps=settings.cost_bps,
+        borrow_fee_per_year=settings.borrow_fee_per_year, sessions_per_year=prices.sessions_per_year,
+    )  # fmt: skip
+
+
+def _alone(
+    prices: SessionPrices, positions: npt.NDArray[np.float64], horizon: int, cost_bps: float
+) -> npt.NDArray[np.float64]:
+    """Return the return of every position that was entered, as if it were alone, costs paid twice."""
+    session, company = np.nonzero(np.nan_to_num(positions[:-1]))
+    entry = prices.open[session + 1, company]
+    last = prices.close.copy()  # a close that is missing is the one before
+    row = np.where(np.isnan(last), 0, np.arange(len(last))[:, None])
+    last = np.take_along_axis(last, np.maximum.accumulate(row, axis=0), axis=0)
+    gained = positions[session, company] * (last[np.minimum(session + horizon, len(last) - 1), company] / entry - 1)
+    own = gained - 2 * cost_bps * BASIS_POINT * np.abs(positions[session, company])
+    return np.asarray(own[~np.isnan(entry)])
+
+
+def _performance(
+    course: Course, count: int, own: npt.NDArray[np.float64], decisions: Decisions, prices: SessionPrices
+) -> TradingPerformance:
+    active, a_year = slice(0, course.active_sessions), prices.sessions_per_year
+    returns, scale = course.returns[active], np.sqrt(a_year)
+    wealth = np.append(1.0, course.wealth)
+    last = int(np.searchsorted(prices.days, decisions.days.max())) + decisions.horizon
     return TradingPerformance(
-        decisions=len(positions),
-        trades=int(traded.sum()),
-        sharpe_ratio=percentiles(float(sharpe(by_session)) if enough else float("nan"), drawn),
-        volatility=float(by_session.std(ddof=1) * np.sqrt(periods)) if enough else float("nan"),
-        max_drawdown=float((1 - np.append(1.0, equity) / top).max()),
-        win_rate=float((net[traded] > 0).mean()) if traded.any() else float("nan"),
-        total_return=float(equity[-1] - 1),
-        turnover=float(2 * invested.mean() * periods),
+        trading_sessions=len(returns),
+        decisions=count,
+        trades=len(own),
+        sharpe_ratio=ratio_estimate(returns, decisions.horizon).interval().scaled(float(scale)),
+        volatility=float(returns.std(ddof=1) * scale) if len(returns) > 1 else float("nan"),
+        max_drawdown=float((1 - wealth / np.maximum.accumulate(wealth)).max()),
+        win_rate=float((own > 0).mean()) if len(own) else float("nan"),
+        total_return=float(course.wealth[-1] - 1),
+        turnover=float(course.traded[active].mean() * a_year),
+        bankrupt="" if course.bankrupt is None else str(course.bankrupt),
+        unfinished="" if last < len(prices.days) else str(prices.days[-1]),
     )
 
 
-def _equity(by_session: npt.NDArray[np.floating], accounts: int) -> npt.NDArray[np.float64]:
-    """Return the value of all accounts together after each session's decision has been closed; 1 before the first."""
-    growth = np.ones((len(by_session), accounts))
-    growth[np.arange(len(by_session)), np.arange(len(by_session)) % accounts] = 1 + by_session
-    return np.asarray(np.cumprod(growth, axis=0).mean(axis=1))
+def describe_trading(lines: Mapping[str, TradingPerformance]) -> list[str]:
+    """Say in words what a table of figures does not show."""
+    ends = dict.fromkeys(found.unfinished for found in lines.values() if found.unfinished)
+    words = [f"Prices end on {day}: what was held then is valued at that close, and not sold." for day in ends]
+    return words + [
+        f"{name.replace('_', ' ')} was bankrupt on {found.bankrupt}: its wealth is 0 from then on."
+        for name, found in lines.items()
+        if found.bankrupt
+    ]

@@ -8,18 +8,22 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from finnex.cnn_training.images import MegaImages
 from finnex.cnn_training.part_batches import takes_whole_images
 from finnex.cnn_training.parts import PatchPart, labelled_sessions_of
 from finnex.cnn_training.patch_data import PatchMetadata
-from finnex.errors import TrainingError
+from finnex.data.session_prices import SessionPrices, session_prices
+from finnex.errors import PricesUnknown, TrainingError
 from finnex.evaluation.asking import Sessions, Shown
 from finnex.images.patches import join_patches
 from finnex.layout import Layout, load_layout
 
-DEFAULT_LAYOUT, DEFAULT_HORIZON = "mega", 5
+DEFAULT_LAYOUT = "mega"
+UNNAMED = "unknown"
 
 
 @dataclass(frozen=True)
@@ -44,39 +48,76 @@ def unseen(
     *,
     layout: Layout | str | None = None,
     dates: npt.NDArray[np.datetime64] | None = None,
-    returns: npt.NDArray[np.floating] | None = None,
+    prices: pd.DataFrame | None = None,
     horizon: int | None = None,
 ) -> Unseen:
     """Return samples of a part of a patch data set, of a triple of its three arrays, or of a loader of whole images.
 
     Parameters
     ----------
-    layout, horizon
-        Where the test data does not tell them; a loader's are the default layout and 5 sessions.
-    dates, returns
+    layout
+        Where the test data does not tell it; a loader's is the default layout.
+    horizon
+        Where the test data does not tell it.
+    dates
         Of a loader's images, in its order.
+    prices
+        Columns date, open, close and, where there are several companies, symbol; by default those of the store that
+        the images come from.
 
     Raises
     ------
     TrainingError
-        It is none of these, or its arrays do not fit each other.
+        It is none of these, its arrays do not fit each other, or nothing tells the horizon.
+    InputError
+        The prices cannot be used.
     """
     if isinstance(layout, str):
         layout = load_layout(layout)
     if isinstance(test, tuple) and len(test) == 3:
-        return _of_patches(model, PatchPart(*test), layout, horizon)
+        return _of_patches(model, PatchPart(*test), layout, prices, horizon)
     if not isinstance(test, Iterable):
         raise TrainingError(
             f"test_loader is a {type(test).__name__}; give what create_train_val_test_split returns, or a loader of "
             "(images, labels)."
         )
     days = None if dates is None else np.asarray(dates).astype("datetime64[D]")
-    outcome = None if returns is None else np.asarray(returns, dtype=np.float64)
-    sessions = Sessions(days, None, outcome, horizon or DEFAULT_HORIZON)
+    if horizon is None:
+        raise TrainingError(
+            "a loader does not tell how many sessions its labels look ahead. Give horizon=, as in [labels]."
+        )
+    known, symbol = None, None
+    if days is not None and prices is not None:
+        known = session_prices(prices if "symbol" in prices.columns else prices.assign(symbol=UNNAMED))
+        if len(known.symbols) != 1:
+            raise TrainingError(
+                f"prices are of {len(known.symbols)} companies, and a loader does not tell whose its images are. "
+                "Give those of one company."
+            )
+        symbol = np.full(len(days), known.symbols[0])
+    sessions = Sessions(days, symbol, horizon, known, "" if known else "a loader tells none; give dates= and prices=")
     return Unseen(_of_loader(test), sessions, layout or load_layout(DEFAULT_LAYOUT), None)
 
 
-def _of_patches(model: nn.Module, part: PatchPart, layout: Layout | None, horizon: int | None) -> Unseen:
+def _prices(
+    given: pd.DataFrame | None, images: MegaImages | None, symbols: npt.NDArray[np.str_]
+) -> tuple[SessionPrices | None, str]:
+    """Return prices, or why there are none."""
+    if given is not None:
+        if "symbol" not in given.columns and len(one := np.unique(symbols)) == 1:
+            given = given.assign(symbol=str(one[0]))
+        return session_prices(given), ""
+    if images is None or images.prices_source is None:
+        return None, "the images tell none; give prices="
+    try:
+        return images.prices_source(), ""
+    except PricesUnknown as error:
+        return None, str(error)
+
+
+def _of_patches(
+    model: nn.Module, part: PatchPart, layout: Layout | None, prices: pd.DataFrame | None, horizon: int | None
+) -> Unseen:
     patches, labels, metadata = part
     known = labelled_sessions_of(labels, metadata)
     px, about = int(patches.shape[1]), metadata if isinstance(metadata, PatchMetadata) else None
@@ -102,13 +143,15 @@ def _of_patches(model: nn.Module, part: PatchPart, layout: Layout | None, horizo
                 )
             yield Shown(_channels_first(join_patches(pixels)[None]), session[:1], label[:1])
 
-    ends = np.busday_count(known.day, known.label_end) if not np.isnat(known.label_end).any() else np.array([])
-    told = images.horizon if images is not None and images.horizon > 0 else int(np.median(ends)) if len(ends) else 0
-    outcome = None if np.isnan(known.outcome).any() else known.outcome
+    told = horizon or (0 if images is None else images.horizon)
+    if told < 1:
+        raise TrainingError(
+            "the test part does not tell how many sessions its labels look ahead. Give horizon=, as in [labels]."
+        )
     return Unseen(
         samples(),
         Sessions(
-            known.day, known.symbol, outcome, horizon or told or DEFAULT_HORIZON,
+            known.day, known.symbol, told, *_prices(prices, images, known.symbol),
             None if about is None else about.train_frequencies, None if about is None else about.temporal,
         ),
         shown_layout,

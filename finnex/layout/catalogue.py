@@ -6,9 +6,13 @@ import csv
 import io
 from dataclasses import dataclass, fields
 from functools import cached_property
+from itertools import islice
 
 from finnex.data.normalize import NORMALIZERS, FeatureSpec, NormalizerName
-from finnex.errors import LayoutError, nearest
+from finnex.errors import LONGEST_SENTENCE, LayoutError, nearest, repeated, shortened, shown
+
+MOST_ENTRIES, LONGEST_NAME = 8192, 200
+"""Features: no canvas has more rows. Characters of a name: it is a coordinate of every store."""
 
 
 @dataclass(frozen=True)
@@ -78,16 +82,23 @@ def parse_catalogue(text: str, name: str = "catalogue.csv") -> Catalogue:
     LayoutError
         With every row that is wrong.
     """
-    reader = csv.DictReader(io.StringIO(text))
     columns = {field.name for field in fields(CatalogueEntry)}
-    found = set(reader.fieldnames or ())
-    if found != columns:
-        missing, extra = sorted(columns - found), sorted(found - columns)
+    try:
+        reader = csv.DictReader(io.StringIO(text))
+        found = list(reader.fieldnames or ())
+        rows = list(islice(reader, MOST_ENTRIES + 1))
+    except csv.Error as error:
+        raise LayoutError(f"{name} is no CSV file: {error}. Close every quotation mark.") from None
+    if len(rows) > MOST_ENTRIES:
+        raise LayoutError(f"{name}: has more than {MOST_ENTRIES} rows. An image has no room for so many features.")
+    if sorted(found) != sorted(columns):
+        missing, extra = sorted(columns - set(found)), sorted(set(found) - columns) + repeated(found)
         raise LayoutError(
-            f"{name}: columns missing: {missing or 'none'}, unknown: {extra or 'none'}. Use exactly {sorted(columns)}."
+            f"{name}: columns missing: {shown(missing) if missing else 'none'}, unknown or twice: "
+            f"{shown(extra) if extra else 'none'}. Use exactly {', '.join(sorted(columns))}."
         )
     entries, problems, seen = [], [], set()
-    for number, row in enumerate(reader, start=2):
+    for number, row in enumerate(rows, start=2):
         if None in row or None in row.values():
             problems.append(f"{name}, row {number}: not as many cells as the first line has. Give {len(columns)}.")
             continue
@@ -100,10 +111,14 @@ def parse_catalogue(text: str, name: str = "catalogue.csv") -> Catalogue:
                 orientation=int(row["orientation"]),
             )  # fmt: skip
         except (ValueError, LayoutError) as error:
-            problems.append(f"{name}, row {number}: {error}")
+            problems.append(f"{name}, row {number}: {shortened(error, LONGEST_SENTENCE)}")
             continue
+        if len(entry.name) > LONGEST_NAME or not entry.name.isprintable() or not entry.name.strip():
+            problems.append(
+                f"{name}, row {number}: {shown(entry.name)} is no name. Use 1 to {LONGEST_NAME} characters."
+            )
         if entry.name in seen:
-            problems.append(f"{name}, row {number}: feature '{entry.name}' stands twice. Keep one row.")
+            problems.append(f"{name}, row {number}: feature '{shortened(entry.name)}' stands twice. Keep one row.")
         seen.add(entry.name)
         entries.append(entry)
     if problems:
@@ -115,4 +130,4 @@ def _normalizer(word: str) -> NormalizerName:
     for name in NORMALIZERS:
         if word == name:
             return name
-    raise ValueError(f"normalizer '{word}' is unknown. {nearest(word, NORMALIZERS)}")
+    raise ValueError(f"normalizer '{shortened(word)}' is unknown. {nearest(word, NORMALIZERS)}")

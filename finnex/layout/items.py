@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
-from finnex.errors import nearest
+from finnex.errors import MOST_OF_A_KIND, nearest, repeated, shortened, shown
 
 Item = Mapping[str, Any]
 MOST_PX = 8192
 """Side of the largest canvas."""
+MOST_VALUES = 1 << 26
+"""Of a canvas over all its channels: one of that side and one channel, 85 of the bundled layouts'."""
+MOST_TABLES = 512
+"""Sections, and regions: 22 for each of the bundled layout's."""
 
 
 class Items:
@@ -25,19 +29,25 @@ class Items:
         if not found or not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
             self.mistakes.append(f"the layout has no {key}s. Write each under [[{key}]].")
             return []
+        if len(found) > MOST_TABLES:
+            self.mistakes.append(f"the layout has {len(found)} {key}s, more than {MOST_TABLES}. Leave some out.")
+            return []
         return found
 
     def only(self, item: Item, valid: Iterable[str], where: str) -> None:
         """Note every key that is not valid, with the nearest that is."""
         known = set(valid)
-        self.mistakes += [f"{where}: unknown key '{key}'. {nearest(key, known)}" for key in item if key not in known]
+        self.mistakes += [
+            f"{where}: unknown key '{shortened(key)}'. {nearest(key, known)}"
+            for key in islice((key for key in item if key not in known), MOST_OF_A_KIND)
+        ]
 
     def need(self, item: Item, key: str, where: str, kind: type, words: str) -> Any:
         """Return a key's value, None where it is missing or of another kind."""
         if key not in item:
             self.mistakes.append(f"{where}: key '{key}' is missing. Add it.")
         elif type(item[key]) is not kind:
-            self.mistakes.append(f"{where}: {key} {item[key]!r} is wrong. Write {words}.")
+            self.mistakes.append(f"{where}: {key} {shown(item[key])} is wrong. Write {words}.")
         else:
             return item[key]
         return None
@@ -54,14 +64,16 @@ class Items:
         """Return a list of different words, those that `valid` knows where it knows any."""
         found = item.get(key, [])
         if not isinstance(found, list) or not all(isinstance(word, str) for word in found):
-            self.mistakes.append(f'{where}: {key} {found!r} is no list of words. Write it as ["word", ...].')
+            self.mistakes.append(f'{where}: {key} {shown(found)} is no list of words. Write it as ["word", ...].')
             return ()
         known = set(valid)
         for word in repeated(found):
-            self.mistakes.append(f"{where}: '{word}' stands twice in {key}. Keep one.")
-        for word in found:
-            if known and word not in known:
-                self.mistakes.append(f"{where}: {key[:-1]} '{word}' is not in the catalogue. {nearest(word, known)}")
+            self.mistakes.append(f"{where}: '{shortened(word)}' stands twice in {key}. Keep one.")
+        strange = [word for word in found if known and word not in known]
+        self.mistakes += [
+            f"{where}: {key[:-1]} '{shortened(word)}' is not in the catalogue. {nearest(word, known)}"
+            for word in strange[:MOST_OF_A_KIND]
+        ]
         return tuple(dict.fromkeys(word for word in found if not known or word in known))
 
     def span(self, item: Item, key: str, where: str) -> tuple[int, int] | None:
@@ -72,11 +84,6 @@ class Items:
         if len(bounds) == 2 and all(type(bound) is int for bound in bounds) and 0 <= bounds[0] <= bounds[1] < MOST_PX:
             return bounds[0], bounds[1] + 1
         self.mistakes.append(
-            f"{where}: {key} {bounds!r} is no span. Write [first, last], both included, below {MOST_PX}."
+            f"{where}: {key} {shown(bounds)} is no span. Write [first, last], both included, below {MOST_PX}."
         )
         return None
-
-
-def repeated(words: Iterable[str]) -> list[str]:
-    """Return the words that come more than once."""
-    return [word for word, times in Counter(words).items() if times > 1]

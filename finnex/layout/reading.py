@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from importlib import resources
@@ -10,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from finnex.encoders import ENCODERS, Delta, Encoder
-from finnex.errors import LayoutError, nearest
+from finnex.errors import LayoutError, nearest, repeated, shortened, shown
+from finnex.files.text_file import parse_toml, read_text
 from finnex.layout.catalogue import Catalogue, parse_catalogue
-from finnex.layout.items import Item, Items, repeated
+from finnex.layout.items import MOST_VALUES, Item, Items
 from finnex.layout.layout import BLENDS, Layout, Region, Section
 from finnex.layout.tiling import Place, tiling_mistakes
 
@@ -90,9 +90,11 @@ def parse_layout(
     mistakes: list[str] = []
     layout = None
     try:
-        layout = _Reader(catalogue, mistakes).layout(tomllib.loads(text), text, lookback, blending)
-    except tomllib.TOMLDecodeError as error:
-        mistakes.append(f"the layout is not valid TOML: {error}.")
+        document = parse_toml(text)
+    except ValueError as error:
+        mistakes.append(f"the layout {error}.")
+    else:
+        layout = _Reader(catalogue, mistakes).layout(document, text, lookback, blending)
     if layout is None or mistakes:
         raise LayoutError("\n".join(f"{file}: {mistake}" if file else mistake for mistake in mistakes))
     return layout
@@ -100,11 +102,9 @@ def parse_layout(
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise LayoutError(f"{path} cannot be read ({error.strerror}). Give a bundled name or a file.") from None
-    except UnicodeDecodeError as error:
-        raise LayoutError(f"{path} is not UTF-8 (byte {error.start}). Save it as UTF-8.") from None
+        return read_text(path)
+    except ValueError as error:
+        raise LayoutError(f"{path} {error}. Give a bundled name or a file.") from None
 
 
 class _Reader(Items):
@@ -133,7 +133,9 @@ class _Reader(Items):
         read = [self.region(item, sections, channels) for item in self.items(document, "region")]
         for word in repeated(place.name for place, _ in read):
             self.mistakes.append(f"two regions are called '{word}'. Rename one.")
-        if height and width and channels:
+        if height and width and height * width * len(channels) > MOST_VALUES:
+            self.mistakes.append(f"canvas: has more than {MOST_VALUES} values over all channels. Make it smaller.")
+        elif height and width and channels:
             self.mistakes += tiling_mistakes([place for place, _ in read], channels, sections, height, width)
         regions = [region for _, region in read if region]
         window = lookback or window
@@ -147,14 +149,14 @@ class _Reader(Items):
         )  # fmt: skip
 
     def section(self, item: Item) -> Section | None:
-        where = f"section '{item.get('name', '?')}'"
+        where = f"section '{shortened(item.get('name', '?'), 40)}'"
         self.only(item, {"name", "rows"}, where)
         name, rows = self.need(item, "name", where, str, "a word"), self.span(item, "rows", where)
         return Section(name, rows) if name and rows else None
 
     def region(self, item: Item, sections: list[Section], channels: tuple[str, ...]) -> tuple[Place, Region | None]:
         """Return where a region stands, as far as that can be read, and the region where all of it can."""
-        where = f"region '{item.get('name', '?')}'"
+        where = f"region '{shortened(item.get('name', '?'), 40)}'"
         self.only(item, REGION, where)
         name = self.need(item, "name", where, str, "a word")
         channel = self.need(item, "channel", where, str, "a channel")
@@ -190,7 +192,7 @@ class _Reader(Items):
             return name, None
         parameters = item.get("parameters", {})
         if not isinstance(parameters, dict):
-            self.mistakes.append(f"{where}: parameters {parameters!r} are wrong. Write {{ name = value }}.")
+            self.mistakes.append(f"{where}: parameters {shown(parameters)} are wrong. Write {{ name = value }}.")
             return name, None
         valid = {field.name for field in fields(ENCODERS[name])}
         self.only(parameters, valid, f"{where}, parameters")

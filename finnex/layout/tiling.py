@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
+from finnex.errors import MOST_OF_A_KIND
 from finnex.layout.layout import Section
 
 Span = tuple[int, int]
@@ -28,30 +30,33 @@ def tiling_mistakes(
 ) -> list[str]:
     """Return every overlap and gap. A region whose place cannot be read hides no gap but those it may have left."""
     mistakes = _sections(sections, height)
-    owner = np.zeros((height, width, len(channels)), dtype=np.int32)
-    excused = np.zeros(owner.shape, dtype=np.bool_)
-    for number, place in enumerate(places, start=1):
+    bare = np.ones((len(channels), height, width), dtype=np.bool_)
+    placed: list[tuple[Place, Span, Span]] = []
+    for place in places:
         (top, bottom), (left, right) = place.rows or (0, height), place.columns or (0, width)
         if place.channel is None or place.rows is None or place.columns is None:
-            meant = slice(None) if place.channel is None else slice(found := channels.index(place.channel), found + 1)
-            excused[top:bottom, left:right, meant] = True
+            bare[slice(None) if place.channel is None else channels.index(place.channel), top:bottom, left:right] = (
+                False
+            )
             continue
         if bottom > height or right > width:
             mistakes.append(
                 f"region '{place.name}': reaches row {bottom - 1}, column {right - 1}, beyond the canvas. Shrink it."
             )
-        under = owner[top:bottom, left:right, channels.index(place.channel)]
-        for other in np.unique(under[under > 0]):
-            mistakes.append(
-                f"region '{place.name}' overlaps region '{places[other - 1].name}' in channel '{place.channel}'. "
-                "Move one of them."
-            )
-        under[under == 0] = number
-    for index, channel in enumerate(channels):
+        mistakes += [
+            f"region '{place.name}' overlaps region '{other.name}' in channel '{place.channel}'. Move one of them."
+            for other, rows, columns in placed
+            if other.channel == place.channel
+            and max(rows[0], top) < min(rows[1], bottom)
+            and max(columns[0], left) < min(columns[1], right)
+        ]
+        placed.append((place, (top, bottom), (left, right)))
+        bare[channels.index(place.channel), top:bottom, left:right] = False
+    for channel, left_bare in zip(channels, bare, strict=True):
         mistakes += [
             f"channel '{channel}' has a gap at row {top}, column {left}, {down} rows by {across} columns. "
             "Regions must tile every channel."
-            for top, left, down, across in _gaps((owner[:, :, index] == 0) & ~excused[:, :, index])
+            for top, left, down, across in islice(_gaps(left_bare), MOST_OF_A_KIND)
         ]
     return mistakes
 
@@ -73,13 +78,11 @@ def _sections(sections: Sequence[Section], height: int) -> list[str]:
     return mistakes
 
 
-def _gaps(bare: npt.NDArray[np.bool_]) -> list[tuple[int, int, int, int]]:
-    """Return bare rectangles, row by row: top, left, rows, columns."""
-    bare, found = bare.copy(), []
+def _gaps(bare: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int, int, int]]:
+    """Yield bare rectangles, row by row: top, left, rows, columns. Changes `bare`."""
     while bare.any():
-        top, left = (int(position) for position in np.argwhere(bare)[0])
+        top, left = divmod(int(np.argmax(bare)), bare.shape[1])
         across = int(np.argmin(np.append(bare[top, left:], False)))
         down = int(np.argmin(np.append(bare[top:, left : left + across].all(axis=1), False)))
         bare[top : top + down, left : left + across] = False
-        found.append((top, left, down, across))
-    return found
+        yield top, left, down, across

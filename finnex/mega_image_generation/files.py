@@ -47,5 +47,6 @@ def elsewhere(config: Config) -> Config:
 def prepare(run: Run) -> SymbolBuild:
     """Compute the panel and lay out the store, for every session that has a bar."""
     with writing(run.config.store.path):
-        store = open_for_writing(run)
-        return prepare_symbol(run, store, run.config.symbols[0], start=run.tables.prices["date"].min().date())
+        opened = open_for_writing(run)
+        opened.refuse(run.config.symbols[:1])
+        return prepare_symbol(run, opened.store, run.config.symbols[0], start=run.tables.prices["date"].min().date())

@@ -9,9 +9,11 @@ from typing import Protocol
 import matplotlib.dates as mdates
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
 
 from finnex.data.calendar import Days
 from finnex.evaluation import Scorecard
+from finnex.evaluation.interval import Interval
 from finnex.reporting.style import CLASS_COLOURS, FAINT, INK, SERIES, figure, keep, png
 
 
@@ -81,32 +83,24 @@ def score_chart(card: Scorecard, out: Path | None = None) -> bytes:
     with figure(7.4, 0.9 + 0.42 * len(card.lines)) as drawn:
         left, right = drawn.subplots(1, 2)
         for line, colour in zip(reversed(card.lines), [FAINT] * (len(card.lines) - 1) + [SERIES[0]], strict=True):
-            interval, name = line.accuracy, line.model.replace("_", " ")
-            left.plot(
-                [100 * interval.low, 100 * interval.high],
-                [name, name],
-                color=colour,
-                linewidth=3,
-                solid_capstyle="round",
-            )
-            left.plot([100 * interval.value], [name], "o", color=colour, markersize=7, markeredgecolor="white")
+            _bar(left, line.model.replace("_", " "), line.accuracy, colour)
         left.set_title(f"accuracy, % ({card.sessions} sessions)")
         for name, gap in reversed(list(card.gaps.items())):
-            words = f"over {name.replace('_', ' ')}"
-            colour = SERIES[2] if gap.low > 0 else SERIES[4] if gap.high < 0 else FAINT
-            right.plot(
-                [100 * gap.low, 100 * gap.high],
-                [words, words],
-                color=colour,
-                linewidth=3,
-                solid_capstyle="round",
-            )
-            right.plot([100 * gap.value], [words], "o", color=colour, markersize=7, markeredgecolor="white")
+            colour = {"beats": SERIES[2], "worse": SERIES[4], "open": FAINT}[card.words[name]]
+            _bar(right, f"over {name.replace('_', ' ')}", gap, colour)
         right.axvline(0, color=INK, linewidth=1)
         right.set_title("lead, percentage points")
         for axes, rows in ((left, len(card.lines)), (right, len(card.gaps))):
             axes.set_ylim(-0.7, rows - 0.3)
         return keep(png(drawn), out)
+
+
+def _bar(axes: Axes, name: str, interval: Interval, colour: str) -> None:
+    """Draw a figure as a dot, in percent, and its interval, where there is one, as a bar."""
+    if interval.low is not None and interval.high is not None:
+        ends = [100 * interval.low, 100 * interval.high]
+        axes.plot(ends, [name, name], color=colour, linewidth=3, solid_capstyle="round")
+    axes.plot([100 * interval.value], [name], "o", color=colour, markersize=7, markeredgecolor="white")
 
 
 def coverage_over_time(

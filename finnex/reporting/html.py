@@ -11,7 +11,8 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from finnex.evaluation import Scorecard
+from finnex.evaluation import Scorecard, TradingCard
+from finnex.evaluation.interval import Interval
 from finnex.files.output import HTML_GENERATOR
 from finnex.quality import Check
 
@@ -45,6 +46,8 @@ class ReportContent:
         First and last row of each input table.
     card
         Scores of a training; absent, the report is about the store alone.
+    trading
+        What acting on its predictions would have earned.
     """
 
     title: str
@@ -54,6 +57,7 @@ class ReportContent:
     pictures: Sequence[Picture]
     input_limits: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     card: Scorecard | None = None
+    trading: TradingCard | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -65,12 +69,22 @@ def _number(value: float) -> str:
     return f"{value:.4f}" if abs(value) < 10 else f"{value:,.1f}"
 
 
+def _ratio(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.2f}"
+
+
 def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
+    return "-" if math.isnan(value) else f"{100 * value:.1f} %"
 
 
 def _points(value: float) -> str:
     return f"{100 * value:+.1f}"
+
+
+def _bounds(interval: Interval) -> str:
+    if interval.low is None or interval.high is None:
+        return interval.reason
+    return f"{100 * interval.low:.1f} % to {100 * interval.high:.1f} %"
 
 
 def render_report(content: ReportContent) -> str:
@@ -79,9 +93,9 @@ def render_report(content: ReportContent) -> str:
     It is made for an iframe with everything forbidden: styles are inline, pictures are data, nothing is fetched.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(number=_number, percent=_percent, points=_points)
+    environment.filters.update(number=_number, percent=_percent, ratio=_ratio, points=_points, bounds=_bounds)
     text = resources.files("finnex.reporting").joinpath("report.html.jinja").read_text(encoding="utf-8")
     failed = [check for check in content.checks if not check.passed]
     return environment.from_string(text).render(
-        content=content, card=content.card, failed=failed, generator=HTML_GENERATOR
+        content=content, card=content.card, trading=content.trading, failed=failed, generator=HTML_GENERATOR
     )

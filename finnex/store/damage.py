@@ -47,7 +47,7 @@ def company_metadata(place: Place, symbol: str, root: Document) -> Metadata:
     if group is None or not names:
         raise StoreCorrupt(
             f"{place.address}/{symbol}/{FILE} is damaged, and {place.address}/{FILE} has no copy of it. "
-            "Put both files back from a backup, or build into a new [store] path."
+            "`finnex repair` makes it anew."
         )
     arrays, damaged = {}, []
     for name in names:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,8 +16,13 @@ from typing import Any
 from finnex.errors import StoreError
 from finnex.store.rights import check_right_to_write
 
-PARTIAL = ".finnex/partial"
+WORKING = ".finnex"
+PARTIAL = f"{WORKING}/partial"
 """Folder of files that are being written; what lies there is of a process that died."""
+SET_ASIDE = f"{WORKING}/set_aside"
+"""Folder of what lay where a file or folder of the store belongs."""
+NOTHING_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}
+"""Answers at a key that holds no file: none, one above it that is no folder, links that lead nowhere, a socket."""
 NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES}
 """Network and user-space file systems answer so where a folder cannot be synced: they write folders through."""
 
@@ -41,6 +47,12 @@ def flush_folder(path: str) -> None:
         os.close(file)
 
 
+def _unreadable(path: str, error: OSError) -> StoreError:
+    return StoreError(
+        f"{path} cannot be read ({error.strerror}). Give this account the right to read it, or mend the disk."
+    )
+
+
 @dataclass(frozen=True)
 class Folder:
     """A folder on a disk that every worker sees."""
@@ -52,17 +64,18 @@ class Folder:
     def get(self, key: str, first: int = 0, length: int | None = None) -> bytes | None:
         """Return the bytes of a file."""
         try:
-            file = os.open(f"{self.address}/{key}", os.O_RDONLY)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except PermissionError as error:
-            raise StoreError(
-                f"{self.address}/{key} cannot be read ({error.strerror}). Give this account the right to read it."
-            ) from None
+            file = os.open(f"{self.address}/{key}", os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for a writer
+        except OSError as error:
+            if error.errno in NOTHING_THERE:
+                return None
+            raise _unreadable(f"{self.address}/{key}", error) from None
         try:
-            return os.pread(file, os.fstat(file).st_size - first if length is None else length, first)
-        except IsADirectoryError:
-            return None
+            found = os.fstat(file)
+            if not stat.S_ISREG(found.st_mode):
+                return None
+            return os.pread(file, found.st_size - first if length is None else length, first)
+        except OSError as error:
+            raise _unreadable(f"{self.address}/{key}", error) from None
         finally:
             os.close(file)
 
@@ -118,7 +131,7 @@ class Folder:
         path = f"{self.address}/{key}"
         try:
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             self.prepare(key.rpartition("/")[0])
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
         try:
@@ -134,22 +147,40 @@ class Folder:
             os.close(file)
 
     def move(self, source: str, target: str) -> None:
-        """Rename: at every moment the target is the old file or the new one."""
+        """Rename: at every moment the target is the old file or the new one.
+
+        What lies in the way and is no file (or no folder, where one must be) is set aside.
+        """
         folder = target.rpartition("/")[0]
         try:
             os.replace(f"{self.address}/{source}", f"{self.address}/{target}")  # noqa: PTH105  a thousand a second
-        except FileNotFoundError:
-            if Path(f"{self.address}/{folder}").is_dir() or not Path(f"{self.address}/{source}").is_file():
-                raise
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            if not Path(f"{self.address}/{source}").is_file():
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), f"{self.address}/{source}") from None
             self.prepare(folder)
+            if Path(f"{self.address}/{target}").is_dir():
+                self._set_aside(target)
             os.replace(f"{self.address}/{source}", f"{self.address}/{target}")  # noqa: PTH105
         self._changed.add(folder)
 
     def delete(self, key: str) -> None:
         """Remove a file."""
+        path = Path(self.address) / key
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            os.unlink(f"{self.address}/{key}")  # noqa: PTH108
+            if path.is_dir() and not path.is_symlink():
+                self._set_aside(key)
+            else:
+                path.unlink()
             self._changed.add(key.rpartition("/")[0])
+
+    def _set_aside(self, key: str) -> None:
+        """Move what is no part of a store out of the way: it is somebody's, and not removed."""
+        aside = Path(self.address) / key
+        if key == WORKING:
+            aside = aside.rename(aside.with_name(f"{WORKING}-{uuid.uuid4().hex[:8]}"))
+        self.prepare(SET_ASIDE)
+        aside.rename(Path(self.address) / SET_ASIDE / f"{key.replace('/', '_')}-{uuid.uuid4().hex[:8]}")
+        self._changed.update((SET_ASIDE, key.rpartition("/")[0]))
 
     def delete_folder(self, folder: str) -> None:
         """Remove a folder and what lies in it; of a symbolic link only the link."""
@@ -170,16 +201,20 @@ class Folder:
         try:
             with os.scandir(f"{self.address}/{folder}") as found:
                 return sorted(f"{folder}/{one.name}" for one in found if one.is_file())
-        except (FileNotFoundError, NotADirectoryError):
-            return []
+        except OSError as error:
+            if error.errno in NOTHING_THERE:
+                return []
+            raise _unreadable(f"{self.address}/{folder}", error) from None
 
     def folders(self, folder: str = "") -> list[str]:
         """Return the names of folders."""
         try:
             with os.scandir(f"{self.address}/{folder}") as found:
                 return sorted(one.name for one in found if one.is_dir())
-        except (FileNotFoundError, NotADirectoryError):
-            return []
+        except OSError as error:
+            if error.errno in NOTHING_THERE:
+                return []
+            raise _unreadable(f"{self.address}/{folder}", error) from None
 
     def prepare(self, folder: str) -> None:
         """Make the folder and those above it."""
@@ -189,6 +224,8 @@ class Folder:
         for part in ["", *Path(folder).parts]:
             path /= part
             if not path.is_dir():
+                if part and (path.exists() or path.is_symlink()):
+                    self._set_aside(str(path.relative_to(self.address)))
                 path.mkdir(parents=not part, exist_ok=True)
                 self._changed.add(str(path.parent.relative_to(self.address)) if part else "..")
 

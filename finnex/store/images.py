@@ -16,6 +16,8 @@ import zarr
 
 from finnex.data.calendar import Days
 from finnex.errors import StoreCorrupt, StoreError, nearest
+from finnex.store.chunks import broken_chunks
+from finnex.store.completion import is_complete
 from finnex.store.drafts import chunk_of, decode_into
 from finnex.store.journal import PUBLISH, read_intent
 from finnex.store.metadata import arrays_of, read_document
@@ -25,6 +27,7 @@ from finnex.store.record import Company, RootRecord, axis_crc, read_record
 from finnex.store.states import DRAFTED, EMPTY, FAILED, NO_BAR, QUARANTINED, READY
 from finnex.store.template import FIXED, FORMAT
 from finnex.store.upgrade import EARLIER_FORMATS, derive_record
+from finnex.store.zarr_store import WithoutGaps
 from finnex.store_path import StorePath, store_path
 
 LOOKS = 3
@@ -112,12 +115,14 @@ class ImageStore:
         """Return the group of a symbol, with the sizes that its arrays had together."""
         known = self._opened.get(symbol)
         if known is None or known[0].generation != company.generation:
-            has_all = bool(arrays_of(read_document(self._place, symbol)))
+            document = read_document(self._place, symbol) or {}
+            has_all = bool(arrays_of(document))
             if not has_all and self.attrs["finnex_format"] == FORMAT:
                 raise StoreCorrupt(f"{self.path}/{symbol}/zarr.json is damaged or gone. `finnex repair` makes it anew.")
+            store = self._place.zarr(read_only=True, folder=symbol)
             try:
                 opened = zarr.open_group(
-                    self._place.zarr(read_only=True, folder=symbol), mode="r", use_consolidated=has_all
+                    WithoutGaps(store) if is_complete(document) else store, mode="r", use_consolidated=has_all
                 )
             except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
                 raise StoreCorrupt(
@@ -158,7 +163,7 @@ class ImageStore:
                 f"the array {symbol}/{name} of {self.path} cannot be read ({error.strerror}). Give this account the "
                 "right to read it."
             ) from None
-        except (ValueError, RuntimeError, TypeError, OverflowError) as error:
+        except (ValueError, RuntimeError, TypeError, OverflowError, OSError) as error:
             raise StoreCorrupt(
                 f"the array {symbol}/{name} of {self.path} is damaged ({error}). `finnex repair` makes it anew."
             ) from None
@@ -176,6 +181,24 @@ class ImageStore:
             Its metadata or its bytes are damaged.
         """
         return self._read(symbol, name)
+
+    def broken(self, symbol: str) -> dict[str, str]:
+        """Return what is wrong with the small arrays of a symbol, by their names; each is read once.
+
+        Raises
+        ------
+        StoreCorrupt
+            The metadata of the symbol is damaged.
+        """
+        company = self._company(symbol)
+        self._group(symbol, company)
+        found = broken_chunks(self._place, symbol, read_document(self._place, symbol) or {}, company.sessions)
+        if "date" not in found:
+            try:
+                self._read(symbol, "date")
+            except StoreCorrupt:
+                found["date"] = "it does not match its checksum"
+        return found
 
     def state(self, symbol: str) -> SymbolState:
         """Return status, hashes and checksums of every session on the symbol's axis.
@@ -304,6 +327,14 @@ class ImageStore:
             if not suspects:
                 break
         return np.array(suspects, dtype=np.intp)
+
+    def matching(self, symbol: str) -> npt.NDArray[np.bool_]:
+        """Return for every session whether there are an image and a checksum that agree, whatever its status."""
+        crcs = self._read(symbol, "image_crc")
+        found = np.zeros(len(crcs), dtype=bool)
+        for index in np.flatnonzero(crcs):
+            found[index] = self._crc_on_disk(chunk_of(symbol, int(index))) == int(crcs[index])
+        return found
 
     def _crc_on_disk(self, key: str) -> int:
         """Return the crc32 of what lies under a key, -1 where nothing does."""

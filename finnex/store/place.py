@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Protocol
 
 from finnex.errors import ConfigError
 from finnex.store.bucket import Bucket
 from finnex.store.folder import Folder
+from finnex.store.overlay import Overlay
 
 
 class Place(Protocol):
@@ -79,7 +81,19 @@ class Place(Protocol):
         """Return the store, or the part of it below a folder, as Zarr and xarray open it; writes go through `put`."""
 
 
-@lru_cache(maxsize=32)
+_overlays: dict[str, Overlay] = {}
+
+
+@contextmanager
+def unchanged(address: str) -> Iterator[None]:
+    """Keep every change that this process makes to a place in memory, and forget it at the end."""
+    _overlays[address] = Overlay(place_of(address))
+    try:
+        yield
+    finally:
+        del _overlays[address]
+
+
 def place_of(address: str) -> Place:
     """Return the place of an address: a folder, or `s3://bucket/prefix`.
 
@@ -88,6 +102,11 @@ def place_of(address: str) -> Place:
     ConfigError
         The address is of another kind.
     """
+    return _overlays.get(address) or _stored(address)
+
+
+@lru_cache(maxsize=32)
+def _stored(address: str) -> Place:
     if address.startswith("s3://"):
         return Bucket(address.rstrip("/"))
     if "://" in address:

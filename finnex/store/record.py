@@ -33,6 +33,8 @@ class Company:
         crc32 of the axis, days since 1970-01-01 as little-endian int64.
     quarantined
         Why a session is withheld, by its day.
+    predictions
+        How many sessions have one; None where it is not known.
     """
 
     sessions: int
@@ -41,11 +43,12 @@ class Company:
     last: str
     axis_crc: int
     quarantined: Mapping[str, str] = field(default_factory=dict)
+    predictions: int | None = None
 
     @classmethod
     def of(cls, days: Days, generation: int) -> Company:
-        """Describe an axis."""
-        return cls(len(days), generation, str(days[0]), str(days[-1]), axis_crc(days))
+        """Describe an axis of a company without predictions."""
+        return cls(len(days), generation, str(days[0]), str(days[-1]), axis_crc(days), predictions=0)
 
 
 @dataclass(frozen=True)

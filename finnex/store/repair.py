@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from finnex.errors import StoreCorrupt
 from finnex.store.damage import company_metadata
 from finnex.store.metadata import FILE, company_document, read_document, root_document, write_document
 from finnex.store.place import Place
@@ -12,17 +13,16 @@ from finnex.store.place import Place
 def mend_metadata(place: Place, symbols: Iterable[str]) -> list[str]:
     """Write the damaged metadata of companies again; return the keys that were damaged.
 
-    Before the steps of a change that a crash interrupted: they may be taken again from either side of it.
-
-    Raises
-    ------
-    StoreCorrupt
-        A company has no readable copy.
+    Before the steps of a change that a crash interrupted: they may be taken again from either side of it. A company
+    without a readable copy is left as it is: reading it says so, and the others can be read.
     """
     mended: list[str] = []
     for symbol in symbols:
         root = read_document(place) or {}
-        found = company_metadata(place, symbol, root)
+        try:
+            found = company_metadata(place, symbol, root)
+        except StoreCorrupt:
+            continue
         if not found.damaged:
             continue
         company = company_document(found.group, found.arrays)

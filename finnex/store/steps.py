@@ -12,6 +12,9 @@ import numpy.typing as npt
 import zarr
 
 from finnex.store import journal
+from finnex.store.chunks import IMAGE
+from finnex.store.completion import fill_missing
+from finnex.store.damage import readable
 from finnex.store.drafts import Receipt, chunk_of
 from finnex.store.images import ImageStore
 from finnex.store.journal import Intent
@@ -26,6 +29,7 @@ from finnex.store.metadata import (
 )
 from finnex.store.record import Company, write_record
 from finnex.store.states import EMPTY, QUARANTINED, READY
+from finnex.store.template import FIXED
 from finnex.store_path import StorePath
 
 
@@ -57,14 +61,19 @@ class StoreSteps(ImageStore):
         days = np.array(details["days"], dtype="int64").astype("datetime64[D]")
         group = read_document(self._place, symbol) or {}
         arrays = extended(arrays_of(group), len(days))
+        earlier = self.record().companies[symbol].sessions
         for name, document in arrays.items():
             write_document(self._place, f"{symbol}/{name}", document)
-        self._write(symbol, "date", days.astype("int64"))
+            if name not in {IMAGE, *FIXED}:
+                fill_missing(self._place, self._root, symbol, name, document, earlier)
+        self.writable(symbol, "date")[...] = days.astype("int64")
         write_document(self._place, symbol, company_document(group, arrays))
         self._place.sync()
         record = self.record()
         if record.companies[symbol].generation != details["generation"]:
-            company = replace(Company.of(days, details["generation"]), quarantined=record.companies[symbol].quarantined)
+            before = record.companies[symbol]
+            company = Company.of(days, details["generation"])
+            company = replace(company, quarantined=before.quarantined, predictions=before.predictions)
             write_record(self._place, record.with_company(symbol, company))
         self._hold_companies([symbol])
 
@@ -73,8 +82,9 @@ class StoreSteps(ImageStore):
         root = read_document(self._place) or {}
         held = {name.split("/")[0] for name in (root.get("consolidated_metadata") or {}).get("metadata", {})}
         root = without_companies(root, held - set(self.record().companies))
-        documents = {symbol: read_document(self._place, symbol) or {} for symbol in symbols}
-        write_document(self._place, "", root_document(root, documents))
+        documents = {symbol: readable(self._place, symbol) for symbol in symbols}
+        whole = {symbol: found for symbol, found in documents.items() if found is not None and arrays_of(found)}
+        write_document(self._place, "", root_document(root, whole))
 
     def _do_publish(self, symbol: str, details: dict[str, Any]) -> None:
         """Move what is still a draft and record what lies in its place with the bytes that were checked."""
@@ -149,6 +159,14 @@ class StoreSteps(ImageStore):
             table = self._read(symbol, name)
             table[rows] = details[name]
             self._write(symbol, name, table)
+        self._note_predictions(symbol, int(np.count_nonzero(table)))  # of the versions: 0 is none
+
+    def _note_predictions(self, symbol: str, number: int) -> None:
+        """Keep in the root record how many sessions have a prediction."""
+        record = self.record()
+        if record.companies[symbol].predictions != number:
+            company = replace(record.companies[symbol], predictions=number)
+            write_record(self._place, record.with_company(symbol, company))
 
     def _do_check(self, symbol: str, details: dict[str, Any]) -> None:
         """Withdraw every image whose bytes are not those that were published."""

@@ -11,6 +11,7 @@ import zarr
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, TransposeCodec
 
 from finnex.data.calendar import Days
+from finnex.store.chunks import COMPLETE, IMAGE
 from finnex.store.states import EMPTY, STORED_STATES
 
 FORMAT = 4
@@ -68,14 +69,14 @@ class StoreTemplate:
 
 
 def lay_out(root: zarr.Group, symbol: str, days: Days, template: StoreTemplate) -> None:
-    """Create the group of a symbol: every array, its calendar ahead, no image yet.
+    """Create the group of a symbol: every array, its calendar ahead, every chunk of the small ones, no image yet.
 
     Readers find it when its metadata is held by its own file and the root record names it.
     """
     group = root.create_group(
         symbol,
         overwrite=True,  # one that was not finished
-        attributes={"symbol": symbol, "synthetic_tables": list(template.synthetic_tables)},
+        attributes={"symbol": symbol, "synthetic_tables": list(template.synthetic_tables), COMPLETE: True},
     )
     n, regions, features = len(days), len(template.regions), len(template.features)
     horizons = len(template.horizons)
@@ -90,7 +91,7 @@ def lay_out(root: zarr.Group, symbol: str, days: Days, template: StoreTemplate) 
         filters: Sequence[TransposeCodec] = (),
         **attrs: Any,
     ) -> zarr.Array[Any]:
-        return group.create_array(
+        array = group.create_array(
             name, shape=tuple(shape), chunks=tuple(chunks), dtype=dtype, fill_value=fill,
             dimension_names=list(dims), attributes=attrs, filters=list(filters),
             # An image's bytes are compared with `image_crc`; the others carry their own checksum.
@@ -100,6 +101,9 @@ def lay_out(root: zarr.Group, symbol: str, days: Days, template: StoreTemplate) 
             chunk_key_encoding={"name": "default", "separator": "."},
             config={"write_empty_chunks": True},
         )  # fmt: skip
+        if name != IMAGE:
+            array[...] = fill
+        return array
 
     label_flags: dict[str, Any] = {"flag_values": list(LABEL_WORDS), "flag_meanings": " ".join(LABEL_WORDS.values())}
     per_date = (DATE_CHUNK,)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import zarr
 
+from finnex.errors import StoreCorrupt, StoreError
 from finnex.store.drafts import Receipt
 from finnex.store.folder import Folder
 from finnex.store.journal import PUBLISH, Intent, write_intent
@@ -26,6 +30,8 @@ from finnex.store.states import READY
 from finnex.store.template import FORMAT, NOT_A_DAY, STATUS_FLAGS, TAG_ATTRIBUTES
 
 EARLIER_FORMATS = (3,)
+UNREADABLE = (ValueError, RuntimeError, TypeError, OverflowError, OSError)
+"""What Zarr raises at arrays that are damaged or gone."""
 LAID_OUT = "laid_out"
 """Attribute by which format 3 marks the group of a company that is complete."""
 
@@ -45,11 +51,42 @@ def derive_record(place: Place) -> RootRecord:
             continue  # it was being laid out
         arrays = arrays or array_documents(place, symbol)
         sizes = [one["shape"][0] for one in arrays.values() if one.get("dimension_names", [None])[0] == "date"]
-        found = zarr.open_array(place.zarr(read_only=True, folder=f"{symbol}/date"), mode="r")
-        days = np.asarray(found[: min(sizes)])
+        try:
+            days = company_values(place, symbol, "date")[: min(sizes)]
+        except UNREADABLE as error:
+            raise StoreCorrupt(
+                f"{place.address}/{symbol}/date is damaged ({error}), and no root record describes it. "
+                f"`finnex repair` removes {symbol}, if you agree, and the next build draws it."
+            ) from None
         days = days[days != NOT_A_DAY].astype("datetime64[D]")
-        record = record.with_company(symbol, Company.of(days, record.generation + 1))
+        if not len(days):
+            continue  # it was being laid out
+        predictions: int | None
+        try:
+            predictions = int(np.count_nonzero(company_values(place, symbol, "prediction_version")))
+        except UNREADABLE:
+            predictions = None
+        company = replace(Company.of(days, record.generation + 1), predictions=predictions)
+        record = record.with_company(symbol, company)
     return record
+
+
+def company_values(place: Place, symbol: str, name: str) -> npt.NDArray[Any]:
+    """Return an array as it lies there, whatever the root record says.
+
+    Raises
+    ------
+    StoreError
+        This account may not read it.
+    """
+    try:
+        array = zarr.open_array(place.zarr(read_only=True, folder=f"{symbol}/{name}"), mode="r")
+        return np.asarray(array[...])
+    except PermissionError as error:
+        raise StoreError(
+            f"the array {symbol}/{name} of {place.address} cannot be read ({error.strerror}). Give this account the "
+            "right to read it."
+        ) from None
 
 
 def array_documents(place: Place, symbol: str) -> dict[str, Document]:

@@ -15,14 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from finnex.data.calendar import Days
-from finnex.errors import StoreError, StoreMismatch
+from finnex.errors import StoreCorrupt, StoreError, StoreMismatch
 from finnex.store import journal
+from finnex.store.completion import complete
 from finnex.store.drafts import DraftTarget, Receipt, drafts_of
 from finnex.store.folder import PARTIAL
 from finnex.store.images import ImageStore
 from finnex.store.journal import Intent
 from finnex.store.keys import DRAFTS
 from finnex.store.metadata import (
+    FILE,
     company_document,
     read_document,
     root_document,
@@ -30,7 +32,7 @@ from finnex.store.metadata import (
 )
 from finnex.store.place import place_of
 from finnex.store.presence import holds_a_store
-from finnex.store.record import Company, RootRecord, write_record
+from finnex.store.record import RECORD, Company, RootRecord, write_record
 from finnex.store.repair import mend_metadata
 from finnex.store.states import EMPTY, FAILED, NO_BAR, QUARANTINED, READY, check_transition
 from finnex.store.steps import StoreSteps
@@ -38,6 +40,8 @@ from finnex.store.template import FORMAT, StoreTemplate, lay_out
 from finnex.store.upgrade import EARLIER_FORMATS, array_documents, upgrade
 from finnex.store_path import StorePath
 
+UNKNOWN_INPUTS = 0
+"""Input hash of a session whose hash was lost, and of one that has no image."""
 MUST_AGREE = ("layout_hash", "exchange", "label_settings", "synthetic_tables")
 """What a store was made with and a run must have too."""
 
@@ -58,19 +62,15 @@ class StoreWriter(StoreSteps):
         """
         wanted, place = attributes_of(template), place_of(str(path))
         if not holds_a_store(path):
+            if place.get(RECORD) is not None:
+                raise StoreCorrupt(f"{path}/{FILE} is gone. `finnex repair` makes it anew.")
             if path.exists() and any(one.name != ".finnex" for one in path.iterdir()):
                 raise StoreError(f"{path} exists and is no image store. Choose an empty or new [store] path.")
             write_record(place, RootRecord())
             place.sync()
             write_document(place, "", root_document({"attributes": wanted, "zarr_format": 3, "node_type": "group"}, {}))
             place.sync()
-        found = ImageStore.open(path).attrs
-        for key in MUST_AGREE:
-            if found[key] != wanted[key]:
-                raise StoreMismatch(
-                    f"{path} was made with {key} {found[key]!r}, this run has {wanted[key]!r}. "
-                    "Set another [store] path, or put the earlier setting back."
-                )
+        check_agreement(path, template)
         return cls.reopen(path)
 
     @classmethod
@@ -82,13 +82,24 @@ class StoreWriter(StoreSteps):
         StoreError
             There is none.
         """
-        if ImageStore.open(path).attrs["finnex_format"] in EARLIER_FORMATS:
-            upgrade(place_of(str(path)))
-        store = cls(path, ImageStore.open(path).attrs)
-        store._recover()
+        store = cls.unrecovered(path)
+        store.recover()
         return store
 
-    def _recover(self) -> None:
+    @classmethod
+    def unrecovered(cls, path: StorePath) -> StoreWriter:
+        """Open a store for a repair: what a crash interrupted waits for `recover`.
+
+        Raises
+        ------
+        StoreError
+            There is none.
+        """
+        if ImageStore.open(path).attrs["finnex_format"] in EARLIER_FORMATS:
+            upgrade(place_of(str(path)))
+        return cls(path, ImageStore.open(path).attrs)
+
+    def recover(self) -> None:
         """Finish or undo what a writer that crashed had begun, and remove what it left."""
         intent = journal.read_intent(self._place, claim=True)
         mend_metadata(self._place, self.record().companies)
@@ -103,6 +114,7 @@ class StoreWriter(StoreSteps):
         missing = [symbol for symbol in companies if symbol not in held]
         if missing or any(name.split("/")[0] not in companies for name in held):
             self._hold_companies(missing)
+        complete(self._place, self._root, companies)
         self.sweep()
 
     def _change(self, intent: Intent) -> None:
@@ -199,7 +211,7 @@ class StoreWriter(StoreSteps):
         status, hashes = self._read(symbol, "status"), self._read(symbol, "input_hash")
         wanted = []
         for one in receipts:
-            same = status[one.index] == QUARANTINED and hashes[one.index] == one.input_hash
+            same = status[one.index] == QUARANTINED and hashes[one.index] in (one.input_hash, UNKNOWN_INPUTS)
             wanted.append(QUARANTINED if same else READY)
             event = "drawn again from the same inputs" if same else "published"
             check_transition(symbol, int(status[one.index]), event, wanted[-1])
@@ -265,15 +277,6 @@ class StoreWriter(StoreSteps):
         """Remove a company with its images, features, labels and predictions."""
         self._change(Intent(journal.REMOVE, symbol))
 
-    def forget_images(self, symbol: str) -> None:
-        """Remove the chunks of all images of a symbol, whose status is empty already."""
-        for key in self._place.keys(f"{symbol}/image"):
-            if key.rpartition("/")[2].startswith("c."):
-                self._place.delete(key)
-        days = list(self.record().companies[symbol].quarantined)
-        self._note_quarantine(symbol, released=days)
-        self._place.sync()
-
     def record_predictions(
         self, symbol: str, indexes: Sequence[int], probabilities: npt.NDArray[np.float64], version: int
     ) -> int:
@@ -309,6 +312,23 @@ class StoreWriter(StoreSteps):
             return False
         array[rows] = values.astype(stored.dtype)
         return True
+
+
+def check_agreement(path: StorePath, template: StoreTemplate) -> None:
+    """Make sure that a store was made with what a run has.
+
+    Raises
+    ------
+    StoreMismatch
+        It was made for another layout, exchange, label settings or synthetic tables.
+    """
+    found, wanted = ImageStore.open(path).attrs, attributes_of(template)
+    for key in MUST_AGREE:
+        if found[key] != wanted[key]:
+            raise StoreMismatch(
+                f"{path} was made with {key} {found[key]!r}, this run has {wanted[key]!r}. "
+                "Set another [store] path, or put the earlier setting back."
+            )
 
 
 def attributes_of(template: StoreTemplate) -> dict[str, Any]:

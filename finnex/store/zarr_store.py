@@ -1,4 +1,4 @@
-"""Zarr's way into a place for a writer: reads as Zarr does, every write through `Place.put`."""
+"""Zarr's ways into a place: a reader that takes no gap for emptiness, a writer whose writes go through `Place.put`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,40 @@ from typing import TYPE_CHECKING, Any, Self
 
 from zarr.storage import WrapperStore
 
+from finnex.store.chunks import IMAGE
+
 if TYPE_CHECKING:
     from zarr.abc.buffer import Buffer
-    from zarr.abc.store import Store
+    from zarr.abc.store import ByteRequest, Store
+    from zarr.core.buffer import BufferPrototype
 
     from finnex.store.place import Place
+
+
+class WithoutGaps(WrapperStore["Store"]):
+    """A company whose small chunks are all there: one that is gone is damage, where Zarr would read it as empty.
+
+    Parameters
+    ----------
+    store
+        Of the company, for reading.
+    """
+
+    def _with_store(self, store: Store) -> Self:
+        return type(self)(store)
+
+    async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
+        """Return what lies under a key.
+
+        Raises
+        ------
+        ValueError
+            It is a chunk of a small array, and is gone.
+        """
+        found = await super().get(key, prototype, byte_range)
+        if found is None and not key.startswith(f"{IMAGE}/") and key.partition("/")[2][:1] == "c":
+            raise ValueError(f"its chunk {key.partition('/')[2]} is gone")
+        return found
 
 
 class WritingStore(WrapperStore["Store"]):
@@ -68,3 +97,35 @@ class WritingStore(WrapperStore["Store"]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (type(self), (self._store, self._place))
+
+
+class ReadByPlace(WrapperStore["Store"]):
+    """A place that Zarr reads through `Place.get`: small arrays and metadata only, which are read whole."""
+
+    def __init__(self, store: Store, place: Place, folder: str) -> None:
+        super().__init__(store)
+        self._place, self._folder = place, folder
+
+    def _with_store(self, store: Store) -> Self:
+        return type(self)(store, self._place, self._folder)
+
+    @property
+    def read_only(self) -> bool:
+        """Writes go through the place."""
+        return False
+
+    def _check_writable(self) -> None:
+        """Nothing: what is wrapped here is only read."""
+
+    async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
+        """Return what lies under a key."""
+        if byte_range is not None:
+            raise NotImplementedError("only whole keys are read here")
+        whole = f"{self._folder}/{key}" if self._folder else key
+        found = await asyncio.to_thread(self._place.get, whole)
+        return None if found is None else prototype.buffer.from_bytes(found)
+
+    async def exists(self, key: str) -> bool:
+        """Return whether something lies under a key."""
+        whole = f"{self._folder}/{key}" if self._folder else key
+        return await asyncio.to_thread(self._place.get, whole, 0, 1) is not None

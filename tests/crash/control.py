@@ -34,6 +34,7 @@ class Control(ctypes.Structure):
         ("half", ctypes.c_uint32),
         ("no_sync", ctypes.c_uint32),
         ("group", ctypes.c_int32),
+        ("process", ctypes.c_int32),
         ("log", ctypes.c_uint32),
         ("folder", ctypes.c_char * 1024),
         ("only", ctypes.c_char * 256),
@@ -42,13 +43,21 @@ class Control(ctypes.Structure):
     )
 
     def watch(
-        self, folder: Path | None, action: int = COUNT, target: int = 0, *, half: bool = False, only: str = ""
+        self,
+        folder: Path | None,
+        action: int = COUNT,
+        target: int = 0,
+        *,
+        half: bool = False,
+        only: str = "",
+        process: int = 0,
     ) -> None:
-        """Count from zero below `folder`; None counts nothing."""
+        """Count from zero below `folder`; None counts nothing. `process` is as in shim.c."""
         self.folder = b""  # off while the rest changes
         self.count = self.target = self.waiting = self.released = self.fired = self.stepping = self.group = 0
         self.call = b""
         self.action, self.target, self.half, self.only = action, target, half, only.encode()
+        self.process = process
         self.folder = b"" if folder is None else str(folder).encode()
 
     @property

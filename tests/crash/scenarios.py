@@ -26,15 +26,15 @@ from finnex.build.draw import Block, draw_block
 from finnex.config import Config, parse_config
 from finnex.data.calendar import planned_sessions, session_calendar
 from finnex.data.panel import Panel, make_panel
-from finnex.store import Receipt, StoreWriter, writing
+from finnex.store import Receipt, StoreWriter, restore, writing
 from finnex.store.place import place_of
 
 LOOKBACK, CANVAS_PX = 4, 16
 FEATURES = ("return_overnight", "return_intraday", "close_location")
 CATALOGUE = """\
 name,table,unit,normalizer,low,high,window_sessions,max_age_sessions,orientation,region,source,meaning
-return_overnight,prices,log,zscore,-3,3,252,0,1,technical,finnex,open against the close before
-return_intraday,prices,log,zscore,-3,3,252,0,1,technical,finnex,close against the open of the session
+return_overnight,prices,log,zscore,-3,3,63,0,1,technical,finnex,open against the close before
+return_intraday,prices,log,zscore,-3,3,63,0,1,technical,finnex,close against the open of the session
 close_location,prices,share,bounded,0,1,,0,1,technical,finnex,where the close lies between low and high
 """
 LAYOUT = f"""\
@@ -67,8 +67,8 @@ CORRECTED, LOST = "2015-12-30", "2015-12-30"
 
 
 def prices(symbol: str, end: str) -> pd.DataFrame:
-    """Return seeded bars of a company from November 2015 on."""
-    days = session_calendar("XNYS", date(2015, 11, 2), date.fromisoformat(end)).days
+    """Return seeded bars of a company from August 2015 on: z-scores of December are known."""
+    days = session_calendar("XNYS", date(2015, 8, 3), date.fromisoformat(end)).days
     rng = np.random.default_rng(sum(symbol.encode()))
     walk = 100 * np.exp(np.cumsum(rng.normal(0, 0.02, 400)))[: len(days) + 1]  # a longer table begins as a shorter one
     opened, close = walk[:-1], walk[1:]
@@ -77,18 +77,46 @@ def prices(symbol: str, end: str) -> pd.DataFrame:
     return pd.DataFrame({"symbol": symbol, "date": days.astype(str), **bars})
 
 
-class World:
-    """Tables in several versions, and builds over them that read each version once."""
+Reads = tuple[tuple[str, str], ...]
+EVERYTHING: Reads = tuple((version, symbols) for version in ("first", "new_year", "corrected", "bar_lost")
+                          for symbols in ("AB", "ABC"))  # fmt: skip
 
-    def __init__(self, folder: Path) -> None:
+
+class World:
+    """Tables in several versions, and builds over them that read each version once.
+
+    Parameters
+    ----------
+    reads
+        Versions and companies that are read at once, before any fork; others are read by each build.
+    """
+
+    def __init__(self, folder: Path, reads: Reads = EVERYTHING) -> None:
         self._runs: dict[Config, Run] = {}
         self._panels: dict[tuple[int, str], Panel] = {}
         self._folder = folder
+        self.write_tables(folder)
+        finnex.build.path.read_run = self._read_run  # type: ignore[assignment]
+        finnex.build.symbol.make_panel = self._make_panel  # type: ignore[assignment]
+        SymbolBuild.batches.__defaults__ = (BATCH_SESSIONS,)
+        for version, symbols in reads:
+            config = self.config(Path("unused"), version, symbols)
+            run = self._read_run(config)
+            for symbol in symbols:
+                self._make_panel(run.tables, config, symbol, run.layout.catalogue.entries)
+        for year in (2017, 2018):
+            planned_sessions("XNYS", date(2015, 1, 1), date(year, 1, 1))
+        xr.backends.list_engines()
+
+    @staticmethod
+    def write_tables(folder: Path) -> None:
+        """Write catalogue, layout and all versions of the tables."""
         (folder / "catalogue.csv").write_text(CATALOGUE)
         (folder / "layout.toml").write_text(LAYOUT)
         first = pd.concat([prices("A", "2015-12-31"), prices("B", "2015-12-31"), prices("C", "2015-12-31")])
         corrected = first.copy()
-        corrected.loc[corrected["date"] == CORRECTED, ["open", "high", "low", "close"]] *= 1.07
+        bar = corrected["date"] == CORRECTED  # a factor on the whole bar would change no picture of these features
+        corrected.loc[bar, "close"] = corrected.loc[bar, "low"]
         versions = {
             "first": first,
             "new_year": pd.concat([prices(symbol, "2016-01-05") for symbol in "ABC"]),
@@ -97,18 +125,6 @@ class World:
         }
         for name, table in versions.items():
             table.to_csv(folder / f"{name}.csv", index=False)
-        finnex.build.path.read_run = self._read_run  # type: ignore[assignment]
-        finnex.build.symbol.make_panel = self._make_panel  # type: ignore[assignment]
-        SymbolBuild.batches.__defaults__ = (BATCH_SESSIONS,)
-        for version in versions:  # before any fork
-            for symbols in ("AB", "ABC"):
-                config = self.config(Path("unused"), version, symbols)
-                run = self._read_run(config)
-                for symbol in symbols:
-                    self._make_panel(run.tables, config, symbol, run.layout.catalogue.entries)
-        planned_sessions(config.exchange, date(2015, 1, 1), date(2017, 1, 1))
-        planned_sessions(config.exchange, date(2015, 1, 1), date(2018, 1, 1))
-        xr.backends.list_engines()
 
     def config(self, path: Path, version: str, symbols: str = "AB", **changes: Any) -> Config:
         """Return a configuration over a version of the tables."""
@@ -121,6 +137,10 @@ class World:
     def build(self, path: Path, version: str, symbols: str = "AB", **options: Any) -> BuildResult:
         """Build in this process."""
         return build(self.config(path, version, symbols), **options)
+
+    def read(self, path: Path, version: str) -> Run:
+        """Return a run over a version of the tables."""
+        return self._read_run(self.config(path, version))
 
     def _read_run(self, config: Config) -> Run:
         nowhere = config.model_copy(update={"store": config.store.model_copy(update={"path": Path("unused")})})
@@ -224,6 +244,26 @@ def release(world: World, path: Path) -> None:
         store.release("A", store.rows_of("A", [FIRST_IMAGE, YEAR_END]))
 
 
+def removed_company(world: World, path: Path) -> None:
+    """A company leaves the store with all that it has there."""
+    with writing(path):
+        StoreWriter.reopen(path).remove("B")
+
+
+def damage(path: Path) -> None:
+    """Damage what readers go by, the journal, what is kept of one company's images, and features of the other."""
+    for key in ("zarr.json", ".finnex/root.json", ".finnex/journal.json", "A/coverage/c.0.0", "B/feature_scale/c.0.0"):
+        assert key.endswith("journal.json") or (path / key).exists(), key
+        (path / key).write_bytes(b"damaged")
+
+
+def repair(world: World, path: Path) -> None:
+    """A repair, and the build that it asks for."""
+    with writing(path):
+        restore(path, world.read(path, "first").template, lambda _: True)
+    world.build(path, "first")
+
+
 def format_3(world: World, path: Path) -> None:
     """A store that an earlier version wrote."""
     with tarfile.open(FORMAT_3) as archive:
@@ -238,21 +278,37 @@ def upgrade(world: World, path: Path) -> None:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A change of a store that is interrupted, and what makes the store before it; None begins with nothing."""
+    """A change of a store that is interrupted, and what makes the store before it; None begins with nothing.
+
+    Attributes
+    ----------
+    reads
+        Versions of the tables that it is built from, and the companies.
+    redraws
+        It replaces published images by others. Without other bytes a kill between an image and its checksum would
+        show nothing, with or without the journal.
+    damage
+        Damages the store before the change, which makes it again what it was: until then readers may refuse it.
+    """
 
     act: Act
     prepare: Act | None = first_build
+    reads: Reads = (("first", "AB"),)
+    redraws: bool = False
+    damage: Callable[[Path], None] | None = None
 
 
 SCENARIOS: dict[str, Scenario] = {
     "fresh store": Scenario(first_build, None),
-    "new year": Scenario(new_year),
-    "redraw": Scenario(redraw),
-    "new company": Scenario(new_company),
-    "removal": Scenario(removal),
+    "new year": Scenario(new_year, reads=(("first", "AB"), ("new_year", "AB"))),
+    "redraw": Scenario(redraw, reads=(("first", "AB"), ("corrected", "AB")), redraws=True),
+    "new company": Scenario(new_company, reads=(("first", "AB"), ("first", "ABC"))),
+    "removal": Scenario(removal, reads=(("first", "AB"), ("bar_lost", "AB"))),
+    "removed company": Scenario(removed_company),
     "failed session": Scenario(failure, partial(first_build, end=date(2015, 12, 29))),
     "predictions": Scenario(predictions),
     "quarantine": Scenario(quarantine),
     "release": Scenario(release, quarantined),
-    "upgrade": Scenario(upgrade, format_3),
+    "repair": Scenario(repair, damage=damage),
+    "upgrade": Scenario(upgrade, format_3, reads=()),
 }

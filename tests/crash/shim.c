@@ -36,6 +36,7 @@ struct control {
     uint32_t half;    /* a write at the target reaches the file with half of its bytes */
     uint32_t no_sync; /* fsync and its relatives return without doing anything */
     int32_t group;    /* process group that KILL_GROUP ends */
+    int32_t process;  /* count only this process; where negative, all but this one; 0: all */
     uint32_t log;     /* append each call to `log_file` */
     char folder[1024];
     char only[256]; /* count only calls whose path contains this */
@@ -94,6 +95,9 @@ static int below(const char *path) {
 }
 
 static int counted(const char *first, const char *second) {
+    int32_t self = (int32_t)syscall(SYS_getpid);
+    if (control->process > 0 && self != control->process) return 0;
+    if (control->process < 0 && self == -control->process) return 0;
     if (!below(first) && !(second && below(second))) return 0;
     return !control->only[0] || strstr(first, control->only) || (second && strstr(second, control->only));
 }

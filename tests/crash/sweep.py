@@ -7,6 +7,7 @@ point costs a copy of the store, two forks, and what the store itself takes.
 from __future__ import annotations
 
 import os
+import pickle
 import random
 import shutil
 import signal
@@ -32,7 +33,7 @@ class Ended:
     faults: list[str]
 
 
-def in_child(work: Callable[[], list[str]]) -> Ended:
+def in_child(work: Callable[[], list[str]], seconds: int = CHILD_SECONDS) -> Ended:
     """Run something in a forked process group of its own; an exception is a fault."""
     reading, writing = os.pipe()
     sys.stdout.flush()
@@ -40,7 +41,7 @@ def in_child(work: Callable[[], list[str]]) -> Ended:
     if child == 0:
         os.close(reading)
         os.setpgid(0, 0)
-        signal.alarm(CHILD_SECONDS)  # its default action ends the process
+        signal.alarm(seconds)  # its default action ends the process
         try:
             faults = work()
         except BaseException as error:
@@ -55,8 +56,21 @@ def in_child(work: Callable[[], list[str]]) -> Ended:
     status = os.waitpid(child, 0)[1]
     faults = said.split("\n") if said else []
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM:
-        faults.append(f"no end within {CHILD_SECONDS} s")
+        faults.append(f"no end within {seconds} s")
     return Ended(os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, faults)
+
+
+def read_in_child(path: Path, file: Path) -> Stored:
+    """Read a store in a child, through a file: this process never starts Zarr's thread and can go on forking."""
+
+    def read() -> list[str]:
+        file.write_bytes(pickle.dumps(stored(path)))
+        return []
+
+    ended = in_child(read)
+    assert not ended.faults, f"reading {path} fails: {ended.faults}"
+    found: Stored = pickle.loads(file.read_bytes())
+    return found
 
 
 @dataclass(frozen=True)
@@ -93,13 +107,21 @@ class Rehearsal:
         self._prepared.parent.mkdir(parents=True)
         if self.scenario.prepare is not None:
             self._must(lambda: self._act(self.scenario.prepare, self._prepared), "the preparation")
+        before = read_in_child(self._prepared, self.folder / "state")
+        if self.scenario.damage is not None:
+            self.scenario.damage(self._prepared)
         shutil.copytree(self._prepared.parent, self._calm.parent)
-        before = self._read(self._prepared)
         self.control.watch(self._calm.parent)
         self._must(lambda: self._act(self.scenario.act, self._calm), "the undisturbed change")
         self.calls = self.control.count
         self.control.watch(None)
-        self.between = Between(before, self._read(self._calm))
+        self.between = Between(
+            before, read_in_child(self._calm, self.folder / "state"), damaged=self.scenario.damage is not None
+        )
+        if self.between.damaged:
+            self._must(lambda: Between(before, before).value_faults(self._calm), "the repair")
+        if self.scenario.redraws:
+            assert self.between.redrawn(), f"{self.name}: no published image changes its bytes"
         self._must(lambda: self.between.reader_faults(self._calm), "reading the undisturbed store")
         self.calm_again()
 
@@ -133,19 +155,6 @@ class Rehearsal:
         assert not ended.faults, f"{self.name}: {what} fails: {ended.faults}"
         assert not ended.killed, f"{self.name}: {what} was killed"
 
-    def _read(self, path: Path) -> Stored:
-        import pickle
-
-        file = self.folder / "state"
-
-        def read() -> list[str]:
-            file.write_bytes(pickle.dumps(stored(path)))
-            return []
-
-        self._must(read, "reading")
-        found: Stored = pickle.loads(file.read_bytes())
-        return found
-
     def crash(self, number: int, *, half: bool = False, again: int = 0) -> Crash | None:
         """Kill the change before a call, and look what readers and the next build make of it.
 
@@ -163,37 +172,42 @@ class Rehearsal:
         Crash or None
             None where the change, or the build after it, ended before that call.
         """
-        shutil.rmtree(self._store.parent, ignore_errors=True)
-        shutil.copytree(self._prepared.parent, self._store.parent)
+        self.begin_anew()
         calls = []
         for target in (number, again) if again else (number,):
-            ended = self._killed_at(target, half)
+            self.control.watch(self._store.parent, KILL_GROUP, target, half=half)
+            ended = in_child(self._in_a_group)
+            self.control.folder = b""  # this process is not to be counted, and `what` stays
             if not ended.killed:
                 failed = ended.faults
                 return Crash(self.name, number, "it raised", failed) if failed else None
             calls.append(self.call_text(self.control.what))
             self.control.watch(None)
-        return Crash(self.name, number, ", then ".join(calls), in_child(self._aftermath).faults)
+        return Crash(self.name, number, ", then ".join(calls), in_child(self.aftermath).faults)
 
-    def _killed_at(self, target: int, half: bool) -> Ended:
-        self.control.watch(self._store.parent, KILL_GROUP, target, half=half)
+    def begin_anew(self) -> Path:
+        """Make the store as it is before the change, and return its path."""
+        shutil.rmtree(self._store.parent, ignore_errors=True)
+        shutil.copytree(self._prepared.parent, self._store.parent)
+        return self._store
 
-        def act() -> list[str]:
-            self.control.group = os.getpid()
-            return self._act(self.scenario.act, self._store)
+    def _in_a_group(self) -> list[str]:
+        self.control.group = os.getpid()
+        return self._act(self.scenario.act, self._store)
 
-        ended = in_child(act)
-        self.control.folder = b""  # this process is not to be counted, and `what` stays
-        return ended
-
-    def _aftermath(self) -> list[str]:
+    def aftermath(self) -> list[str]:
+        """Read the store after a crash and make the change again; return what is wrong. Runs in a child."""
         faults = self.between.reader_faults(self._store)
         try:
             self._act(self.scenario.act, self._store)
         except Exception as error:
             faults.append(f"the next build: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
             return faults
-        return faults + self.between.result_faults(self._store, self._calm)
+        return faults + self.completed(self._store)
+
+    def completed(self, store: Path) -> list[str]:
+        """Return how a store at rest differs from the undisturbed one, for readers and in its files."""
+        return self.between.reader_faults(store) + self.between.result_faults(store, self._calm)
 
     def call_text(self, call: tuple[str, ...]) -> str:
         """Return a call in one line, its paths relative to the folder of the store."""
@@ -201,8 +215,7 @@ class Rehearsal:
 
     def live_reading(self) -> Iterator[Crash]:
         """Let an undisturbed change run from call to call, and read the store as others do while it waits."""
-        shutil.rmtree(self._store.parent, ignore_errors=True)
-        shutil.copytree(self._prepared.parent, self._store.parent)
+        self.begin_anew()
         self.control.watch(self._store.parent, STEP)
         child = os.fork()
         if child == 0:

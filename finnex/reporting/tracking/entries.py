@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from finnex.evaluation import Scorecard
+from finnex.evaluation import Scorecard, TradingCard
 from finnex.reporting.tracking.artifacts import digests
 from finnex.store import ImageStore
 from finnex.training import EpochReport, TrainingResult, saved_network
@@ -45,6 +45,20 @@ def of_card(card: Scorecard) -> list[Metric]:
         prefix = "test" if record["model"] == card.model else f"test.{record['model']}"
         found += [(f"{prefix}.{key}", value, 0) for key, value in record.items() if isinstance(value, float)]
     return [*found, ("test.sessions", float(card.sessions), 0), ("test.rows", float(card.rows), 0)]
+
+
+def of_trading(card: TradingCard) -> list[Metric]:
+    """Return a trading card's metrics, named as `of_card` names them; what is not known is left out."""
+    found = []
+    for record in card.records():
+        prefix = "test" if record["model"] == card.model else f"test.{record['model']}"
+        known = {
+            **{key: value for key, value in record.items() if isinstance(value, float) and not np.isnan(value)},
+            "trades": float(record["trades"]),
+            "trading_sessions": float(record["trading_sessions"]),
+        }
+        found += [(f"{prefix}.{key}", value, 0) for key, value in known.items()]
+    return found
 
 
 def log_values(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from finnex.config import Config
-from finnex.evaluation import classification_scores, scorecard
+from finnex.evaluation import classification_scores, scorecard, trading_card
 from finnex.evaluation.scorecard import PROBABILITIES
 from finnex.reporting.tracking.entries import (
     Metric,
@@ -27,6 +27,7 @@ from finnex.reporting.tracking.entries import (
     log_values,
     of_card,
     of_epoch,
+    of_trading,
 )
 from finnex.reporting.tracking.key import key_file, make_key
 from finnex.reporting.tracking.registry import register
@@ -155,11 +156,14 @@ class StudyRecorder(Observer):
         files[PREDICTIONS] = result.predictions.to_parquet(index=False)
         written = log_files(self._client, self._parent, {"report.html": report_html}, files)
         logged = log_model(self._client, self._parent, result, CLASSES)
-        scores = [*of_card(card), ("best_epoch", float(result.best_epoch), 0), ("seconds", result.seconds, 0)]
+        trading = trading_card(result.predictions, self._store, self._config.trading)
+        scores = [*of_card(card), *of_trading(trading), ("best_epoch", float(result.best_epoch), 0)]
+        scores += [("seconds", result.seconds, 0)]
         log_values(self._client, self._parent, metrics=scores, model_id=logged.model_id)
         predictions, verdict = written[PREDICTIONS], card.verdict()
         version = register(self._client, self._config, self._parent, logged, predictions, result, verdict)
         parent = self._parent
+        self._client.set_tag(parent, "verdict", verdict)
         self._end(parent, "FINISHED")
         url = f"{self._uri.rstrip('/')}/#/experiments/{self._experiment}/runs/{parent}"
         return TrackedRun(parent, url, logged.uri, version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +14,17 @@ from finnex.evaluation.promotion import Decision, decide
 from finnex.evaluation.scorecard import PROBABILITIES
 from finnex.reporting.tracking.entries import LoggedModel
 from finnex.reporting.tracking.key import key_file, make_key
+from finnex.reporting.tracking.promotions import Listed, listed, record_promotion, standing, trial_of
 from finnex.reporting.tracking.seal import ModelVersion, Statement, check_seal, sealed
 from finnex.reporting.tracking.server import connected
-from finnex.reporting.tracking.versions import by_alias, by_number, load_network, predictions_of
+from finnex.reporting.tracking.versions import (
+    baseline_answers,
+    by_alias,
+    by_number,
+    load_network,
+    own_answers,
+    predictions_of,
+)
 from finnex.store import ImageStore
 from finnex.streaming.samples import labelled_samples
 from finnex.training import TrainingResult
@@ -28,10 +37,10 @@ if TYPE_CHECKING:
 CHAMPION, CHALLENGER = "champion", "challenger"
 MUST_AGREE = ("label_kind", "horizon")
 TRAIN_AGAIN = "Train again: `finnex train` registers a new challenger."
-REPLACE = "`finnex promote --replace` puts the challenger in its place without comparing the two."
-TRAIN_AND_REPLACE = (
-    "Train with `finnex train`, then run `finnex promote --replace`; or name a version that was registered here: "
-    "`finnex promote --version N --replace`."
+FORCE = "`finnex promote --force` puts the challenger in its place without comparing the two."
+TRAIN_AND_FORCE = (
+    "Train with `finnex train`, then run `finnex promote --force`; or name a version that was registered here: "
+    "`finnex promote --version N --force`."
 )
 
 
@@ -55,10 +64,11 @@ def register(
     if not client.search_registered_models(filter_string=f"name = '{name}'"):
         client.create_registered_model(name)
     chosen = result.chosen
-    seen = chosen.predictions[chosen.predictions["split"] == "validation"]
+    seen, judged = (chosen.predictions[chosen.predictions["split"] == part] for part in ("validation", "test"))
     statement = Statement(
-        format=1, name=name, run_id=run_id, model_id=logged.model_id, files=dict(logged.files), predictions=predictions,
-        trained_until=seen["label_end"].max().date(), fingerprint=result.fingerprint,
+        format=2, name=name, run_id=run_id, model_id=logged.model_id, files=dict(logged.files), predictions=predictions,
+        trained_until=seen["label_end"].max().date(), test_first=judged["decision_date"].min().date(),
+        test_last=judged["label_end"].max().date(), fingerprint=result.fingerprint,
         layout_hash=result.study.layout_hash, label_kind=config.labels.kind, horizon=config.labels.horizon,
         fold=chosen.member.fold, seed=chosen.member.seed, model=chosen.member.model, verdict=verdict,
     )  # fmt: skip
@@ -70,11 +80,28 @@ def register(
         name, source=logged.uri, run_id=run_id, tags=tags | sealed(statement, make_key(key_file(config))),
         model_id=logged.model_id,  # the server refuses a source that the id beside it does not own
     )  # fmt: skip
+    trial = trial_of(client, ModelVersion(int(made.version), statement), key_file(config))
+    client.set_model_version_tag(name, str(made.version), "trial", str(trial))
     client.set_registered_model_alias(name, CHALLENGER, str(made.version))
     return int(made.version)
 
 
-def load_champion(config: Config, store: ImageStore, uri: str) -> tuple[ModelVersion, Model]:
+@dataclass(frozen=True)
+class Champion:
+    """The version that speaks, ready to be asked.
+
+    Attributes
+    ----------
+    about
+        How it became champion, and how it stood against its baselines when it was trained.
+    """
+
+    version: ModelVersion
+    model: Model
+    about: str
+
+
+def load_champion(config: Config, store: ImageStore, uri: str) -> Champion:
     """Return the champion, ready to be asked about the store's images.
 
     Raises
@@ -93,7 +120,7 @@ def load_champion(config: Config, store: ImageStore, uri: str) -> tuple[ModelVer
                 f"the registered model '{config.mlflow.model}' at {uri} has no champion. Train with `finnex train`, "
                 "then run `finnex promote`."
             )
-        champion = check_seal(entry, key_file(config), TRAIN_AND_REPLACE)
+        champion = check_seal(entry, key_file(config), TRAIN_AND_FORCE)
         _check_labels(config, champion, CHAMPION)
         if champion.said.layout_hash != store.attrs["layout_hash"]:
             raise TrainingError(
@@ -101,7 +128,38 @@ def load_champion(config: Config, store: ImageStore, uri: str) -> tuple[ModelVer
                 f"{champion.said.layout_hash}; {store.path} holds {store.attrs['layout_hash']}. "
                 "Train and promote a model of this layout, under another [mlflow] model."
             )
-        return champion, load_network(client, uri, champion, TRAIN_AND_REPLACE)
+        model = load_network(client, uri, champion, TRAIN_AND_FORCE)
+        return Champion(champion, model, f"{standing(entry, key_file(config))} {champion.said.verdict}")
+
+
+def models(config: Config, uri: str) -> list[Listed]:
+    """Return every version of the registered model: titles, how it was promoted, its trial, its verdict.
+
+    Raises
+    ------
+    ServiceError
+        No MLflow server answers.
+    """
+    name, titles = config.mlflow.model, {}
+    with connected(uri) as client:
+        for title in (CHAMPION, CHALLENGER):
+            entry = by_alias(client, name, title)
+            if entry is not None:
+                titles[title] = int(entry.version)
+        return listed(client, name, titles, key_file(config))
+
+
+def champion_words(config: Config, uri: str) -> str:
+    """Say which version is the champion and how it became one.
+
+    Raises
+    ------
+    ServiceError
+        No MLflow server answers.
+    """
+    with connected(uri) as client:
+        entry = by_alias(client, config.mlflow.model, CHAMPION)
+        return "none" if entry is None else f"version {entry.version}. {standing(entry, key_file(config))}"
 
 
 def _check_labels(config: Config, version: ModelVersion, role: str) -> None:
@@ -116,19 +174,19 @@ def _check_labels(config: Config, version: ModelVersion, role: str) -> None:
 
 
 def promote(
-    config: Config, store: ImageStore, uri: str, *, version: int | None = None, replace: bool = False
-) -> tuple[Decision, ModelVersion]:
-    """Let the challenger take the champion's place if it is better; return the decision and the champion after it.
+    config: Config, store: ImageStore, uri: str, *, version: int | None = None, force: bool = False
+) -> tuple[Decision, ModelVersion | None]:
+    """Make the challenger the champion if it is better; return the decision and the champion after it.
 
-    Both answer for the challenger's test sessions after everything that the champion was trained on. A first
-    champion has none to beat: it is one by default, with its verdict against the baselines in its tags.
+    It must beat the majority class and the best simple baseline on its test part, and the champion on the sessions of
+    it after everything that the champion was trained on, at the level of its trial of the test part.
 
     Parameters
     ----------
     version
         Which version challenges; by default the newest that was trained.
-    replace
-        Whether it takes the place without a comparison, as where the champion is refused.
+    force
+        Whether it takes the place without a comparison, as where the champion is refused; the version says so for ever.
 
     Raises
     ------
@@ -148,25 +206,37 @@ def promote(
         _check_labels(config, challenger, CHALLENGER)
         load_network(client, uri, challenger, TRAIN_AGAIN)  # what cannot be asked is no champion
         entry = by_alias(client, name, CHAMPION)
-        if entry is not None and int(entry.version) == challenger.version:
-            decision = Decision(False, f"Version {challenger.version} is the champion already.")
-        elif entry is None:
-            decision = Decision(True, f"The first champion: there is none to beat yet. {challenger.said.verdict}")
-        elif replace:
-            decision = Decision(
-                True, f"It takes the place of version {entry.version} without a comparison. {challenger.said.verdict}"
-            )
+        before = None if entry is None else int(entry.version)
+        if before == challenger.version:
+            return Decision(False, f"Version {challenger.version} is the champion already."), challenger
+        if force:
+            place = "the first champion" if before is None else f"champion in place of version {before}"
+            decision = Decision(True, f"Forced: {place}, without a comparison. {challenger.said.verdict}", forced=True)
         else:
-            champion = check_seal(entry, key_file(config), REPLACE)
-            own = predictions_of(client, uri, challenger, TRAIN_AGAIN)
-            own = own[own["decision_date"] > pd.Timestamp(champion.said.trained_until)]
-            theirs = _answers(client, config, store, uri, champion, own)
-            decision = decide(own, theirs, horizon=config.labels.horizon)
+            held = None if entry is None else check_seal(entry, key_file(config), FORCE)
+            decision = _compare(client, config, store, uri, challenger, held)
         client.set_model_version_tag(name, str(challenger.version), "decision", decision.reason)
         if decision.promoted:
+            record_promotion(client, found, decision, key_file(config))
             client.set_registered_model_alias(name, CHAMPION, str(challenger.version))
             return decision, challenger
-        return decision, challenger if entry is None or int(entry.version) == challenger.version else champion
+        return decision, None if entry is None else check_seal(entry, key_file(config), FORCE)
+
+
+def _compare(
+    client: MlflowClient, config: Config, store: ImageStore, uri: str, challenger: ModelVersion,
+    champion: ModelVersion | None,
+) -> Decision:  # fmt: skip
+    """Hold the challenger against the baselines of its own study, and against the champion where there is one."""
+    table = predictions_of(client, uri, challenger, TRAIN_AGAIN)
+    own, baselines = own_answers(table, challenger), baseline_answers(table, challenger)
+    theirs = None
+    if champion is not None:
+        later = own[own["decision_date"] > pd.Timestamp(champion.said.trained_until)]
+        theirs = _answers(client, config, store, uri, champion, later)
+        theirs = theirs[theirs["decision_date"] > pd.Timestamp(champion.said.trained_until)]
+    trial = trial_of(client, challenger, key_file(config))
+    return decide(own, theirs, baselines, horizon=config.labels.horizon, trial=trial)
 
 
 def _answers(
@@ -174,11 +244,11 @@ def _answers(
 ) -> pd.DataFrame:
     """Return the champion's answers for the rows asked, from the store; of another layout, those that it gave then."""
     if asked.empty or champion.said.layout_hash != store.attrs["layout_hash"]:
-        return predictions_of(client, uri, champion, REPLACE)
+        return own_answers(predictions_of(client, uri, champion, FORCE), champion)
     # The companies that the challenger was asked about, whatever the configuration has become since.
     samples = labelled_samples(store, config.labels, tuple(sorted(set(asked["symbol"].astype(str)))))
     wanted = asked[["symbol", "decision_date"]].drop_duplicates()
-    model, found = load_network(client, uri, champion, REPLACE), []
+    model, found = load_network(client, uri, champion, FORCE), []
     for symbol, rows in wanted.groupby("symbol"):
         number = samples.symbols.index(str(symbol))
         days = rows["decision_date"].to_numpy().astype("datetime64[D]")

@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError
 
 from finnex.config.section import Section
 from finnex.errors import ModelRefused
+from finnex.evaluation.trials import TestPart
 from finnex.reporting.tracking.key import read_key
 from finnex.training.saved_network import FileDigest
 
@@ -46,15 +47,19 @@ class Statement(Section):
         The run's table, by which challengers are judged.
     trained_until
         Last date on which an outcome was known that it was trained or chosen with.
+    test_first, test_last
+        First decision and last outcome that it was judged on.
     """
 
-    format: Literal[1]
+    format: Literal[2]
     name: str
     run_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     model_id: Annotated[str, Field(pattern=r"^m-[0-9a-f]{32}$")]
     files: Annotated[dict[ArtifactPath, FileDigest], Field(min_length=1, max_length=32)]
     predictions: FileDigest
     trained_until: date
+    test_first: date
+    test_last: date
     fingerprint: str
     layout_hash: str
     label_kind: str
@@ -63,6 +68,11 @@ class Statement(Section):
     seed: int
     model: str
     verdict: str
+
+    @property
+    def test_part(self) -> TestPart:
+        """What it was judged on."""
+        return TestPart(self.test_first, self.test_last)
 
     @property
     def source(self) -> str:
@@ -92,7 +102,7 @@ class ModelVersion:
 def sealed(statement: Statement, key: bytes) -> dict[str, str]:
     """Return the two tags of a version."""
     text = statement.model_dump_json()
-    return {STATEMENT: text, SEAL: _seal(text, key)}
+    return {STATEMENT: text, SEAL: seal_of(PURPOSE, text, key)}
 
 
 def check_seal(entry: Entry, key_file: Path, remedy: str) -> ModelVersion:
@@ -113,7 +123,7 @@ def check_seal(entry: Entry, key_file: Path, remedy: str) -> ModelVersion:
             "it bears no seal of `finnex train`: an earlier version of FinNeX registered it, or another program",
             which, remedy,
         )  # fmt: skip
-    if key is None or not hmac.compare_digest(_seal(text, key), seal):
+    if key is None or not seals(PURPOSE, text, key, seal):
         raise ModelRefused(
             "its seal is not of this state's key: it was trained with another state folder, or altered",
             which,
@@ -134,5 +144,11 @@ def check_seal(entry: Entry, key_file: Path, remedy: str) -> ModelVersion:
     return ModelVersion(int(entry.version), said)
 
 
-def _seal(text: str, key: bytes) -> str:
-    return hmac.new(key, PURPOSE + text.encode(), sha256).hexdigest()
+def seal_of(purpose: bytes, text: str, key: bytes) -> str:
+    """Return the seal of a text; of another purpose it is another one."""
+    return hmac.new(key, purpose + text.encode(), sha256).hexdigest()
+
+
+def seals(purpose: bytes, text: str, key: bytes, seal: str) -> bool:
+    """Return whether a seal is that of a text, in constant time."""
+    return hmac.compare_digest(seal_of(purpose, text, key), seal)

@@ -83,7 +83,7 @@ def load_network(client: MlflowClient, uri: str, version: ModelVersion, remedy: 
 
 
 def predictions_of(client: MlflowClient, uri: str, version: ModelVersion, remedy: str) -> pd.DataFrame:
-    """Return the answers that a version's training gave for its own test part; raises as `load_network` does."""
+    """Return the answers of a version's study for its test part; raises as `load_network` does."""
     said = version.said
     wanted = {PREDICTIONS: said.predictions}
     with tempfile.TemporaryDirectory(prefix="finnex-") as folder:
@@ -94,10 +94,17 @@ def predictions_of(client: MlflowClient, uri: str, version: ModelVersion, remedy
         except ModelRefused as error:
             raise _refused(error, version, remedy) from None
         table = pd.read_parquet(Path(folder) / PREDICTIONS)
-    own = (table["split"] == "test") & (table["model"] == said.model)
-    # The one network that was registered: several seeds together are another, better model.
-    own &= (table["fold"] == said.fold) & (table["seed"] == said.seed)
-    return table[own]
+    return table[(table["split"] == "test") & (table["fold"] == said.fold)]
+
+
+def own_answers(table: pd.DataFrame, version: ModelVersion) -> pd.DataFrame:
+    """Return the rows of the one network that was registered: several seeds together are another, better model."""
+    return table[(table["model"] == version.said.model) & (table["seed"] == version.said.seed)]
+
+
+def baseline_answers(table: pd.DataFrame, version: ModelVersion) -> dict[str, pd.DataFrame]:
+    """Return the rows of everything else, by name."""
+    return {str(name): rows for name, rows in table.groupby("model") if name != version.said.model}
 
 
 def _refused(error: ModelRefused, version: ModelVersion, remedy: str) -> ModelRefused:

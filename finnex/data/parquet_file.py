@@ -1,0 +1,116 @@
+"""A Parquet file to cells of text: of types that cells can have, and of a size that a table has.
+
+Only the columns that the file declares are read; what pandas noted about them is not, so an index is a column too.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import types
+
+from finnex.data.table_file import check_columns, refused
+
+MOST_CELLS = 2_000_000_000
+FREE_CELLS, FREE_BYTES, MOST_RATIO = 2_000_000, 64 << 20, 100
+"""Pages may hold a value a million times in a few bytes: beyond these cells, and these bytes of text, a file has at
+most so many of them for each of its own bytes."""
+LARGEST_CELL_BYTES = 1 << 20
+UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
+READ = (
+    types.is_integer, types.is_floating, types.is_decimal, types.is_boolean, types.is_string, types.is_large_string,
+    types.is_date, types.is_timestamp, types.is_null,
+)  # fmt: skip
+"""Kinds of columns whose values are cells."""
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """Return a Parquet file's cells as text, '' where there is no value.
+
+    Floats are written with all their digits, dates as YYYY-MM-DD, moments as pandas writes them.
+
+    Raises
+    ------
+    InputError
+        It has too many columns or cells, two columns of one name, or a column of a type that is no cell.
+    OSError, ValueError
+        It is no Parquet file, or damaged.
+    """
+    size = path.stat().st_size
+    with pq.ParquetFile(path, thrift_string_size_limit=100 << 20, thrift_container_size_limit=10 << 20) as file:
+        schema, rows = file.schema_arrow, file.metadata.num_rows
+        names = [name for name in schema.names if UNNAMED_INDEX.fullmatch(name) is None]
+        check_columns(path, [name.strip() for name in names])
+        _check_types(path, schema, names)
+        if rows * max(1, len(names)) > min(MOST_CELLS, max(FREE_CELLS, MOST_RATIO * size)):
+            raise refused(
+                path,
+                f"has {rows} rows of {len(names)} columns, more than a table of daily data has",
+                "Leave out the rows and columns that nothing reads.",
+            )
+    text = [name for name in names if _is_text(schema.field(name).type)]
+    with pq.ParquetFile(path, read_dictionary=text) as file:  # each value once, however often it stands there
+        table = file.read(columns=names, use_threads=False)
+    _check_texts(path, table, size)
+    return pd.DataFrame({name: _cells(path, name, table.column(name)) for name in names})
+
+
+def _check_types(path: Path, schema: pa.Schema, names: list[str]) -> None:
+    for name in names:
+        kind = schema.field(name).type
+        if types.is_dictionary(kind):
+            kind = kind.value_type
+        if not any(check(kind) for check in READ):
+            raise refused(
+                path,
+                f"the column holds values of type {kind}, which are no cells",
+                "Write numbers, dates or words.",
+                name,
+            )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(types.is_string(kind) or types.is_large_string(kind))
+
+
+def _check_texts(path: Path, table: pa.Table, size: int) -> None:
+    """Refuse texts that would take much more memory than the file has bytes: one long text in many rows."""
+    total = 0
+    for name in table.column_names:
+        for chunk in table.column(name).chunks:
+            if not types.is_dictionary(chunk.type) or not _is_text(chunk.type.value_type):
+                continue
+            lengths = pc.binary_length(chunk.dictionary)
+            if (pc.max(lengths).as_py() or 0) > LARGEST_CELL_BYTES:
+                what = f"has a cell of more than {LARGEST_CELL_BYTES >> 20} MB"
+                raise refused(path, what, "Shorten it; no cell is that long.", name)
+            total += pc.sum(pc.take(lengths, chunk.indices)).as_py() or 0
+            if total > max(FREE_BYTES, MOST_RATIO * size):
+                raise refused(
+                    path,
+                    f"unpacks to more than {MOST_RATIO} times its size, which no table of quantities does",
+                    "Leave out texts that repeat in every row.",
+                    name,
+                )
+
+
+def _cells(path: Path, name: str, column: pa.ChunkedArray) -> pd.Series[str]:
+    """Return a column as text."""
+    try:
+        if types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        if types.is_floating(column.type):
+            values: pd.Series[float] = column.to_pandas().astype("float64")
+            return values.map(lambda value: "" if np.isnan(value) else repr(float(value))).astype(str)
+        as_pandas = types.is_timestamp(column.type) or types.is_boolean(column.type)
+        words: pd.Series[str] = (column if as_pandas else column.cast(pa.large_string())).to_pandas()
+        return words.astype("string").fillna("").astype(str)
+    except (ValueError, OverflowError, KeyError, TypeError, pa.ArrowException) as error:
+        said = " ".join(str(error).split())
+        raise refused(path, f"the column holds values that cannot be read: {said}", "Correct them.", name) from None

@@ -1,0 +1,100 @@
+"""What a study's models would have earned on its unseen sessions, beside buying and holding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from finnex.config import TradingSettings
+from finnex.errors import PricesUnknown
+from finnex.evaluation.scorecard import BASELINE_NAMES, PROBABILITIES, ROW
+from finnex.evaluation.trading import (
+    BUY_AND_HOLD,
+    Decisions,
+    TradingPerformance,
+    buy_and_hold,
+    describe_trading,
+    trading_performance,
+)
+from finnex.store import ImageStore
+from finnex.streaming.prices import stored_prices
+
+
+@dataclass(frozen=True)
+class TradingCard:
+    """Trading figures of a model, its baselines, and buying and holding; `TradingPerformance` defines each.
+
+    Attributes
+    ----------
+    model
+        The model that is judged.
+    lines
+        By name: the model first, then its baselines, then `buy_and_hold`; empty where prices are not known.
+    unavailable
+        Why there are no figures, in words; empty where there are.
+    """
+
+    model: str
+    horizon: int
+    settings: TradingSettings
+    sessions_per_year: int
+    lines: Mapping[str, TradingPerformance]
+    unavailable: str = ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one flat dict of plain values per line, for JSON, tables and trackers."""
+        return [{"model": name, **found.record()} for name, found in self.lines.items()]
+
+    def words(self) -> list[str]:
+        """Say how the figures came about, and what they do not show."""
+        if self.unavailable:
+            return [f"No trading figures: {self.unavailable}"]
+        costs = (
+            f"Buy 1, hold 0, sell -1 at the next open, left at the close of session {self.horizon}; valued at every "
+            f"close; {self.settings.cost_bps:g} basis points on what is bought or sold, "
+            f"{self.settings.borrow_fee_per_year:.2%} a year on what is short; a year has {self.sessions_per_year} "
+            "sessions."
+        )
+        reasons = dict.fromkeys(found.sharpe_ratio.reason for found in self.lines.values() if found.sharpe_ratio.reason)
+        missing = [f"Sharpe ratio: {reason}." for reason in reasons]
+        return [costs, *missing, *describe_trading(self.lines)]
+
+
+def trading_card(
+    predictions: pd.DataFrame, store: ImageStore, settings: TradingSettings, *, split: str = "test"
+) -> TradingCard:
+    """Return what models of a predictions table would have earned at the prices of a store.
+
+    A session that several seeds answered for is decided on once, by the mean of their probabilities.
+
+    Parameters
+    ----------
+    predictions
+        Columns decision_date, symbol, split, model, horizon, p_sell, p_hold, p_buy.
+    """
+    part = predictions[predictions["split"] == split]
+    horizon = int(part["horizon"].iloc[0])
+    names = list(dict.fromkeys(part["model"]))
+    order = [name for name in names if name not in BASELINE_NAMES] + [name for name in BASELINE_NAMES if name in names]
+    try:
+        prices = stored_prices(store, sorted(set(part["symbol"])))
+        decided = {name: _decisions(part[part["model"] == name], horizon) for name in order}
+        lines = {name: trading_performance(one, prices, settings) for name, one in decided.items()}
+        lines[BUY_AND_HOLD] = buy_and_hold(decided[order[0]], prices, settings)
+    except PricesUnknown as error:
+        return TradingCard(order[0], horizon, settings, 252, {}, str(error))
+    return TradingCard(order[0], horizon, settings, prices.sessions_per_year, lines)
+
+
+def _decisions(rows: pd.DataFrame, horizon: int) -> Decisions:
+    means = rows.groupby(ROW, sort=True)[PROBABILITIES].mean()
+    return Decisions(
+        days=means.index.get_level_values("decision_date").to_numpy().astype("datetime64[D]"),
+        symbols=means.index.get_level_values("symbol").to_numpy().astype(np.str_),
+        positions=means.to_numpy().argmax(axis=1) - 1.0,
+        horizon=horizon,
+    )

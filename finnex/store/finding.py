@@ -1,0 +1,31 @@
+"""What a repair finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is damaged.
+
+    Attributes
+    ----------
+    where
+        Key in the store.
+    what
+        What is done about it.
+    lost
+        What is lost by it for good; '' where nothing is.
+    symbol
+        The company that it belongs to; '' where it belongs to all.
+    """
+
+    where: str
+    what: str
+    lost: str = ""
+    symbol: str = ""
+
+
+Step = tuple[Finding, Callable[[], object]]

@@ -49,8 +49,12 @@ class ProgressArtifact:
 
 
 def publish_table(key: str, rows: Sequence[Mapping[str, object]], description: str) -> None:
-    """Publish rows as a table artifact, every value as text or number."""
+    """Publish rows as a table artifact, every value as text or number; where there is none, as 'none'."""
     plain = [
-        {name: value if isinstance(value, int | float) else str(value) for name, value in row.items()} for row in rows
+        {
+            name: value if isinstance(value, int | float) else "none" if value is None else str(value)
+            for name, value in row.items()
+        }
+        for row in rows
     ]
     patiently(lambda: create_table_artifact(table=plain, key=key, description=description))

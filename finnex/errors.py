@@ -269,10 +269,6 @@ def first_of(rows: Sequence[Any], most: int = MOST_OF_A_KIND) -> list[tuple[Any,
         kept[-1] = kept[-1][0], len(rows) - most
     return kept
 
-    def __reduce__(self) -> tuple[type[InputError], tuple[tuple[Problem, ...]]]:
-        """Keep the problems when the error comes from another process."""
-        return type(self), (self.problems,)
-
 
 def first_line(error: BaseException) -> str:
     """Return what a library's error says, without the pages that may follow; its type where it says nothing."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from finnex.audit.foreknowledge import Bars, Foreknowledge, Search, foreknowing
 from finnex.audit.report import Finding
@@ -58,8 +59,8 @@ def _market(timing: Timing) -> npt.NDArray[np.float64]:
     part = prices[prices["symbol"].isin(_others(timing))]
     position = calendar.index_of(part["date"].to_numpy().astype("datetime64[D]"))
     wide = part.assign(position=position)[position >= 0].pivot(index="position", columns="symbol", values="close")
-    steps = np.log(wide.reindex(range(len(calendar)))).diff()
-    return np.asarray(steps.mean(axis=1).fillna(0.0), dtype=np.float64)
+    level = pd.DataFrame(np.log(wide.reindex(range(len(calendar))).to_numpy(dtype=np.float64)))
+    return np.asarray(level.diff().mean(axis=1).fillna(0.0), dtype=np.float64)
 
 
 def ask(timing: Timing, seed: int) -> Asked:

@@ -80,7 +80,7 @@ def table_series(
 def _placed(
     table: str, frame: pd.DataFrame, calendar: SessionCalendar, quote_delay_minutes: Mapping[str, int]
 ) -> npt.NDArray[np.intp]:
-    """Return the session at which each row stands: that of its date where it was made then, else the first to use it."""
+    """Return the session at which each row stands: of its date where it was made then, else the first to use it."""
     known = known_session(table, frame, calendar, quote_delay_minutes)
     if table == "macro":
         soon = [series for series, delay in quote_delay_minutes.items() if delay <= SOON_MINUTES]

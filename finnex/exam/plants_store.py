@@ -52,7 +52,7 @@ def draw_images_ahead(config: Config, *, lag: int, every: int) -> Path:
     """Build a store in which every `every`th image is drawn from rows `lag` sessions on, and all else is right."""
     run = read_run(config)
     with writing(config.store.path):
-        one = prepare_symbol(run, open_for_writing(run), SYMBOL)
+        one = prepare_symbol(run, open_for_writing(run).store, SYMBOL)
         for of, here in (
             (replace(one, panel=ahead(one.panel, lag)), one.positions[::every]),
             (one, np.delete(one.positions, np.s_[::every])),

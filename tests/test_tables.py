@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -7,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from finnex.data.align import known_from
+from finnex.data.calendar import session_calendar
 from finnex.data.readers import READERS
 from finnex.errors import InputError, Problem
 
@@ -82,7 +85,33 @@ def test_a_sentiment_stamp_without_a_zone_is_refused(tmp_path: Path) -> None:
     header = "symbol,timestamp,source,score\n"
     assert problems_of("sentiment", header + "A,2024-01-02T10:00:00Z,news,0.5\n", tmp_path) == []
     assert "time zone" in problems_of("sentiment", header + "A,2024-01-02T10:00:00,news,0.5\n", tmp_path)[0].what
-    assert "before the close" in problems_of("sentiment", header + "A,2024-01-02,news,0.5\n", tmp_path)[0].what
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2024-03-07",
+        "20240307",
+        "2024/03/07",
+        "2024-03-07 00:00:00",
+        "2024-03-07T00:00:00Z",
+        "2024-03-07T00:00:00-05:00",
+    ],
+)
+def test_exact_midnight_counts_as_the_date_that_is_written(written: str, tmp_path: Path) -> None:
+    """A filing and a headline of 7 March are used from the session of the 8th on, however the date is written."""
+    path = tmp_path / "table.csv"
+    path.write_text(f"symbol,period_end,available_date,revenue\nACME,2023-12-31,{written},1\n")
+    filings = READERS["fundamentals"](path, [])
+    calendar = session_calendar("XNYS", date(2024, 3, 4), date(2024, 3, 15))
+    known = known_from(filings["available"], filings["available_is_date"], calendar)
+    assert str(calendar.days[known[0]]) == "2024-03-08"
+    path.write_text(f"symbol,timestamp,source,score\nA,{written},news,0.5\n")
+    stamps = READERS["sentiment"](path, [])["timestamp"].to_numpy()
+    assert str(calendar.days[calendar.first_session_knowing(stamps)[0]]) == "2024-03-08"
+    path.write_text("symbol,timestamp,source,score\nA,2024-03-07T00:00:01Z,news,0.5\n")
+    stamps = READERS["sentiment"](path, [])["timestamp"].to_numpy()
+    assert str(calendar.days[calendar.first_session_knowing(stamps)[0]]) == "2024-03-07"
 
 
 def test_a_score_outside_its_range_and_an_unknown_source_are_refused(tmp_path: Path) -> None:

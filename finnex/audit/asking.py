@@ -124,15 +124,15 @@ def _bars_out_of_step(search: Search, raw: Mapping[str, tuple[str, object]], sym
     leading = {
         one.name: raw[one.name][0]
         for one in search.found
-        if one.name in raw and one.lead == 1 and abs(one.correlation) > 2 * abs(one.now)
+        if one.name in raw and one.lead == 1 and abs(one.correlation) > abs(one.now)
     }
     in_step = [
         name
         for name, now in search.now.items()
         if name in raw and raw[name][0] != "prices" and name not in leading and abs(now) > IN_STEP
     ]
-    if not leading or in_step:
-        return None
+    if not leading or (in_step and len(set(leading.values())) == 1):
+        return None  # where two tables lead the bars, the bars are late
     tables = sorted(set(leading.values()))
     text = (
         f"{symbol}: {', '.join(sorted(leading)[:NAMED])} move with the return of the next session and not with "

@@ -17,6 +17,7 @@ import pandas as pd
 from finnex.audit.report import LeakedRow
 from finnex.data import parse
 from finnex.data.calendar import SessionCalendar
+from finnex.errors import Problem
 
 Mask = npt.NDArray[np.bool_]
 
@@ -109,6 +110,10 @@ def describe(table: str, row: pd.Series[Any], path: Path | None, *, added: bool 
     return LeakedRow(table, ", ".join(key), shown, "" if path is None else path.name, place, added)
 
 
+def _moment(text: pd.Series[str], path: Path, problems: list[Problem]) -> pd.Series[pd.Timestamp]:
+    return parse.moment(text, path, problems)[0]
+
+
 def _file_row(table: str, row: pd.Series[Any], path: Path) -> int | None:
     """Return the line of a row in its file: readers sort, so the file is read again. None where it is not found."""
     clock = CLOCKS[table]
@@ -120,7 +125,8 @@ def _file_row(table: str, row: pd.Series[Any], path: Path) -> int | None:
         name = FILE_COLUMN.get(column, column)
         if name not in text.columns:
             return None
-        value = pd.to_datetime(text[name], format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None)
+        read = parse.stamp if clock.rule == "stamp" else _moment
+        value = read(text[name], path, [])
         text = text[value == row[column]]
     if "score" in text.columns and len(text) > 1:
         text = text[pd.to_numeric(text["score"], errors="coerce") == row["score"]]

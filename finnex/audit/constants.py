@@ -6,7 +6,7 @@ tables whose returns and values are shuffled over the whole history, past includ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,7 +77,10 @@ class Frozen:
 
 
 def frozen_runs(
-    original: npt.NDArray[np.float64], others: Sequence[npt.NDArray[np.float64]], features: Sequence[str]
+    original: npt.NDArray[np.float64],
+    others: Sequence[npt.NDArray[np.float64]],
+    features: Sequence[str],
+    unmoved: Collection[str] = (),
 ) -> list[Frozen]:
     """Find runs of sessions whose value no shuffle moves, in features that shuffles move elsewhere.
 
@@ -85,18 +88,26 @@ def frozen_runs(
     ----------
     original, others
         (sessions, features) float64 of the tables as they are and of each shuffle; NaN where not known.
+    unmoved
+        Features that no change of any table moved, dates included: where they vary, all their values stand in code.
     """
     known = ~np.isnan(original)
     kept = known & np.all([other == original for other in others], axis=0)
+    started = known.argmax(axis=0)
     found = []
     for column in np.flatnonzero(kept.any(axis=0)):
         rows = kept[:, column]
+        if rows.sum() == known[:, column].sum() and features[int(column)] in unmoved:
+            values = original[rows, column]
+            if len(np.unique(values)) > 1:
+                found.append(Frozen(features[int(column)], int(np.flatnonzero(rows)[0]), len(values), float("nan")))
+            continue
         if rows.sum() > MOST_FROZEN * known[:, column].sum():
             continue
         edges = np.flatnonzero(np.diff(np.concatenate([[0], rows.astype(np.int8), [0]])))
         for first, stop in zip(edges[::2], edges[1::2], strict=True):
             values = original[first:stop, column]
-            if stop - first < LEAST_RUN_SESSIONS:
+            if stop - first < LEAST_RUN_SESSIONS or first == started[column]:  # an indicator's first values are fixed
                 continue
             usual = max(_share_of_runs(others, int(column), LEAST_RUN_SESSIONS, value) for value in np.unique(values))
             if original.size * usual ** len(others) < BY_CHANCE:
@@ -115,6 +126,13 @@ def _share_of_runs(others: Sequence[npt.NDArray[np.float64]], column: int, sessi
     return (count + 1) / (total + 1)
 
 
+def _said(one: Frozen, days: npt.NDArray[np.datetime64], symbol: str) -> str:
+    since = f"from {days[one.first]} on for {one.sessions} sessions however all tables are shuffled ({SHUFFLES} times)"
+    if np.isnan(one.value):
+        return f"{symbol}: {one.feature} keeps its values, which vary, {since}: it is computed from no table."
+    return f"{symbol}: {one.feature} is {one.value:g} {since}, and moves with them elsewhere: dates stand in its code."
+
+
 def as_findings(
     found: Sequence[Frozen], days: npt.NDArray[np.datetime64], symbol: str, tables: dict[str, str]
 ) -> list[Finding]:
@@ -124,8 +142,7 @@ def as_findings(
             "constant_in_code",
             tables[one.feature],
             (one.feature,),
-            f"{symbol}: {one.feature} is {one.value:g} from {days[one.first]} on for {one.sessions} sessions however "
-            f"all tables are shuffled ({SHUFFLES} times), and moves with them elsewhere: dates stand in its code.",
+            _said(one, days, symbol),
             "Compute the feature from the tables at every session: what is known of those days now was not known then.",
             symbol,
             days[one.first].item(),

@@ -53,13 +53,17 @@ class Fresh(Generic[T]):
     opened: tuple[Opened, ...]
 
 
-def in_fresh_process(function: Callable[[], T], failures: tuple[type[BaseException], ...]) -> Fresh[T]:
+def in_fresh_process(
+    function: Callable[[], T], failures: tuple[type[BaseException], ...], denied: frozenset[str] = frozenset()
+) -> Fresh[T]:
     """Call a function in a fork of this process and return what it returned.
 
     Parameters
     ----------
     failures
         Exceptions that are an answer (`Fresh.error`); others are raised here.
+    denied
+        What the function finds missing when it opens it.
 
     Raises
     ------
@@ -74,7 +78,7 @@ def in_fresh_process(function: Callable[[], T], failures: tuple[type[BaseExcepti
         code = 1
         try:
             os.close(reading)
-            answer = _answer(function, failures)
+            answer = _answer(function, failures, denied)
             with os.fdopen(writing, "wb") as pipe:
                 pickle.dump(answer, pipe, protocol=pickle.HIGHEST_PROTOCOL)
             code = 0
@@ -95,7 +99,9 @@ def in_fresh_process(function: Callable[[], T], failures: tuple[type[BaseExcepti
     return found
 
 
-def _answer(function: Callable[[], T], failures: tuple[type[BaseException], ...]) -> Fresh[T] | BaseException:
+def _answer(
+    function: Callable[[], T], failures: tuple[type[BaseException], ...], denied: frozenset[str]
+) -> Fresh[T] | BaseException:
     opened: dict[str, Opened] = {}
     roots = _code_roots()
 
@@ -108,6 +114,8 @@ def _answer(function: Callable[[], T], failures: tuple[type[BaseException], ...]
         if event == "open" and (not isinstance(what, str) or _is_code(what, roots)):
             return  # a file descriptor, or part of the program
         opened.setdefault(str(what), Opened(str(what), _caller(roots)))
+        if str(what) in denied:
+            raise FileNotFoundError(what)
 
     sys.addaudithook(hook)
     try:

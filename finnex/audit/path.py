@@ -23,7 +23,7 @@ from finnex.audit.quote_clocks import quotes_of_other_markets
 from finnex.audit.report import AuditReport, Finding, LeakedRow
 from finnex.audit.sampling import sampled, special
 from finnex.audit.stored import StoredAudit, audit_stored
-from finnex.audit.time_of_day import sentiment_clocks
+from finnex.audit.time_of_day import released_at_midnight, sentiment_clocks
 from finnex.audit.timing import SEVERAL, Leak, Make, Timing
 from finnex.audit.verdicts import Tested, caveats, feature_verdicts, table_verdicts
 from finnex.build import Run, read_run, sessions_wanted
@@ -212,16 +212,18 @@ def _constants(timing: Timing) -> list[Finding]:
     dated = [name for name in timing.full.features if tables[name] in ("calendar", "events")]
     skipped = np.isin(timing.full.features, dated)
     original = np.where(skipped, np.nan, timing.full.original)
-    found = frozen_runs(original, others, timing.full.features)
+    moved = timing.moved.union(*timing.fed.values())
+    found = frozen_runs(original, others, timing.full.features, {*timing.full.features} - moved)
     return as_findings(found, timing.full.calendar.days, timing.symbol, tables)
 
 
 def _opened(timing: Timing) -> list[Finding]:
+    names = timing.without_what_was_opened() if timing.opened else ()
     return [
         Finding(
             "reads_beside_the_tables",
             SEVERAL,
-            (),
+            names,
             f"{timing.symbol}: {one.by} opened {one.what} while features were computed: values that were fitted to "
             "it are seen by no comparison of tables.",
             "Compute from the tables alone, at every session from what was known then.",
@@ -286,6 +288,9 @@ def _declarations(run: Run, timing: Timing) -> list[Finding]:
         declared += macro_dated_by_observation(tables.macro, config.inputs.quote_delay_minutes)
     if tables.sentiment is not None:
         declared += sentiment_clocks(tables.sentiment, timing.full.calendar, config.exchange)
+    for table, frame in timing.frames.items():
+        if "available_is_date" in frame.columns:
+            declared += released_at_midnight(table, frame, config.exchange)
     others = {*config.sectors, *config.peers}
     quotes = config.inputs.quote_delay_minutes
     declared += quotes_of_other_markets(tables.macro, tables.prices, timing.full.calendar, quotes, others)

@@ -16,10 +16,17 @@ from finnex.data.calendar import SessionCalendar, calendar_library
 
 NEARLY_ALL = 0.95
 LEAST_RECORDS, LEAST_DAYS = 5, 2
+MIDNIGHT_SHARE = 0.05
+"""Share of stamps at exactly midnight, to the second, above which they stand for a missing time."""
 LEAST_OF_A_SEASON = 100
 LEAST_CONCENTRATION = 0.15
 """Length of the mean vector of the hours (Mardia and Jupp 2000, 2.2) below which they have no centre."""
-TURNED_HOURS = 0.4
+TURNED_HOURS, KEPT_HOURS = 0.4, 0.5
+"""Shift of the hours from winter to summer, of an hour of daylight saving, above which it is turned round; and below
+minus which it is there."""
+MORNING_HOUR = 9.25
+"""Centre, in the exchange's zone, before which a provider without that shift is read as wall time: New York's 13:00 to
+13:30, labelled UTC, is 8:30 to 9:00."""
 STANDARD_ERRORS = 3.0
 NIGHT_HOURS = (1.0, 8.75)
 """Centre of a provider's day, in the exchange's zone, at which its stamps are earlier than its public wakes. Centres of
@@ -38,7 +45,8 @@ def sentiment_clocks(records: pd.DataFrame, calendar: SessionCalendar, exchange:
         if len(own) < LEAST_RECORDS or own["timestamp"].dt.normalize().nunique() < LEAST_DAYS:
             continue
         name = f"source '{source}', provider '{provider}'"
-        if (finding := _one_hour(name, utc[rows], local[rows], calendar, zone)) is None:
+        finding = _one_hour(name, utc[rows], local[rows], calendar, zone) or _midnight(name, local[rows], zone)
+        if finding is None:
             finding = _season(name, utc[rows], local[rows], zone) or _night(name, local[rows], zone)
         if finding is not None:
             found.append(Declared(finding, rows))
@@ -57,7 +65,7 @@ def _one_hour(
     for written, where in ((utc, "UTC"), (local, zone)):
         minute = written.dt.hour * 60 + written.dt.minute
         most = int(minute.mode().iloc[0])
-        if most == 0 or (minute == most).mean() < NEARLY_ALL:  # midnight counts as a date, not as a moment
+        if (minute == most).mean() < NEARLY_ALL:
             continue
         known = calendar.first_session_knowing(utc.dt.tz_localize(None).to_numpy())
         day = local.dt.tz_localize(None).to_numpy().astype("datetime64[D]")
@@ -75,6 +83,41 @@ def _one_hour(
     return None
 
 
+def _midnight(name: str, local: pd.Series[pd.Timestamp], zone: str) -> Finding | None:
+    share = at_midnight(local)
+    if share.mean() < MIDNIGHT_SHARE or share.sum() < LEAST_RECORDS:
+        return None
+    evidence = (
+        f"{name}: {int(share.sum())} of {len(local)} records are stamped exactly 00:00:00 in {zone}, as records "
+        "without a time are; they enter the session of their own day."
+    )
+    remedy = f"Give these a date alone (YYYY-MM-DD), or the file's zone (timestamp_zone = '{zone}') with naive stamps."
+    return Finding("sentiment_stamped_at_one_hour", "sentiment", (), evidence, remedy)
+
+
+def at_midnight(local: pd.Series[pd.Timestamp]) -> npt.NDArray[np.bool_]:
+    """Return which moments are exactly midnight of their zone."""
+    return np.asarray(local == local.dt.normalize())
+
+
+def released_at_midnight(table: str, frame: pd.DataFrame, exchange: str) -> list[Declared]:
+    """Find rows whose release is exactly midnight of the exchange's zone, as that of a date without a time is.
+
+    A release that is written as a date is used from the session after it; midnight in UTC is read as a date.
+    """
+    zone = exchange_zone(exchange)
+    local = frame["available"].dt.tz_localize("UTC").dt.tz_convert(zone)
+    rows = at_midnight(local) & ~frame["available_is_date"].to_numpy(dtype=bool)
+    if rows.sum() < LEAST_RECORDS or rows.mean() < MIDNIGHT_SHARE:
+        return []
+    evidence = (
+        f"{int(rows.sum())} of {len(frame)} rows are available at exactly 00:00:00 in {zone}, as rows without a "
+        f"time are; they enter the session of their own day, such as {local[rows].iloc[0].date()}."
+    )
+    remedy = "Give available_date as a date alone (YYYY-MM-DD): it is then used from the session after it."
+    return [Declared(Finding("released_at_midnight", table, (), evidence, remedy), rows)]
+
+
 def _season(name: str, utc: pd.Series[pd.Timestamp], local: pd.Series[pd.Timestamp], zone: str) -> Finding | None:
     offset = (local.dt.tz_localize(None) - utc.dt.tz_localize(None)).dt.total_seconds().to_numpy() / 3600
     high, low = float(offset.max()), float(offset.min())
@@ -87,12 +130,16 @@ def _season(name: str, utc: pd.Series[pd.Timestamp], local: pd.Series[pd.Timesta
         return None
     (warm, warm_error, _), (cold, cold_error, _) = centres
     shift = (warm - cold + 12) % 24 - 12
-    error = float(np.hypot(warm_error, cold_error))
-    if shift - STANDARD_ERRORS * error < TURNED_HOURS * (high - low):
+    error = STANDARD_ERRORS * float(np.hypot(warm_error, cold_error))
+    turned = shift - error > TURNED_HOURS * (high - low)
+    centre, _, _ = _centre(_hours(local), days)
+    absent = shift - error > -KEPT_HOURS * (high - low) and NIGHT_HOURS[0] < centre < MORNING_HOUR
+    if not turned and not absent:
         return None
     evidence = (
-        f"{name}: the stamps are {shift:.1f} hours later in summer than in winter (standard error {error:.2f}), where "
-        f"those of people who live by {zone}, in UTC, are earlier: wall time of {zone} is labelled UTC."
+        f"{name}: from winter to summer the stamps move by {shift:+.1f} hours (within {error:.1f}), where people "
+        f"who live by {zone}, in UTC, move by {low - high:+.0f}; the centre of its day would be {_clock(centre)} "
+        f"there: wall time of {zone} is labelled UTC."
     )
     return Finding("sentiment_in_wall_time", "sentiment", (), evidence, REMEDY)
 
@@ -106,10 +153,14 @@ def _night(name: str, local: pd.Series[pd.Timestamp], zone: str) -> Finding | No
     if not NIGHT_HOURS[0] + STANDARD_ERRORS * error < centre < NIGHT_HOURS[1] - STANDARD_ERRORS * error:
         return None
     evidence = (
-        f"{name}: the centre of its day is {int(centre):02d}:{int(centre % 1 * 60):02d} in {zone}, before the exchange "
+        f"{name}: the centre of its day is {_clock(centre)} in {zone}, before the exchange "
         f"opens ({len(local)} records): the stamps are of another zone than they say, some hours too early."
     )
     return Finding("sentiment_at_night", "sentiment", (), evidence, REMEDY)
+
+
+def _clock(hours: float) -> str:
+    return f"{int(hours):02d}:{int(hours % 1 * 60):02d}"
 
 
 def _hours(moments: pd.Series[pd.Timestamp]) -> npt.NDArray[np.float64]:

@@ -102,7 +102,9 @@ class Timing:
         path: Path | None = getattr(self.run.config.inputs, table, None)
         return describe(table, row, path, added=added)
 
-    def _panel(self, tables: Tables, failures: tuple[type[BaseException], ...]) -> Fresh[Panel]:
+    def _panel(
+        self, tables: Tables, failures: tuple[type[BaseException], ...], denied: frozenset[str] = frozenset()
+    ) -> Fresh[Panel]:
         """Compute a panel in a process of its own: no memo of an earlier one can make two agree."""
         self.rebuilds += 1
 
@@ -110,7 +112,7 @@ class Timing:
             with np.errstate(all="ignore"):
                 return self._make(tables, self.run.config, self.symbol, self.run.layout.catalogue.entries)
 
-        found = in_fresh_process(compute, failures)
+        found = in_fresh_process(compute, failures, denied)
         self.opened.update({one.what: one for one in found.opened})
         return found
 
@@ -214,6 +216,15 @@ class Timing:
         if fresh:
             row = LeakedRow("splits", self.symbol, str(ahead), added=True)
             self.leaks.append(Leak(self.symbol, day.item(), "splits", "added", fresh, row, shown=False))
+
+    def without_what_was_opened(self) -> tuple[str, ...]:
+        """Return the features that differ where what the computation opened beside its tables is not there."""
+        self._tick(f"{self.symbol}, without what was opened")
+        found = self._panel(self.run.tables, (*FAILURES, OSError), frozenset(self.opened)).value
+        if found is None:
+            return ()
+        moved = differences(self.full, found, len(self.full.calendar) - 1)
+        return tuple(name for name in self.full.features if name in moved)
 
     def shuffle(self, number: int) -> Panel | None:
         """Return the panel of tables whose values are shuffled over their whole history."""

@@ -199,6 +199,7 @@ def in_zone(stamps: pd.Series[str], zone: str) -> pd.Series[str]:
     a record is never dated earlier than it can have been. Dates without a time stay as they are.
     """
     naive = stamps.str.fullmatch(r"\s*\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s*")
+    naive &= ~stamps.str.strip().str.fullmatch(parse.MIDNIGHT)  # a date, by the day that is written
     if not naive.any():
         return stamps
     local = pd.to_datetime(stamps[naive].str.strip(), format="ISO8601", errors="coerce")

@@ -23,6 +23,11 @@ HEADER_ROWS = 2
 """A frame's first row stands in line 2 of its file: line 1 is the header."""
 
 
+MIDNIGHT = r"^(\d{4})([-/]?)(\d{2})\2(\d{2})(?:[T ]00:00(?::00(?:[.,]0+)?)?\s*(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)?)?$"
+"""A date, with or without a time of exactly midnight: year, separator, month, day."""
+END_OF_DAY = pd.Timedelta(hours=23, minutes=59, seconds=59)
+
+
 def read_text(path: Path) -> pd.DataFrame:
     """Read a CSV or Parquet file with every cell as text ('' where empty); `.gz` is unpacked.
 
@@ -119,17 +124,33 @@ def moment(
 ) -> tuple[pd.Series[pd.Timestamp], pd.Series[bool]]:
     """Return UTC moments, `datetime64[ns]` without zone, and where the text is a date without a time.
 
-    A time without a zone is a problem: nobody can tell whether it came before the close.
+    A date is YYYY-MM-DD, YYYY/MM/DD or YYYYMMDD, also with a time of exactly midnight in any zone: programs write
+    midnight where they know no time, so it counts as the date written. Another time without a zone is a problem:
+    it does not say whether it came before the close.
     """
-    only_date = text.str.fullmatch(r"\d{4}-\d{2}-\d{2}")
-    zoned = text.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$", regex=True) & ~only_date
-    value = _in_utc(text)
-    problems += _problems(text, value.isna(), path, "is not a time stamp", "Write it as 2024-03-08T14:30:00Z.")
+    written = text.str.strip()
+    parts = written.str.extract(MIDNIGHT)
+    only_date = parts[0].notna()
+    dates = _in_utc(parts[0].fillna("") + "-" + parts[2].fillna("") + "-" + parts[3].fillna(""))
+    zoned = written.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$", regex=True) & ~only_date
+    value = dates.where(only_date, _in_utc(written.mask(only_date, "")))
+    problems += _problems(
+        text, value.isna(), path, "is not a time stamp", "Write it as 2024-03-08T14:30:00Z, a date as 2024-03-08."
+    )
     naive = value.notna() & ~only_date & ~zoned
     problems += _problems(
         text, naive, path, "has no time zone", "Add one: 2024-03-08T14:30:00Z, or -05:00 for New York."
     )
     return value, only_date
+
+
+def stamp(text: pd.Series[str], path: Path, problems: list[Problem]) -> pd.Series[pd.Timestamp]:
+    """Return UTC moments, `datetime64[ns]` without zone; a date without a time is the last second of that day.
+
+    So what has a date alone enters the first session after that date.
+    """
+    value, only_date = moment(text, path, problems)
+    return value.where(~only_date, value + END_OF_DAY)
 
 
 def word(text: pd.Series[str], path: Path, problems: list[Problem], valid: tuple[str, ...] = ()) -> pd.Series[str]:

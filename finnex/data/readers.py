@@ -71,7 +71,10 @@ def _with_numbers(
 
 
 def read_sentiment(path: Path, problems: list[Problem], reading: Reading | None = None) -> pd.DataFrame:
-    """Read records: symbol, timestamp (UTC), source, score in [-1, 1] or text; optional weights and flags."""
+    """Read records: symbol, timestamp (UTC), source, score in [-1, 1] or text; optional weights and flags.
+
+    A timestamp that is a date, or exactly midnight, is used from the first session after that date.
+    """
     reading = reading or Reading()
     text = reading.read(path, problems)
     if "score" not in text.columns and "text" in text.columns:
@@ -80,23 +83,14 @@ def read_sentiment(path: Path, problems: list[Problem], reading: Reading | None 
         problems += missing
         return text
     fill_scores(text, path, problems, reading.lexicon)
-    stamp, only_date = parse.moment(text["timestamp"], path, problems)
     frame = pd.DataFrame(
         {
             "symbol": parse.word(text["symbol"], path, problems),
-            "timestamp": stamp,
+            "timestamp": parse.stamp(text["timestamp"], path, problems),
             "source": parse.word(text["source"], path, problems, SENTIMENT_SOURCES),
             "provider": text["provider"].str.strip() if "provider" in text.columns else "",
             "score": parse.number(text["score"], path, problems, optional="text" in text.columns),
         }
-    )
-    problems += parse.refuse(
-        frame.assign(timestamp=text["timestamp"]),
-        only_date,
-        path,
-        "timestamp",
-        "a date does not say whether the record came before the close",
-        "Add the time of day and a zone.",
     )
     problems += parse.refuse(
         frame,

@@ -37,6 +37,8 @@ CLOSES: Final[dict[str, tuple[str, tuple[tuple[str, str], ...]]]] = {
 """Exchange to its zone and its regular closing times, each from a date on; as the exchanges publish their hours."""
 EARLY_SHARE = 0.08
 """Half days are at most so many of a year's sessions: New York has three or four."""
+LATE_SHARE = 0.01
+"""Some exchanges close an hour late on a day of national examinations."""
 LEAST_SESSIONS = 40
 
 
@@ -60,7 +62,7 @@ def decision_times(calendar: SessionCalendar) -> list[Finding]:
     regular = _regular(calendar.exchange, days, minutes)
     known = regular >= 0
     late, early = known & (minutes > regular), known & (minutes < regular)
-    if late.any():
+    if late.mean() > LATE_SHARE:
         first = int(np.flatnonzero(late)[0])
         text = f"{int(late.sum())} sessions close after {_clock(regular[first])}, such as {days[first]} at "
         return [_finding(calendar, text + _clock(minutes[first]), zone)]

@@ -125,7 +125,7 @@ def _dated(market: Market, rng: np.random.Generator, share: float, zone: str) ->
 
 @kind(KINDS, honest=True)
 def records_stamped_by_day(market: Market, rng: np.random.Generator) -> Planted:
-    """Every record is stamped 00:00 UTC of its day, for lack of a time: it counts as a date, and enters a session late."""
+    """Every record is stamped 00:00 UTC of its day, for lack of a time: it counts as a date."""
     return _dated(market, rng, 1.0, "UTC")
 
 

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from finnex.audit.declarations import fundamentals_dated_by_period_end, macro_dated_by_observation
+from finnex.audit.exchange_hours import decision_times
+from finnex.audit.filled_bars import bars_filled_backwards
+from finnex.audit.quote_clocks import quotes_of_other_markets
+from finnex.audit.time_of_day import released_at_midnight, sentiment_clocks
+from finnex.data.calendar import SessionCalendar, session_calendar
+
+NEW_YORK = "America/New_York"
+CALENDAR = session_calendar("XNYS", date(2021, 1, 4), date(2022, 12, 30))
+
+
+def records(hours: np.ndarray, zone: str = NEW_YORK) -> pd.DataFrame:
+    """Records of every day of two years at hours of a zone, stamped in UTC."""
+    days = pd.date_range("2021-01-01", "2022-12-31").repeat(3)[: len(hours)]
+    local = (days + pd.to_timedelta((hours * 3600).astype("int64"), unit="s")).tz_localize(
+        zone, ambiguous=np.zeros(len(days), dtype=bool), nonexistent="shift_forward"
+    )
+    stamps = local.tz_convert("UTC").tz_localize(None)
+    return pd.DataFrame({"symbol": "A", "timestamp": stamps, "source": "news", "provider": "wire"})
+
+
+def hours_of_people(seed: int = 0, centre: float = 13.0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(centre, 3.0, 730 * 3) % 24
+
+
+def kinds(found: pd.DataFrame) -> list[str]:
+    return [one.finding.kind for one in sentiment_clocks(found, CALENDAR, "XNYS")]
+
+
+def test_stamps_of_people_raise_no_alarm() -> None:
+    for seed in range(20):
+        assert kinds(records(hours_of_people(seed))) == []
+        assert kinds(records(np.random.default_rng(seed).uniform(0, 24, 730 * 3))) == []
+        assert kinds(records(hours_of_people(seed, 17.5), "UTC")) == []  # a machine's hours, the same all year
+
+
+def test_wall_time_that_is_labelled_utc_is_found() -> None:
+    honest = records(hours_of_people())
+    local = honest["timestamp"].dt.tz_localize("UTC").dt.tz_convert(NEW_YORK).dt.tz_localize(None)
+    assert kinds(honest.assign(timestamp=local)) == ["sentiment_in_wall_time"]
+    machine = records(hours_of_people(0, 19.0), "UTC")  # its hours turn round
+    local = machine["timestamp"].dt.tz_localize("UTC").dt.tz_convert(NEW_YORK).dt.tz_localize(None)
+    assert kinds(machine.assign(timestamp=local)) == ["sentiment_in_wall_time"]
+
+
+def test_stamps_that_are_hours_too_early_are_found() -> None:
+    honest = records(hours_of_people())
+    assert kinds(honest.assign(timestamp=honest["timestamp"] - pd.Timedelta(hours=6))) == ["sentiment_at_night"]
+
+
+@pytest.mark.parametrize(
+    ("clock", "zone"), [("05:00", "UTC"), ("09:30", NEW_YORK), ("12:00", "UTC"), ("00:00", NEW_YORK)]
+)
+def test_a_score_of_the_day_at_one_hour_before_the_close_is_found(clock: str, zone: str) -> None:
+    hour = int(clock[:2]) + int(clock[3:]) / 60
+    assert kinds(records(np.full(730, hour), zone)) == ["sentiment_stamped_at_one_hour"]
+    late = records(np.full(730, 23 + 59 / 60), NEW_YORK)
+    assert kinds(late) == []
+
+
+def test_a_part_of_the_records_at_local_midnight_is_found() -> None:
+    honest = records(hours_of_people())
+    local = honest["timestamp"].dt.tz_localize("UTC").dt.tz_convert(NEW_YORK)
+    dated = local.dt.normalize().dt.tz_convert("UTC").dt.tz_localize(None)
+    half = np.random.default_rng(1).random(len(honest)) < 0.5
+    assert kinds(honest.assign(timestamp=honest["timestamp"].where(~half, dated))) == ["sentiment_stamped_at_one_hour"]
+    filings = pd.DataFrame({"available": dated[:40].to_numpy(), "available_is_date": False})
+    assert [one.finding.kind for one in released_at_midnight("fundamentals", filings, "XNYS")] == [
+        "released_at_midnight"
+    ]
+    assert released_at_midnight("fundamentals", filings.assign(available_is_date=True), "XNYS") == []
+
+
+def filings(lags: list[int]) -> pd.DataFrame:
+    ends = pd.date_range("2019-03-31", periods=len(lags), freq="QE")
+    frame = pd.DataFrame({"symbol": "A", "period_end": ends, "origin": "sec"})
+    return frame.assign(available=ends + pd.to_timedelta(lags, unit="D"))
+
+
+@pytest.mark.parametrize(
+    ("lags", "found"),
+    [
+        ([45] * 10, False),
+        ([24, 31, 40, 28, 90, 33, 25, 41], False),
+        ([9] * 10, True),
+        ([39] * 10, True),
+        ([30, 0, 31], True),
+    ],
+)
+def test_filings_sooner_than_companies_file_are_found(lags: list[int], found: bool) -> None:
+    assert bool(fundamentals_dated_by_period_end(filings(lags))) is found
+
+
+def monthly(series: str, days_after: int, *, dated_at_end: bool = False) -> pd.DataFrame:
+    starts = pd.date_range("2019-01-01", periods=30, freq="MS")
+    ended = starts + pd.DateOffset(months=1)
+    observed = ended - pd.Timedelta(days=1) if dated_at_end else starts
+    return pd.DataFrame({"series": series, "date": observed, "available": ended + pd.Timedelta(days=days_after)})
+
+
+@pytest.mark.parametrize(
+    ("series", "days_after", "found"),
+    [("X", 5, False), ("X", -3, True), ("CPIAUCSL", 11, False), ("CPIAUCSL", 3, True), ("UNRATE", 2, False),
+     ("PCEPILFE", 28, False), ("PCEPILFE", 9, True), ("UMCSENT", -4, False)],
+)  # fmt: skip
+def test_a_series_sooner_than_its_month_or_its_source_is_found(series: str, days_after: int, found: bool) -> None:
+    assert bool(macro_dated_by_observation(monthly(series, days_after), {})) is found
+
+
+def test_the_close_of_the_calendar_is_held_against_the_exchange() -> None:
+    assert decision_times(CALENDAR) == []
+    winter = CALENDAR.days.astype("datetime64[ns]") + np.timedelta64(21, "h")
+    for wrong in (
+        winter,
+        CALENDAR.decision_time + np.timedelta64(30, "m"),
+        CALENDAR.decision_time - np.timedelta64(1, "h"),
+    ):
+        (found,) = decision_times(SessionCalendar("XNYS", CALENDAR.days, wrong))
+        assert found.kind == "decision_time_is_not_the_close"
+
+
+@pytest.mark.parametrize(
+    "exchange", ["XNYS", "XLON", "XTKS", "XETR", "XHKG", "XASX", "XTSE", "XPAR", "XSHG", "XBOM", "XKRX"]
+)
+@pytest.mark.filterwarnings("ignore:DatetimeIndex.weekday is deprecated")  # the library's, of Hong Kong
+def test_the_calendars_of_the_library_close_as_their_exchanges_do(exchange: str) -> None:
+    assert decision_times(session_calendar(exchange, date(2014, 1, 2), date(2023, 12, 28))) == []
+
+
+def test_new_york_quotes_of_the_same_date_are_early_in_tokyo_and_not_in_new_york() -> None:
+    tokyo = session_calendar("XTKS", date(2021, 1, 4), date(2022, 12, 30))
+    vix = pd.DataFrame({"series": "VIX", "date": pd.to_datetime(CALENDAR.days.astype("datetime64[ns]")), "value": 20.0})
+    prices = pd.DataFrame({"symbol": "XLK", "date": vix["date"]})
+    found = quotes_of_other_markets(vix, prices, tokyo, {"VIX": 0}, ["XLK"])
+    assert [one.finding.table for one in found] == ["macro", "prices"]
+    assert "Set quote_delay_minutes of 'VIX'" in found[0].finding.remedy
+    assert quotes_of_other_markets(vix, prices.iloc[:0], tokyo, {"VIX": 15}, ["XLK"]) == []  # the next session
+    assert quotes_of_other_markets(vix, prices, CALENDAR, {"VIX": 15}, ["XLK"]) == []
+
+
+@pytest.mark.parametrize("forwards", [True, False])
+def test_bars_filled_from_a_later_close_are_found_and_those_from_the_one_before_are_not(forwards: bool) -> None:
+    rng = np.random.default_rng(0)
+    close = 50 * np.exp(np.cumsum(rng.normal(0, 0.02, 200)))
+    bars = pd.DataFrame({"symbol": "A", "date": pd.bdate_range("2021-01-04", periods=200), "close": close})
+    bars = bars.assign(open=close * 1.001, high=close * 1.01, low=close * 0.99, volume=1e6)
+    for first in (20, 60, 100, 150):
+        source = bars.loc[first - 1 if forwards else first + 3, "close"]
+        bars.loc[first : first + 2, ["open", "high", "low", "close"]] = source
+        bars.loc[first : first + 2, "volume"] = 0.0
+    found = bars_filled_backwards(bars, "A")
+    assert bool(found) is not forwards
+    assert all(one.rows.sum() == 12 for one in found)

@@ -63,7 +63,7 @@ def in_fresh_process(
     failures
         Exceptions that are an answer (`Fresh.error`); others are raised here.
     denied
-        What the function finds missing when it opens it.
+        What the function finds missing when it reads it.
 
     Raises
     ------
@@ -114,7 +114,8 @@ def _answer(
         if event == "open" and (not isinstance(what, str) or _is_code(what, roots)):
             return  # a file descriptor, or part of the program
         opened.setdefault(str(what), Opened(str(what), _caller(roots)))
-        if str(what) in denied:
+        reads = event != "open" or arguments[1] is None or not set(str(arguments[1])) & set("wax+")
+        if str(what) in denied and reads:
             raise FileNotFoundError(what)
 
     sys.addaudithook(hook)

@@ -27,7 +27,8 @@ minus which it is there."""
 MORNING_HOUR = 9.25
 """Centre, in the exchange's zone, before which a provider without that shift is read as wall time: New York's 13:00 to
 13:30, labelled UTC, is 8:30 to 9:00."""
-STANDARD_ERRORS = 3.0
+STANDARD_ERRORS, ONE_SIDED = 3.0, 1.65
+"""Standard errors for a finding by itself, and for one of two signs that must both be there."""
 NIGHT_HOURS = (1.0, 8.75)
 """Centre of a provider's day, in the exchange's zone, at which its stamps are earlier than its public wakes. Centres of
 real providers of headlines and tweets: 13.2 and 15.0."""
@@ -130,14 +131,15 @@ def _season(name: str, utc: pd.Series[pd.Timestamp], local: pd.Series[pd.Timesta
         return None
     (warm, warm_error, _), (cold, cold_error, _) = centres
     shift = (warm - cold + 12) % 24 - 12
-    error = STANDARD_ERRORS * float(np.hypot(warm_error, cold_error))
-    turned = shift - error > TURNED_HOURS * (high - low)
+    error = float(np.hypot(warm_error, cold_error))
+    turned = shift - STANDARD_ERRORS * error > TURNED_HOURS * (high - low)
     centre, _, _ = _centre(_hours(local), days)
-    absent = shift - error > -KEPT_HOURS * (high - low) and NIGHT_HOURS[0] < centre < MORNING_HOUR
+    kept = shift - ONE_SIDED * error < -KEPT_HOURS * (high - low)
+    absent = not kept and NIGHT_HOURS[0] < centre < MORNING_HOUR
     if not turned and not absent:
         return None
     evidence = (
-        f"{name}: from winter to summer the stamps move by {shift:+.1f} hours (within {error:.1f}), where people "
+        f"{name}: from winter to summer the stamps move by {shift:+.1f} hours (standard error {error:.2f}), where people "
         f"who live by {zone}, in UTC, move by {low - high:+.0f}; the centre of its day would be {_clock(centre)} "
         f"there: wall time of {zone} is labelled UTC."
     )

@@ -218,12 +218,15 @@ class Timing:
             self.leaks.append(Leak(self.symbol, day.item(), "splits", "added", fresh, row, shown=False))
 
     def without_what_was_opened(self) -> tuple[str, ...]:
-        """Return the features that differ where what the computation opened beside its tables is not there."""
+        """Return the features that differ in tables cut half-way where what was opened beside them is not there."""
         self._tick(f"{self.symbol}, without what was opened")
-        found = self._panel(self.run.tables, (*FAILURES, OSError), frozenset(self.opened)).value
+        position = len(self.full.calendar) // 2
+        cut = {table: one.first(len(one)) for table, one in self.alterations(position, "cut").items()}
+        tables = replace(self.run.tables, **cut)
+        found = self._panel(tables, (*FAILURES, OSError), frozenset(self.opened)).value
         if found is None:
             return ()
-        moved = differences(self.full, found, len(self.full.calendar) - 1)
+        moved = differences(self.full, found, position)
         return tuple(name for name in self.full.features if name in moved)
 
     def shuffle(self, number: int) -> Panel | None:

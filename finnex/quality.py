@@ -9,6 +9,11 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from finnex.audit.stored import audit_stored
+from finnex.audit.timing import Timing
+from finnex.build import read_run
+from finnex.config import Config
+from finnex.data.panel import make_panel
 from finnex.errors import StoreError
 from finnex.layout import Section, parse_catalogue, parse_layout
 from finnex.store import LABEL_WORDS, READY, ImageStore
@@ -20,6 +25,7 @@ NAMED = 5
 """So many damaged images are named."""
 SMALLEST_CLASS = 0.05
 NEWEST_SESSIONS = 20
+REDRAWN_SYMBOLS = 2
 SPECIFICATION_SECTIONS = (
     ("macro_economic", 0, 171),
     ("behavioral_technical", 171, 342),
@@ -206,6 +212,41 @@ def _label_checks(store: ImageStore, kind: str, horizon: int) -> list[Check]:
             for word, share in shares.items()
         ),
     ]
+
+
+def drawn_again(config: Config, store: ImageStore, *, images: int = 4, seed: int = 0) -> Check:
+    """Draw sampled published images again from tables cut at their decision time, and compare what readers see.
+
+    Parameters
+    ----------
+    images
+        Of up to two symbols, chosen by the seed: a rebuild of the symbol's features each.
+
+    Raises
+    ------
+    InputError, ConfigError, LayoutError
+        The inputs cannot be read.
+    """
+    run, rng = read_run(config), np.random.default_rng(seed)
+    symbols = [name for name in config.symbols if name in store.symbols]
+    chosen = [symbols[k] for k in rng.permutation(len(symbols))[:REDRAWN_SYMBOLS]]
+    found = [
+        audit_stored(Timing(run, name, make_panel, seed, _silent), store, -(-images // len(chosen)), rng, _silent)
+        for name in chosen
+    ]
+    wrong = [finding for one in found for finding in one.findings]
+    compared = sum(one.compared - one.other_inputs for one in found)
+    others = sum(one.other_inputs for one in found)
+    meaning = f"of {compared} published images, and their outcomes, those that their tables do not give"
+    if others:
+        meaning += f"; {others} more were drawn from other inputs than these, and show nothing"
+    if wrong:
+        meaning += f": {wrong[0].evidence}"
+    return Check("drawn again", not wrong, len(wrong), "= 0", meaning)
+
+
+def _silent(what: str) -> None:
+    """Take what a rebuild says of its progress."""
 
 
 def quality_checks(

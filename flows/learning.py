@@ -10,6 +10,7 @@ from finnex.errors import StoreError
 from finnex.evaluation.scorecard import Scorecard
 from finnex.evaluation.trading_card import TradingCard
 from finnex.files.output import write_output
+from finnex.quality import drawn_again
 from finnex.reporting.report import Report, input_limits, make_report
 from finnex.store import ImageStore
 from finnex.store_path import StorePath
@@ -59,7 +60,10 @@ def write_report(
     ExportError
         Something else than a report lies where it goes.
     """
-    report = make_report(config, store, result, limits=input_limits(config), sample=sample, champion=champion)
+    redrawn = drawn_again(config, store) if result is None else None
+    report = make_report(
+        config, store, result, limits=input_limits(config), sample=sample, champion=champion, redrawn=redrawn
+    )
     path = config.store.path.parent / "report" / ("quality.html" if result is None else "report.html")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

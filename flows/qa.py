@@ -14,7 +14,7 @@ from flows.settling import WHEN_IT_ENDS
 
 @flow(name="finnex-qa", **WHEN_IT_ENDS)
 def qa(request: QaRequest) -> None:
-    """Check pixels, cells, variety, continuity, checksums, coverage and labels; fail where a check does.
+    """Check pixels, cells, variety, checksums, coverage and labels, draw images again; fail where a check does.
 
     The report is written first: it lies beside the store, as `report/quality.html`.
     """

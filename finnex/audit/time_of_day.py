@@ -139,7 +139,7 @@ def _season(name: str, utc: pd.Series[pd.Timestamp], local: pd.Series[pd.Timesta
     if not turned and not absent:
         return None
     evidence = (
-        f"{name}: from winter to summer the stamps move by {shift:+.1f} hours (standard error {error:.2f}), where people "
+        f"{name}: from winter to summer its stamps move by {shift:+.1f} hours (standard error {error:.2f}); people "
         f"who live by {zone}, in UTC, move by {low - high:+.0f}; the centre of its day would be {_clock(centre)} "
         f"there: wall time of {zone} is labelled UTC."
     )

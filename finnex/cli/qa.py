@@ -18,7 +18,7 @@ def qa(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check pixels, cells, variety, continuity, checksums, coverage and labels of a store.
+    """Check pixels, cells, variety, continuity, checksums, coverage and labels of a store, and draw some images again.
 
     Exit code 1 where a check fails.
     """
@@ -28,13 +28,15 @@ def qa(
     from finnex.config import load_config
     from finnex.errors import ConfigError
     from finnex.files.output import write_output
+    from finnex.quality import drawn_again
     from finnex.reporting.report import input_limits, make_report
     from finnex.store import ImageStore
 
     settings = load_config(config)
     with err().status("Checking the store"):
         store = ImageStore.open(settings.store.path)
-        report = make_report(settings, store, limits=input_limits(settings), sample=sample)
+        redrawn = drawn_again(settings, store)
+        report = make_report(settings, store, limits=input_limits(settings), sample=sample, redrawn=redrawn)
     if output is not None:
         try:
             output.parent.mkdir(parents=True, exist_ok=True)

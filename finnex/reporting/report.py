@@ -156,6 +156,7 @@ def make_report(
     limits: Mapping[str, tuple[str, str]] | None = None,
     sample: int = 64,
     champion: str = "",
+    redrawn: Check | None = None,
 ) -> Report:
     """Check a store and draw it; with a training, score and draw that too.
 
@@ -167,8 +168,11 @@ def make_report(
         Sessions whose pixels the quality checks read.
     champion
         Which version is the champion and how it became one; the report says so where it is given.
+    redrawn
+        What `finnex.quality.drawn_again` says of the published images.
     """
     checks = quality_checks(store, sample=sample, kind=config.labels.kind, horizon=config.labels.horizon)
+    checks += [] if redrawn is None else [redrawn]
     card = scorecard(result.predictions) if result is not None else None
     trading = trading_card(result.predictions, store, config.trading) if result is not None else None
     attrs = store.attrs

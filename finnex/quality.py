@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 from finnex.audit.stored import audit_stored
 from finnex.audit.timing import Timing
-from finnex.build import read_run
-from finnex.config import Config
+from finnex.build import Run
 from finnex.data.panel import make_panel
 from finnex.errors import StoreError
 from finnex.layout import Section, parse_catalogue, parse_layout
@@ -214,21 +213,16 @@ def _label_checks(store: ImageStore, kind: str, horizon: int) -> list[Check]:
     ]
 
 
-def drawn_again(config: Config, store: ImageStore, *, images: int = 4, seed: int = 0) -> Check:
+def drawn_again(run: Run, store: ImageStore, *, images: int = 4, seed: int = 0) -> Check:
     """Draw sampled published images again from tables cut at their decision time, and compare what readers see.
 
     Parameters
     ----------
     images
         Of up to two symbols, chosen by the seed: a rebuild of the symbol's features each.
-
-    Raises
-    ------
-    InputError, ConfigError, LayoutError
-        The inputs cannot be read.
     """
-    run, rng = read_run(config), np.random.default_rng(seed)
-    symbols = [name for name in config.symbols if name in store.symbols]
+    rng = np.random.default_rng(seed)
+    symbols = [name for name in run.config.symbols if name in store.symbols]
     chosen = [symbols[k] for k in rng.permutation(len(symbols))[:REDRAWN_SYMBOLS]]
     found = [
         audit_stored(Timing(run, name, make_panel, seed, _silent), store, -(-images // len(chosen)), rng, _silent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from finnex.build import read_run
 from finnex.config import Config
 from finnex.errors import StoreError
 from finnex.evaluation.scorecard import Scorecard
@@ -60,7 +61,7 @@ def write_report(
     ExportError
         Something else than a report lies where it goes.
     """
-    redrawn = drawn_again(config, store) if result is None else None
+    redrawn = drawn_again(read_run(config), store) if result is None else None
     report = make_report(
         config, store, result, limits=input_limits(config), sample=sample, champion=champion, redrawn=redrawn
     )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from finnex.audit.stored import outcomes_of
+from finnex.build import read_run
 from finnex.config import HORIZONS, LabelSettings
 from finnex.data.labels import make_labels
 from finnex.exam.exam import plant
@@ -20,7 +21,7 @@ def test_quality_draws_published_images_again(kind: str, tmp_path: Path) -> None
     planted = plant(ALL[kind], 300, 1)
     config = write_market(tmp_path, planted.tables, planted.settings, planted.zone)
     assert planted.store is not None
-    check = drawn_again(config, ImageStore.open(planted.store(config)), images=2)
+    check = drawn_again(read_run(config), ImageStore.open(planted.store(config)), images=2)
     assert check.meaning.startswith("of 2 published images")
     if kind == "a_store_as_it_should_be":
         assert check.passed

@@ -24,6 +24,7 @@ def qa(
     """
     from rich.table import Table
 
+    from finnex.build import read_run
     from finnex.cli.plain_console import coloured
     from finnex.config import load_config
     from finnex.errors import ConfigError
@@ -35,7 +36,8 @@ def qa(
     settings = load_config(config)
     with err().status("Checking the store"):
         store = ImageStore.open(settings.store.path)
-        redrawn = drawn_again(settings, store)
+        run = read_run(settings)
+        redrawn = drawn_again(run, store)
         report = make_report(settings, store, limits=input_limits(settings), sample=sample, redrawn=redrawn)
     if output is not None:
         try:
@@ -48,10 +50,13 @@ def qa(
             {
                 "passed": not report.failed,
                 "report": None if output is None else str(output),
+                "warnings": list(run.doubts),
                 "checks": [vars(check) for check in report.checks],
             }
         )
     else:
+        for doubt in run.doubts:
+            out().print(f"warning: {doubt}")
         table = Table("", "check", "value", "wanted", "what it is")
         for check in report.checks:
             word = coloured("ok", "green") if check.passed else coloured("FAIL", "bold red")

@@ -12,7 +12,9 @@ from finnex.data.calendar import SessionCalendar
 from finnex.data.csv_file import is_unended
 from finnex.data.features import symbol_calendar
 from finnex.data.features.fundamental import SPLIT_JUMP, on_prices_basis, views
+from finnex.data.names import EVENTS, METRICS, SERIES, unread
 from finnex.data.tables import Tables
+from finnex.errors import nearest
 
 FALL, RISE = 0.6, 1.7
 """A close at most or at least this share of the close before is nearly always a split that the prices still show."""
@@ -23,6 +25,39 @@ BEYOND_HISTORY = 1.25
 """And by how much it must exceed the largest move that the history before it shows."""
 LEAST_HISTORY = 63
 SHOWN = 3
+FILING_COLUMNS = ("symbol", "period_end", "available", "available_is_date", "origin")
+
+
+def _matches_nothing(tables: Tables, config: Config) -> list[str]:
+    """Say which series, events, columns and symbols of the tables are read by no feature."""
+    found = []
+    remedy = "Correct the name (docs/inputs.md lists every name that is read), or remove the rows."
+    if tables.macro is not None:
+        read = (*SERIES, *config.sectors)
+        found += [("macro: the series", unread(tables.macro["series"].unique().tolist(), read))]
+    if tables.events is not None:
+        found += [("events: the name", unread(tables.events["name"].str.upper().unique().tolist(), EVENTS))]
+    if tables.fundamentals is not None:
+        own = [name for name in tables.fundamentals.columns if name not in FILING_COLUMNS]
+        found += [("fundamentals: the column", unread(own, METRICS))]
+    said = [
+        f"{what}{'' if len(names) == 1 else 's' if what[-1] != 's' else ''} {_some(np.array(names))} "
+        f"{'is' if len(names) == 1 else 'are'} read by no feature. {remedy}"
+        for what, names in found
+        if names
+    ]
+    for table in ("fundamentals", "options", "competitive", "enhanced"):
+        frame = getattr(tables, table)
+        if frame is None:
+            continue
+        given = frame["symbol"].unique().tolist()
+        if absent := [symbol for symbol in config.symbols if symbol not in given]:
+            said.append(
+                f"{table} of {_some(np.array(absent))}: the table has no row of "
+                f"{'it' if len(absent) == 1 else 'them'}; its features are not known. "
+                f"{nearest(absent[0], given)} Check the symbol's name."
+            )
+    return said
 
 
 def doubts(tables: Tables, config: Config) -> list[str]:
@@ -32,6 +67,7 @@ def doubts(tables: Tables, config: Config) -> list[str]:
         for name, path in config.inputs.tables()
         if is_unended(path)
     ]
+    found += _matches_nothing(tables, config)
     gone = ended(ends(tables.prices, "symbol"), tables.prices["date"].max().date())
     for symbol in config.symbols:
         bars = tables.prices[tables.prices["symbol"] == symbol]

@@ -11,6 +11,7 @@ import pandas as pd
 
 from finnex.data import parse
 from finnex.data.mapping import PRICE_COLUMNS
+from finnex.data.names import SERIES_ALIASES
 from finnex.errors import Problem, first_of, nearest
 
 OPTION_COLUMNS = (
@@ -83,7 +84,10 @@ def bars_from(text: pd.DataFrame, path: Path, problems: list[Problem]) -> pd.Dat
 
 
 def read_macro(path: Path, problems: list[Problem]) -> pd.DataFrame:
-    """Read series: series, date (observation), available_date (when it could be known), value."""
+    """Read series: series, date (observation), available_date (when it could be known), value.
+
+    FRED's own names of series are aliases: `finnex.data.names.SERIES_ALIASES`.
+    """
     text = parse.read_text(path)
     if missing := parse.require_columns(text, ("series", "date", "available_date", "value"), path):
         problems += missing
@@ -91,7 +95,7 @@ def read_macro(path: Path, problems: list[Problem]) -> pd.DataFrame:
     available, only_date = parse.moment(text["available_date"], path, problems)
     frame = pd.DataFrame(
         {
-            "series": parse.word(text["series"], path, problems),
+            "series": parse.word(text["series"], path, problems).replace(SERIES_ALIASES),
             "date": parse.day(text["date"], path, problems),
             "available": available,
             "available_is_date": only_date,

@@ -10,6 +10,7 @@ import pandas as pd
 from finnex.data.align import Floats, as_of, known_from
 from finnex.data.calendar import Days, SessionCalendar
 from finnex.data.features.context import Context, Features
+from finnex.data.names import METRICS
 from finnex.data.readers import ORIGIN_PRECEDENCE
 
 MAX_AGE = 130  # sessions: two quarters without a filing, then the figures are not current
@@ -17,10 +18,6 @@ SPLIT_JUMP = 1.35
 """A quarter's change of the share count beyond this factor is a split, not an issue. Without a table of splits the
 count is carried through it, because prices are split-adjusted; levels of market value are then known up to a constant
 factor only."""
-METRICS = (
-    "revenue", "gross_profit", "operating_income", "net_income", "total_assets", "equity", "operating_cf", "capex",
-    "free_cash_flow", "shares_outstanding", "total_debt",
-)  # fmt: skip
 Quarters = dict[int, dict[str, tuple[int, float]]]
 """Quarter end in days since 1970 to metric to (rank of its origin, value)."""
 

@@ -1,0 +1,44 @@
+"""Every name that a feature reads from a table, and the names that sources give the same series.
+
+What matches none of them is read by no feature: `finnex.data.doubts` says so. `docs/inputs.md` lists them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from finnex.errors import nearest
+
+SERIES: Final = (
+    *("AAA", "BAA", "CPILFESL", "DEXUSEU", "DGORDER", "DGS10", "DGS2", "DGS30", "DGS3MO", "DGS5", "FEDFUNDS", "ICSA"),
+    *("MORTGAGE30US", "NASDAQ", "PAYEMS", "PERMIT", "SP500", "STLFSI", "TB3MS", "UMCSENT", "UNRATE", "VIX", "WALCL"),
+    *("WTI", "SPY", "TLT", "IEF", "LQD", "TIP", "EEM", "EFA"),
+)
+"""Macro series; symbols of sector funds are read too, where the prices table lacks them."""
+SERIES_ALIASES: Final = {
+    "VIXCLS": "VIX",
+    "NASDAQCOM": "NASDAQ",
+    "DCOILWTICO": "WTI",
+    "STLFSI2": "STLFSI",
+    "STLFSI3": "STLFSI",
+    "STLFSI4": "STLFSI",
+}
+"""FRED's name of a series to the one used here."""
+EVENTS: Final = ("FOMC", "CPI")
+METRICS: Final = (
+    *("revenue", "gross_profit", "operating_income", "net_income", "total_assets", "equity", "operating_cf", "capex"),
+    *("free_cash_flow", "shares_outstanding", "total_debt"),
+)
+"""Columns of the fundamentals table."""
+
+
+def unread(given: Iterable[str], read: Iterable[str]) -> list[str]:
+    """Return the names that no feature reads, in the order given, each with a near one that is read."""
+    known = list(read)
+    found = []
+    for name in dict.fromkeys(given):
+        if name not in known:
+            near = nearest(name, known)
+            found.append(f"'{name}'" + (f" (did you mean {near.split('mean ')[1][:-1]}?)" if "Did you" in near else ""))
+    return found

@@ -213,7 +213,6 @@ SPOIL: dict[str, Callable[[Case], None]] = {
     "a date that does not parse": cell("prices", 7, "date", "7 March"),
     "duplicate bar": twice("prices"),
     "time stamp without a zone": cell("sentiment", 7, "timestamp", "2015-03-02T10:00:00"),
-    "sentiment stamped by date only": cell("sentiment", 7, "timestamp", "2015-03-02"),
     "sentiment outside its range": cell("sentiment", 7, "score", "1.01"),
     "unknown sentiment source": cell("sentiment", 7, "source", "gossip"),
     "macro value before its observation": cell("macro", 7, "available_date", "2013-01-01"),

@@ -68,6 +68,7 @@ def audit_stored(
     renderer = Renderer(run.layout)
     findings, other_inputs = [], 0
     chosen = np.sort(rng.permutation(len(ready))[:count])
+    chosen = chosen[~np.isin(ready[chosen], store.damaged(symbol, ready[chosen].tolist()))]  # a matter of its own
     for number in chosen:
         here, day = int(position[number]), full.calendar.days[position[number]]
         tick(f"{symbol} {day}, the published image")

@@ -57,18 +57,20 @@ def _print(screen: Console, report: ExamReport) -> None:
     from rich.box import SIMPLE
     from rich.table import Table
 
+    from finnex.cli.plain_console import coloured
+
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0))  # fits into 80 columns
     table.add_column("kind", no_wrap=True)
     table.add_column("answer", no_wrap=True)
     table.add_column("seconds", no_wrap=True, justify="right")
     for one in report.answers:
         color = MARKS.get(one.outcome, "bold red")
-        table.add_row(one.kind, f"[{color}]{one.outcome}[/]", f"{one.seconds:.0f}")
+        table.add_row(one.kind, coloured(one.outcome, color), f"{one.seconds:.0f}")
     screen.print(table)
     for one in report.of("missed", "caught elsewhere", "cannot be known", "false alarm"):
-        screen.print(f"[bold]{one.kind}[/]: {one.outcome}. {one.about}", soft_wrap=False)
+        screen.print(f"{one.kind}: {one.outcome}. {one.about}", soft_wrap=False)
         if one.why:
             screen.print(f"   It cannot be known, because {one.why}", soft_wrap=False)
         for finding in one.wrong:
-            screen.print(f"   Found: {finding}.", soft_wrap=False, markup=False)
+            screen.print(f"   Found: {finding}.", soft_wrap=False)
     screen.print(f"\n{report.summary} (Markets of {report.sessions} sessions, seed {report.seed}.)", soft_wrap=False)

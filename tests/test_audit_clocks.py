@@ -43,9 +43,6 @@ def test_stamps_of_people_raise_no_alarm() -> None:
 
 
 def test_wall_time_that_is_labelled_utc_is_found() -> None:
-    honest = records(hours_of_people())
-    local = honest["timestamp"].dt.tz_localize("UTC").dt.tz_convert(NEW_YORK).dt.tz_localize(None)
-    assert kinds(honest.assign(timestamp=local)) == ["sentiment_in_wall_time"]
     machine = records(hours_of_people(0, 19.0), "UTC")  # its hours turn round
     local = machine["timestamp"].dt.tz_localize("UTC").dt.tz_convert(NEW_YORK).dt.tz_localize(None)
     assert kinds(machine.assign(timestamp=local)) == ["sentiment_in_wall_time"]

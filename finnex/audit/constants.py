@@ -109,6 +109,9 @@ def frozen_runs(
             values = original[first:stop, column]
             if stop - first < LEAST_RUN_SESSIONS or first == started[column]:  # an indicator's first values are fixed
                 continue
+            ends = stop == len(rows) or not known[stop, column]
+            if ends or not original[first:stop, column].any():  # no new rows: a change of 0, a value carried to the end
+                continue
             usual = max(_share_of_runs(others, int(column), LEAST_RUN_SESSIONS, value) for value in np.unique(values))
             if original.size * usual ** len(others) < BY_CHANCE:
                 found.append(Frozen(features[int(column)], int(first), int(stop - first), float(values[0])))

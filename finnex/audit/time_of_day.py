@@ -16,6 +16,7 @@ from finnex.data.calendar import SessionCalendar, calendar_library
 
 NEARLY_ALL = 0.95
 LEAST_RECORDS, LEAST_DAYS = 5, 2
+RECORDS_A_DAY = 1.5
 MIDNIGHT_SHARE = 0.05
 """Share of stamps at exactly midnight, to the second, above which they stand for a missing time."""
 LEAST_OF_A_SEASON = 100
@@ -140,7 +141,8 @@ def _season(name: str, utc: pd.Series[pd.Timestamp], local: pd.Series[pd.Timesta
 
 
 def _night(name: str, local: pd.Series[pd.Timestamp], zone: str) -> Finding | None:
-    if len(local) < 2 * LEAST_OF_A_SEASON:
+    days = local.dt.tz_localize(None).dt.normalize().nunique()
+    if len(local) < 2 * LEAST_OF_A_SEASON or len(local) < RECORDS_A_DAY * days:  # one a day is a machine's
         return None
     centre, error, length = _centre(_hours(local), local.dt.tz_localize(None).dt.normalize().to_numpy())
     if length < LEAST_CONCENTRATION:

@@ -43,9 +43,22 @@ def test_stamps_of_people_raise_no_alarm() -> None:
 
 
 def test_wall_time_that_is_labelled_utc_is_found() -> None:
+    honest = records(hours_of_people())
+    local = honest["timestamp"].dt.tz_localize("UTC").dt.tz_convert(NEW_YORK).dt.tz_localize(None)
+    assert kinds(honest.assign(timestamp=local)) == ["sentiment_in_wall_time"]
     machine = records(hours_of_people(0, 19.0), "UTC")  # its hours turn round
     local = machine["timestamp"].dt.tz_localize("UTC").dt.tz_convert(NEW_YORK).dt.tz_localize(None)
     assert kinds(machine.assign(timestamp=local)) == ["sentiment_in_wall_time"]
+
+
+def test_one_record_a_day_of_a_program_raises_no_alarm() -> None:
+    """FinNeX's own synthetic archive and ratings: about 06:00 and 13:00 UTC, all year."""
+    for centre in (6.0, 13.0):
+        hours = np.random.default_rng(0).normal(centre, 1.0, 730)
+        daily = records(hours, "UTC").assign(
+            timestamp=pd.date_range("2021-01-01", periods=730) + pd.to_timedelta(hours, "h")
+        )
+        assert kinds(daily) == []
 
 
 def test_stamps_that_are_hours_too_early_are_found() -> None:

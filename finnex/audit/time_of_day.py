@@ -17,14 +17,20 @@ from finnex.data.calendar import SessionCalendar, calendar_library
 NEARLY_ALL = 0.95
 LEAST_RECORDS, LEAST_DAYS = 5, 2
 RECORDS_A_DAY = 1.5
+"""Records on a day that has any, from which their hours are those of people."""
 MIDNIGHT_SHARE = 0.05
 """Share of stamps at exactly midnight, to the second, above which they stand for a missing time."""
 LEAST_OF_A_SEASON = 100
 LEAST_CONCENTRATION = 0.15
 """Length of the mean vector of the hours (Mardia and Jupp 2000, 2.2) below which they have no centre."""
-TURNED_HOURS = 0.4
-"""Shift of the hours from winter to summer, of an hour of daylight saving, above which it is turned round."""
-STANDARD_ERRORS = 3.0
+TURNED_HOURS, KEPT_HOURS = 0.4, 0.5
+"""Shift of the hours from winter to summer, of an hour of daylight saving: above the first it is turned round, below
+minus the second it is there."""
+MORNING_HOUR = 9.25
+"""Centre of a day, in the exchange's zone, before which people's records without that shift are read as wall time:
+New York's 13:00 to 13:30, labelled UTC, is 8:30 to 9:00 there."""
+STANDARD_ERRORS, ONE_SIDED = 3.0, 1.65
+"""Standard errors for a finding by itself, and for one of two signs that must both be there."""
 NIGHT_HOURS = (1.0, 8.75)
 """Centre of a provider's day, in the exchange's zone, at which its stamps are earlier than its public wakes. Centres of
 real providers of headlines and tweets: 13.2 and 15.0."""
@@ -130,7 +136,9 @@ def _season(name: str, utc: pd.Series[pd.Timestamp], local: pd.Series[pd.Timesta
     error = float(np.hypot(warm_error, cold_error))
     turned = shift - STANDARD_ERRORS * error > TURNED_HOURS * (high - low)
     centre, _, _ = _centre(_hours(local), days)
-    if not turned:  # no shift at all is what machines' stamps have too
+    kept = shift - ONE_SIDED * error < -KEPT_HOURS * (high - low)
+    absent = not kept and _of_people(local) and NIGHT_HOURS[0] < centre < MORNING_HOUR
+    if not turned and not absent:
         return None
     evidence = (
         f"{name}: from winter to summer its stamps move by {shift:+.1f} hours (standard error {error:.2f}); people "
@@ -140,9 +148,13 @@ def _season(name: str, utc: pd.Series[pd.Timestamp], local: pd.Series[pd.Timesta
     return Finding("sentiment_in_wall_time", "sentiment", (), evidence, REMEDY)
 
 
+def _of_people(local: pd.Series[pd.Timestamp]) -> bool:
+    """Return whether there are several records a day: the hour of a single one is that of the program that made it."""
+    return len(local) >= RECORDS_A_DAY * local.dt.tz_localize(None).dt.normalize().nunique()
+
+
 def _night(name: str, local: pd.Series[pd.Timestamp], zone: str) -> Finding | None:
-    days = local.dt.tz_localize(None).dt.normalize().nunique()
-    if len(local) < 2 * LEAST_OF_A_SEASON or len(local) < RECORDS_A_DAY * days:  # one a day is a machine's
+    if len(local) < 2 * LEAST_OF_A_SEASON or not _of_people(local):
         return None
     centre, error, length = _centre(_hours(local), local.dt.tz_localize(None).dt.normalize().to_numpy())
     if length < LEAST_CONCENTRATION:

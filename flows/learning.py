@@ -61,9 +61,10 @@ def write_report(
     ExportError
         Something else than a report lies where it goes.
     """
-    redrawn = drawn_again(read_run(config), store) if result is None else None
+    run = read_run(config)
+    redrawn = drawn_again(run, store) if result is None else None
     report = make_report(
-        config, store, result, limits=input_limits(config), sample=sample, champion=champion, redrawn=redrawn
+        config, store, result, limits=input_limits(run.tables), sample=sample, champion=champion, redrawn=redrawn
     )
     path = config.store.path.parent / "report" / ("quality.html" if result is None else "report.html")
     try:

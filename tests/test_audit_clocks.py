@@ -58,7 +58,7 @@ def test_one_record_a_day_of_a_program_raises_no_alarm() -> None:
         daily = records(hours, "UTC").assign(
             timestamp=pd.date_range("2021-01-01", periods=730) + pd.to_timedelta(hours, "h")
         )
-        assert kinds(daily) == []
+        assert kinds(pd.concat([daily, daily.assign(symbol="B"), daily.assign(symbol="C")], ignore_index=True)) == []
 
 
 def test_stamps_that_are_hours_too_early_are_found() -> None:

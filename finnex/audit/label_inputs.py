@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from finnex.audit.labels import REMEDY, changed_before_their_end
+from finnex.audit.labels import REMEDY, changed_before_their_end, known_already
 from finnex.audit.report import Finding
 from finnex.config import HORIZONS, LabelSettings
 from finnex.data.labels import Labels
@@ -33,7 +33,7 @@ def label_inputs(
     rng: np.random.Generator,
     symbol: str | None = None,
 ) -> list[Finding]:
-    """Find labels that depend on bars up to their decision, on none after it, or that change after their `label_end`.
+    """Find labels that depend on bars up to their decision or on none after it, or whose `label_end` is too early.
 
     Parameters
     ----------
@@ -59,6 +59,11 @@ def label_inputs(
                 changed = one.outcome[position, column] != other[kind].outcome[position, column]
                 changed |= one.label[position, column] != other[kind].label[position, column]
                 moved.setdefault(f"{kind}[{_horizon(one, int(column))}]", []).append(bool(changed))
+    for kind, one in full.items():
+        for column in range(one.label.shape[1]):
+            if said := known_already(one.end[:, column], one.label[:, column], days):
+                name = f"{kind}[{_horizon(one, column)}]"
+                findings.append(_finding("label_inside_the_window", name, f"label_{name}: {said}.", symbol))
     for name, day in early.items():
         text = f"label_{name} says by {day} how it ended, and changes when later bars are cut."
         findings.append(_finding("label_end_too_early", name, text, symbol))

@@ -64,7 +64,7 @@ def audit_labels(
             for evidence in (
                 _decided(one.label[:, column], close, lookback, max(1, horizon)),
                 _overlaps(one.outcome[:, column], close, opened, lookback),
-                "" if days is None else _known_already(one.end[:, column], one.label[:, column], days),
+                "" if days is None else known_already(one.end[:, column], one.label[:, column], days),
             ):
                 if evidence:
                     name = (f"label_{kind}[{horizon}]",)
@@ -128,9 +128,10 @@ def _same(ours: npt.NDArray[np.floating], theirs: npt.NDArray[np.floating]) -> b
     return bool(np.isclose(ours, theirs, rtol=1e-4, atol=1e-6).mean() >= NEARLY_ALL)
 
 
-def _known_already(
+def known_already(
     end: npt.NDArray[np.datetime64], label: npt.NDArray[np.int8], days: npt.NDArray[np.datetime64]
 ) -> str:
+    """Return, in words, which labels say that they are known by their own decision; empty where none does."""
     early = (label >= 0) & ~np.isnat(end) & (end <= days)
     if not early.any():
         return ""

@@ -18,7 +18,6 @@ from finnex.audit.enhanced import Vintage, compare_vintage, fitted_on_everything
 from finnex.audit.exchange_hours import decision_times
 from finnex.audit.filled_bars import bars_filled_backwards
 from finnex.audit.label_inputs import MakeLabels, label_inputs
-from finnex.audit.labels import audit_labels
 from finnex.audit.quote_clocks import quotes_of_other_markets
 from finnex.audit.report import AuditReport, Finding, LeakedRow
 from finnex.audit.sampling import sampled, special
@@ -268,8 +267,7 @@ def _labels(
 ) -> list[Finding]:
     days, settings = timing.full.calendar.days, run.config.labels
     bars = symbol_bars(run.tables, timing.symbol, timing.full.calendar)
-    found = audit_labels(make(bars, days, settings), bars, run.layout.lookback, days, symbol=timing.symbol)
-    return found + label_inputs(make, bars, days, settings, positions, rng, timing.symbol)
+    return label_inputs(make, bars, days, settings, positions, rng, timing.symbol)
 
 
 def _first_row(finding: Finding, enhanced: pd.DataFrame, timing: Timing) -> LeakedRow:

@@ -13,13 +13,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
-from typing import Any, Literal
+from typing import Any
 
 from finnex.errors import nearest
 
-Computation = Literal["causal", "leak", "not shown"]
-Availability = Literal["as claimed", "implausible", "not dated"]
-Foreknown = Literal["none found", "foreknowing", "not tested"]
 AVAILABILITY_FINDINGS = frozenset(
     (
         *("fundamentals_dated_by_period_end", "macro_dated_by_observation", "sentiment_stamped_at_one_hour"),
@@ -123,7 +120,7 @@ class Verdict:
     computation
         `causal` at the sessions compared, `leak`, or `not shown`: the comparison could not have failed.
     availability
-        `as claimed` (plausible, never proved), `implausible`, or `not dated`.
+        `as claimed` (plausible, never proved) or `implausible`.
     foreknowledge
         `none found`, `foreknowing`, or `not tested`.
     tables

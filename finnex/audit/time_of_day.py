@@ -6,6 +6,8 @@ time that is labelled UTC loses that shift or turns it round, and a wrong zone m
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -50,12 +52,15 @@ def sentiment_clocks(records: pd.DataFrame, calendar: SessionCalendar, exchange:
         name = f"source '{source}', provider '{provider}'"
         finding = _one_hour(name, utc[rows], local[rows], calendar, zone) or _midnight(name, local[rows], zone)
         if finding is None:
-            finding = _season(name, utc[rows], local[rows], zone) or _night(name, local[rows], zone)
+            people = _of_people(records.loc[rows, "symbol"], local[rows])
+            finding = _season(name, utc[rows], local[rows], zone, people=people)
+            finding = finding or _night(name, local[rows], zone, people=people)
         if finding is not None:
             found.append(Declared(finding, rows))
     return found
 
 
+@cache
 def exchange_zone(exchange: str) -> str:
     """Return the time zone of an exchange, such as America/New_York."""
     start = pd.Timestamp("2020-01-01")
@@ -121,7 +126,9 @@ def released_at_midnight(table: str, frame: pd.DataFrame, exchange: str) -> list
     return [Declared(Finding("released_at_midnight", table, (), evidence, remedy), rows)]
 
 
-def _season(name: str, utc: pd.Series[pd.Timestamp], local: pd.Series[pd.Timestamp], zone: str) -> Finding | None:
+def _season(
+    name: str, utc: pd.Series[pd.Timestamp], local: pd.Series[pd.Timestamp], zone: str, *, people: bool
+) -> Finding | None:
     offset = (local.dt.tz_localize(None) - utc.dt.tz_localize(None)).dt.total_seconds().to_numpy() / 3600
     high, low = float(offset.max()), float(offset.min())
     summer = offset > (high + low) / 2
@@ -137,7 +144,7 @@ def _season(name: str, utc: pd.Series[pd.Timestamp], local: pd.Series[pd.Timesta
     turned = shift - STANDARD_ERRORS * error > TURNED_HOURS * (high - low)
     centre, _, _ = _centre(_hours(local), days)
     kept = shift - ONE_SIDED * error < -KEPT_HOURS * (high - low)
-    absent = not kept and _of_people(local) and NIGHT_HOURS[0] < centre < MORNING_HOUR
+    absent = not kept and people and NIGHT_HOURS[0] < centre < MORNING_HOUR
     if not turned and not absent:
         return None
     evidence = (
@@ -148,13 +155,14 @@ def _season(name: str, utc: pd.Series[pd.Timestamp], local: pd.Series[pd.Timesta
     return Finding("sentiment_in_wall_time", "sentiment", (), evidence, REMEDY)
 
 
-def _of_people(local: pd.Series[pd.Timestamp]) -> bool:
-    """Return whether there are several records a day: the hour of a single one is that of the program that made it."""
-    return len(local) >= RECORDS_A_DAY * local.dt.tz_localize(None).dt.normalize().nunique()
+def _of_people(symbols: pd.Series[str], local: pd.Series[pd.Timestamp]) -> bool:
+    """Return whether a symbol has several records a day: the hour of a single one is that of a program."""
+    days = pd.DataFrame({"symbol": symbols, "day": local.dt.tz_localize(None).dt.normalize()})
+    return len(days) >= RECORDS_A_DAY * len(days.drop_duplicates())
 
 
-def _night(name: str, local: pd.Series[pd.Timestamp], zone: str) -> Finding | None:
-    if len(local) < 2 * LEAST_OF_A_SEASON or not _of_people(local):
+def _night(name: str, local: pd.Series[pd.Timestamp], zone: str, *, people: bool) -> Finding | None:
+    if len(local) < 2 * LEAST_OF_A_SEASON or not people:
         return None
     centre, error, length = _centre(_hours(local), local.dt.tz_localize(None).dt.normalize().to_numpy())
     if length < LEAST_CONCENTRATION:

@@ -38,7 +38,7 @@ def qa(
         store = ImageStore.open(settings.store.path)
         run = read_run(settings)
         redrawn = drawn_again(run, store)
-        report = make_report(settings, store, limits=input_limits(settings), sample=sample, redrawn=redrawn)
+        report = make_report(settings, store, limits=input_limits(run.tables), sample=sample, redrawn=redrawn)
     if output is not None:
         try:
             output.parent.mkdir(parents=True, exist_ok=True)

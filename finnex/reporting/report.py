@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from finnex.config import Config
-from finnex.data.tables import read_tables
+from finnex.data.tables import Tables
 from finnex.evaluation import Scorecard, TradingCard, confusion, scorecard, trading_card
 from finnex.evaluation.scorecard import PROBABILITIES
 from finnex.layout import Region, parse_catalogue, parse_layout
@@ -143,9 +143,9 @@ def _training_pictures(result: TrainingResult, card: Scorecard) -> list[Picture]
     ]
 
 
-def input_limits(config: Config) -> dict[str, tuple[str, str]]:
-    """Return the first and last date of each input table, as text; reads and checks them all."""
-    return {name: (str(first), str(last)) for name, (first, last) in read_tables(config).limits().items()}
+def input_limits(tables: Tables) -> dict[str, tuple[str, str]]:
+    """Return the first and last date of each input table, as text."""
+    return {name: (str(first), str(last)) for name, (first, last) in tables.limits().items()}
 
 
 def make_report(

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from finnex.data.normalize import FLOOR, QUANTUM, FeatureSpec
+from finnex.data.tables import read_tables
 from finnex.layout import CatalogueEntry, Layout, Region
 from finnex.reporting.export.arrays import Step, count_labels, describe_split
 from finnex.reporting.export.plan import ExportPlan
@@ -28,7 +29,8 @@ def write_metadata(plan: ExportPlan, folder: Path, step: Step) -> tuple[str, ...
     """Write the four files of `metadata/` and the normalisers' arrays; return the quality checks that failed."""
     here = folder / "metadata"
     here.mkdir()
-    report = make_report(plan.config, plan.store, limits=input_limits(plan.config), sample=QUALITY_SESSIONS)
+    limits = input_limits(read_tables(plan.config))
+    report = make_report(plan.config, plan.store, limits=limits, sample=QUALITY_SESSIONS)
     (here / "quality_assurance_report.html").write_text(report.html, encoding="utf-8")
     _write(here / "channel_encoding_spec.json", describe_layout(plan.images.layout))
     _write(here / "normalization_parameters.json", _normalisers(plan, here))

@@ -128,7 +128,7 @@ def test_a_better_model_is_told_from_its_baselines_and_an_equal_one_is_not() -> 
     assert all(gap.low is not None and gap.low > 0 for gap in better.gaps.values())
     assert set(equal.words.values()) == {"open"}
     assert "beats majority and logistic regression" in better.verdict()
-    assert "cannot be told from majority and logistic regression" in equal.verdict()
+    assert "is not clearly different from majority and logistic regression" in equal.verdict()
     assert "is worse than majority and logistic regression" in scorecard(table(0.05)).verdict()
 
 

@@ -83,7 +83,7 @@ def alteration(
     Parameters
     ----------
     quotes
-        Macro series whose rows are dated by their observation: a restatement cannot be told from the first figure,
+        Macro series whose rows are dated by their observation: a restatement looks like the first figure,
         so none is made up.
     """
     if how == "added":

@@ -128,8 +128,8 @@ def _bars_out_of_step(search: Search, raw: Mapping[str, tuple[str, object]], sym
     }
     in_step = [
         name
-        for name, now in search.now.items()
-        if name in raw and raw[name][0] != "prices" and name not in leading and abs(now) > IN_STEP
+        for name, one in search.statistics.items()
+        if name in raw and raw[name][0] != "prices" and name not in leading and abs(one.now) > IN_STEP
     ]
     if not leading or (in_step and len(set(leading.values())) == 1):
         return None  # where two tables lead the bars, the bars are late

@@ -60,9 +60,9 @@ def label_inputs(
                 changed |= one.label[position, column] != other[kind].label[position, column]
                 moved.setdefault(f"{kind}[{_horizon(one, int(column))}]", []).append(bool(changed))
     for kind, one in full.items():
-        for column in range(one.label.shape[1]):
-            if said := known_already(one.end[:, column], one.label[:, column], days):
-                name = f"{kind}[{_horizon(one, column)}]"
+        for number, (ends, labels) in enumerate(zip(one.end.T, one.label.T, strict=True)):
+            if said := known_already(ends, labels, days):
+                name = f"{kind}[{_horizon(one, number)}]"
                 findings.append(_finding("label_inside_the_window", name, f"label_{name}: {said}.", symbol))
     for name, day in early.items():
         text = f"label_{name} says by {day} how it ended, and changes when later bars are cut."

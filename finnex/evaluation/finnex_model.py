@@ -56,7 +56,7 @@ def evaluate_finnex_model(
     Parameters
     ----------
     model
-        Returns (logits, attended features); it is told which patch it sees where its forward takes `patch`.
+        Returns (logits, attended features); it is bounds which patch it sees where its forward takes `patch`.
     test_loader
         A part that `create_train_val_test_split` returned, the same as a plain (patches, labels, metadata), or a
         loader of whole images: (images (B, C, H, W), labels (B,)), in order of time.
@@ -137,8 +137,8 @@ class _Known:
 
 
 def _interval(found: Interval) -> dict[str, Any]:
-    told = {"value": found.value, "low": found.low, "high": found.high}
-    return told | {"no_interval": found.reason} if found.reason else told
+    bounds = {"value": found.value, "low": found.low, "high": found.high}
+    return bounds | {"no_interval": found.reason} if found.reason else bounds
 
 
 def _ml_metrics(known: _Known, wanted: Sequence[str]) -> dict[str, Any]:
@@ -221,7 +221,7 @@ def _financial_performance(known: _Known, wanted: Sequence[str], settings: Tradi
     decisions = Decisions(known.day, known.symbol, positions, sessions.horizon)
     free = TradingSettings(cost_bps=0, borrow_fee_per_year=0)
 
-    def told(found: TradingPerformance) -> dict[str, Any]:
+    def record(found: TradingPerformance) -> dict[str, Any]:
         return {
             name: None if isinstance(value, float) and np.isnan(value) else value
             for name, value in found.record().items()
@@ -230,13 +230,13 @@ def _financial_performance(known: _Known, wanted: Sequence[str], settings: Tradi
 
     try:
         return {
-            **told(trading_performance(decisions, sessions.prices, settings)),
+            **record(trading_performance(decisions, sessions.prices, settings)),
             "cost_bps": settings.cost_bps,
             "borrow_fee_per_year": settings.borrow_fee_per_year,
             "sessions_per_year": sessions.prices.sessions_per_year,
             "horizon_sessions": sessions.horizon,
-            "before_costs": told(trading_performance(decisions, sessions.prices, free)),
-            BUY_AND_HOLD: told(buy_and_hold(decisions, sessions.prices, settings)),
+            "before_costs": record(trading_performance(decisions, sessions.prices, free)),
+            BUY_AND_HOLD: record(buy_and_hold(decisions, sessions.prices, settings)),
         }
     except PricesUnknown as error:
         return {"unavailable": str(error)}
@@ -275,7 +275,7 @@ def describe_evaluation(found: Mapping[str, Any]) -> str:
     if "accuracy" in ml:
         best = ml["best_constant_answer"]
         lines.append(
-            f"accuracy {_told(ml['accuracy'])} on {ml['sessions']} sessions; majority class "
+            f"accuracy {_words(ml['accuracy'])} on {ml['sessions']} sessions; majority class "
             f"{ml['majority']['accuracy']:.2f} (frequencies from {ml['majority']['frequencies_from']}), always "
             f"'{best['class']}' {best['accuracy']:.2f}; answers: "
             + ", ".join(f"{name} {count}" for name, count in ml["given"].items())
@@ -305,8 +305,8 @@ def describe_evaluation(found: Mapping[str, Any]) -> str:
 
 
 def _lost(what: str, one: Mapping[str, Any]) -> str:
-    rise = _told(one["log_loss_rise"], ".3f")
-    return f"without {what}: accuracy falls by {_told(one['drop'])}, log loss rises by {rise}"
+    rise = _words(one["log_loss_rise"], ".3f")
+    return f"without {what}: accuracy falls by {_words(one['drop'])}, log loss rises by {rise}"
 
 
 def _sharpe(figures: Mapping[str, Any]) -> str:
@@ -316,6 +316,6 @@ def _sharpe(figures: Mapping[str, Any]) -> str:
     return f"{value} [{figures['sharpe_ratio_low']:.2f}, {figures['sharpe_ratio_high']:.2f}]"
 
 
-def _told(interval: Mapping[str, Any], form: str = ".2f") -> str:
+def _words(interval: Mapping[str, Any], form: str = ".2f") -> str:
     found = Interval(interval["value"], interval["low"], interval["high"], interval.get("no_interval", ""))
     return found.words(form)

@@ -105,16 +105,16 @@ def decide(
 def judge(baselines: Mapping[str, Against], champion: Against | None, *, horizon: int, trial: int) -> Decision:
     """Decide from a challenger's differences to the simple baselines and to the champion; arguments as of `decide`."""
     level = trial_level(trial)
-    told = f"{ordinal(trial)} trial of its test part, level {level:.2g}"
-    first = replace(_against_baselines(baselines, horizon, level, told), trial=trial, level=level)
+    trial_words = f"{ordinal(trial)} trial of its test part, level {level:.2g}"
+    first = replace(_against_baselines(baselines, horizon, level, trial_words), trial=trial, level=level)
     if champion is None or not first.promoted:
         return first
-    second = _against_champion(champion, horizon, level, told)
+    second = _against_champion(champion, horizon, level, trial_words)
     reason = f"{second.reason} {first.reason}" if second.promoted else second.reason
     return replace(second, reason=reason, trial=trial, level=level)
 
 
-def _against_baselines(baselines: Mapping[str, Against], horizon: int, level: float, told: str) -> Decision:
+def _against_baselines(baselines: Mapping[str, Against], horizon: int, level: float, trial_words: str) -> Decision:
     if MAJORITY not in baselines or len(baselines) < 2:
         return Decision(
             False,
@@ -135,13 +135,15 @@ def _against_baselines(baselines: Mapping[str, Against], horizon: int, level: fl
         return Decision(
             False,
             f"On {sessions} sessions it does not beat {named}, as a champion must: its log loss is lower by "
-            f"{gains[behind[0]].interval().words('+.4f')} ({told}, all simple baselines together).",
+            f"{gains[behind[0]].interval().words('+.4f')} ({trial_words}, all simple baselines together).",
             sessions, rows,
         )  # fmt: skip
-    return Decision(True, f"On {sessions} sessions it beats the majority class and {simple} ({told}).", sessions, rows)
+    return Decision(
+        True, f"On {sessions} sessions it beats the majority class and {simple} ({trial_words}).", sessions, rows
+    )
 
 
-def _against_champion(champion: Against, horizon: int, level: float, told: str) -> Decision:
+def _against_champion(champion: Against, horizon: int, level: float, trial_words: str) -> Decision:
     sessions, rows = champion.sessions, len(champion.dates)
     if rows == 0:
         return Decision(
@@ -154,11 +156,11 @@ def _against_champion(champion: Against, horizon: int, level: float, told: str) 
     found = loss.interval(), right.interval()
     words = f"On {sessions} sessions its log loss less the champion's is {found[0].words('+.4f')}"
     if loss.p_below() > level:
-        return Decision(False, f"{words}: not better ({told}).", sessions, rows, *found)
+        return Decision(False, f"{words}: not better ({trial_words}).", sessions, rows, *found)
     if right.p_below() <= (1 - LEVEL) / 2:
         less = f"{found[1].words('+.3f')} less the champion's"
         return Decision(False, f"{words}, but its accuracy is lower: {less}.", sessions, rows, *found)
-    return Decision(True, f"{words}: better ({told}), and not less accurate.", sessions, rows, *found)
+    return Decision(True, f"{words}: better ({trial_words}), and not less accurate.", sessions, rows, *found)
 
 
 def _against(own: pd.DataFrame, table: pd.DataFrame) -> Against:

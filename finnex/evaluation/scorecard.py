@@ -92,7 +92,11 @@ class Scorecard:
             return f"{where} nothing can be said of {model} and its baselines: {reasons.pop()}."
         said = [
             f"{words} {_listed([name.replace('_', ' ') for name, found in self.words.items() if found == word])}"
-            for word, words in (("beats", "beats"), ("worse", "is worse than"), ("open", "cannot be told from"))
+            for word, words in (
+                ("beats", "beats"),
+                ("worse", "is worse than"),
+                ("open", "is not clearly different from"),
+            )
             if word in self.words.values()
         ]
         return f"{where} {model} {', '.join(said)} (accuracy, 95 % for all of them together)."

@@ -143,15 +143,15 @@ def _of_patches(
                 )
             yield Shown(_channels_first(join_patches(pixels)[None]), session[:1], label[:1])
 
-    told = horizon or (0 if images is None else images.horizon)
-    if told < 1:
+    found_horizon = horizon or (0 if images is None else images.horizon)
+    if found_horizon < 1:
         raise TrainingError(
             "the test part does not tell how many sessions its labels look ahead. Give horizon=, as in [labels]."
         )
     return Unseen(
         samples(),
         Sessions(
-            known.day, known.symbol, told, *_prices(prices, images, known.symbol),
+            known.day, known.symbol, found_horizon, *_prices(prices, images, known.symbol),
             None if about is None else about.train_frequencies, None if about is None else about.temporal,
         ),
         shown_layout,

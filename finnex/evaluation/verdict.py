@@ -15,7 +15,7 @@ import numpy as np
 from finnex.evaluation.interval import LEVEL, Estimate
 
 Word = Literal["beats", "worse", "open"]
-"""Of a model and what it is held against: above it, below it, or not told apart."""
+"""Of a model and what it is held against: above it, below it, or neither by a test."""
 
 
 def adjusted(p_values: Mapping[str, float]) -> dict[str, float]:

@@ -192,8 +192,8 @@ def ask_about(planted: Planted, folder: Path, seed: int, ask: Audit = audit) -> 
 
 def judge(one: Kind, findings: Sequence[Finding], seconds: float = 0.0) -> Answer:
     """Return what became of a kind, from the findings alone."""
-    right = tuple(_told(finding) for finding in findings if not one.honest and names(one, finding))
-    wrong = tuple(_told(finding) for finding in findings if one.honest or not names(one, finding))
+    right = tuple(_words(finding) for finding in findings if not one.honest and names(one, finding))
+    wrong = tuple(_words(finding) for finding in findings if one.honest or not names(one, finding))
     outcome: Outcome
     if one.honest:
         outcome = "false alarm" if findings else "no alarm"
@@ -215,7 +215,7 @@ def names(one: Kind, finding: Finding) -> bool:
     return table and feature
 
 
-def _told(finding: Finding) -> str:
+def _words(finding: Finding) -> str:
     shown = ", ".join(finding.features[:3]) + (", ..." if len(finding.features) > 3 else "")
     return f"{finding.kind} ({finding.table}{': ' if shown else ''}{shown})"
 
@@ -228,7 +228,7 @@ def null_market(seed: int, sessions: int, ask: Audit = audit) -> NullAnswer:
         began = time.perf_counter()
         report = ask_about(planted, Path(folder), seed, ask)
         seconds = time.perf_counter() - began
-    return NullAnswer(seed, sessions, tuple(_told(finding) for finding in report.findings), round(seconds, 2))
+    return NullAnswer(seed, sessions, tuple(_words(finding) for finding in report.findings), round(seconds, 2))
 
 
 def null_sizes(markets: int, sessions: tuple[int, int], seed: int) -> list[tuple[int, int]]:

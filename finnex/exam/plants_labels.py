@@ -122,7 +122,7 @@ def label_one_session_past_the_window(market: Market, rng: np.random.Generator) 
 
 @kind(KINDS, features=LABEL)
 def label_from_the_last_shown_close(market: Market, rng: np.random.Generator) -> Planted:
-    """A label's return starts at the session's own close, at which nobody can trade any more."""
+    """A label's return starts at the session's own close, after which no trade is possible."""
     return _labelled(market, from_the_last_shown_close)
 
 

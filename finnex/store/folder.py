@@ -174,7 +174,7 @@ class Folder:
             self._changed.add(key.rpartition("/")[0])
 
     def _set_aside(self, key: str) -> None:
-        """Move what is no part of a store out of the way: it is somebody's, and not removed."""
+        """Move what is no part of a store out of the way: it may belong to another program, and is not removed."""
         aside = Path(self.address) / key
         if key == WORKING:
             aside = aside.rename(aside.with_name(f"{WORKING}-{uuid.uuid4().hex[:8]}"))

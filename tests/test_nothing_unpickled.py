@@ -35,6 +35,8 @@ UNSAFE_CALLS = {
     "broadcast_object_list", "gather_object", "all_gather_object", "scatter_object_list", "recv_object_list",
 }  # fmt: skip
 TORCH_LOADERS = {"torch.load", "torch.jit.load", "torch.export.load", "torch.hub.load"}
+OWN_FORK = ROOT / "finnex" / "audit" / "fresh.py"
+"""Reads the answers of its own forks from an anonymous pipe: no file, and no other process can write to it."""
 BARE_CALLS = {"eval", "exec", "compile", "__import__"}
 WEIGHTS_ONLY = ROOT / "finnex" / "training" / "checkpoint.py"
 """Reads checkpoints that earlier versions wrote, with torch's restricted reader."""
@@ -73,7 +75,9 @@ def unsafe(source: str) -> list[str]:
 def test_no_source_calls_what_could_run_code_of_a_file() -> None:
     sources = sorted(path for room in ("finnex", "flows", "examples") for path in ROOT.glob(f"{room}/**/*.py"))
     assert len(sources) > 150
-    assert {str(path): unsafe(path.read_text()) for path in sources if unsafe(path.read_text())} == {}
+    found = {path: unsafe(path.read_text()) for path in sources}
+    assert len(found.pop(OWN_FORK)) == 1  # the import; what it reads is the end of a pipe that it made
+    assert {str(path): lines for path, lines in found.items() if lines} == {}
     assert [path for path in sources if "torch.load(" in path.read_text()] == [WEIGHTS_ONLY]
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import stats
+from threadpoolctl import threadpool_limits
 
 Floats = npt.NDArray[np.floating[Any]]
 LONGEST_LEAD = 21
@@ -33,6 +34,8 @@ LEAST_RETURN_CORRELATION = 0.2
 """Of honest series with a correlation above it, none exceeds 4.0 standard errors: `benchmarks/foreknowledge.py`."""
 LEAST_ACTIVITY_CORRELATION = 0.5
 """Of volume and range: announced events and the options market know much of them honestly."""
+SPANNED = 1e-10
+"""Share of a regressor's size below which what others leave of it is rounding."""
 PERMUTATIONS = 19
 BLOCK_SESSIONS = 20
 
@@ -172,6 +175,11 @@ def foreknowing(series: Mapping[str, Floats], bars: Bars, seed: int = 0) -> Sear
     bars
         Bars of the symbol on the same sessions.
     """
+    with threadpool_limits(1):  # matrices of 40 columns: threads cost more than they bring
+        return _search(series, bars, seed)
+
+
+def _search(series: Mapping[str, Floats], bars: Bars, seed: int) -> Search:
     targets = targets_of(bars)
     past = _past(bars)
     scores = normal_scores(np.stack([target.outcome for target in targets], axis=1))
@@ -220,6 +228,7 @@ class _Innovations:
     def __init__(self, past: Floats, scores: Floats, complete: npt.NDArray[np.bool_]) -> None:
         self._past, self._scores, self._complete = past, scores, complete
         self._return = past[:, 1]
+        self._bases: dict[bytes, tuple[Floats, Floats]] = {}
 
     def statistic(self, values: Floats) -> Statistic | str:
         carried = pd.Series(values).ffill().to_numpy()
@@ -233,20 +242,41 @@ class _Innovations:
         if known.sum() < LEAST_SESSIONS:
             return f"changes in {int(known.sum())} sessions, {LEAST_SESSIONS} are needed"
         rows = np.flatnonzero(known)
-        basis = _basis(np.column_stack([self._past[rows], one[rows], two[rows]]))
-        rest = _residual(values[rows], basis)
+        everything, without_return = (_with(basis, one[rows], two[rows]) for basis in self._of_rows(known))
+        rest = _residual(values[rows], everything)
         if not rest.std() > 1e-9 * values[rows].std():
             return "follows exactly from its past and the bars up to the session"
         innovation = normal_scores(rest[:, None])[:, 0]
-        outcome = _residual(self._scores[rows], basis)
+        outcome = _residual(self._scores[rows], everything)
         z, correlation = _association(innovation, outcome)
-        # The session's own return is part of the basis: for it the innovation is taken without it.
-        reduced = _basis(np.column_stack([np.delete(self._past[rows], 1, axis=1), one[rows], two[rows]]))
+        # The session's own return is part of the past: for it the innovation is taken without it.
         _, now = _association(
-            normal_scores(_residual(values[rows], reduced)[:, None])[:, 0],
-            _residual(normal_scores(self._return[rows][:, None]), reduced),
+            normal_scores(_residual(values[rows], without_return)[:, None])[:, 0],
+            _residual(normal_scores(self._return[rows][:, None]), without_return),
         )
         return Statistic(rows, innovation, z, correlation, float(now[0]))
+
+    def _of_rows(self, known: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
+        """Return the basis of the past in some sessions, and that without the session's own return.
+
+        Series that are known in the same sessions, as most are, share both.
+        """
+        key = known.tobytes()
+        if key not in self._bases:
+            without_return = _basis(np.delete(self._past[known], 1, axis=1))
+            self._bases[key] = _with(without_return, self._return[known]), without_return
+        return self._bases[key]
+
+
+def _with(basis: Floats, *columns: Floats) -> Floats:
+    """Return an orthonormal basis that spans some columns too; one that is spanned already is left out."""
+    for column in columns:
+        centred = column - column.mean()
+        rest = _residual(_residual(centred, basis), basis)  # twice: once leaves what rounding brought back
+        size = float(np.linalg.norm(rest))
+        if size > SPANNED * float(np.linalg.norm(centred)):
+            basis = np.column_stack([basis, rest / size])
+    return basis
 
 
 def _association(innovation: Floats, outcome: Floats) -> tuple[Floats, Floats]:
@@ -321,7 +351,7 @@ def _basis(regressors: Floats) -> Floats:
         ]
     )
     left, size, _ = np.linalg.svd(scaled, full_matrices=False)
-    return np.asarray(left[:, size > 1e-10 * size[0]])
+    return np.asarray(left[:, size > SPANNED * size[0]])
 
 
 def _residual(values: Floats, basis: Floats) -> Floats:

@@ -20,6 +20,7 @@ import pandas as pd
 from finnex.errors import ConfigError, nearest
 
 LONGEST_CLOSURE = timedelta(days=15)
+KNOWN_YEAR = pd.Timestamp(2025, 1, 1), pd.Timestamp(2025, 12, 31)
 Days = npt.NDArray[np.datetime64]
 """Dates at day precision, `datetime64[D]`: the one form in which FinNeX compares dates."""
 
@@ -108,22 +109,14 @@ def session_calendar(exchange: str, start: date, end: date) -> SessionCalendar:
     names = exchange_calendars.get_calendar_names(include_aliases=True)
     if exchange not in names:
         raise ConfigError(f"exchange '{exchange}' is unknown. {nearest(exchange, names)}")
+    known_from, known_to = _reach(exchange)
+    if start < known_from or end > known_to:
+        raise ConfigError(
+            f"the calendar of exchange '{exchange}' does not reach from {start} to {end}: its sessions are known from "
+            f"{known_from} to {known_to}. Choose a range inside, or upgrade exchange_calendars."
+        )
+    calendar = _sessions_around(exchange, start, end)
     first, last = pd.Timestamp(start), pd.Timestamp(end)
-    try:
-        calendar = _decades(exchange, start.year // 10, end.year // 10)
-    except (
-        ValueError,
-        exchange_calendars.errors.CalendarError,
-    ):  # some exchanges are known to a day within the decade
-        fortnight = pd.Timedelta(days=14)
-        try:
-            calendar = exchange_calendars.get_calendar(exchange, start=first - fortnight, end=last + fortnight)
-        except (ValueError, exchange_calendars.errors.CalendarError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ConfigError(
-                f"the calendar of exchange '{exchange}' does not reach from {start} to {end}: {reason}. Choose a range "
-                "that exchange_calendars knows, or upgrade it."
-            ) from None
     inside = (calendar.sessions >= first) & (calendar.sessions <= last)
     days = calendar.sessions[inside].to_numpy().astype("datetime64[D]")
     if len(days) == 0:
@@ -141,20 +134,59 @@ def planned_sessions(exchange: str, start: date, end: date) -> SessionCalendar:
     return session_calendar(exchange, max(start, first), min(end, last))
 
 
+def _refusals(library: ModuleType) -> tuple[type[Exception], ...]:
+    """Return what the library raises where it knows no calendar; NotImplementedError comes from pandas 3."""
+    return ValueError, NotImplementedError, library.errors.CalendarError
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200].rstrip(".")
+
+
+def _sessions_around(exchange: str, start: date, end: date) -> Any:
+    library = calendar_library()
+    try:
+        return _decades(exchange, start.year // 10, end.year // 10)
+    except _refusals(library):  # the library knows some exchanges for a part of the decade
+        known_from, known_to = _reach(exchange)
+        try:
+            return library.get_calendar(
+                exchange,
+                start=pd.Timestamp(max(start - LONGEST_CLOSURE, known_from)),
+                end=pd.Timestamp(min(end + LONGEST_CLOSURE, known_to)),
+            )
+        except _refusals(library) as error:
+            raise ConfigError(
+                f"the calendar of exchange '{exchange}' does not reach from {start} to {end}: {_reason(error)}. Choose "
+                "a range that exchange_calendars knows, or upgrade it."
+            ) from None
+
+
 @lru_cache(maxsize=16)
 def _decades(exchange: str, first: int, last: int) -> Any:
     """Return the library's calendar of whole decades: a second's work, shared by all ranges of days in them.
 
     The library's own default spans twenty years to today; explicit bounds make the answer the same on every day.
     """
-    start, end = pd.Timestamp(first * 10, 1, 1), pd.Timestamp(last * 10 + 9, 12, 31)
-    return calendar_library().get_calendar(exchange, start=start, end=end)
+    known_from, known_to = _reach(exchange)
+    start, end = max(date(first * 10, 1, 1), known_from), min(date(last * 10 + 9, 12, 31), known_to)
+    return calendar_library().get_calendar(exchange, start=pd.Timestamp(start), end=pd.Timestamp(end))
 
 
 @lru_cache(maxsize=16)
 def _reach(exchange: str) -> tuple[date, date]:
-    """Return the first and the last day that the calendar library knows of an exchange."""
-    calendar = calendar_library().get_calendar(exchange)
+    """Return the first and the last day that the calendar library knows of an exchange.
+
+    Bounds belong to the exchange, not to a range: a year that all calendars know serves to ask for them.
+    """
+    library = calendar_library()
+    try:
+        calendar = library.get_calendar(exchange, start=KNOWN_YEAR[0], end=KNOWN_YEAR[1])
+    except _refusals(library) as error:
+        raise ConfigError(
+            f"exchange_calendars cannot make the calendar of exchange '{exchange}': {_reason(error)}. Upgrade it, or "
+            "choose another exchange of the same sessions."
+        ) from None
     first, last = calendar.bound_min(), calendar.bound_max()
     return date.min if first is None else first.date(), date.max if last is None else last.date()
 

@@ -232,7 +232,7 @@ def filings_always_after_45_days(market: Market, rng: np.random.Generator, days:
 def monthly_series_with_a_careful_lag(market: Market, rng: np.random.Generator, days: int = 47) -> Planted:
     """Every monthly series is available 47 days after the first day of its month, for lack of the release date."""
     macro = macro_of(market)
-    monthly = (macro["date"].dt.day == 1) & macro["series"].isin(["AAA", "BAA", "CPIAUCSL", "CPILFESL", "FEDFUNDS",
+    monthly = (macro["date"].dt.day == 1) & macro["series"].isin(["AAA", "BAA", "CPILFESL", "FEDFUNDS",
                                                                 "PAYEMS", "UNRATE"])  # fmt: skip
     careful = macro["date"] + pd.Timedelta(days=days)
     frame = macro.assign(

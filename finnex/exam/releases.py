@@ -13,7 +13,7 @@ MONTHS_BEFORE, QUARTERS_BEFORE = 27, 14
 """How far the slow tables reach back before the first session, so that changes over a year are known on it."""
 MONTHS_AHEAD = 24
 MONTHLY = {
-    "CPIAUCSL": ("cpi", 230.0, 0.0018, 0.0015), "CPILFESL": ("cpi", 235.0, 0.0018, 0.0008),
+    "CPILFESL": ("cpi", 235.0, 0.0018, 0.0008),
     "UNRATE": ("jobs", 6.0, -0.003, 0.02), "PAYEMS": ("jobs", 140_000.0, 0.0014, 0.0006),
     "FEDFUNDS": ("first", 1.0, 0.0, 0.06), "AAA": ("first", 4.2, 0.0, 0.02), "BAA": ("first", 5.1, 0.0, 0.02),
 }  # fmt: skip

@@ -251,7 +251,7 @@ def test_fundamentals_dated_by_their_period_end_are_found(sample_config: MakeCon
     report = audit(sample_config(), sessions=1, make=one_family("fundamental"), tables=told)
     (finding,) = report.findings
     assert finding.kind == "fundamentals_dated_by_period_end"
-    assert "100%" in finding.evidence
+    assert "all 66 rows are available 0 days after their period ended" in finding.evidence
     assert "gross_margin" in finding.features
     assert len(finding.rows) == 3
     assert report.feature("gross_margin").availability.word == "implausible"
@@ -269,19 +269,26 @@ def test_a_monthly_series_dated_by_its_observation_is_found_and_a_daily_quote_is
     assert "core_cpi_change_12m" not in report.findings[0].features
 
 
-@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
-def test_records_that_all_have_one_hour_before_the_close_are_found(
-    zone: str, sample_config: MakeConfig, inputs: Tables
-) -> None:
+def at_midnight_of(zone: str, inputs: Tables) -> Tables:
     assert inputs.sentiment is not None
     stamps = inputs.sentiment["timestamp"].dt.tz_localize("UTC").dt.tz_convert(zone).dt.normalize()
-    told = inputs.sentiment.assign(timestamp=stamps.dt.tz_convert("UTC").dt.tz_localize(None))
-    told = told.sort_values(["symbol", "timestamp"], ignore_index=True, kind="stable")
-    report = audit(sample_config(), sessions=1, make=one_family("sentiment"), tables=replace(inputs, sentiment=told))
+    records = inputs.sentiment.assign(timestamp=stamps.dt.tz_convert("UTC").dt.tz_localize(None))
+    return replace(inputs, sentiment=records.sort_values(["symbol", "timestamp"], ignore_index=True, kind="stable"))
+
+
+def test_records_that_all_have_one_hour_before_the_close_are_found(sample_config: MakeConfig, inputs: Tables) -> None:
+    stamped = at_midnight_of("America/New_York", inputs)
+    report = audit(sample_config(), sessions=1, make=one_family("sentiment"), tables=stamped)
     assert {one.kind for one in report.findings} == {"sentiment_stamped_at_one_hour"}
     news = next(one for one in report.findings if "synthetic_desk" in one.evidence)
     assert "news_level" in news.features
     assert "social_level" not in news.features
+
+
+def test_records_at_one_hour_after_the_close_are_no_finding(sample_config: MakeConfig, inputs: Tables) -> None:
+    stamped = at_midnight_of("UTC", inputs)  # the evening before in New York
+    report = audit(sample_config(), sessions=1, make=one_family("sentiment"), tables=stamped)
+    assert report.findings == ()
 
 
 def test_a_daily_score_stamped_at_the_end_of_its_day_is_no_finding() -> None:

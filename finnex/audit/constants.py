@@ -18,16 +18,24 @@ from finnex.audit.report import Finding
 
 SHUFFLES = 6
 LEAST_RUN_SESSIONS = 5
+WARM_UP_SESSIONS = 63
+"""Sessions from a feature's first value in which a run says nothing: recursions start from a fixed value."""
 MOST_FROZEN = 0.3
 """Share of sessions that keep their value above which the feature depends on dates alone, as days since a filing do."""
 BY_CHANCE = 1e-3
 """Probability, over all sessions and features, of such a run in tables that are shuffled independently."""
 JITTER = 0.1
+RECORDS = ("sentiment", "events")
 PRICES = ["open", "high", "low", "close"]
 
 
 def shuffled(table: str, frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """Return a table of the same dates and names with its values in another order; of prices, the daily moves."""
+    """Return a table of the same dates and names with its values in another order; of prices, the daily moves.
+
+    The dates of records and events decide some features alone: they are turned round the history by a random time.
+    """
+    if table in RECORDS:
+        frame = _turned(table, frame, rng)
     keys = [name for name in CLOCKS[table].words if name in frame.columns]
     numbers = list(frame.select_dtypes("number").columns)
     other = frame.copy()
@@ -48,6 +56,17 @@ def shuffled(table: str, frame: pd.DataFrame, rng: np.random.Generator) -> pd.Da
     if "repost" in other.columns:
         other["repost"] = frame["repost"]
     return other
+
+
+def _turned(table: str, frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    clock = CLOCKS[table]
+    known = frame[clock.dated]
+    first, span = known.min(), known.max() - known.min() + pd.Timedelta(days=1)
+    later = first + (known - first + pd.Timedelta(days=int(rng.integers(span.days)))) % span
+    other = frame.assign(**{clock.dated: later})
+    if clock.about is not None:
+        other[clock.about] = frame[clock.about] + (later - known)
+    return other.sort_values(list(clock.order), ignore_index=True, kind="stable")
 
 
 def _moves(bars: pd.DataFrame, order: npt.NDArray[np.intp], numbers: Sequence[str]) -> npt.NDArray[np.float64]:
@@ -107,7 +126,7 @@ def frozen_runs(
         edges = np.flatnonzero(np.diff(np.concatenate([[0], rows.astype(np.int8), [0]])))
         for first, stop in zip(edges[::2], edges[1::2], strict=True):
             values = original[first:stop, column]
-            if stop - first < LEAST_RUN_SESSIONS or first == started[column]:  # an indicator's first values are fixed
+            if stop - first < LEAST_RUN_SESSIONS or first < started[column] + WARM_UP_SESSIONS:
                 continue
             ends = stop == len(rows) or not known[stop, column]
             if ends or not original[first:stop, column].any():  # no new rows: a change of 0, a value carried to the end

@@ -238,9 +238,10 @@ class _Innovations:
             return f"known in {int(known.sum())} sessions, {LEAST_SESSIONS} are needed"
         changed = known & (values != one)
         if changed.sum() < LEAST_SHARE_CHANGED * known.sum():
-            known = changed
-        if known.sum() < LEAST_SESSIONS:
-            return f"changes in {int(known.sum())} sessions, {LEAST_SESSIONS} are needed"
+            if changed.sum() < LEAST_SESSIONS:
+                return f"changes in {int(changed.sum())} sessions, {LEAST_SESSIONS} are needed"
+            if len(np.unique(values[known])) > 2:  # of two values a change says which: all sessions are compared
+                known = changed
         rows = np.flatnonzero(known)
         everything, without_return = (_with(basis, one[rows], two[rows]) for basis in self._of_rows(known))
         rest = _residual(values[rows], everything)

@@ -33,7 +33,7 @@ SESSIONS = 420
 
 
 @dataclass(frozen=True)
-class Answer:
+class ExamAnswer:
     """What the audit said of one kind.
 
     Attributes
@@ -62,9 +62,9 @@ class ExamReport:
 
     sessions: int
     seed: int
-    answers: tuple[Answer, ...]
+    answers: tuple[ExamAnswer, ...]
 
-    def of(self, *outcomes: Outcome) -> tuple[Answer, ...]:
+    def of(self, *outcomes: Outcome) -> tuple[ExamAnswer, ...]:
         """Return the answers with one of some outcomes."""
         return tuple(one for one in self.answers if one.outcome in outcomes)
 
@@ -159,7 +159,7 @@ def plant(one: Kind, sessions: int, seed: int) -> Planted:
     return one.plant(market, np.random.default_rng([seed, zlib.crc32(one.name.encode())]))
 
 
-def _ask(one: Kind, sessions: int, seed: int, ask: Audit) -> Answer:
+def _ask(one: Kind, sessions: int, seed: int, ask: Audit) -> ExamAnswer:
     planted = plant(one, sessions, seed)
     with tempfile.TemporaryDirectory(prefix="finnex-exam-") as folder:
         began = time.perf_counter()
@@ -190,7 +190,7 @@ def ask_about(planted: Planted, folder: Path, seed: int, ask: Audit = audit) -> 
     return ask(config, sessions=AUDITED, seed=seed, make=planted.make, labels=planted.labels, **more)
 
 
-def judge(one: Kind, findings: Sequence[Finding], seconds: float = 0.0) -> Answer:
+def judge(one: Kind, findings: Sequence[Finding], seconds: float = 0.0) -> ExamAnswer:
     """Return what became of a kind, from the findings alone."""
     right = tuple(_words(finding) for finding in findings if not one.honest and names(one, finding))
     wrong = tuple(_words(finding) for finding in findings if one.honest or not names(one, finding))
@@ -204,7 +204,7 @@ def judge(one: Kind, findings: Sequence[Finding], seconds: float = 0.0) -> Answe
     else:
         outcome = "caught elsewhere" if wrong else "missed"
     why = one.unknowable if outcome == "cannot be known" else ""
-    return Answer(one.name, one.about, one.listed, outcome, right, wrong, why, round(seconds, 2))
+    return ExamAnswer(one.name, one.about, one.listed, outcome, right, wrong, why, round(seconds, 2))
 
 
 def names(one: Kind, finding: Finding) -> bool:

@@ -15,20 +15,11 @@ import xarray as xr
 import zarr
 
 from finnex.data.calendar import Days
-from finnex.errors import StoreCorrupt, StoreError, nearest
-from finnex.store.chunks import broken_chunks
-from finnex.store.completion import is_complete
+from finnex.errors import StoreCorrupt, StoreError
+from finnex.store.company_arrays import CompanyArrays
 from finnex.store.drafts import chunk_of, decode_into
 from finnex.store.journal import PUBLISH, read_intent
-from finnex.store.metadata import arrays_of, read_document
-from finnex.store.place import place_of
-from finnex.store.presence import holds_a_store
-from finnex.store.record import Company, RootRecord, axis_crc, read_record
 from finnex.store.states import DRAFTED, EMPTY, FAILED, NO_BAR, QUARANTINED, READY
-from finnex.store.template import FIXED, FORMAT
-from finnex.store.upgrade import EARLIER_FORMATS, derive_record
-from finnex.store.zarr_store import WithoutGaps
-from finnex.store_path import StorePath, store_path
 
 LOOKS = 3
 """At an image that seems damaged, before it is said to be."""
@@ -44,161 +35,11 @@ class SymbolState:
     image_crc: npt.NDArray[np.uint32]
 
 
-class ImageStore:
+class ImageStore(CompanyArrays):
     """Images, their status, features and labels, by symbol and session.
 
-    Open one with `ImageStore.open`; a writer uses `StoreWriter`. What is read follows the root record: companies and
-    lengths that it names, whatever a writer is doing meanwhile.
+    Open one with `ImageStore.open`; a writer uses `StoreWriter`.
     """
-
-    def __init__(self, path: StorePath, attributes: dict[str, Any]) -> None:
-        self.path = path
-        self.attrs = attributes
-        """The store's own description: layout, catalogue, exchange, label settings."""
-        self._place = place_of(str(path))
-        self._opened: dict[str, tuple[Company, zarr.Group]] = {}
-
-    @classmethod
-    def open(cls, path: StorePath | str) -> ImageStore:
-        """Open an existing store for reading.
-
-        Raises
-        ------
-        ConfigError
-            `path` is neither a folder nor in a bucket.
-        StoreError
-            There is none at `path`, or another program made it, or it cannot be reached.
-        StoreCorrupt
-            Its metadata is damaged.
-        """
-        path = store_path(path)
-        if not holds_a_store(path):
-            raise StoreError(f"{path} holds no image store. `finnex build --config F` makes one.")
-        document = read_document(place_of(str(path))) or {}
-        found = dict(document.get("attributes", {}))
-        if (version := found.get("finnex_format")) not in {FORMAT, *EARLIER_FORMATS}:
-            later = isinstance(version, int) and version > FORMAT
-            raise StoreError(
-                f"{path} was made by a later version of FinNeX (format {version}). Install that version."
-                if later
-                else f"{path} is a Zarr group that FinNeX did not make. Choose another [store] path."
-            )
-        return cls(path, found)
-
-    def record(self) -> RootRecord:
-        """Return the root record: companies, lengths of their axes, sessions that are withheld.
-
-        Raises
-        ------
-        StoreCorrupt
-            It is damaged, or gone.
-        """
-        found = read_record(self._place)
-        if found is None and self.attrs["finnex_format"] in EARLIER_FORMATS:
-            found = derive_record(self._place)
-        if found is None:
-            raise StoreCorrupt(f"{self.path} has no root record. `finnex repair` makes it anew.")
-        return found
-
-    @property
-    def symbols(self) -> list[str]:
-        """Symbols that are laid out, sorted."""
-        return sorted(self.record().companies)
-
-    def _company(self, symbol: str) -> Company:
-        companies = self.record().companies
-        if symbol not in companies:
-            raise StoreError(f"{self.path} has no symbol '{symbol}'. {nearest(symbol, sorted(companies))}")
-        return companies[symbol]
-
-    def _group(self, symbol: str, company: Company) -> zarr.Group:
-        """Return the group of a symbol, with the sizes that its arrays had together."""
-        known = self._opened.get(symbol)
-        if known is None or known[0].generation != company.generation:
-            document = read_document(self._place, symbol) or {}
-            has_all = bool(arrays_of(document))
-            if not has_all and self.attrs["finnex_format"] == FORMAT:
-                raise StoreCorrupt(f"{self.path}/{symbol}/zarr.json is damaged or gone. `finnex repair` makes it anew.")
-            store = self._place.zarr(read_only=True, folder=symbol)
-            try:
-                opened = zarr.open_group(
-                    WithoutGaps(store) if is_complete(document) else store, mode="r", use_consolidated=has_all
-                )
-            except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
-                raise StoreCorrupt(
-                    f"the metadata of {self.path}/{symbol} is damaged ({error}). `finnex repair` makes it anew."
-                ) from None
-            known = self._opened[symbol] = (company, opened)
-        return known[1]
-
-    def _array(self, symbol: str, name: str, company: Company | None = None) -> zarr.Array[Any]:
-        try:
-            found = self._group(symbol, company or self._company(symbol))[name]
-        except KeyError:
-            found = None
-        if not isinstance(found, zarr.Array):
-            raise StoreCorrupt(f"{self.path} has no array {symbol}/{name}. `finnex repair` makes it anew.")
-        return found
-
-    def _read(self, symbol: str, name: str) -> npt.NDArray[Any]:
-        """Return an array as far as the root record goes.
-
-        Raises
-        ------
-        StoreCorrupt
-            Its metadata or its bytes are damaged.
-        StoreError
-            This account may not read it.
-        """
-        company = self._company(symbol)
-        array = self._array(symbol, name, company)
-        rows = slice(None) if name in FIXED and name != "date" else slice(company.sessions)
-        try:
-            found = np.asarray(array[rows])
-            if name == "date" and axis_crc(found.astype("datetime64[D]")) != company.axis_crc:
-                raise ValueError("it does not match its checksum")
-            return found
-        except PermissionError as error:
-            raise StoreError(
-                f"the array {symbol}/{name} of {self.path} cannot be read ({error.strerror}). Give this account the "
-                "right to read it."
-            ) from None
-        except (ValueError, RuntimeError, TypeError, OverflowError, OSError) as error:
-            raise StoreCorrupt(
-                f"the array {symbol}/{name} of {self.path} is damaged ({error}). `finnex repair` makes it anew."
-            ) from None
-
-    def array_names(self, symbol: str) -> list[str]:
-        """Return the names of a symbol's arrays, sorted."""
-        return sorted(self._group(symbol, self._company(symbol)).array_keys())
-
-    def values(self, symbol: str, name: str) -> npt.NDArray[Any]:
-        """Return a small array as far as the symbol's axis goes.
-
-        Raises
-        ------
-        StoreCorrupt
-            Its metadata or its bytes are damaged.
-        """
-        return self._read(symbol, name)
-
-    def broken(self, symbol: str) -> dict[str, str]:
-        """Return what is wrong with the small arrays of a symbol, by their names; each is read once.
-
-        Raises
-        ------
-        StoreCorrupt
-            The metadata of the symbol is damaged.
-        """
-        company = self._company(symbol)
-        self._group(symbol, company)
-        found = broken_chunks(self._place, symbol, read_document(self._place, symbol) or {}, company.sessions)
-        if "date" not in found:
-            try:
-                self._read(symbol, "date")
-            except StoreCorrupt:
-                found["date"] = "it does not match its checksum"
-        return found
 
     def state(self, symbol: str) -> SymbolState:
         """Return status, hashes and checksums of every session on the symbol's axis.

@@ -54,7 +54,7 @@ class Market:
     label
         0, 1 or 2 (date,).
     bound
-        Accuracy of whoever knows the rule's form and reads the factors as well as the features show them.
+        Accuracy of a reader that knows the rule's form and reads the factors as well as the features show them.
     lag
         Sessions by which one cell leads the other, 0 where none does (date,).
     """

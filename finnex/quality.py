@@ -116,7 +116,7 @@ def _cell_checks(seen: npt.NDArray[np.float32], sections: Sequence[Section], cha
 def _variety_checks(sample: _Sample, sections: Sequence[Section], seed: int) -> list[Check]:
     n = len(sample.images)
     partner = np.roll(np.random.default_rng(seed + 1).permutation(n), 1)
-    order = np.roll(partner, -1)  # a cycle through all sessions: nobody meets itself
+    order = np.roll(partner, -1)  # a cycle through all sessions: no session meets itself
     checks = []
     for section in sections:
         rows = slice(*section.rows)

@@ -46,8 +46,8 @@ def server_password(host: str) -> str | None:
     given = os.environ.get(PASSWORD) or None
     if given is None and not is_loopback(host):
         raise ServiceError(
-            f"other machines can reach {host}, so Prefect and MLflow need a password: whoever reaches them can run "
-            f"programs here. Set {PASSWORD} to {SHORTEST_PASSWORD} characters or more, or leave --host away."
+            f"other machines can reach {host}, so Prefect and MLflow need a password: a client that reaches them can "
+            f"run programs here. Set {PASSWORD} to {SHORTEST_PASSWORD} characters or more, or leave --host away."
         )
     if given is not None and len(given) < SHORTEST_PASSWORD:
         raise ServiceError(f"{PASSWORD} is shorter than {SHORTEST_PASSWORD} characters. Choose a longer one.")

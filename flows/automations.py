@@ -52,12 +52,12 @@ def automations(
 
 def _cancel_what_takes_too_long(line: Deployment) -> AutomationCore:
     related = {"prefect.resource.role": "deployment", "prefect.resource.name": line.name}
-    told = f"The run took longer than the {line.longest_hours:g} hours that {line.name} may take."
+    words = f"The run took longer than the {line.longest_hours:g} hours that {line.name} may take."
     return AutomationCore(
         name=f"{OURS}cancel {line.name} after {line.longest_hours:g} hours",
         description="So that the runs that wait for it are not late for ever.",
         trigger=_absence({"prefect.flow-run.Running"}, ENDED, 3600 * line.longest_hours, related),
-        actions=[ChangeFlowRunState(state=StateType.CANCELLING, message=told)],
+        actions=[ChangeFlowRunState(state=StateType.CANCELLING, message=words)],
     )
 
 

@@ -106,7 +106,7 @@ def build_images(
                 first, last = work.days(positions)
                 state = draw_batch(symbol, first, last, untouched(batch), return_state=True)
                 if isinstance(found := state.result(raise_on_failure=False), ServiceError):
-                    raise found  # there is nobody to draw: every further batch would wait as long
+                    raise found  # no worker is left to draw: every further batch would wait as long
                 built += batch.built
                 drawing_seconds += batch.seconds
                 failures += [(symbol, day, reason) for day, reason in batch.failed.items()]

@@ -25,16 +25,16 @@ def export_files(request: ExportRequest) -> None:
     plan = plan_export(
         config, store, symbol, Path(request.folder), parts=request.parts, start=request.start, end=request.end
     )
-    told = f"Writing about {needed_bytes(plan) / 1e9:.2f} GB: {len(plan.images)} sessions of {symbol}"
-    get_run_logger().info(told)
-    progress = ProgressArtifact("export", told)
+    words = f"Writing about {needed_bytes(plan) / 1e9:.2f} GB: {len(plan.images)} sessions of {symbol}"
+    get_run_logger().info(words)
+    progress = ProgressArtifact("export", words)
     written = write_export(plan, progress.show)
     rows = [
         {"part": part.part, "files": part.files, "megabytes": round(part.bytes / 1e6, 1), "what": part.meaning}
         for part in written.parts
     ]
-    publish_table("export-parts", rows, written.told())
+    publish_table("export-parts", rows, written.sentence())
     if written.failed_checks:
         get_run_logger().warning("Quality checks of the store that failed: %s", ", ".join(written.failed_checks))
-    get_run_logger().info(written.told())
-    progress.finish(written.told())
+    get_run_logger().info(written.sentence())
+    progress.finish(written.sentence())

@@ -68,8 +68,8 @@ def recording_server(config: Config) -> Iterator[str]:
 def _server_of(state: Path) -> Iterator[str]:
     """Yield the address of the one MLflow server that runs on a state folder, started where there is none."""
     if state == earlier_state_folder().resolve():
-        told = f"finnex: the state is in {state}, where an earlier version kept it. To name it: [state] path."
-        print(plain_text(told), file=sys.stderr)
+        words = f"finnex: the state is in {state}, where an earlier version kept it. To name it: [state] path."
+        print(plain_text(words), file=sys.stderr)
     deadline = time.monotonic() + START_SECONDS
     with ExitStack() as opened:
         while (address := running_server(state)) is None:

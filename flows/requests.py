@@ -140,7 +140,7 @@ class PredictRequest(NightlyRequest):
         ge=1,
         le=2000,
         title="Newest sessions",
-        description="How many of each symbol's newest sessions are predicted, where nobody has yet. "
+        description="How many of each symbol's newest sessions are predicted, where they have no prediction yet. "
         "What was predicted once is kept.",
         json_schema_extra={"position": 2},
     )

@@ -1,4 +1,4 @@
-"""What became of a run's tasks, where nobody was there to say so: the server was away, or the run's process is gone."""
+"""What became of a run's tasks, where none was left to say so: the server was away, or the run's process is gone."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ SETTLE_SECONDS = 15.0
 """A server records what a task reports a few seconds later."""
 PROCESS_IS_GONE = {StateType.CRASHED, StateType.CANCELLED}
 GONE_SECONDS = 3.0
-"""Whoever is dead reports nothing more."""
+"""A process that has ended reports nothing more."""
 LONG_AGO = timedelta(minutes=10)
 NOT_OVER = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING]
 """Scheduled is a task that waits for its retry."""
-LOST = "Its run had ended; nobody was there to say what became of it."
+LOST = "Its run had ended before it could report what became of it."
 
 
 def settle_tasks(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:

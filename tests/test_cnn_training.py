@@ -361,7 +361,7 @@ def test_a_split_that_makes_no_sense_is_refused() -> None:
         cut(made(5))
     with pytest.raises(TrainingError, match=r"patch_metadata\[0\] has no 'date'"):
         cut((data[0], data[1], [{"spatial_coordinates": (0, 0)}] * 240))
-    with pytest.raises(TrainingError, match="nobody said when the label of 2015-01-02 ended"):
+    with pytest.raises(TrainingError, match="the end of the label of 2015-01-02 is not given"):
         cut((data[0], data[1], [{**entry, "label_end": np.datetime64("NaT")} for entry in data[2]]))
     odd = data[1].copy()
     odd[0] = (odd[0] + 1) % 3

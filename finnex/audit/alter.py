@@ -1,4 +1,4 @@
-"""Tables with another future: rows nobody could know yet are cut, scrambled, or joined by rows that were not there."""
+"""Tables with another future: rows not known yet are cut, scrambled, or joined by rows that were not there."""
 
 from __future__ import annotations
 

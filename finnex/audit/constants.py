@@ -26,13 +26,15 @@ BY_CHANCE = 1e-3
 """Probability, over all sessions and features, of such a run in tables that are shuffled independently."""
 JITTER = 0.1
 RECORDS = ("sentiment", "events")
+THINNED_DAYS, LEAST_KEPT = 7, 0.02
 PRICES = ["open", "high", "low", "close"]
 
 
 def shuffled(table: str, frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """Return a table of the same dates and names with its values in another order; of prices, the daily moves.
 
-    The dates of records and events decide some features alone: they are turned round the history by a random time.
+    The dates of records and events decide some features alone, as do closures, after which a session has the records of
+    many days: they are turned round the history by a random time, and thinned by another share in each span of days.
     """
     if table in RECORDS:
         frame = _turned(table, frame, rng)
@@ -66,6 +68,9 @@ def _turned(table: str, frame: pd.DataFrame, rng: np.random.Generator) -> pd.Dat
     other = frame.assign(**{clock.dated: later})
     if clock.about is not None:
         other[clock.about] = frame[clock.about] + (later - known)
+    block = ((later - first).dt.days // THINNED_DAYS).to_numpy()
+    share = np.exp(rng.uniform(np.log(LEAST_KEPT), 0, block.max() + 1))
+    other = other[rng.random(len(other)) < share[block]]
     return other.sort_values(list(clock.order), ignore_index=True, kind="stable")
 
 

@@ -164,6 +164,10 @@ class Search:
     untested: dict[str, str]
     statistics: dict[str, Statistic]
 
+    def __or__(self, other: Search) -> Search:
+        """Return what two searches of different series found."""
+        return Search(self.found + other.found, self.untested | other.untested, self.statistics | other.statistics)
+
 
 def foreknowing(series: Mapping[str, Floats], bars: Bars, seed: int = 0) -> Search:
     """Find the series that know what comes after their decision.

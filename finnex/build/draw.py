@@ -190,7 +190,7 @@ def draw_on_dask(client: Client, tell: Callable[[str], None] = lambda _: None) -
     """Return a `Draw` that sends one task per block to a Dask cluster, a sliding window of them at a time.
 
     A worker that dies fails only the sessions it held when Dask gives up on them; without any worker it gives up.
-    `tell` is told, in a sentence, of workers that are gone.
+    `tell` is called with a sentence about workers that are gone.
     """
     from distributed import as_completed  # noqa: PLC0415
     from distributed.scheduler import KilledWorker  # noqa: PLC0415

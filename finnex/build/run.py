@@ -88,7 +88,7 @@ def _with_columns(layout: Layout, columns: Sequence[str], heatmaps: Sequence[str
 
 
 def _check_sources(layout: Layout, enhanced: Sequence[str]) -> None:
-    """Refuse features that nobody computes or gives, and blends that lack what they are made from."""
+    """Refuse features that are neither computed nor given, and blends that lack what they are made from."""
     given = {*load_catalogue().names, *enhanced}
     unknown = [name for name in layout.catalogue.names if name not in given]
     problems = [

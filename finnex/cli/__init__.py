@@ -1,6 +1,6 @@
 """The command line: `finnex COMMAND`. Heavy imports wait inside the commands, so that help is instant.
 
-Exit codes: 0 done; 130 interrupted; 2 something the user can mend, told in one message without a traceback.
+Exit codes: 0 done; 130 interrupted; 2 something the user can mend, said in one message without a traceback.
 """
 
 from __future__ import annotations

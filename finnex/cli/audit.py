@@ -1,4 +1,4 @@
-"""`finnex audit`: whether anything in the images knows what nobody knew."""
+"""`finnex audit`: whether anything in the images knows what could not be known."""
 
 from __future__ import annotations
 

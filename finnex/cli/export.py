@@ -57,4 +57,4 @@ def export(
     if written.failed_checks:
         listed = ", ".join(written.failed_checks)
         out().print(f"{len(written.failed_checks)} quality checks of the store failed: {listed}; see the report.")
-    out().print(written.told())
+    out().print(written.sentence())

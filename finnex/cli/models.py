@@ -90,7 +90,7 @@ def predict(
     sessions: Annotated[int, typer.Option(min=1, help="Newest sessions of each symbol.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask the champion about the newest sessions that nobody has predicted, and keep its answers in the store."""
+    """Ask the champion about the newest sessions that have no prediction yet, and keep its answers in the store."""
     from rich.table import Table
 
     from finnex.config import load_config

@@ -62,7 +62,7 @@ def qa(
             word = coloured("ok", "green") if check.passed else coloured("FAIL", "bold red")
             table.add_row(word, check.name, f"{check.value:.4g}", check.limit, check.meaning)
         out().print(table)
-        told = f"{len(report.checks) - len(report.failed)} of {len(report.checks)} checks pass."
-        out().print(told if output is None else f"{told} Report: {output}")
+        words = f"{len(report.checks) - len(report.failed)} of {len(report.checks)} checks pass."
+        out().print(words if output is None else f"{words} Report: {output}")
     if report.failed:
         raise typer.Exit(1)

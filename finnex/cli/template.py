@@ -22,7 +22,7 @@ _TEMPLATE = """\
 {start}
 {end}
 # exchange = "XNYS"          # ISO code of the exchange whose sessions count
-# Sector funds: references, nobody's competitors.
+# Sector funds: references, not competitors.
 # sectors = ["XLB", "XLC", "XLE", "XLF", "XLI", "XLK", "XLP", "XLRE", "XLU", "XLV", "XLY"]
 # Competitors; absent: every other symbol of the prices table that is no sector fund.
 # peers = []

@@ -17,7 +17,7 @@ def up(
             "--config",
             "-c",
             metavar="FILE",
-            help="Configuration that runs use unless told otherwise; needed for the nightly schedule.",
+            help="Configuration that runs use unless they name another; needed for the nightly schedule.",
             show_default=False,
         ),
     ] = None,

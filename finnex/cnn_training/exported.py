@@ -65,7 +65,7 @@ def write_images(images: MegaImages, folder: Path, on_image: Callable[[], None] 
         The images do not say when their labels ended.
     """
     if images.label_end is None:
-        raise TrainingError(f"{images.origin}: nobody said when the labels ended. Give label_end before writing them.")
+        raise TrainingError(f"{images.origin}: the labels have no ends. Give label_end before writing them.")
     layout = images.layout
     about = {
         "format": FORMAT, "symbol": images.symbol, "exchange": images.exchange, "label_kind": images.label_kind,

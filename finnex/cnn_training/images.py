@@ -39,7 +39,7 @@ class MegaImages:
     label
         int64: 0 sell, 1 hold, 2 buy, -1 where the outcome is not known.
     label_end
-        `datetime64[D]`: when the outcome was known, NaT where it is not; None where nobody said.
+        `datetime64[D]`: when the outcome was known, NaT where it is not; None where unknown.
     outcome
         float32: simple return from entry to exit, NaN where not known.
     panel_source
@@ -201,7 +201,7 @@ def from_array(images: xr.DataArray, layout: Layout | str | None = None) -> Mega
     TrainingError
         Dimensions, dates or labels are missing.
     LayoutError
-        Nobody says which layout the images have.
+        The layout of the images is not given.
     """
     wanted = ("date", "y", "x", "channel")
     if images.dims != wanted:

@@ -42,7 +42,7 @@ def learn(
     Parameters
     ----------
     folder
-        Where checkpoints are kept, to go on from; None where nobody will.
+        Where checkpoints are kept, to go on from; None where that is not wanted.
     about
         What identifies images and symbol; "fingerprint" is that of their store, empty where there is none.
 

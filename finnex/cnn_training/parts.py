@@ -143,14 +143,14 @@ def split_parts(
     Raises
     ------
     TrainingError
-        Ratios that do not add up to 1, too few sessions, or labels of which nobody said when they ended.
+        Ratios that do not add up to 1, too few sessions, or labels without their ends.
     """
     if len(patches) != len(labels):
         raise TrainingError(f"there are {len(patches)} patches and {len(labels)} labels. Give one for each patch.")
     ratios = {"train_ratio": train_ratio, "val_ratio": val_ratio, "test_ratio": test_ratio}
     if min(ratios.values()) <= 0 or abs(sum(ratios.values()) - 1) > 1e-9:
-        told = ", ".join(f"{name} {value:g}" for name, value in ratios.items())
-        raise TrainingError(f"{told} must be above 0 and add up to 1.")
+        words = ", ".join(f"{name} {value:g}" for name, value in ratios.items())
+        raise TrainingError(f"{words} must be above 0 and add up to 1.")
     known = sessions_of(labels, metadata)
     usable = np.flatnonzero(known.label >= 0)
     days = np.unique(known.day[usable])
@@ -183,7 +183,7 @@ def _in_time(
     if np.isnat(ends).any():
         day = known.day[usable][np.argmax(np.isnat(ends))]
         raise TrainingError(
-            f"nobody said when the label of {day} ended, so labels that reach into the next part cannot be purged. "
+            f"the end of the label of {day} is not given, so labels that reach into the next part cannot be purged. "
             "Give the images a coordinate label_end."
         )
     found = cut(known.day[usable], ends, days, at[0], at[1], embargo_sessions)

@@ -82,7 +82,7 @@ class Patches:
 
 
 class _Known:
-    """What is said of all patches of some images, computed once for whoever asks."""
+    """What is said of all patches of some images, computed once for all readers."""
 
     def __init__(self, images: MegaImages, grid: PatchGrid) -> None:
         self.images, self.grid = images, grid

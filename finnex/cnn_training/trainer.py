@@ -39,11 +39,11 @@ OF_METADATA = {
 
 def tell_epoch(report: EpochReport) -> None:
     """Print one line."""
-    told = (
+    words = (
         f"epoch {report.epoch}: loss {report.loss:.3f}, validation loss {report.validation_loss:.3f}, "
         f"accuracy {report.validation_accuracy:.2f}, {report.seconds:.0f} s{', best so far' if report.best else ''}"
     )
-    print(plain_text(told), flush=True)
+    print(plain_text(words), flush=True)
 
 
 class FinNeXCNNTrainer:
@@ -181,7 +181,7 @@ class FinNeXCNNTrainer:
         Raises
         ------
         TrainingError
-            Ratios that do not add up, too few sessions, or labels of which nobody said when they ended.
+            Ratios that do not add up, too few sessions, or labels without their ends.
         """
         return split_parts(
             patches, labels, patch_metadata, train_ratio=train_ratio, val_ratio=val_ratio, test_ratio=test_ratio,
@@ -201,7 +201,7 @@ class FinNeXCNNTrainer:
         """Train a network; it keeps the weights of the epoch with the lowest validation loss, judged by session.
 
         A network that takes whole images (it has an `image_size`) is fed with the images of the parts; any other with
-        patches, and is told which patch it sees where its forward takes `patch`.
+        patches, and is given the patch's number where its forward takes `patch`.
 
         Parameters
         ----------
@@ -211,7 +211,7 @@ class FinNeXCNNTrainer:
             Where checkpoints are kept, and from which a training that was broken off is gone on with: on the same
             patches and labels, which are compared.
         on_epoch
-            Told of every epoch; prints a line by default, None is silent.
+            Called with every epoch; prints a line by default, None is silent.
 
         Returns
         -------

@@ -35,12 +35,12 @@ def late_inputs(tables: Tables, config: Config, expected: date) -> str:
     late = {name: found for name, found in _late(tables, config, expected) if found}
     if not late:
         return ""
-    told = "; ".join(
+    words = "; ".join(
         f"{name} of " + ", ".join(f"{one} {day}" for one, day in found.items()) for name, found in late.items()
     )
     others = ", ".join(f"{name} {last}" for name, (_, last) in tables.limits().items() if name not in late)
     return (
-        f"the session of {expected} has closed, and its inputs have not all arrived. They end: {told}."
+        f"the session of {expected} has closed, and its inputs have not all arrived. They end: {words}."
         + (f" The other tables end: {others}." if others else "")
         + (" If quotes always come so late, say so in [inputs] quote_delay_minutes." if "macro" in late else "")
     )

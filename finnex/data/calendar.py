@@ -128,7 +128,7 @@ def session_calendar(exchange: str, start: date, end: date) -> SessionCalendar:
 def planned_sessions(exchange: str, start: date, end: date) -> SessionCalendar:
     """Return the sessions from `start` to `end` as far as they are known.
 
-    Some exchanges announce their holidays a year at a time, and nobody knows a later session of theirs.
+    Some exchanges announce their holidays a year at a time, and later sessions of theirs are not known.
     """
     first, last = _reach(exchange)
     return session_calendar(exchange, max(start, first), min(end, last))

@@ -1,7 +1,7 @@
 """Labels: what happened after the decision. The only place that looks forward.
 
 A decision at the close of session t enters at the open of t+1 and leaves at the close of t+h. `label_end` is the
-session on which the outcome is known: whoever splits data in time purges by it.
+session on which the outcome is known: a split in time purges by it.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def _triple_barrier(
     complete = ~np.isnan(entry) & ~np.isnan(width)
     for step in range(1, horizon + 1):
         bar_open, high, low = _ahead(o, step), _ahead(h, step), _ahead(l, step)
-        complete &= ~(open_still & np.isnan(high))  # a missing bar before the outcome: nobody knows
+        complete &= ~(open_still & np.isnan(high))  # a missing bar before the outcome: unknown
         stopped = open_still & (low <= lower)
         taken = open_still & ~stopped & (high >= upper)
         outcome = np.where(stopped, np.minimum(lower, bar_open) / entry - 1, outcome)

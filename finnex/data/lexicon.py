@@ -50,20 +50,20 @@ def fill_scores(text: pd.DataFrame, path: Path, problems: list[Problem], lexicon
         return
     unscored = text["score"].str.strip() == ""
     silent = unscored & (text["text"].str.strip() == "")
-    told = unscored & ~silent
+    worded = unscored & ~silent
     problems += parse.refuse(
         text, silent, path, "text", "a record has neither a score nor a text", "Give one of them or remove the row."
     )
     if lexicon is None:
         what = "a record has a text and no score"
         remedy = 'Set [inputs] lexicon = "vader" (posts) or "loughran_mcdonald" (filings, news), or give the score.'
-        problems += parse.refuse(text, told, path, "text", what, remedy)
+        problems += parse.refuse(text, worded, path, "text", what, remedy)
         return
-    text.loc[told, "score"] = [repr(float(score)) for score in score_texts(text.loc[told, "text"], lexicon)]
+    text.loc[worded, "score"] = [repr(float(score)) for score in score_texts(text.loc[worded, "text"], lexicon)]
     if "provider" not in text.columns:
         text["provider"] = ""
-    own = text.loc[told, "provider"].str.strip()
-    text.loc[told, "provider"] = (own + "+").where(own != "", "") + lexicon
+    own = text.loc[worded, "provider"].str.strip()
+    text.loc[worded, "provider"] = (own + "+").where(own != "", "") + lexicon
 
 
 def _load(module: str, install: str) -> Any:

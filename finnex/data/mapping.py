@@ -266,6 +266,6 @@ def symbol_of_file(path: Path) -> str:
     found = sorted(set(text[column].str.strip()) - {""}) if column is not None else []
     word = re.match("[A-Za-z]+", path.name)
     if len(found) > 1 or (not found and word is None):
-        told = f"is of several companies ({', '.join(found[:5])})" if found else "does not say whose it is"
-        raise ConfigError(f"{path} {told}. Name one with symbol=.")
+        words = f"is of several companies ({', '.join(found[:5])})" if found else "does not say whose it is"
+        raise ConfigError(f"{path} {words}. Name one with symbol=.")
     return found[0] if found else str(word and word.group()).upper()

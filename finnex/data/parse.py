@@ -14,7 +14,7 @@ from finnex.data.table_file import unreadable
 from finnex.errors import InputError, Problem, first_of, nearest, shortened, shown
 
 FIRST, LAST = pd.Timestamp("1700-01-01"), pd.Timestamp("2200-01-01")
-"""Nanoseconds end in 2262; nobody trades that far ahead."""
+"""Nanoseconds end in 2262; no table reaches that far ahead."""
 LARGEST = 1e24
 """Of every number: its ratio to the least price is then far from what float32 can hold."""
 CELLS_AT_ONCE = 1_000_000

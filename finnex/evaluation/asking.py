@@ -55,15 +55,15 @@ class Sessions:
     Attributes
     ----------
     day
-        `datetime64[D]`; None where nobody said: sessions then count in the order in which they come.
+        `datetime64[D]`; None where unknown: sessions then count in the order in which they come.
     prices
         Of all companies and sessions; None where they are not known.
     no_prices
         Why they are not, in words.
     train_frequencies
-        Shares of the classes in the training part, (classes,); None where nobody said.
+        Shares of the classes in the training part, (classes,); None where unknown.
     temporal
-        Whether the parts were cut in time; None where nobody said.
+        Whether the parts were cut in time; None where unknown.
     """
 
     day: Days | None

@@ -1,7 +1,7 @@
 """Whether a challenger becomes the champion: better than the baselines and than the champion, at its trial's level.
 
 All answer for the same sessions, which come after everything that either was trained or chosen on. The log loss
-decides, because it is proper: nobody lowers its expectation by saying something other than what they believe (Gneiting
+decides, because it is proper: its expectation is least for the forecaster's true belief (Gneiting
 and Raftery, Strictly Proper Scoring Rules, 2007). Accuracy can only stand in the way.
 """
 

@@ -27,7 +27,7 @@ Column = Callable[[str], Floats]
 def agreement(first: str, second: str) -> Callable[[Column], Floats]:
     """Return a blend by how a sentiment source moves with the two others over 60 sessions.
 
-    The mean of its two correlations, from -1 to 1, becomes 0 to 1: a source that nobody confirms is muted.
+    The mean of its two correlations, from -1 to 1, becomes 0 to 1: a source that no other confirms is muted.
     """
 
     def blend(column: Column) -> Floats:

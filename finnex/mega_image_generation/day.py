@@ -117,8 +117,8 @@ def read_days(given: Any, name: str) -> pd.DatetimeIndex:
         else:
             days.append(day.tz_localize(None).normalize())
     if wrong:
-        told = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
-        raise ConfigError(f"{name}: {told} is no date. Give dates such as '2015-03-31'.")
+        words = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
+        raise ConfigError(f"{name}: {words} is no date. Give dates such as '2015-03-31'.")
     return pd.DatetimeIndex(days).unique().sort_values()
 
 

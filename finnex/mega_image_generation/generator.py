@@ -149,8 +149,8 @@ class FinNeXMegaImageGenerator:
         skipped = {str(day.date()): reason for day, reason in zip(days, reasons, strict=True) if reason}
         drawn = days[[not reason for reason in reasons]]
         if len(drawn) == 0:
-            told = "; ".join(f"{day}: {reason}" for day, reason in list(skipped.items())[:3]) or "the range is empty"
-            raise ConfigError(f"date_range: none of {len(days)} days can be drawn ({told}). Ask for other days.")
+            words = "; ".join(f"{day}: {reason}" for day, reason in list(skipped.items())[:3]) or "the range is empty"
+            raise ConfigError(f"date_range: none of {len(days)} days can be drawn ({words}). Ask for other days.")
         data = self._publish(drawn)
         settings = self._run.config.labels
         known = data.sel(horizon=settings.horizon)

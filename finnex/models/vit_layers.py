@@ -2,7 +2,7 @@
 
 A plain patch embedding with a learned position left a small transformer at chance: a patch of 32 pixels cuts across
 three and a half sessions, and what two sections did one after the other is spread over patches that first have to find
-each other. So every patch is also told what the stem read in the sessions that it shows.
+each other. So every patch is also given what the stem read in the sessions that it shows.
 """
 
 from __future__ import annotations
@@ -242,7 +242,7 @@ class RegimeAwareClassifier(nn.Module):
     def regime(self, macro: Tensor | None) -> Tensor:
         """Return the weights of the regimes from the macro section's sessions (B, T, macro_width): (B, regimes).
 
-        A picture without a macro section, None, gets the weights that are nobody's in particular (1, regimes).
+        A picture without a macro section, None, gets weights of no regime in particular (1, regimes).
         """
         scores = self.gate.bias[None] if macro is None else self.gate(macro.mean(1))
         return torch.as_tensor(scores.softmax(dim=-1))

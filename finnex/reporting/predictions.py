@@ -41,7 +41,7 @@ class Prediction:
 
 
 def predict_newest(config: Config, uri: str, sessions: int, *, wait_seconds: float = 0.0) -> list[Prediction]:
-    """Ask the champion about each symbol's newest published sessions that nobody has predicted, and keep its answers.
+    """Ask the champion about each symbol's newest published sessions that have no prediction yet, and keep its answers.
 
     Raises
     ------

@@ -157,7 +157,7 @@ class PinnedStore:
 
 
 def memory_limit(processes: int = 1) -> int:
-    """Return how many bytes of images each of some processes of this machine may hold, unless told otherwise."""
+    """Return how many bytes of images each of some processes of this machine may hold, by default."""
     return min(int(psutil.virtual_memory().available) // MEMORY_SHARE // processes, MEMORY_AT_MOST_BYTES)
 
 

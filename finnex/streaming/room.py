@@ -1,4 +1,4 @@
-"""Room for images in memory, given out again once nobody looks at what was there."""
+"""Room for images in memory, reused once no array refers to what was there."""
 
 from __future__ import annotations
 

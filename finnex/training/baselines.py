@@ -53,8 +53,8 @@ def majority(samples: Samples, split: TimeSplit, rows: Rows) -> Probabilities:
 def last_known_label(samples: Samples, rows: Rows) -> npt.NDArray[np.int64]:
     """Return for each row the newest label of its symbol whose outcome was known at the decision; -1 where none was.
 
-    A label over h sessions is known h sessions later, so the newest one is that old. It may be of any part: whoever
-    decides in the test part knows what came of earlier decisions in it.
+    A label over h sessions is known h sessions later, so the newest one is that old. It may be of any part: a
+    decision in the test part knows what came of earlier ones in it.
     """
     found = np.full(len(rows), -1, dtype=np.int64)
     for number in range(len(samples.symbols)):
@@ -78,9 +78,9 @@ def persistence(samples: Samples, split: TimeSplit, rows: Rows) -> Probabilities
     label gets the training part's frequencies.
     """
     before = last_known_label(samples, split.train)
-    told = before >= 0
-    right = np.count_nonzero(before[told] == samples.label[split.train][told])
-    sure = max((right + 1) / (np.count_nonzero(told) + len(CLASSES)), 1 / len(CLASSES) + 0.01)
+    known = before >= 0
+    right = np.count_nonzero(before[known] == samples.label[split.train][known])
+    sure = max((right + 1) / (np.count_nonzero(known) + len(CLASSES)), 1 / len(CLASSES) + 0.01)
     now = last_known_label(samples, rows)
     found = np.full((len(rows), len(CLASSES)), (1 - sure) / (len(CLASSES) - 1))
     found[np.arange(len(rows)), np.maximum(now, 0)] = sure

@@ -35,7 +35,7 @@ def make_accelerator(settings: TrainingSettings) -> Accelerator:
         AcceleratorState._reset_state()  # one process may train twice with different precision; accelerate refuses it
     return Accelerator(
         mixed_precision=wanted,
-        cpu=not torch.accelerator.is_available(),  # unless told, it lets several processes of a CPU run each for itself
+        cpu=not torch.accelerator.is_available(),  # by default it lets several processes of a CPU run each for itself
         kwargs_handlers=[
             # A network that reads images and patches has weights that only one of the two uses.
             DistributedDataParallelKwargs(find_unused_parameters=True),

@@ -66,7 +66,7 @@ def new_folder(config: Config) -> Path:
 
 
 def unfinished_study(config: Config) -> Path:
-    """Return the newest study that was begun, is not done, and nobody is working on.
+    """Return the newest study that was begun, is not done, and is not being worked on.
 
     Raises
     ------
@@ -188,7 +188,7 @@ def finish(folder: Path) -> None:
 def until_recorded(folder: Path) -> Iterator[None]:
     """Leave a finished study open for `--resume` where what follows, its report or its record, does not come to an end.
 
-    Resuming then trains nothing again: what is done is read and told to observers.
+    Resuming then trains nothing again: what is done is read and reported to observers.
     """
     try:
         yield

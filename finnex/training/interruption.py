@@ -16,8 +16,8 @@ class Interruption:
 
     A launcher of several processes passes on a Ctrl-C that they have seen already: that is no second one.
 
-    The handlers that were there before get the signal: a terminal's Ctrl-C is a `KeyboardInterrupt`, and whoever
-    stops a flow sees what they always see. A signal that is ignored stays ignored, and outside the main thread,
+    The handlers that were there before get the signal: a terminal's Ctrl-C is a `KeyboardInterrupt`, and a flow
+    that is stopped ends as it always does. A signal that is ignored stays ignored, and outside the main thread,
     where no handler can be set, nothing is held back.
     """
 

@@ -79,7 +79,7 @@ def fit(
     before_epoch
         Called first in every epoch; raises to stop.
     on_epoch
-        Told of every epoch's report, those of an earlier call too.
+        Called with every epoch's report, those of an earlier call too.
 
     Raises
     ------

@@ -105,7 +105,7 @@ class Study:
     members
         All its trainings, in the order in which they run.
     resumed
-        Whether an earlier call began it. What that one had done is told to observers again, so that a record that
+        Whether an earlier call began it. What that one had done is reported to observers again, so that a record that
         begins anew is complete.
     """
 
@@ -119,7 +119,7 @@ class Study:
 
 
 class Observer:
-    """Is told what happens in a study, while it happens, in the main process; override what you need."""
+    """Is notified of what happens in a study, while it happens, in the main process; override what you need."""
 
     def on_study_start(self, study: Study) -> None:
         """Take note of a study: everything was checked, nothing is trained yet."""

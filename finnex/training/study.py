@@ -59,9 +59,9 @@ def train(
     Parameters
     ----------
     observers
-        Told of the study, its trainings and their epochs while they happen.
+        Notified of the study, its trainings and their epochs while they happen.
     on_progress
-        Told of images read, batches, epochs and baselines.
+        Called with images read, batches, epochs and baselines.
     folder
         Where the study keeps its checkpoints; by default a new folder in `training` beside the store.
     resume
@@ -93,7 +93,7 @@ def train(
         pinned[layout] = PinnedStore(sibling, same_samples(config, sibling, samples))
     first = pinned[config.model.architecture]
     fingerprint, image_shape = first.fingerprint, first.image_shape
-    del first  # whoever holds it holds its images
+    del first  # a reference to it keeps its images in memory
     parameters = _parameters(config, store, image_shape[2], shown_px(image_shape, settings))
     threads = arithmetic_threads(settings, accelerator.num_processes)
     identity = _identity(parameters, accelerator, {name: one.fingerprint for name, one in pinned.items()}, threads)
@@ -131,7 +131,7 @@ def _train_all(
     accelerator: Accelerator, identity: Mapping[str, Any], memory_limit_bytes: int | None,
     observers: Sequence[Observer], tell: OnProgress,
 ) -> list[MemberResult]:  # fmt: skip
-    """Train a network's members one after another; what an earlier call has done is read and told again."""
+    """Train a network's members one after another; what an earlier call has done is read and reported again."""
     known = {member.number: done_member(member) for member in members}
     in_memory = False
     if not all(known.values()):

@@ -116,7 +116,7 @@ def _since(known: npt.NDArray[np.intp], sessions: int) -> npt.NDArray[np.float64
 def _earnings(context: Context) -> Features:
     """Return sessions since the last filing, and until the next one is due.
 
-    Nobody announces filings in the inputs: the next one is expected a median gap of the last eight after the last.
+    The inputs announce no filings: the next one is expected a median gap of the last eight after the last.
     """
     filings, nothing = context.tables.fundamentals, np.full(context.sessions, np.nan)
     if filings is None:

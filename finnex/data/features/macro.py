@@ -12,7 +12,7 @@ import pandas as pd
 from finnex.data.align import Floats, as_of
 from finnex.data.features.context import Context, Features, log, log_returns
 
-MONTHLY_AGE = 66  # sessions a monthly figure may be carried: three months, then nobody trades on it
+MONTHLY_AGE = 66  # sessions a monthly figure may be carried: three months, then it is stale
 FLOWS = (("TLT", "SPY"), ("LQD", "IEF"), ("TIP", "IEF"), ("EEM", "SPY"), ("EFA", "SPY"))
 
 

@@ -72,7 +72,7 @@ def _of_source(rows: pd.DataFrame, sessions: int) -> pd.DataFrame:
             "dispersion": np.sqrt(np.maximum(over(daily_sum(own, weight * score**2), total) - mean**2, 0.0)),
             "positive": over(daily_sum(own, weight * (score > OPINION)), total),
             "negative": over(daily_sum(own, weight * (score < -OPINION)), total),
-            # Before its first record nobody knew that the source would ever speak: not known, rather than silent.
+            # Before its first record it was unknown that the source would ever speak: not known, rather than silent.
             "documents": np.where(np.cumsum(records) > 0, daily_sum(rows, rows["documents"].to_numpy()), np.nan),
             "engagement": np.where(records > 0, engagement, np.nan),
             "repost_share": over(daily_sum(rows, (rows["repost"] > 0).to_numpy().astype("float64")), records),

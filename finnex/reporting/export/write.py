@@ -58,7 +58,7 @@ class Exported:
         """Size of all files."""
         return sum(part.bytes for part in self.parts)
 
-    def told(self) -> str:
+    def sentence(self) -> str:
         """Return where it is and how large, in a sentence."""
         return (
             f"Exported {self.sessions} sessions of {self.symbol}, {self.first} to {self.last}, to {self.folder}: "

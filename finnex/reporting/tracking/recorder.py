@@ -67,7 +67,7 @@ class TrackedRun:
 class StudyRecorder(Observer):
     """Writes a study into MLflow while it runs; made by `recording`.
 
-    A server that is away for a while costs no training: what could not be told is told with the next epoch.
+    A server that is away for a while costs no training: what could not be logged is logged with the next epoch.
     """
 
     def __init__(
@@ -197,7 +197,7 @@ def recording(
         except BaseException:  # Ctrl-C, or a flow that is cancelled
             recorder.end_what_is_open("KILLED")
             raise
-        recorder.end_what_is_open("FAILED")  # nobody called `finish`
+        recorder.end_what_is_open("FAILED")  # `finish` was not called
 
 
 def _experiment(client: MlflowClient, name: str) -> str:

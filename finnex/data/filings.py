@@ -105,13 +105,17 @@ def _at_one_time(frame: pd.DataFrame, names: list[str], further: list[str]) -> p
     return differs.reindex(frame.index, fill_value=False)
 
 
+def _shown(frame: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame({"period_end": frame["period_end"].dt.strftime("%Y-%m-%d")})
+
+
 def _of_one_length(
     frame: pd.DataFrame, names: list[str], merge: bool, path: Path, problems: list[Problem]
 ) -> pd.DataFrame:
     """Refuse rows of one period end and filing, with the remedy of durations where a flow differs."""
     two = _at_one_time(frame, [name for name in names if name in FLOWS or merge], [])
     what = "an earlier row has other figures for the same period_end and filing"
-    problems += parse.refuse(frame, two, path, "period_end", what, GIVE_DURATIONS)
+    problems += parse.refuse(_shown(frame), two, path, "period_end", what, GIVE_DURATIONS)
     if merge:
         return frame.groupby(ROW, as_index=False, sort=False, dropna=False)[names].first()
     problems += parse.duplicates(frame[~two], ["symbol", "origin", "period_end", "available"], path)
@@ -138,7 +142,7 @@ def _from_durations(
     two = _at_one_time(lengths, [name for name in names if name not in STOCKS], ["quarters"])
     two |= _at_one_time(frame, stocks, [])
     what = "an earlier row has another figure for the same period and filing"
-    problems += parse.refuse(frame, two, path, "period_end", what, "Keep the right one.")
+    problems += parse.refuse(_shown(frame), two, path, "period_end", what, "Keep the right one.")
     return frame if problems else _in_quarters(lengths.assign(start=start), names)
 
 

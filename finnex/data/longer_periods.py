@@ -1,4 +1,4 @@
-"""Find annual and year-to-date values among what should be single quarters: their size and their changes give them away.
+"""Find annual and year-to-date values among what should be single quarters, by their sizes and their changes.
 
 A table of fundamentals without `period_start` does not say which period a figure is of.
 """
@@ -15,20 +15,24 @@ from finnex.data.align import Floats
 Pattern = Literal["year", "year to date"]
 QUARTER_DAYS: Final = 365.25 / 4
 LEAST_YEARS = 2
+OF_ONE_SIGN = 0.75
+"""Least share of years whose four figures have one sign; the others are not looked at."""
 MOST_YEARS_OFF = 0.2
-"""Share of a series' whole years that may not show the pattern: a year of a crisis, a sale."""
-OF_THE_OTHERS: Final = (1.2, 1.8)
+"""Share of those years that may not show the pattern: a year of a crisis, a sale."""
+RESET = 0.6
+"""The next first quarter over the last figure of a year is below this."""
+OF_THE_OTHERS: Final = (1.2, 2.0)
 """An annual value over the sum of the year's other three: 4/3, more where the fourth quarter is the largest."""
 CALM = 2.0
-"""The other three may differ by this factor: beyond it, a sum of them says little."""
+"""The other three differ by less than this factor."""
 GROWN: Final = (0.5, 4.0)
 """What each further quarter adds to a year-to-date value, over the first quarter's."""
-RESET = 0.6
-"""The next first quarter over the whole year: about a quarter."""
-LEAST_CHANGES = 4
-"""Years, less one, from which changes from year to year are compared."""
-EVIDENCE = 8.0
-"""Least log-likelihood ratio (Student's t of 5 degrees) at which changes are rather those of longer periods."""
+SEASON = 0.35
+"""Standard deviation of a quarter's usual size, in logs: a reading with a stronger season is the less likely."""
+LEAST_SCALE = 0.01
+"""Of changes from year to year, so that figures without noise give no infinite evidence."""
+EVIDENCE: Final = (12.0, 4.0)
+"""Least log-likelihood ratio at which figures are of longer periods; the second where their sizes are as usual."""
 
 
 def on_quarters(ends: npt.NDArray[np.int64], values: Floats) -> Floats:
@@ -49,64 +53,64 @@ def longer_periods(grid: Floats) -> Pattern | None:
 
     Notes
     -----
-    Each of the four quarters may be the fiscal year's last. Where a year's figures have one sign, their sizes are
-    compared: in every year but few, the last is 1.2 to 1.8 times the sum of the others, or each further quarter adds
-    about what the first had, and the next year begins anew. Elsewhere their changes from year to year are: a stable
-    season cancels, and of the two readings, quarters or longer periods, the likelier is taken.
+    Each of the four quarters may be the fiscal year's last. Both readings of the figures, as quarters and as longer
+    periods made single, are held against one model of quarters: in logs a season (normal, `SEASON`), a trend, and
+    changes from year to year that follow Student's t of five degrees with the reading's own scale. Less evidence is
+    asked for where the last figure is 1.2 to 2 times the sum of the others, or each adds about what the first had.
+    In any case the next year begins anew. Years with gains and losses have no logs and are not looked at.
     """
     for last in range(4):
         first = (last + 1) % 4
         years = grid[first : first + (len(grid) - first) // 4 * 4].reshape(-1, 4)
-        after = np.append(years[1:, 0], grid[first + years.size] if first + years.size < len(grid) else np.nan)
-        whole = ~np.isnan(years).any(axis=1)
-        if whole.sum() < LEAST_YEARS:
+        years = years * np.sign(years[:, 3:])
+        whole, positive = ~np.isnan(years).any(axis=1), (years > 0).all(axis=1)
+        least = max(LEAST_YEARS, (1 - MOST_YEARS_OFF) * positive.sum())
+        if positive.sum() < max(LEAST_YEARS, OF_ONE_SIGN * whole.sum()):
             continue
-        signed = years[whole] * np.sign(years[whole][:, 3:])
-        same = (signed > 0).all(axis=1)
-        after = (after[whole] * np.sign(years[whole][:, 3]))
-        if same.mean() >= 1 - MOST_YEARS_OFF:
-            for pattern, hits in (("year", _annual(signed)), ("year to date", _to_date(signed, after))):
-                hits &= same
-                if hits.sum() >= LEAST_YEARS and hits.mean() >= 1 - MOST_YEARS_OFF:
-                    return pattern
-        elif (found := _by_changes(years)) is not None:
-            return found
+        follows = positive[:-1] & positive[1:]
+        if follows.any() and (years[1:, 0] < RESET * years[:-1, 3])[follows].mean() < 1 - MOST_YEARS_OFF:
+            continue
+        annual = np.column_stack([years[:, :3], years[:, 3] - years[:, :3].sum(axis=1)])
+        to_date = np.diff(years, axis=1, prepend=0.0)
+        readings: dict[Pattern, tuple[Floats, npt.NDArray[np.bool_]]] = {
+            "year": (annual, _as_a_year(years)),
+            "year to date": (to_date, _as_to_date(to_date)),
+        }
+        for pattern, (reading, usual) in readings.items():
+            usable = positive & (reading > 0).all(axis=1)
+            if usable.sum() < least:
+                continue
+            one, other = (np.where(usable[:, None], table, np.nan) for table in (years, reading))
+            if _likelihood(other) - _likelihood(one) > EVIDENCE[int((usual & positive).sum() >= least)]:
+                return pattern
     return None
 
 
-def _annual(years: Floats) -> npt.NDArray[np.bool_]:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = years[:, 3] / years[:, :3].sum(axis=1)
-        calm = years[:, :3].max(axis=1) < CALM * years[:, :3].min(axis=1)
+def _as_a_year(years: Floats) -> npt.NDArray[np.bool_]:
+    others = years[:, :3]
+    share = years[:, 3] / others.sum(axis=1)
+    calm = others.max(axis=1) < CALM * others.min(axis=1)
     return calm & (share >= OF_THE_OTHERS[0]) & (share <= OF_THE_OTHERS[1])
 
 
-def _to_date(years: Floats, after: Floats) -> npt.NDArray[np.bool_]:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        added = np.diff(years, axis=1) / years[:, :1]
-    grown = ((added >= GROWN[0]) & (added <= GROWN[1])).all(axis=1)
-    return grown & (np.isnan(after) | (after < RESET * years[:, 3]))
+def _as_to_date(single: Floats) -> npt.NDArray[np.bool_]:
+    added = single[:, 1:] / single[:, :1]
+    return ((added >= GROWN[0]) & (added <= GROWN[1])).all(axis=1)
 
 
-def _by_changes(years: Floats) -> Pattern | None:
-    """Compare changes from year to year of figures of both signs, as quarters and as longer periods."""
-    to_date = np.diff(years, axis=1, prepend=0.0)
-    annual = np.column_stack([years[:, :3], years[:, 3] - years[:, :3].sum(axis=1)])
-    for pattern, other, sound in (("year", annual, [0, 1, 2]), ("year to date", to_date, [0])):
-        changes, otherwise = _changes(years), _changes(other)
-        if len(changes) < LEAST_CHANGES:
-            return None
-        scale = np.sqrt(np.mean(changes[:, sound] ** 2))
-        if scale > 0 and float((_log_t(otherwise / scale) - _log_t(changes / scale)).sum()) > EVIDENCE:
-            return pattern
-    return None
+def _likelihood(years: Floats) -> float:
+    """Return the log-likelihood of positive quarters, (years, 4), NaN in years that do not count; up to a constant."""
+    logs = np.log(years)
+    changes = np.diff(logs, axis=0)
+    changes = changes[~np.isnan(changes).any(axis=1)]
+    growth = float(changes.mean()) if len(changes) else 0.0
+    season = np.nanmean(logs, axis=0) - growth / 4 * np.arange(4)
+    season -= season.mean()
+    return -float(np.nansum(logs)) - 0.5 * float((season**2).sum()) / SEASON**2 + _log_t(changes - growth)
 
 
-def _changes(years: Floats) -> Floats:
-    found = np.diff(years, axis=0)
-    found = found[~np.isnan(found).any(axis=1)]
-    return found - found.mean(axis=0) if len(found) else found
-
-
-def _log_t(values: Floats) -> Floats:
-    return np.asarray(-3.0 * np.log1p(values**2 / 5.0))
+def _log_t(changes: Floats) -> float:
+    if not len(changes):
+        return 0.0
+    scale = max(1.4826 * float(np.median(np.abs(changes))), LEAST_SCALE)
+    return float((-np.log(scale) - 3.0 * np.log1p((changes / scale) ** 2 / 5.0)).sum())

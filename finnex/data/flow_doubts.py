@@ -52,8 +52,8 @@ def _of_one_origin(rows: pd.DataFrame, flows: list[str], symbol: str) -> list[st
     if len(ends) >= LEAST_ENDS and gaps.min() >= DAYS[2][0]:
         months = round(float(np.median(gaps)) / 30.4)
         return [
-            f"fundamentals of {symbol}: periods end {months} months apart, so income and cash flow are of longer periods "
-            f"than the single quarters that features take them for. {REMEDY}"
+            f"fundamentals of {symbol}: periods end {months} months apart, so income and cash flow are of longer "
+            f"periods than the single quarters that features take them for. {REMEDY}"
         ]
     found: dict[str, list[str]] = {}
     for name in flows:

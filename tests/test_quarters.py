@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -243,11 +244,10 @@ def test_two_figures_of_one_end_and_filing_ask_for_their_durations(tmp_path: Pat
 
 
 @pytest.mark.parametrize(("keep", "words"), [("first", "that of the whole year"), ("last", "sums from the year's")])
-def test_keeping_one_of_edgars_rows_is_warned_of(keep: str, words: str, tmp_path: Path) -> None:
+def test_keeping_one_of_edgars_rows_is_warned_of(keep: Literal["first", "last"], words: str, tmp_path: Path) -> None:
     rows = pd.DataFrame(edgar(), columns=["start", "period_end", "revenue", "available_date"]).assign(symbol="ACME")
-    rows = rows.sort_values("start", ascending=keep == "last").drop(columns="start")
-    one = rows.drop_duplicates(["period_end", "available_date"], keep="last" if keep == "last" else "first")
-    one = rows.sort_values("revenue").drop_duplicates(["period_end", "available_date"], keep=keep)  # type: ignore[call-overload]
+    rows = rows.sort_values("revenue").drop(columns="start")
+    one = rows.drop_duplicates(["period_end", "available_date"], keep=keep)
     found, problems = read(tmp_path, one.to_csv(index=False))
     assert problems == []
     assert words in "".join(odd_periods(found, "ACME"))

@@ -21,7 +21,7 @@ from finnex.data.longer_periods import longer_periods
 
 Floats = npt.NDArray[np.float64]
 QUARTERS = (12, 24, 44)
-FLAGGED, FOUND = 0.001, 0.9
+FLAGGED, FOUND = 0.001, 0.85
 STEADY = ("steady", "growing", "shrinking", "losses")
 
 

@@ -21,6 +21,7 @@ from finnex.data.doubts import doubts
 from finnex.data.features.fundamental import views
 from finnex.data.filings import read_fundamentals
 from finnex.data.flow_doubts import derived_quarters, odd_periods
+from finnex.data.longer_periods import longer_periods
 from finnex.data.mapping import filed
 from finnex.data.quarters import single_quarters
 from finnex.data.tables import read_tables
@@ -283,6 +284,13 @@ def test_at_most_1_in_1000_honest_series_is_flagged_and_nearly_all_planted_ones_
         if kind in STEADY:
             assert min(annual, summed) >= 0.9, kind
     assert float(np.mean(flagged)) <= limit(REPEATS * len(KINDS))
+
+
+def test_a_season_that_earns_in_one_quarter_alone_is_not_flagged() -> None:
+    for quarter in (0.0, 1.0, -1.0):
+        assert longer_periods(np.tile([quarter, 0.0, 0.0, 8.0], 5)) is None
+    assert longer_periods(np.full(20, np.nan)) is None
+    assert longer_periods(np.zeros(20)) is None
 
 
 def test_info_counts_derived_quarters_and_warns_of_longer_periods(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from finnex.data.align import Floats
 
+Mask = npt.NDArray[np.bool_]
 Pattern = Literal["year", "year to date"]
 QUARTER_DAYS: Final = 365.25 / 4
 LEAST_YEARS = 2
@@ -63,7 +64,7 @@ def longer_periods(grid: Floats) -> Pattern | None:
         first = (last + 1) % 4
         years = grid[first : first + (len(grid) - first) // 4 * 4].reshape(-1, 4)
         years = years * np.sign(years[:, 3:])
-        whole, positive = ~np.isnan(years).any(axis=1), (years > 0).all(axis=1)
+        whole, positive = _throughout(~np.isnan(years)), _throughout(years > 0)
         least = max(LEAST_YEARS, (1 - MOST_YEARS_OFF) * positive.sum())
         if positive.sum() < max(LEAST_YEARS, OF_ONE_SIGN * whole.sum()):
             continue
@@ -72,12 +73,12 @@ def longer_periods(grid: Floats) -> Pattern | None:
             continue
         annual = np.column_stack([years[:, :3], years[:, 3] - years[:, :3].sum(axis=1)])
         to_date = np.diff(years, axis=1, prepend=0.0)
-        readings: dict[Pattern, tuple[Floats, npt.NDArray[np.bool_]]] = {
+        readings: dict[Pattern, tuple[Floats, Mask]] = {
             "year": (annual, _as_a_year(years)),
             "year to date": (to_date, _as_to_date(to_date)),
         }
         for pattern, (reading, usual) in readings.items():
-            usable = positive & (reading > 0).all(axis=1)
+            usable = positive & _throughout(reading > 0)
             if usable.sum() < least:
                 continue
             one, other = (np.where(usable[:, None], table, np.nan) for table in (years, reading))
@@ -86,16 +87,21 @@ def longer_periods(grid: Floats) -> Pattern | None:
     return None
 
 
-def _as_a_year(years: Floats) -> npt.NDArray[np.bool_]:
+def _throughout(quarters: Mask) -> Mask:
+    return np.asarray(quarters.all(axis=1), dtype=np.bool_)
+
+
+def _as_a_year(years: Floats) -> Mask:
     others = years[:, :3]
-    share = years[:, 3] / others.sum(axis=1)
+    total = others.sum(axis=1)
     calm = others.max(axis=1) < CALM * others.min(axis=1)
-    return calm & (share >= OF_THE_OTHERS[0]) & (share <= OF_THE_OTHERS[1])
+    within = (years[:, 3] >= OF_THE_OTHERS[0] * total) & (years[:, 3] <= OF_THE_OTHERS[1] * total)
+    return np.asarray(calm & within, dtype=np.bool_)
 
 
-def _as_to_date(single: Floats) -> npt.NDArray[np.bool_]:
-    added = single[:, 1:] / single[:, :1]
-    return ((added >= GROWN[0]) & (added <= GROWN[1])).all(axis=1)
+def _as_to_date(single: Floats) -> Mask:
+    least, most = (bound * single[:, :1] for bound in GROWN)
+    return _throughout((single[:, 1:] >= least) & (single[:, 1:] <= most))
 
 
 def _likelihood(years: Floats) -> float:

@@ -254,6 +254,14 @@ def test_keeping_one_of_edgars_rows_is_warned_of(keep: Literal["first", "last"],
     assert words in "".join(odd_periods(found, "ACME"))
 
 
+def test_a_table_of_durations_without_a_metric_or_a_quarter_is_read(tmp_path: Path) -> None:
+    head = "symbol,period_start,period_end,available_date"
+    assert len(read(tmp_path, f"{head}\nACME,2021-01-01,2021-03-31,2021-05-05\n")[0]) == 1
+    found, problems = read(tmp_path, f"{head},revenue\nACME,2021-01-01,2021-03-31,2021-05-05,\n")
+    assert problems == []
+    assert found["revenue"].isna().tolist() == [True]
+
+
 @pytest.mark.parametrize(("months", "durations"), [(6, False), (6, True), (12, False), (12, True)])
 def test_half_years_and_years_alone_are_said(months: int, durations: bool, tmp_path: Path) -> None:
     ends = pd.date_range("2018-06-30", "2023-06-30", freq=f"{months}ME")

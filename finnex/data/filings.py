@@ -116,7 +116,7 @@ def _of_one_length(
     two = _at_one_time(frame, [name for name in names if name in FLOWS or merge], [])
     what = "an earlier row has other figures for the same period_end and filing"
     problems += parse.refuse(_shown(frame), two, path, "period_end", what, GIVE_DURATIONS)
-    if merge:
+    if merge and names:
         return frame.groupby(ROW, as_index=False, sort=False, dropna=False)[names].first()
     problems += parse.duplicates(frame[~two], ["symbol", "origin", "period_end", "available"], path)
     return frame
@@ -143,7 +143,7 @@ def _from_durations(
     two |= _at_one_time(frame, stocks, [])
     what = "an earlier row has another figure for the same period and filing"
     problems += parse.refuse(_shown(frame), two, path, "period_end", what, "Keep the right one.")
-    return frame if problems else _in_quarters(lengths.assign(start=start), names)
+    return frame if problems or not names else _in_quarters(lengths.assign(start=start), names)
 
 
 def _in_quarters(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:

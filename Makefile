@@ -54,6 +54,7 @@ accept: $(STAMP)
 	$(BIN)/python -m benchmarks.accept_models
 	$(BIN)/python -m benchmarks.coverage
 	$(BIN)/python -m benchmarks.verdicts
+	$(BIN)/python -m benchmarks.longer_periods
 	$(BIN)/python -m benchmarks.s3_interruptions
 	$(BIN)/finnex benchmark leaks --honest
 	$(BIN)/python -m benchmarks.leaks_null

@@ -152,6 +152,27 @@ def more_filings(**values: list[str]) -> Callable[[Case], None]:
     return spoil
 
 
+def in_durations(start: str) -> Callable[[Case], None]:
+    def spoil(case: Case) -> None:
+        frame = case.frames["fundamentals"]
+        end = pd.to_datetime(frame["period_end"])
+        frame["period_start"] = (end + pd.Timedelta(days=1) - pd.DateOffset(months=3)).dt.strftime("%Y-%m-%d")
+        frame.loc[3, "period_start"] = start
+
+    return spoil
+
+
+def year_in_the_fourth(case: Case) -> None:
+    frame = case.frames["fundamentals"]
+    revenue = frame["revenue"].astype(float)
+    annual = pd.to_datetime(frame["period_end"]).dt.month >= 12
+    frame.loc[annual, "revenue"] = revenue.rolling(4, min_periods=4).sum()[annual].map("{:.0f}".format)
+
+
+def half_years_alone(case: Case) -> None:
+    case.frames["fundamentals"] = case.frames["fundamentals"].iloc[::2].reset_index(drop=True)
+
+
 def delisted(case: Case) -> None:
     prices = case.frames["prices"]
     case.frames["prices"] = prices[(prices["symbol"] != "NVDA") | (prices["date"] <= "2015-03-10")].reset_index(
@@ -244,6 +265,11 @@ SPOIL: dict[str, Callable[[Case], None]] = {
     "two providers for one quarter": more_filings(available_date=["2015-03-02"], revenue=["1"], origin=["yahoo"]),
     "a bar on a day without a session": sunday,
     "prices that end long before the others": delisted,
+    "two figures of one period end and filing": more_filings(revenue=["1", "4"], available_date=["2015-03-02"] * 2),
+    "a duration that fits nothing": in_durations("2012-08-01"),
+    "a flow without a first day among durations": in_durations(""),
+    "annual values as fourth quarters": year_in_the_fourth,
+    "half years alone": half_years_alone,
 }
 
 

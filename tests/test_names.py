@@ -13,7 +13,7 @@ from finnex.config import SECTOR_ETFS
 from finnex.data.doubts import doubts
 from finnex.data.features import compute, make_context
 from finnex.data.features.calendar_events import TABLE_EVENTS
-from finnex.data.names import EVENTS, METRICS, SERIES, SERIES_ALIASES, unread
+from finnex.data.names import CONCEPTS, EVENTS, METRICS, SERIES, SERIES_ALIASES, unread
 from finnex.data.readers import READERS
 from finnex.exam.market import random_market, write_market
 
@@ -83,4 +83,4 @@ def test_nothing_is_said_of_names_that_are_read() -> None:
 def test_the_page_of_inputs_lists_every_name_that_is_read() -> None:
     page = (Path(__file__).parents[1] / "docs" / "inputs.md").read_text()
     listed = page[page.index("## Names that are read") :]
-    assert [name for name in (*SERIES, *SERIES_ALIASES, *EVENTS, *METRICS) if name not in listed] == []
+    assert [name for name in (*SERIES, *SERIES_ALIASES, *EVENTS, *METRICS, *CONCEPTS) if name not in listed] == []

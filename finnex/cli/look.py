@@ -23,6 +23,7 @@ def info(config: ConfigOption, as_json: JsonOption = False) -> None:
     """Tell what the store holds, where the inputs end, and by which rules the images were made."""
     from finnex.build import read_run
     from finnex.config import load_config
+    from finnex.data.flow_doubts import derived_quarters
 
     settings = load_config(config)
     with err().status("Reading the inputs"):
@@ -34,6 +35,7 @@ def info(config: ConfigOption, as_json: JsonOption = False) -> None:
         "fingerprint": None if store is None else store.fingerprint(),
         "symbols": {} if store is None else {symbol: _describe(store, symbol) for symbol in store.symbols},
         "inputs": {name: {"first": first, "last": last} for name, (first, last) in limits.items()},
+        "derived_quarters": derived_quarters(run.tables.fundamentals),
         "warnings": list(run.doubts),
         "damaged": {} if store is None else damaged_arrays(store),
         "synthetic_tables": sorted(settings.inputs.synthetic),
@@ -136,6 +138,9 @@ def _print_tables(answer: dict[str, Any]) -> None:
             "SYNTHETIC" if name in answer["synthetic_tables"] else "",
         )
     console.print(inputs)
+    if answer["derived_quarters"]:
+        counts = ", ".join(f"{symbol} {count}" for symbol, count in answer["derived_quarters"].items())
+        console.print(f"Quarters derived from longer periods of the fundamentals table: {counts}.")
     labels = ", ".join(f"{key} = {value}" for key, value in answer["label_settings"].items())
     console.print(
         f"Layout {answer['layout']} ({answer['layout_hash']}), {answer['lookback_sessions']} sessions an image."

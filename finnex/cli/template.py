@@ -126,7 +126,7 @@ _TEMPLATE = """\
 _TABLES = {
     "prices": "symbol, date, open, high, low, close, volume (split-adjusted)",
     "macro": "series, date, available_date, value",
-    "fundamentals": "symbol, period_end, available_date, any numeric metric",
+    "fundamentals": "symbol, period_end, available_date, figures of single quarters (or period_start)",
     "sentiment": "symbol, timestamp, source, score in [-1, 1]",
     "competitive": "symbol, date, peer, any numeric metric",
     "events": "name, date, announced",

@@ -20,7 +20,7 @@ TABLES = (
 )  # fmt: skip
 """Input tables, in the order in which they are read."""
 
-MappedTable = Literal["enhanced", "sentiment", "competitive"]
+MappedTable = Literal["enhanced", "sentiment", "competitive", "fundamentals"]
 """Tables whose columns may have other names in the file."""
 
 

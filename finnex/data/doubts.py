@@ -12,6 +12,7 @@ from finnex.data.calendar import SessionCalendar
 from finnex.data.csv_file import is_unended
 from finnex.data.features import symbol_calendar
 from finnex.data.features.fundamental import SPLIT_JUMP, on_prices_basis, views
+from finnex.data.flow_doubts import odd_periods
 from finnex.data.names import EVENTS, METRICS, SERIES, unread
 from finnex.data.tables import Tables
 from finnex.errors import nearest
@@ -25,7 +26,7 @@ BEYOND_HISTORY = 1.25
 """And by how much it must exceed the largest move that the history before it shows."""
 LEAST_HISTORY = 63
 SHOWN = 3
-FILING_COLUMNS = ("symbol", "period_end", "available", "available_is_date", "origin")
+FILING_COLUMNS = ("symbol", "period_end", "available", "available_is_date", "origin", "derived")
 
 
 def _matches_nothing(tables: Tables, config: Config) -> list[str]:
@@ -98,6 +99,7 @@ def doubts(tables: Tables, config: Config) -> list[str]:
                 "they have no image."
             )
         found += _repeats(tables.sentiment, symbol) + _unmatched(tables, symbol, calendar)
+        found += odd_periods(tables.fundamentals, symbol)
         found += _left_out(tables.enhanced, symbol, calendar, config.exchange) + _silent(tables.sentiment, symbol)
     return found
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -71,6 +72,20 @@ SPECIFICATION: Mapping[MappedTable, Preset] = {
     ),
 }
 """The specification's author's files: an enhanced file, a sentiment file of records, a competitive file."""
+
+FILED = Preset(
+    {
+        "symbol": ("symbol", "ticker"),
+        "period_start": ("period_start", "start"),
+        "period_end": ("period_end", "end"),
+        "available_date": ("available_date", "filed"),
+        "metric": ("metric", "concept", "tag"),
+        "value": ("value", "val"),
+        "currency": ("currency", "unit", "uom"),
+    },
+    left_out=("accn", "cik", "ddate", "entityname", "form", "fp", "frame", "fy", "label"),
+)
+"""Fundamentals, whatever the preset: EDGAR's names of columns are aliases, as FRED's names of series are."""
 
 PLATFORMS: Mapping[str, str] = {
     **{source: source for source in SOURCES},
@@ -150,7 +165,7 @@ class Reading:
             text["date"] = "-".join(stamp.groups())
         if self.file_names.get("provider") == self.file_names.get("source", ""):
             text["provider"] = text["provider"].map(_plain)
-        if "source" in text.columns:
+        if "source" in self.preset.names and "source" in text.columns:
             words = text["source"].map(_plain)
             strange = (words != "") & ~words.isin(PLATFORMS)
             problems += [
@@ -171,17 +186,26 @@ class Reading:
 
 def reading_of(config: Config, table: str) -> Reading:
     """Return how the configuration wants a table to be read."""
-    inputs = config.inputs
+    inputs, symbol = config.inputs, config.symbols[0] if len(config.symbols) == 1 else None
+    if table == "fundamentals":
+        return filed(inputs.columns.get("fundamentals", {}), symbol)
     for name, preset in SPECIFICATION.items():
         if name == table:
             return Reading(
                 preset=preset if inputs.preset == "specification" else None,
                 columns=inputs.columns.get(name, {}),
-                symbol=config.symbols[0] if len(config.symbols) == 1 else None,
+                symbol=symbol,
                 zone=inputs.timestamp_zone,
                 lexicon=inputs.lexicon,
             )
     return Reading()
+
+
+def filed(columns: Mapping[str, str] = MappingProxyType({}), symbol: str | None = None) -> Reading:
+    """Return how a table of fundamentals is read; a column that is named as a metric is not a `value` too."""
+    named = {_plain(theirs) for theirs in columns.values()}
+    names = {ours: tuple(option for option in options if option not in named) for ours, options in FILED.names.items()}
+    return Reading(preset=replace(FILED, names=names), columns=columns, symbol=symbol)
 
 
 def _plain(name: str) -> str:

@@ -26,11 +26,29 @@ SERIES_ALIASES: Final = {
 }
 """FRED's name of a series to the one used here."""
 EVENTS: Final = ("FOMC", "CPI")
-METRICS: Final = (
-    *("revenue", "gross_profit", "operating_income", "net_income", "total_assets", "equity", "operating_cf", "capex"),
-    *("free_cash_flow", "shares_outstanding", "total_debt"),
-)
+FLOWS: Final = (
+    "revenue", "gross_profit", "operating_income", "net_income", "operating_cf", "capex", "free_cash_flow",
+)  # fmt: skip
+"""Columns of the fundamentals table that are sums over a period: the period is a single quarter."""
+STOCKS: Final = ("total_assets", "equity", "shares_outstanding", "total_debt")
+"""Columns of the fundamentals table that hold at the end of a period."""
+METRICS: Final = (*FLOWS, *STOCKS)
 """Columns of the fundamentals table."""
+CONCEPTS: Final = {
+    "Revenues": "revenue",
+    "RevenueFromContractWithCustomerExcludingAssessedTax": "revenue",
+    "SalesRevenueNet": "revenue",
+    "GrossProfit": "gross_profit",
+    "OperatingIncomeLoss": "operating_income",
+    "NetIncomeLoss": "net_income",
+    "Assets": "total_assets",
+    "StockholdersEquity": "equity",
+    "NetCashProvidedByUsedInOperatingActivities": "operating_cf",
+    "PaymentsToAcquirePropertyPlantAndEquipment": "capex",
+    "CommonStockSharesOutstanding": "shares_outstanding",
+    "EntityCommonStockSharesOutstanding": "shares_outstanding",
+}
+"""XBRL's name of a metric, as EDGAR has it, to the one used here."""
 
 
 def unread(given: Iterable[str], read: Iterable[str]) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from finnex.data import parse
+from finnex.data.filings import read_fundamentals
 from finnex.data.lexicon import fill_scores
 from finnex.data.mapping import PRICE_COLUMNS, SOURCES, Reading
 from finnex.data.market_readers import bars_from, read_events, read_macro, read_options, read_prices, read_splits
@@ -20,43 +21,6 @@ from finnex.errors import Problem
 SENTIMENT_SOURCES = SOURCES
 ORIGIN_PRECEDENCE = ("sec", "synthetic", "yahoo", "income_statement", "")
 """Where two origins report one quarter, the earlier in this list is believed; others rank last, by name."""
-
-
-def read_fundamentals(path: Path, problems: list[Problem]) -> pd.DataFrame:
-    """Read quarterly figures: symbol, period_end, available_date (filing), optional origin, any numeric metrics."""
-    text = parse.read_text(path)
-    if missing := parse.require_columns(text, ("symbol", "period_end", "available_date"), path):
-        problems += missing
-        return text
-    available, only_date = parse.moment(text["available_date"], path, problems)
-    frame = pd.DataFrame(
-        {
-            "symbol": parse.word(text["symbol"], path, problems),
-            "period_end": parse.day(text["period_end"], path, problems),
-            "available": available,
-            "available_is_date": only_date,
-            "origin": text["origin"].str.strip() if "origin" in text.columns else "",
-        }
-    )
-    frame = _with_numbers(frame, text, {"symbol", "period_end", "available_date", "origin"}, path, problems)
-    problems += parse.refuse(
-        frame,
-        frame["available"] < frame["period_end"],
-        path,
-        "available",
-        "a report is dated before its period ends",
-        "Give the filing date.",
-    )
-    problems += parse.refuse(
-        frame,
-        frame["available"] > pd.Timestamp.now("UTC").tz_localize(None),
-        path,
-        "available",
-        "a filing date lies in the future",
-        "Give the date on which it was filed.",
-    )
-    problems += parse.duplicates(frame, ["symbol", "origin", "period_end", "available"], path)
-    return frame.sort_values(["symbol", "available", "period_end"], ignore_index=True, kind="stable")
 
 
 def _with_numbers(
@@ -169,6 +133,7 @@ READERS: dict[str, Callable[[Path, list[Problem]], pd.DataFrame]] = {
     "enhanced": read_enhanced,
 }
 MAPPED: dict[str, Callable[[Path, list[Problem], Reading], pd.DataFrame]] = {
+    "fundamentals": read_fundamentals,
     "sentiment": read_sentiment,
     "competitive": read_competitive,
     "enhanced": read_enhanced,

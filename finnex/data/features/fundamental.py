@@ -78,8 +78,9 @@ def _latest(quarters: Quarters) -> dict[str, float]:
 
 def _figures(quarters: Quarters, newest: int) -> dict[str, float]:
     """Return what follows from the quarters up to `newest`; NaN where a figure or an earlier quarter is missing."""
-    # Fiscal quarters end within about three weeks of a multiple of 91 days before the newest.
-    near_enough, history = 24, []
+    # Fiscal quarters end within four weeks of a multiple of 91 days before the newest: years of 52 or 53 weeks may
+    # have three quarters of 12 weeks and one of 17.
+    near_enough, history = 28, []
     recent = [end for end in quarters if newest - 91 * 7 - near_enough <= end <= newest + near_enough]
     for back in range(8):
         wanted = newest - 91 * back

@@ -1,0 +1,168 @@
+"""Read the fundamentals table: one column a metric, or one row a metric as EDGAR gives them, quarters or durations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from finnex.data import parse
+from finnex.data.mapping import Reading, filed
+from finnex.data.names import CONCEPTS, FLOWS, METRICS, STOCKS
+from finnex.data.quarters import DAYS, SERIES, quarters_in, single_quarters
+from finnex.errors import Problem
+
+ROW = ["symbol", "origin", "period_end", "available", "available_is_date"]
+LENGTHS = ", ".join(f"{least} to {most}" for least, most in DAYS.values())
+GIVE_DURATIONS = (
+    "If one is of a quarter and another of a longer period, give the first day of each period as period_start (EDGAR's "
+    "start): quarters are then taken or derived. Otherwise keep the right one."
+)
+
+
+def read_fundamentals(path: Path, problems: list[Problem], reading: Reading | None = None) -> pd.DataFrame:
+    """Read filed figures: symbol, period_end, available_date (filing), optional origin, any numeric metrics.
+
+    Flows (`finnex.data.names.FLOWS`) are single quarters. With a column `period_start` they may be of three, six, nine
+    and twelve months: quarters are taken, missing ones derived (`finnex.data.quarters`), and the column `derived`
+    says of each row whether one of its figures was. EDGAR's names of columns (`start`, `end`, `filed`, `val`) are
+    aliases; a column `metric` says of which metric `value` is, and may hold XBRL's names.
+    """
+    text = (reading or filed()).read(path, problems)
+    if missing := parse.require_columns(text, ("symbol", "period_end", "available_date"), path):
+        problems += missing
+        return text
+    by_metric = "value" in text.columns
+    text = _one_column_a_metric(text, path, problems)
+    available, only_date = parse.moment(text["available_date"], path, problems)
+    frame = pd.DataFrame(
+        {
+            "symbol": parse.word(text["symbol"], path, problems),
+            "period_end": parse.day(text["period_end"], path, problems),
+            "available": available,
+            "available_is_date": only_date,
+            "origin": text["origin"].str.strip() if "origin" in text.columns else "",
+        }
+    )
+    known = {"symbol", "period_start", "period_end", "available_date", "origin", "currency"}
+    names = [column for column in text.columns if column not in known]
+    if taken := [column for column in names if column in (*frame.columns, "derived")]:
+        problems.append(Problem(str(path), "the column has a name that FinNeX uses", "Rename it.", column=taken[0]))
+        return frame
+    frame = pd.concat([frame, parse.numbers(text[names], path, problems)], axis=1)
+    early = frame["available"] < frame["period_end"]
+    what, remedy = "a report is dated before its period ends", "Give the filing date."
+    problems += parse.refuse(frame, early, path, "available", what, remedy)
+    future = frame["available"] > pd.Timestamp.now("UTC").tz_localize(None)
+    what, remedy = "a filing date lies in the future", "Give the date on which it was filed."
+    problems += parse.refuse(frame, future, path, "available", what, remedy)
+    if "currency" in text.columns:
+        problems += _second_currency(frame, text["currency"].str.strip(), path)
+    if "period_start" in text.columns:
+        frame = _from_durations(frame, text["period_start"], names, path, problems)
+    else:
+        frame = _of_one_length(frame, names, by_metric, path, problems)
+    return frame.sort_values(["symbol", "available", "period_end"], ignore_index=True, kind="stable")
+
+
+def _one_column_a_metric(text: pd.DataFrame, path: Path, problems: list[Problem]) -> pd.DataFrame:
+    """Return a table of metric and value with a column for each metric; a table without `val` as it is."""
+    if "value" not in text.columns:
+        return text
+    if "metric" not in text.columns:
+        remedy = (
+            "Add a column metric (revenue, or EDGAR's concept), or name it: [inputs.columns.fundamentals] "
+            'revenue = "val", with the column\'s name in the file.'
+        )
+        problems.append(Problem(str(path), "nothing says of which metric its values are", remedy, column="value"))
+        return text.drop(columns="value")
+    metric = parse.word(text["metric"], path, problems).replace(CONCEPTS)
+    rest = text.drop(columns=["metric", "value"])
+    wide = {
+        name: text["value"].where(metric == name, "") for name in metric.unique() if name not in ("", *rest.columns)
+    }
+    return pd.concat([rest, pd.DataFrame(wide, index=text.index)], axis=1)
+
+
+def _second_currency(frame: pd.DataFrame, currency: pd.Series[str], path: Path) -> list[Problem]:
+    money = [name for name in METRICS if name in frame.columns and name != "shares_outstanding"]
+    given = frame[money].notna().any(axis=1) & (currency != "")
+    first = currency.where(given).groupby(frame["symbol"]).transform("first")
+    what, remedy = "a company's figures are in two currencies", "Keep the figures of one currency for each company."
+    shown = pd.DataFrame({"currency": currency})
+    return parse.refuse(shown, given & (currency != first), path, "currency", what, remedy)
+
+
+def _at_one_time(frame: pd.DataFrame, names: list[str], further: list[str]) -> pd.Series[bool]:
+    """Return which rows are of a period end and filing of which a row before has another value of one of `names`."""
+    key = ["symbol", "origin", "period_end", "available", *further]
+    sound = frame[frame[key].notna().all(axis=1)]
+    if not names or not sound.duplicated(key).any():
+        return pd.Series(False, index=frame.index)
+    sound = sound[sound.duplicated(key, keep=False)]
+    differs = sound.groupby(key)[names].transform("nunique").gt(1).any(axis=1) & sound.duplicated(key)
+    return differs.reindex(frame.index, fill_value=False)
+
+
+def _shown(frame: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame({"period_end": frame["period_end"].dt.strftime("%Y-%m-%d")})
+
+
+def _of_one_length(
+    frame: pd.DataFrame, names: list[str], merge: bool, path: Path, problems: list[Problem]
+) -> pd.DataFrame:
+    """Refuse rows of one period end and filing, with the remedy of durations where a flow differs."""
+    two = _at_one_time(frame, [name for name in names if name in FLOWS or merge], [])
+    what = "an earlier row has other figures for the same period_end and filing"
+    problems += parse.refuse(_shown(frame), two, path, "period_end", what, GIVE_DURATIONS)
+    if merge and names:
+        return frame.groupby(ROW, as_index=False, sort=False, dropna=False)[names].first()
+    problems += parse.duplicates(frame[~two], ["symbol", "origin", "period_end", "available"], path)
+    return frame
+
+
+def _from_durations(
+    frame: pd.DataFrame, text: pd.Series[str], names: list[str], path: Path, problems: list[Problem]
+) -> pd.DataFrame:
+    """Return a row for each period end and filing, flows as single quarters, with `derived`."""
+    given = text.str.strip() != ""
+    start = parse.day(text.where(given, "2000-01-01"), path, problems).where(given)
+    days = (frame["period_end"] - start).dt.days + 1
+    count = quarters_in(np.asarray(days.fillna(0), dtype=np.int64))
+    shown = pd.DataFrame({"period_start": text + days.map(" ({:.0f} days)".format)})
+    what = f"a period is no quarter, half year, nine months or year ({LENGTHS} days)"
+    remedy = "Correct its first or last day, or remove the row: no quarter follows from it."
+    flow = frame[[name for name in FLOWS if name in names]].notna().any(axis=1)
+    problems += parse.refuse(shown, flow & days.notna() & (count == 0), path, "period_start", what, remedy)
+    what, remedy = "a figure over a period has no first day", "Give it; of a quarter, the day after the last one ended."
+    problems += parse.refuse(pd.DataFrame({"period_start": text}), flow & ~given, path, "period_start", what, remedy)
+    stocks = [name for name in names if name in STOCKS]
+    lengths = frame.assign(quarters=count)
+    two = _at_one_time(lengths, [name for name in names if name not in STOCKS], ["quarters"])
+    two |= _at_one_time(frame, stocks, [])
+    what = "an earlier row has another figure for the same period and filing"
+    problems += parse.refuse(_shown(frame), two, path, "period_end", what, "Keep the right one.")
+    return frame if problems or not names else _in_quarters(lengths.assign(start=start), names)
+
+
+def _in_quarters(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Return the figures of a sound table with durations (`start`, `quarters`): a row a period end and filing."""
+    parts = []
+    for name in names:
+        # Balances hold at the period's end, whatever the period; of what is no sum, longer periods say no quarter.
+        most, least = 4 if name in METRICS else 1, 1 if name in FLOWS else 0
+        own = frame[frame["quarters"].between(least, most) & frame[name].notna()]
+        parts.append(own[[*ROW, "start"]].assign(metric=name, value=own[name], derived=False))
+    facts = pd.concat(parts, ignore_index=True)
+    flows = facts["metric"].isin(FLOWS)
+    single = single_quarters(facts[flows].rename(columns={"period_end": "end"})).rename(columns={"end": "period_end"})
+    long = pd.concat([facts.loc[~flows, single.columns], single], ignore_index=True)
+    rows = long.groupby(ROW, sort=False)["derived"].any()
+    table = long.drop_duplicates([*ROW, "metric"]).pivot(index=ROW, columns="metric", values="value")
+    table = table.reindex(columns=names)
+    table = table.assign(derived=rows).reset_index().rename_axis(columns=None)
+    # A company without any quarter keeps its rows, empty: its absence would be taken for a wrong symbol.
+    silent = ~pd.MultiIndex.from_frame(frame[SERIES[:2]]).isin(pd.MultiIndex.from_frame(table[SERIES[:2]]))
+    empty = frame.loc[silent, ROW].drop_duplicates().assign(derived=False)
+    return pd.concat([table, empty], ignore_index=True)

@@ -169,6 +169,26 @@ def test_a_build_or_the_remedy_that_it_names_gives_the_undisturbed_store(
         assert restore(path, template, dry=True) == []
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(".finnex/journal.json", "NVDA/image_crc/c.0"), (".finnex/root.json", "NVDA/status/c.0"),
+     ("zarr.json", "NVDA/zarr.json"), ("NVDA/date/c.0", "NVDA/image_tag/c.0")],
+)  # fmt: skip
+def test_two_damages_at_once_are_mended_too(whole: Path, config: Config, first: str, second: str) -> None:
+    path = Path(str(config.store.path))
+    template = finnex.build.path.read_run(config).template
+    for where in (first, second):
+        (path / where).write_bytes(bytes(range(128, 256)))
+    with writing(path):
+        listed = restore(path, template, dry=True)
+        assert restore(path, template, lambda _: True) == listed != []
+    build(config)
+    wanted, now = contents(whole), contents(path)
+    assert {name for name in wanted if now.get(name) != wanted[name] and "/prediction" not in name} == set()
+    with writing(path):
+        assert restore(path, template, dry=True) == []
+
+
 def test_a_damaged_company_holds_no_other_up_and_stays_as_it_is(whole: Path, config: Config) -> None:
     path = Path(str(config.store.path))
     harm(path, "NVDA/prediction/c.0.0", "garbage")

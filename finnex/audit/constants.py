@@ -70,8 +70,8 @@ def _turned(table: str, frame: pd.DataFrame, rng: np.random.Generator) -> pd.Dat
         other[clock.about] = frame[clock.about] + (later - known)
     block = ((later - first).dt.days // THINNED_DAYS).to_numpy()
     share = np.exp(rng.uniform(np.log(LEAST_KEPT), 0, block.max() + 1))
-    other = other[rng.random(len(other)) < share[block]]
-    return other.sort_values(list(clock.order), ignore_index=True, kind="stable")
+    kept: pd.DataFrame = other[rng.random(len(other)) < share[block]]
+    return kept.sort_values(list(clock.order), ignore_index=True, kind="stable")
 
 
 def _moves(bars: pd.DataFrame, order: npt.NDArray[np.intp], numbers: Sequence[str]) -> npt.NDArray[np.float64]:

@@ -171,7 +171,7 @@ def test_a_build_or_the_remedy_that_it_names_gives_the_undisturbed_store(
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    [(".finnex/journal.json", "NVDA/image_crc/c.0"), (".finnex/root.json", "NVDA/status/c.0"),
+    [(".finnex/journal.json", "NVDA/image_crc/c.0"), ("zarr.json", "NVDA/status/c.0"),
      ("zarr.json", "NVDA/zarr.json"), ("NVDA/date/c.0", "NVDA/image_tag/c.0")],
 )  # fmt: skip
 def test_two_damages_at_once_are_mended_too(whole: Path, config: Config, first: str, second: str) -> None:

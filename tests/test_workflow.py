@@ -57,7 +57,7 @@ def test_the_example_has_every_line_of_the_script_in_its_order() -> None:
 
 @pytest.mark.integration
 def test_the_six_steps_run_on_the_sample_and_say_what_came_of_it(tmp_path: Path) -> None:
-    few = ["--until", "2024-06-14", "--epochs", "1", "--patches-per-session", "8"]
+    few = ["--small", "--until", "2024-06-14", "--epochs", "1", "--patches-per-session", "8"]
     run = subprocess.run(
         [sys.executable, str(EXAMPLE), *few], capture_output=True, text=True, cwd=tmp_path, timeout=280, check=False,
         env={"PATH": "", "HOME": str(tmp_path), "TMPDIR": str(tmp_path)},

@@ -60,7 +60,7 @@ class FinNeXViT(nn.Module):
     num_classes
         Classes to tell apart; sell, hold, buy by default.
     preset
-        `small` or `base`.
+        `base` has the sizes of the specification, `small` trains on two CPU cores in minutes.
     input_channels
         Channels of the image.
 
@@ -79,7 +79,7 @@ class FinNeXViT(nn.Module):
         image_size: int = 512,
         patch_size: int = 32,
         num_classes: int = 3,
-        preset: Literal["small", "base"] = "small",
+        preset: Literal["small", "base"] = "base",
         input_channels: int = 3,
     ) -> None:
         super().__init__()

@@ -2,7 +2,7 @@
 
     python examples/workflow.py --small                                    a year; some minutes on two cores
     python examples/workflow.py --small --until 2024-06-14 --epochs 1      half of it
-    python examples/workflow.py                                            the specification's network; slow without a GPU
+    python examples/workflow.py                                            the specification's network; best on a GPU
     python examples/workflow.py --epochs 100 --batch-size 16 --patches-per-session 256     and its training
 
 The script names three files of an author's collection on Tesla, for 2024. They cannot come with FinNeX, so

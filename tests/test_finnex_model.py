@@ -193,6 +193,21 @@ def test_only_the_metrics_that_are_asked_for_are_given(test_part: PatchPart) -> 
         evaluate_finnex_model(Reads(), test_part, metrics=["acuracy"])
 
 
+def test_macro_scores_say_which_classes_they_average(test_part: PatchPart, found: dict[str, Any]) -> None:
+    assert found["ml_metrics"]["macro_averages"]["classes"] == ["sell", "hold", "buy"]
+    assert "F1 1.00. Balanced accuracy, precision, recall and F1 are means over sell, hold and buy." in (
+        describe_evaluation(found)
+    )
+    patches, labels, metadata = test_part
+    two = np.where(np.asarray(labels) == 1, 2, labels)  # no session is 'hold', which is still answered
+    ml = evaluate_finnex_model(Reads(macro=4), (patches, two, metadata))["ml_metrics"]
+    assert (ml["macro_averages"]["classes"], ml["macro_averages"]["absent"]) == (["sell", "buy"], ["hold"])
+    report = ml["classification_report"]
+    assert f"hold: no session is labelled so, {ml['given']['hold']} are answered so; in no average" in report
+    (macro,) = [line.split() for line in report.splitlines() if line.strip().startswith("macro avg")]
+    assert macro[2:5] == [f"{ml[name]:.2f}" for name in ("precision", "recall", "f1_score")]
+
+
 def test_random_dates_carry_their_caution_into_the_evaluation(trainer: FinNeXCNNTrainer) -> None:
     with pytest.warns(UserWarning, match="random dates"):
         parts = trainer.create_train_val_test_split(*trainer.create_patch_dataset(), temporal_split=False)

@@ -171,6 +171,11 @@ def _ml_metrics(known: _Known, wanted: Sequence[str]) -> dict[str, Any]:
         "gap_to_majority": _interval(gap),
         "given": dict(zip(CLASSES, given.tolist(), strict=True)),
         "verdict": card.verdict(),
+        "macro_averages": {
+            "classes": [CLASSES[number] for number in scores.classes],
+            "absent": [name for number, name in enumerate(CLASSES) if number not in scores.classes],
+            "meaning": card.averaged(),
+        },
         "cautions": _cautions(given, sessions.temporal),
     }
     offered = {
@@ -182,11 +187,22 @@ def _ml_metrics(known: _Known, wanted: Sequence[str]) -> dict[str, Any]:
         "mcc": scores.mcc,
         "log_loss": _interval(judged.log_loss),
         "confusion_matrix": confusion(label, probabilities).tolist(),
-        "classification_report": classification_report(
-            label, probabilities.argmax(axis=1), labels=range(len(CLASSES)), target_names=CLASSES, zero_division=0.0
-        ),
+        "classification_report": _classification_report(label, probabilities, scores.classes),
     }
     return found | {name: value for name, value in offered.items() if name in wanted}
+
+
+def _classification_report(label: npt.NDArray[np.int64], probabilities: Probabilities, present: Sequence[int]) -> str:
+    """Return scikit-learn's table, over the classes that occur: its macro averages are then those of the scores."""
+    said = probabilities.argmax(axis=1)
+    names = [CLASSES[number] for number in present]
+    table = str(classification_report(label, said, labels=present, target_names=names, zero_division=0.0))
+    absent = [
+        f"{name}: no session is labelled so, {int((said == number).sum())} are answered so; in no average\n"
+        for number, name in enumerate(CLASSES)
+        if number not in present
+    ]
+    return table + "".join(["\n", *absent] if absent else [])
 
 
 def _cautions(given: npt.NDArray[np.integer], temporal: bool | None) -> list[str]:
@@ -280,6 +296,8 @@ def describe_evaluation(found: Mapping[str, Any]) -> str:
             f"'{best['class']}' {best['accuracy']:.2f}; answers: "
             + ", ".join(f"{name} {count}" for name, count in ml["given"].items())
         )
+    if "f1_score" in ml:
+        lines.append(f"F1 {ml['f1_score']:.2f}. {ml['macro_averages']['meaning']}")
     if money is not None and "unavailable" in money:
         lines.append(f"no financial performance: {money['unavailable']}")
     elif money is not None:

@@ -13,8 +13,8 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from finnex.errors import TrainingError
+from finnex.models.inputs import check_answers
 from finnex.models.return_head import takes_patch
-from finnex.models.serving import probabilities
 from finnex.streaming import Batch
 from finnex.streaming.plan import Rows
 from finnex.streaming.samples import CLASSES
@@ -83,12 +83,12 @@ def predict(
         patches = None if batch.patches is None else batch.patches.to(accelerator.device)
         try:
             logits, _, *more = ask(model, batch.images.to(accelerator.device), patches)
-            said_of_classes = probabilities(logits).cpu().double()
+            check_answers(logits)
         except TrainingError as error:
             raise TrainingError(f"{describe(batch)}: {error}") from error
         said = more[0].float().cpu().double() if more else torch.full((len(batch),), torch.nan, dtype=torch.float64)
         rows.append(torch.from_numpy(np.asarray(batch.rows, dtype=np.int64)))
-        votes.append(torch.cat([said_of_classes, said[:, None]], dim=1))
+        votes.append(torch.cat([logits.float().cpu().double().softmax(-1), said[:, None]], dim=1))
     model.train(was_training)
     return pool(*(_of_all(torch.cat(part), accelerator).numpy() for part in (rows, votes)))
 

@@ -100,6 +100,9 @@ def test_what_the_rule_lies_in_is_what_is_missed(found: dict[str, Any]) -> None:
     assert modal["all"]["accuracy"]["value"] == 1
     assert modal["red"]["drop"]["value"] > 0.3
     assert modal["red"]["log_loss_rise"]["value"] > 0
+    assert modal["red"]["shapley"]["value"] == modal["red"]["drop"]["value"] == modal["red"]["gain_alone"]["value"]
+    assert modal["red"]["meaning"] == f"open: {FEW}"
+    assert [modal[name]["meaning"] for name in ("green", "blue")] == ["not used: no answer depends on it"] * 2
     for name in ("green", "blue"):
         assert modal[name]["drop"]["value"] == 0
     assert sections["macro_economic"]["drop"]["value"] > 0.3

@@ -21,20 +21,24 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from benchmarks.markets import CELLS, MAX_LAG, Market, Verdict, lead_market, learn, one_cell_market
 from finnex.config.training import TrainingSettings
 from finnex.models import FinNeXMultiScaleCNN, FinNeXViT
 
-NETWORKS = {"multiscale_cnn": FinNeXMultiScaleCNN, "vit": FinNeXViT}
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "multiscale_cnn": partial(FinNeXMultiScaleCNN, preset="small"), "vit": partial(FinNeXViT, preset="small"),
+}  # fmt: skip
 KINDS = ("lead", "cell", "shuffled", "lead_both_signs")
 SEEDS = 5
 QUARTERS = 4

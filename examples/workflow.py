@@ -1,8 +1,9 @@
 """The specification's six steps, as it prints them, on the bundled sample: from three files to an evaluated network.
 
-    python examples/workflow.py                                    a year of images; some minutes on two cores
-    python examples/workflow.py --until 2024-06-14 --epochs 1      half of it; one minute
-    python examples/workflow.py --epochs 100 --batch-size 16 --patches-per-session 256     the specification's training
+    python examples/workflow.py --small                                    a year; some minutes on two cores
+    python examples/workflow.py --small --until 2024-06-14 --epochs 1      half of it
+    python examples/workflow.py                                            the specification's network; best on a GPU
+    python examples/workflow.py --epochs 100 --batch-size 16 --patches-per-session 256     and its training
 
 The script names three files of an author's collection on Tesla, for 2024. They cannot come with FinNeX, so
 `write_inputs` writes stand-ins under their names: the sample's NVIDIA, with every session of January 2013 to June 2016
@@ -89,6 +90,7 @@ parser.add_argument("--until", default="2024-12-31", help="last day to draw")
 parser.add_argument("--epochs", type=int, default=5)
 parser.add_argument("--batch-size", type=int, default=64, help="patches of one step")
 parser.add_argument("--patches-per-session", type=int, default=32, help="of 256, another random choice every epoch")
+parser.add_argument("--small", action="store_true", help="train a network of a tenth of the specification's weights")
 options = parser.parse_args()
 
 folder = Path(tempfile.mkdtemp(prefix="finnex-workflow-"))
@@ -147,6 +149,8 @@ for name, part in (("training", train_data), ("validation", val_data), ("test", 
 from finnex.models import FinNeXMultiScaleCNN
 
 model = FinNeXMultiScaleCNN(input_channels=3, num_classes=3, patch_size=32)
+if options.small:
+    model = FinNeXMultiScaleCNN(input_channels=3, num_classes=3, patch_size=32, preset="small")
 trained_model = trainer.train_model(model, train_data, val_data, config=training_config)
 
 # Step 6: Comprehensive evaluation

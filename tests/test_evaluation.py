@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import metrics
 from stores import sessions
 
 from finnex.errors import TrainingError
 from finnex.evaluation import classification_scores, confusion, scorecard
 from finnex.evaluation.interval import Estimate, Interval, least_sessions, mean_estimate
+from finnex.evaluation.metrics import averaged_classes
 from finnex.evaluation.verdict import adjusted, verdicts
 
 CLASSES = ["p_sell", "p_hold", "p_buy"]
@@ -36,6 +38,29 @@ def test_an_answer_that_does_not_look_scores_nothing() -> None:
     labels = np.array([0, 1, 1, 2, 1])
     scores = classification_scores(labels, answers(1, 1, 1, 1, 1))
     assert (scores.accuracy, scores.balanced_accuracy, scores.mcc) == (pytest.approx(0.6), pytest.approx(1 / 3), 0.0)
+
+
+@pytest.mark.parametrize("absent", [0, 1, 2])
+def test_macro_scores_are_scikit_learns_over_the_classes_that_occur(absent: int) -> None:
+    """One class has no session and is answered often; another occurs and is never answered."""
+    rng = np.random.default_rng(absent)
+    there = [one for one in range(3) if one != absent]
+    labels, given = rng.choice(there, 200), rng.choice([absent, there[0]], 200)
+    scores = classification_scores(labels, answers(*given))
+    assert scores.classes == tuple(there)
+    assert scores.balanced_accuracy == scores.recall
+    with pytest.warns(UserWarning, match="y_pred contains classes not in y_true"):
+        assert scores.balanced_accuracy == pytest.approx(metrics.balanced_accuracy_score(labels, given))
+    for name, score in (("precision", scores.precision), ("recall", scores.recall), ("f1", scores.f1)):
+        each = getattr(metrics, f"{name}_score")(labels, given, labels=[0, 1, 2], average=None, zero_division=0)
+        assert score == pytest.approx(each[there].mean())
+        assert score != pytest.approx(each.mean())  # the absent class is not a silent 0
+        assert each[there[1]] == 0  # the one that is never answered is one
+    names = ["sell", "hold", "buy"]
+    words = averaged_classes(scores.classes, names)
+    assert words.endswith(f"over {names[there[0]]} and {names[there[1]]}; no session is labelled {names[absent]}.")
+    every = classification_scores(np.array([0, 1, 2]), answers(0, 1, 2))
+    assert averaged_classes(every.classes, names).endswith("are means over sell, hold and buy.")
 
 
 def test_nothing_cannot_be_scored() -> None:

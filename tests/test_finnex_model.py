@@ -100,6 +100,9 @@ def test_what_the_rule_lies_in_is_what_is_missed(found: dict[str, Any]) -> None:
     assert modal["all"]["accuracy"]["value"] == 1
     assert modal["red"]["drop"]["value"] > 0.3
     assert modal["red"]["log_loss_rise"]["value"] > 0
+    assert modal["red"]["shapley"]["value"] == modal["red"]["drop"]["value"] == modal["red"]["gain_alone"]["value"]
+    assert modal["red"]["meaning"] == f"open: {FEW}"
+    assert [modal[name]["meaning"] for name in ("green", "blue")] == ["not used: no answer depends on it"] * 2
     for name in ("green", "blue"):
         assert modal[name]["drop"]["value"] == 0
     assert sections["macro_economic"]["drop"]["value"] > 0.3
@@ -191,6 +194,21 @@ def test_only_the_metrics_that_are_asked_for_are_given(test_part: PatchPart) -> 
     assert set(EVALUATION_METRICS) <= set(every["ml_metrics"]) | set(every["financial_performance"])
     with pytest.raises(TrainingError, match=r"metrics: 'acuracy' is unknown. Did you mean 'accuracy'"):
         evaluate_finnex_model(Reads(), test_part, metrics=["acuracy"])
+
+
+def test_macro_scores_say_which_classes_they_average(test_part: PatchPart, found: dict[str, Any]) -> None:
+    assert found["ml_metrics"]["macro_averages"]["classes"] == ["sell", "hold", "buy"]
+    assert "F1 1.00. Balanced accuracy, precision, recall and F1 are means over sell, hold and buy." in (
+        describe_evaluation(found)
+    )
+    patches, labels, metadata = test_part
+    two = np.where(np.asarray(labels) == 1, 2, labels)  # no session is 'hold', which is still answered
+    ml = evaluate_finnex_model(Reads(macro=4), (patches, two, metadata))["ml_metrics"]
+    assert (ml["macro_averages"]["classes"], ml["macro_averages"]["absent"]) == (["sell", "buy"], ["hold"])
+    report = ml["classification_report"]
+    assert f"hold: no session is labelled so, {ml['given']['hold']} are answered so; in no average" in report
+    (macro,) = [line.split() for line in report.splitlines() if line.strip().startswith("macro avg")]
+    assert macro[2:5] == [f"{ml[name]:.2f}" for name in ("precision", "recall", "f1_score")]
 
 
 def test_random_dates_carry_their_caution_into_the_evaluation(trainer: FinNeXCNNTrainer) -> None:

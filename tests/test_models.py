@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -15,17 +17,27 @@ from finnex.models.layers import session_columns
 pytestmark = pytest.mark.usefixtures("fixed_seed")
 
 
-@pytest.mark.parametrize(("preset", "width"), [("small", 64), ("base", 256)])
-def test_whole_images_give_class_scores_and_one_vector_per_section(preset: str, width: int) -> None:
-    model = FinNeXMultiScaleCNN(input_channels=3, num_classes=3, patch_size=32, preset=preset).eval()
+@torch.no_grad()
+@pytest.mark.parametrize(("size", "width"), [({"preset": "small"}, 64), ({}, 256)], ids=["small", "as specified"])
+def test_whole_images_give_class_scores_and_one_vector_per_section(size: dict[str, Any], width: int) -> None:
+    model = FinNeXMultiScaleCNN(input_channels=3, num_classes=3, patch_size=32, **size).eval()
     logits, attended = model(noise_images(2))
     assert logits.shape == (2, 3)
     assert attended.shape == (2, 3, width)
     assert torch.isfinite(logits).all()
 
 
+def test_without_a_preset_the_network_has_the_sizes_of_the_specification() -> None:
+    with torch.device("meta"):
+        model = FinNeXMultiScaleCNN()
+    assert model.cross_modal_attention.width == 256
+    assert model.fusion_layer.straight.in_features == 3 * 256
+    assert model.fusion_layer.straight.out_features == model.classifier.linear.in_features == 512
+    assert sum(weight.numel() for weight in model.parameters()) == 13_964_796
+
+
 def test_patches_are_taken_too() -> None:
-    model = FinNeXMultiScaleCNN(patch_size=32).eval()
+    model = FinNeXMultiScaleCNN(patch_size=32, preset="small").eval()
     logits, attended = model(noise_images(1)[:, :, :32, :32])
     assert logits.shape == (1, 3)
     assert attended.shape == (1, 3, 64)
@@ -37,14 +49,14 @@ def test_an_unknown_preset_names_the_nearest() -> None:
 
 
 def test_the_macro_branch_sees_the_longest_time_and_the_fundamental_branch_the_shortest() -> None:
-    model = FinNeXMultiScaleCNN()
+    model = FinNeXMultiScaleCNN(preset="small")
     fields = [b.receptive_field for b in (model.macro_branch, model.behavioral_branch, model.fundamental_branch)]
     assert fields == sorted(fields, reverse=True)
     assert len(set(fields)) == 3
 
 
 def test_a_branch_sees_its_receptive_field_and_nothing_beyond() -> None:
-    branch = FinNeXMultiScaleCNN().fundamental_branch.eval()
+    branch = FinNeXMultiScaleCNN(preset="small").fundamental_branch.eval()
     values = torch.zeros(1, 3, 171, 171)
     known = torch.ones_like(values)
     changed = values.clone()
@@ -62,7 +74,7 @@ def test_a_branch_sees_its_receptive_field_and_nothing_beyond() -> None:
 
 
 def test_the_answer_depends_on_which_row_and_which_session_moved() -> None:
-    model = FinNeXMultiScaleCNN().eval()
+    model = FinNeXMultiScaleCNN(preset="small").eval()
     answers = []
     for row, session in ((0, 10), (5, 10), (5, 50)):
         values = np.full((12, 56), 0.5)
@@ -89,7 +101,7 @@ def test_columns_of_three_pixels_lose_nothing_of_either_session_width() -> None:
 
 
 def test_unknown_pixels_count_as_neutral_and_are_told_apart_from_it() -> None:
-    model = FinNeXMultiScaleCNN().eval()
+    model = FinNeXMultiScaleCNN(preset="small").eval()
     neutral = torch.full((1, 3, 512, 512), 0.51)
     values, known = session_columns(torch.zeros_like(neutral))
     assert not values.any()
@@ -98,7 +110,7 @@ def test_unknown_pixels_count_as_neutral_and_are_told_apart_from_it() -> None:
 
 
 def test_the_batch_around_an_image_does_not_change_its_answer() -> None:
-    model = FinNeXMultiScaleCNN().train()
+    model = FinNeXMultiScaleCNN(preset="small").train()
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0

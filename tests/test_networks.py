@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,10 @@ from finnex.training.network import ARCHITECTURES, build_network
 pytestmark = pytest.mark.usefixtures("fixed_seed")
 
 Make = Callable[[], Any]
-BOTH = pytest.mark.parametrize("make", [FinNeXMultiScaleCNN, FinNeXViT])
+NETWORKS = (FinNeXMultiScaleCNN, FinNeXViT)
+BOTH = pytest.mark.parametrize(
+    "make", [partial(network, preset="small") for network in NETWORKS], ids=[one.__name__ for one in NETWORKS]
+)
 
 
 @BOTH
@@ -71,7 +75,7 @@ def test_what_was_trained_on_patches_answers_for_an_image_by_the_vote_of_its_pat
 
 
 def test_the_multi_scale_network_learns_where_a_patch_lies() -> None:
-    model = FinNeXMultiScaleCNN()
+    model = FinNeXMultiScaleCNN(preset="small")
     patches, numbers = noise_images(1)[:, :, :32, :32].repeat(4, 1, 1, 1).float(), torch.tensor([0, 37, 37, 255])
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
     for _ in range(120):  # equal pixels: only the place tells the classes apart
@@ -117,7 +121,7 @@ def test_attention_is_what_the_networks_use(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(functional, "scaled_dot_product_attention", remember)
     images = noise_images(1)
-    for model in (FinNeXMultiScaleCNN().eval(), FinNeXViT().eval()):
+    for model in (FinNeXMultiScaleCNN(preset="small").eval(), FinNeXViT(preset="small").eval()):
         for name, weights in model.named_parameters():
             if "section_bias" in name:
                 nn.init.normal_(weights)

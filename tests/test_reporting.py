@@ -169,6 +169,7 @@ def test_scores_come_with_their_numbers_of_sessions_and_intervals() -> None:
     assert f'<td class="n">{card.sessions}</td><td class="n">{card.rows}</td>' in html
     for line in card.lines:
         assert f"{100 * line.accuracy.low:.1f} % to {100 * line.accuracy.high:.1f} %" in html
+    assert card.averaged() in html
     assert " beats it</td>" in " ".join(html.split())
     few = " ".join(render_report(content([], [], scorecard(table(0.6, n=45)))).split())
     assert "no interval: 45 sessions, at least 60 are needed at horizon 5" in few

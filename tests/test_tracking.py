@@ -108,6 +108,10 @@ def test_a_run_holds_parameters_metrics_by_epoch_tags_and_data_set(
         name for name in run.data.metrics if name.endswith(("_low", "_high"))
     ]  # too few sessions, and it says so
     assert "sessions, at least 60 are needed at horizon 5" in run.data.tags["verdict"]
+    assert run.data.tags["macro_averages"] == scorecard(result.predictions).averaged()
+    children = client.search_runs([run.info.experiment_id], f"tags.mlflow.parentRunId = '{logged.run_id}'")
+    assert all("F1 are means over" in child.data.tags["macro_averages"] for child in children)
+    assert children
     assert run.data.metrics["test.sessions"] == result.parts["test"].sessions
     assert run.data.tags["fingerprint"] == store.fingerprint()
     assert run.data.tags["layout_hash"] == "0123abcd"

@@ -372,6 +372,25 @@ def test_a_loss_that_is_not_a_number_stops_names_the_batch_and_keeps_the_last_go
     assert same(run(tmp_path, settings()), run(tmp_path / "whole", settings()))  # with the image mended it goes on
 
 
+@pytest.mark.parametrize("strange", [math.nan, math.inf, 255.0])
+def test_augmentation_does_not_make_strange_pixels_unknown_ones(tmp_path: Path, strange: float) -> None:
+    """A mixture is 0 where an image is not above 0, as NaN is not: the loss would stay a number."""
+    mixed = AugmentationSettings(mixup_alpha=0.4)
+    with pytest.raises(TrainingError) as stopped:
+        run(tmp_path, settings(), altered=mixed, batches=lambda good: Broken(good, 17, strange, 2))
+    words = str(stopped.value)
+    assert ("no finite numbers" if not math.isfinite(strange) else "reach from") in words
+    assert "in epoch 2, batch" in words
+    assert "17" in words.split("rows ")[1].split("]", maxsplit=1)[0]
+
+
+def test_answers_that_are_no_numbers_stop_the_validation_and_name_the_samples(tmp_path: Path) -> None:
+    accelerator = make_accelerator(settings())
+    model, batches = TinyNetwork(), TinyBatches(SAMPLES, VALIDATION, shuffle=False)
+    with pytest.raises(TrainingError, match=r"\d+ samples: \d+, .*: the network's answers are no numbers for 1 of"):
+        predict(model, Broken(batches, int(VALIDATION[3]), math.nan, 0), accelerator)
+
+
 def test_a_gradient_that_is_not_a_number_does_not_reach_the_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,16 +26,22 @@ def painted(section: str = "macro", row: int = 0, session: int = 10, third: int 
 
 
 def test_whole_images_give_class_scores_and_a_token_per_patch() -> None:
-    logits, tokens = FinNeXViT(image_size=512, patch_size=32, num_classes=3).eval()(noise_images(2))
+    logits, tokens = FinNeXViT(image_size=512, patch_size=32, num_classes=3, preset="small").eval()(noise_images(2))
     assert logits.shape == (2, 3)
     assert tokens.shape == (2, 256, 64)
 
 
-def test_base_has_the_sizes_of_the_specification() -> None:
-    model = FinNeXViT(preset="base")
+@torch.no_grad()
+def test_without_a_preset_the_network_has_the_sizes_of_the_specification() -> None:
+    model = FinNeXViT(image_size=512, patch_size=32, num_classes=3).eval()
     assert len(model.transformer_blocks) == 12
     block = model.transformer_blocks[0]
     assert (block.qkv.in_features, block.heads, block.expand.out_features) == (768, 12, 4 * 768)
+    assert sum(weight.numel() for weight in model.parameters()) == 113_938_000
+    logits, tokens = model(noise_images(1))
+    assert logits.shape == (1, 3)
+    assert tokens.shape == (1, 256, 768)
+    assert logits.isfinite().all()
 
 
 @pytest.mark.parametrize(
@@ -53,14 +59,14 @@ def test_what_does_not_fit_is_refused(given: dict[str, object], message: str) ->
 
 @pytest.mark.parametrize("patch_size", [16, 64])
 def test_patches_may_be_finer_or_coarser(patch_size: int) -> None:
-    model = FinNeXViT(patch_size=patch_size).eval()
+    model = FinNeXViT(patch_size=patch_size, preset="small").eval()
     logits, tokens = model(noise_images(1))
     assert logits.shape == (1, 3)
     assert tokens.shape == (1, (512 // patch_size) ** 2, 64)
 
 
 def test_the_answer_depends_on_which_row_and_which_session_moved() -> None:
-    model = FinNeXViT().eval()
+    model = FinNeXViT(preset="small").eval()
     with torch.no_grad():
         answers = [model(painted(row=row, session=session))[0] for row, session in ((0, 10), (5, 10), (5, 50))]
         moved = [model(painted(row=row, session=session))[1].mean(1) for row, session in ((0, 10), (5, 10), (5, 50))]
@@ -72,7 +78,7 @@ def test_the_answer_depends_on_which_row_and_which_session_moved() -> None:
 
 def test_two_patches_of_the_same_pixels_are_different_tokens() -> None:
     """Equal images in all patches: rows, columns and sections still tell them apart, from the first layer on."""
-    model = FinNeXViT().eval()
+    model = FinNeXViT(preset="small").eval()
     flat = torch.full((1, 3, 512, 512), 0.7)
     with torch.no_grad():
         tokens = model._embed(flat, None)[0][0].reshape(16, 16, -1)
@@ -92,7 +98,7 @@ def test_a_patch_row_belongs_to_the_sections_it_shows() -> None:
 @pytest.mark.parametrize("third", [None, 0, 2])
 def test_a_patch_hears_of_the_sessions_it_shows_and_of_no_distant_one(third: int | None) -> None:
     """Pixels apart, a patch takes from the stem its own sessions, however wide they are drawn."""
-    embedding = FinNeXViT().eval().patch_embedding
+    embedding = FinNeXViT(preset="small").eval().patch_embedding
     matrix = embedding.sessions if third is None else embedding.third_sessions
     px, left = (9, 0) if third is None else (3, 171 * third)
     for session in (0, 20, 55):
@@ -123,7 +129,7 @@ def test_a_pair_of_sections_is_preferred_by_its_bias_and_no_other() -> None:
 
 
 def test_the_bias_of_sections_is_learned() -> None:
-    model = FinNeXViT()
+    model = FinNeXViT(preset="small")
     for block in model.transformer_blocks:
         torch.nn.init.normal_(block.out.weight, std=0.1)
     model(noise_images(2))[0].square().sum().backward()
@@ -131,7 +137,7 @@ def test_the_bias_of_sections_is_learned() -> None:
 
 
 def test_the_regime_is_read_from_the_macro_section_alone() -> None:
-    model = FinNeXViT().eval()
+    model = FinNeXViT(preset="small").eval()
     torch.nn.init.normal_(model.classification_head.gate.weight)
 
     def regime(x: torch.Tensor) -> torch.Tensor:
@@ -149,7 +155,7 @@ def test_the_regime_is_read_from_the_macro_section_alone() -> None:
 
 
 def test_a_regime_changes_which_head_answers() -> None:
-    head = FinNeXViT().classification_head.eval()
+    head = FinNeXViT(preset="small").classification_head.eval()
     fused, macro = torch.randn(1, 128), torch.randn(1, 57, 64)
     with torch.no_grad():
         head.gate.weight.zero_()
@@ -162,7 +168,7 @@ def test_a_regime_changes_which_head_answers() -> None:
 
 
 def test_a_lone_patch_is_read_with_the_weights_of_its_place() -> None:
-    model = FinNeXViT().eval()
+    model = FinNeXViT(preset="small").eval()
     image = noise_images(1)
     image = image[..., ::8].repeat_interleave(8, dim=3)
     cells = image.unfold(2, 32, 32).unfold(3, 32, 32)  # (1, 3, 16, 16, 32, 32)
@@ -179,7 +185,7 @@ def test_a_lone_patch_is_read_with_the_weights_of_its_place() -> None:
 
 
 def test_a_patch_alone_and_in_its_image_has_the_same_pixels_read() -> None:
-    embedding = FinNeXViT().eval().patch_embedding
+    embedding = FinNeXViT(preset="small").eval().patch_embedding
     image = blank()
     for channel in range(3):
         paint(image, "macro", channel, np.random.default_rng(channel).uniform(0, 1, (12, 56)))
@@ -191,7 +197,7 @@ def test_a_patch_alone_and_in_its_image_has_the_same_pixels_read() -> None:
 
 
 def test_the_batch_around_an_image_does_not_change_its_answer() -> None:
-    model = FinNeXViT().train()
+    model = FinNeXViT(preset="small").train()
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
@@ -200,11 +206,11 @@ def test_the_batch_around_an_image_does_not_change_its_answer() -> None:
 
 
 def test_unknown_pixels_count_as_neutral_and_are_told_apart_from_it() -> None:
-    model = FinNeXViT().eval()
+    model = FinNeXViT(preset="small").eval()
     neutral = torch.full((1, 3, 512, 512), 0.51)
     assert (model(neutral)[1] - model(torch.zeros_like(neutral))[1]).abs().max() > 1e-3
 
 
 def test_the_notebook_face_gives_it_whole_images_and_the_cnn_patches() -> None:
-    assert takes_whole_images(FinNeXViT())
-    assert not takes_whole_images(FinNeXMultiScaleCNN())
+    assert takes_whole_images(FinNeXViT(preset="small"))
+    assert not takes_whole_images(FinNeXMultiScaleCNN(preset="small"))

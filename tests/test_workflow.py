@@ -57,7 +57,7 @@ def test_the_example_has_every_line_of_the_script_in_its_order() -> None:
 
 @pytest.mark.integration
 def test_the_six_steps_run_on_the_sample_and_say_what_came_of_it(tmp_path: Path) -> None:
-    few = ["--until", "2024-06-14", "--epochs", "1", "--patches-per-session", "8"]
+    few = ["--small", "--until", "2024-06-14", "--epochs", "1", "--patches-per-session", "8"]
     run = subprocess.run(
         [sys.executable, str(EXAMPLE), *few], capture_output=True, text=True, cwd=tmp_path, timeout=280, check=False,
         env={"PATH": "", "HOME": str(tmp_path), "TMPDIR": str(tmp_path)},
@@ -74,8 +74,9 @@ def test_the_six_steps_run_on_the_sample_and_say_what_came_of_it(tmp_path: Path)
     ]
     assert [first for _, _, first, _, _ in parts] == sorted(first for _, _, first, _, _ in parts)
     assert re.search(r"epoch 1: loss \d\.\d+, validation loss \d\.\d+", told)
-    assert "On 11 unseen sessions FinNeXMultiScaleCNN" in told
-    assert "11 sessions of overlapping labels hold about 1 independent outcomes" in told
+    assert "On 11 unseen sessions nothing can be said of FinNeXMultiScaleCNN" in told
+    assert "no interval: 11 sessions, at least 60 are needed at horizon 5" in told
     assert len(re.findall(r"without section \w+: accuracy falls by", told)) == 3
     assert len(re.findall(r"without channel (red|green|blue): accuracy falls by", told)) == 3
+    assert len(re.findall(r"with channel (red|green|blue) alone: accuracy \d.\d\d, a blank has", told)) == 3
     assert list(tmp_path.glob("finnex-workflow-*")) == []

@@ -1,4 +1,4 @@
-"""A network asked about unseen sessions: with all it may see, and without one channel or section.
+"""A network asked about unseen sessions: with all it may see, with some channels only, and without a section.
 
 What is taken away becomes 0, 'not known': an input that the network has met in training wherever data was missing.
 """
@@ -17,8 +17,10 @@ from finnex.config.training import TrainingSettings
 from finnex.data.calendar import Days
 from finnex.data.session_prices import SessionPrices
 from finnex.errors import TrainingError
+from finnex.evaluation.credit import Subset, subsets
 from finnex.images.patches import patch_grid
 from finnex.layout import Layout
+from finnex.models.inputs import check_answers
 from finnex.training.answers import ask, pool
 from finnex.training.devices import arithmetic_threads
 
@@ -84,8 +86,9 @@ class Answered:
     label
         (sessions,).
     probabilities
-        `ALL`, `without_channel:NAME`, `without_section:NAME` and, of a network that votes by patch, `votes_of:NAME`,
-        to (sessions, classes).
+        `ALL`, `without_section:NAME` and, of a network that votes by patch, `votes_of:NAME`, to (sessions, classes).
+    channels
+        By the channels that were shown, as `finnex.evaluation.credit.subsets` chooses them, (sessions, classes).
     rows
         Row of each session in `Sessions`.
     attended
@@ -96,6 +99,7 @@ class Answered:
 
     label: npt.NDArray[np.int64]
     probabilities: Mapping[str, Probabilities]
+    channels: Mapping[Subset, Probabilities]
     rows: npt.NDArray[np.intp]
     attended: Mapping[str, float]
     attended_by: str
@@ -110,13 +114,13 @@ class _Ways:
         self.sections = [section.name for section in layout.sections]
         self.section_of = None if patch_px is None else torch.from_numpy(patch_grid(layout, patch_px).section_of)
 
-    def altered(self, shown: Shown) -> Iterator[tuple[str, Tensor]]:
-        """Yield the name and the pixels of every way that changes them."""
+    def altered(self, shown: Shown) -> Iterator[tuple[str | Subset, Tensor]]:
+        """Yield the name and the pixels of every way that changes them, but the one that shows nothing."""
         yield ALL, shown.images
-        for number, channel in enumerate(self.layout.channels):
+        for some in subsets(self.layout.channels)[1:-1]:
             left = shown.images.clone()
-            left[:, number] = 0
-            yield f"without_channel:{channel}", left
+            left[:, [number for number, channel in enumerate(self.layout.channels) if channel not in some]] = 0
+            yield some, left
         if self.section_of is None:
             for section in self.layout.sections:
                 left = shown.images.clone()
@@ -149,14 +153,14 @@ def answer(model: nn.Module, samples: Iterable[Shown], layout: Layout, patch_px:
     Raises
     ------
     TrainingError
-        There is no sample, or its channels are not the layout's.
+        There is no sample, its channels are not the layout's, or an answer is no number.
     """
     ways = _Ways(layout, patch_px)
     device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
     was_training, threads = model.training, torch.get_num_threads()
     model.eval()
     torch.set_num_threads(arithmetic_threads(TrainingSettings()))
-    votes: dict[str, list[Probabilities]] = {}
+    votes: dict[str | Subset, list[Probabilities]] = {}
     rows, labels, patches = [], [], []
     lengths: list[npt.NDArray[np.float64]] = []
     try:
@@ -165,6 +169,7 @@ def answer(model: nn.Module, samples: Iterable[Shown], layout: Layout, patch_px:
             told = None if shown.patches is None else shown.patches.to(device)
             for way, pixels in ways.altered(shown):
                 logits, attended, *_ = ask(model, pixels.float().to(device), told)
+                check_answers(logits)
                 votes.setdefault(way, []).append(logits.double().softmax(-1).cpu().numpy())
                 if way == ALL:
                     lengths.append(attended.double().norm(dim=-1).cpu().numpy())
@@ -174,16 +179,20 @@ def answer(model: nn.Module, samples: Iterable[Shown], layout: Layout, patch_px:
         if not rows:
             raise TrainingError("the test part holds no sample. Split again with a larger test_ratio.")
         row, label, patch = np.concatenate(rows), np.concatenate(labels), np.concatenate(patches)
-        joined = {way: np.concatenate(parts) for way, parts in votes.items()}
-        if ways.section_of is not None:
-            numbers = torch.arange(len(ways.section_of), device=device)
-            logits, *_ = ask(model, torch.zeros(len(numbers), *shown.images.shape[1:], device=device), numbers)
-            blank = logits.double().softmax(-1).cpu().numpy()
-            joined |= dict(ways.without_sections(joined[ALL], blank, patch))
+        joined: dict[str | Subset, Probabilities] = {way: np.concatenate(parts) for way, parts in votes.items()}
+        numbers = None if ways.section_of is None else torch.arange(len(ways.section_of), device=device)
+        nothing = torch.zeros(1 if numbers is None else len(numbers), *shown.images.shape[1:], device=device)
+        logits, *_ = ask(model, nothing, numbers)
+        check_answers(logits)
+        blank = logits.double().softmax(-1).cpu().numpy()
+        joined[frozenset()] = blank[np.zeros(len(row), dtype=np.intp) if numbers is None else patch]
+        joined |= dict(ways.without_sections(joined[ALL], blank, patch))
     finally:
         model.train(was_training)
         torch.set_num_threads(threads)
-    pooled = {way: _pool(row, each) for way, each in joined.items()}
+    pooled = {way: _pool(row, each) for way, each in joined.items() if isinstance(way, str)}
+    channels = {some: _pool(row, each) for some, each in joined.items() if isinstance(some, frozenset)}
+    channels[frozenset(layout.channels)] = pooled[ALL]
     if ways.section_of is not None:
         section = ways.section_of.numpy()[patch]
         for number, name in enumerate(ways.sections):
@@ -191,7 +200,7 @@ def answer(model: nn.Module, samples: Iterable[Shown], layout: Layout, patch_px:
                 pooled[f"votes_of:{name}"] = _pool(row[own], joined[ALL][own])
     sessions, first = np.unique(row, return_index=True)
     parts, by = _parts(model, lengths, ways, patch)
-    return Answered(label[first], pooled, sessions, parts, by, len(row) / len(sessions))
+    return Answered(label[first], pooled, channels, sessions, parts, by, len(row) / len(sessions))
 
 
 def _pool(rows: npt.NDArray[np.intp], votes: Probabilities) -> Probabilities:

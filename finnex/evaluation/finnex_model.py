@@ -19,6 +19,7 @@ from finnex.cnn_training.plan import EVALUATION_METRICS
 from finnex.config import TradingSettings
 from finnex.errors import PricesUnknown, TrainingError, nearest
 from finnex.evaluation.asking import ALL, Answered, Probabilities, answer
+from finnex.evaluation.credit import credits_of
 from finnex.evaluation.interval import Interval, mean_estimate
 from finnex.evaluation.metrics import confusion
 from finnex.evaluation.scorecard import PROBABILITIES, scorecard
@@ -80,7 +81,8 @@ def evaluate_finnex_model(
         them. `financial_performance`: by a daily simulation, net of costs, before them, and of buying and
         holding; None where it was not asked for.
         `attention_analysis`: what the network attends to, and what is lost without a section.
-        `cross_modal_performance`: what is lost without a channel.
+        `cross_modal_performance`: what is lost without a channel, what it gives alone, its Shapley value, and whether
+        it is needed, redundant or not used.
 
     Raises
     ------
@@ -121,18 +123,19 @@ class _Known:
 
     def right(self, way: str) -> npt.NDArray[np.float64]:
         """Return 1 where an answer was right, 0 where not."""
-        return np.asarray(self.answers.probabilities[way].argmax(axis=1) == self.answers.label, dtype=np.float64)
+        return self._right(self.answers.probabilities[way])
 
-    def surprise(self, way: str) -> npt.NDArray[np.float64]:
-        """Return the negative logarithm of the probability given to what happened."""
-        return surprise(self.answers.probabilities[way], self.answers.label)
+    def _right(self, said: Probabilities) -> npt.NDArray[np.float64]:
+        return np.asarray(said.argmax(axis=1) == self.answers.label, dtype=np.float64)
 
-    def without(self, way: str) -> dict[str, Any]:
-        """Return what one way of looking loses against seeing all; positive where seeing all is better."""
+    def without(self, said: Probabilities) -> dict[str, Any]:
+        """Return what is lost against seeing all where this is said; positive where seeing all is better."""
+        every = self.answers.probabilities[ALL]
+        right, label = self._right(said), self.answers.label
         return {
-            "accuracy": float(self.right(way).mean()),
-            "drop": self.interval(self.right(ALL) - self.right(way)),
-            "log_loss_rise": self.interval(self.surprise(way) - self.surprise(ALL)),
+            "accuracy": float(right.mean()),
+            "drop": self.interval(self.right(ALL) - right),
+            "log_loss_rise": self.interval(surprise(said, label) - surprise(every, label)),
         }
 
 
@@ -171,6 +174,11 @@ def _ml_metrics(known: _Known, wanted: Sequence[str]) -> dict[str, Any]:
         "gap_to_majority": _interval(gap),
         "given": dict(zip(CLASSES, given.tolist(), strict=True)),
         "verdict": card.verdict(),
+        "macro_averages": {
+            "classes": [CLASSES[number] for number in scores.classes],
+            "absent": [name for number, name in enumerate(CLASSES) if number not in scores.classes],
+            "meaning": card.averaged(),
+        },
         "cautions": _cautions(given, sessions.temporal),
     }
     offered = {
@@ -182,11 +190,22 @@ def _ml_metrics(known: _Known, wanted: Sequence[str]) -> dict[str, Any]:
         "mcc": scores.mcc,
         "log_loss": _interval(judged.log_loss),
         "confusion_matrix": confusion(label, probabilities).tolist(),
-        "classification_report": classification_report(
-            label, probabilities.argmax(axis=1), labels=range(len(CLASSES)), target_names=CLASSES, zero_division=0.0
-        ),
+        "classification_report": _classification_report(label, probabilities, scores.classes),
     }
     return found | {name: value for name, value in offered.items() if name in wanted}
+
+
+def _classification_report(label: npt.NDArray[np.int64], probabilities: Probabilities, present: Sequence[int]) -> str:
+    """Return scikit-learn's table, over the classes that occur: its macro averages are then those of the scores."""
+    said = probabilities.argmax(axis=1)
+    names = [CLASSES[number] for number in present]
+    table = str(classification_report(label, said, labels=present, target_names=names, zero_division=0.0))
+    absent = [
+        f"{name}: no session is labelled so, {int((said == number).sum())} are answered so; in no average\n"
+        for number, name in enumerate(CLASSES)
+        if number not in present
+    ]
+    return table + "".join(["\n", *absent] if absent else [])
 
 
 def _cautions(given: npt.NDArray[np.integer], temporal: bool | None) -> list[str]:
@@ -249,7 +268,9 @@ def _attention_analysis(known: _Known) -> dict[str, Any]:
     return {
         "attended_share": dict(answers.attended),
         "attended_by": answers.attended_by,
-        "section_occlusion": {name: known.without(f"without_section:{name}") for name in sections},
+        "section_occlusion": {
+            name: known.without(answers.probabilities[f"without_section:{name}"]) for name in sections
+        },
         "section_votes": {
             name: {"accuracy": known.interval(known.right(way), share=True)}
             for name, way in own.items()
@@ -261,10 +282,29 @@ def _attention_analysis(known: _Known) -> dict[str, Any]:
 
 
 def _cross_modal_performance(known: _Known) -> dict[str, Any]:
-    channels = known.test.layout.channels
+    answers, channels = known.answers, known.test.layout.channels
+    credit = credits_of(answers.channels, answers.label, channels, known.day, known.test.sessions.horizon)
+
+    def alone(*some: str) -> float:
+        return float((answers.channels[frozenset(some)].argmax(axis=1) == answers.label).mean())
+
     return {
-        ALL: {"accuracy": known.interval(known.right(ALL), share=True), "sessions": len(np.unique(known.day))},
-        **{name: known.without(f"without_channel:{name}") for name in channels},
+        ALL: {
+            "accuracy": known.interval(known.right(ALL), share=True),
+            "accuracy_of_a_blank": alone(),
+            "sessions": len(np.unique(known.day)),
+        },
+        **{
+            name: {
+                **known.without(answers.channels[frozenset(channels) - {name}]),
+                "accuracy_alone": alone(name),
+                "gain_alone": _interval(one.gain),
+                "shapley": None if one.share is None else _interval(one.share),
+                "use": one.use,
+                "meaning": one.words(),
+            }
+            for name, one in credit.items()
+        },
     }
 
 
@@ -280,6 +320,8 @@ def describe_evaluation(found: Mapping[str, Any]) -> str:
             f"'{best['class']}' {best['accuracy']:.2f}; answers: "
             + ", ".join(f"{name} {count}" for name, count in ml["given"].items())
         )
+    if "f1_score" in ml:
+        lines.append(f"F1 {ml['f1_score']:.2f}. {ml['macro_averages']['meaning']}")
     if money is not None and "unavailable" in money:
         lines.append(f"no financial performance: {money['unavailable']}")
     elif money is not None:
@@ -300,7 +342,14 @@ def describe_evaluation(found: Mapping[str, Any]) -> str:
     drops = found["attention_analysis"]["section_occlusion"]
     lines += [_lost(f"section {name}", one) for name, one in drops.items()]
     modal = found["cross_modal_performance"]
-    lines += [_lost(f"channel {name}", one) for name, one in modal.items() if name != ALL]
+    for name, one in modal.items():
+        if name != ALL:
+            share = "" if one["shapley"] is None else f", its share of all orders is {_words(one['shapley'])}"
+            lines.append(_lost(f"channel {name}", one))
+            lines.append(
+                f"with channel {name} alone: accuracy {one['accuracy_alone']:.2f}, a blank has "
+                f"{modal[ALL]['accuracy_of_a_blank']:.2f}{share}; {one['meaning']}"
+            )
     return "\n".join(lines)
 
 

@@ -1,7 +1,15 @@
-"""Scores of class predictions; every one comes with the number of samples it is computed from."""
+"""Scores of class predictions; every one comes with the number of samples it is computed from.
+
+Balanced accuracy, precision, recall and F1 are macro averages: the plain mean over the classes that occur in the truth.
+A class that does not occur has no recall, so it is left out, and who prints such a score says which classes it averages
+(`averaged_classes`). Answers of an absent class still count, as errors of the classes that are there. A class that
+occurs and is never answered counts with 0. So balanced accuracy is scikit-learn's `balanced_accuracy_score`, while its
+`average="macro"` without `labels` averages the classes that were answered too.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,12 +27,15 @@ from sklearn.metrics import (
 
 @dataclass(frozen=True)
 class ClassificationScores:
-    """Scores over `n` samples. Macro averages run over the classes that occur in the truth.
+    """Scores over `n` samples.
 
     Attributes
     ----------
+    classes
+        Numbers of the classes that occur in the truth, ascending: balanced accuracy, precision, recall and F1 are means
+        over these.
     balanced_accuracy
-        Mean recall of the classes: 1 / classes for any answer that does not look.
+        Mean recall: 1 / len(classes) for any answer of one of them that does not look.
     mcc
         Matthews' correlation coefficient, 0 for any answer that does not look.
     log_loss
@@ -32,6 +43,7 @@ class ClassificationScores:
     """
 
     n: int
+    classes: tuple[int, ...]
     accuracy: float
     balanced_accuracy: float
     precision: float
@@ -60,6 +72,7 @@ def classification_scores(
     recall = float(recall_score(labels, answers, **macro))
     return ClassificationScores(
         n=len(labels),
+        classes=tuple(int(one) for one in present),
         accuracy=float(accuracy_score(labels, answers)),
         balanced_accuracy=recall,
         precision=float(precision_score(labels, answers, **macro)),
@@ -68,6 +81,19 @@ def classification_scores(
         mcc=float(matthews_corrcoef(labels, answers)),
         log_loss=float(log_loss(labels, probabilities.astype(np.float64), labels=classes)),
     )
+
+
+def averaged_classes(classes: Sequence[int], names: Sequence[str]) -> str:
+    """Say which classes the macro averages run over, of all that have these names."""
+    there = [names[number] for number in classes]
+    absent = [name for number, name in enumerate(names) if number not in classes]
+    words = f"Balanced accuracy, precision, recall and F1 are means over {listed(there)}"
+    return f"{words}; no session is labelled {listed(absent)}." if absent else f"{words}."
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a list in a sentence."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def confusion(labels: npt.NDArray[np.integer], probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,10 +12,11 @@ import pandas as pd
 
 from finnex.errors import TrainingError
 from finnex.evaluation.interval import Estimate, Interval, mean_estimate
-from finnex.evaluation.metrics import ClassificationScores, classification_scores
+from finnex.evaluation.metrics import ClassificationScores, averaged_classes, classification_scores, listed
 from finnex.evaluation.verdict import Word, verdicts
 
 PROBABILITIES = ["p_sell", "p_hold", "p_buy"]
+CLASS_NAMES = [name.removeprefix("p_") for name in PROBABILITIES]
 ROW = ["symbol", "decision_date"]
 MAJORITY = "majority"
 SIMPLE_BASELINES = (
@@ -70,7 +71,8 @@ class Scorecard:
                 "model": line.model,
                 "rows": self.rows,
                 "sessions": self.sessions,
-                **{key: value for key, value in asdict(line.scores).items() if key != "n"},
+                **{key: value for key, value in asdict(line.scores).items() if key not in ("n", "classes")},
+                "macro_classes": ", ".join(CLASS_NAMES[number] for number in line.scores.classes),
                 "accuracy_low": line.accuracy.low,
                 "accuracy_high": line.accuracy.high,
                 "log_loss_low": line.log_loss.low,
@@ -84,6 +86,10 @@ class Scorecard:
             for line in self.lines
         ]
 
+    def averaged(self) -> str:
+        """Say which classes balanced accuracy, precision, recall and F1 of every line average."""
+        return averaged_classes(self.lines[0].scores.classes, CLASS_NAMES)
+
     def verdict(self) -> str:
         """Say in one sentence whether the model beats its baselines."""
         reasons = {gap.reason for gap in self.gaps.values()}
@@ -91,7 +97,7 @@ class Scorecard:
         if self.gaps and len(reasons) == 1 and "" not in reasons:
             return f"{where} nothing can be said of {model} and its baselines: {reasons.pop()}."
         said = [
-            f"{words} {_listed([name.replace('_', ' ') for name, found in self.words.items() if found == word])}"
+            f"{words} {listed([name.replace('_', ' ') for name, found in self.words.items() if found == word])}"
             for word, words in (
                 ("beats", "beats"),
                 ("worse", "is worse than"),
@@ -100,10 +106,6 @@ class Scorecard:
             if word in self.words.values()
         ]
         return f"{where} {model} {', '.join(said)} (accuracy, 95 % for all of them together)."
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _by_session(table: pd.DataFrame) -> pd.DataFrame:

@@ -24,13 +24,15 @@ ALIGNED_SESSIONS = 13  # how far apart two sections' movements are still compare
 NEUTRAL = 0.51  # the middle of what a known pixel can be, [0.02, 1]
 
 
-def session_columns(x: Tensor) -> tuple[Tensor, Tensor]:
+def session_columns(x: Tensor, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
     """Average columns of three pixels and centre them; exact, because no session is narrower or off this grid.
 
     Parameters
     ----------
     x
         Images (B, C, H, W), 0 where not known and [0.02, 1] elsewhere.
+    dtype
+        Of what is returned: the weights' that read it. Sums are in float32.
 
     Returns
     -------
@@ -46,14 +48,14 @@ def session_columns(x: Tensor) -> tuple[Tensor, Tensor]:
     columns = columns / COLUMN_PX  # (B, C, H, 170)
     if rest:
         columns = torch.cat([columns, x[..., -rest:].float().mean(-1, keepdim=True)], dim=-1)  # (B, C, H, 171)
-    return centred(columns)
+    return centred(columns, dtype)
 
 
-def centred(pixels: Tensor) -> tuple[Tensor, Tensor]:
+def centred(pixels: Tensor, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
     """Return pixels about 0, with 0 where not known, and the flags of what is known, both of the same shape."""
     pixels = pixels.float()
     known = (pixels > 0).to(pixels.dtype)
-    return (pixels - NEUTRAL) * known * 2.0, known
+    return ((pixels - NEUTRAL) * known * 2.0).to(dtype), known.to(dtype)
 
 
 def split_sections(values: Tensor, known: Tensor) -> list[tuple[Tensor, Tensor]]:

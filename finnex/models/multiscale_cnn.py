@@ -52,7 +52,7 @@ class FinNeXMultiScaleCNN(nn.Module):
     patch_size
         Side of the patches that `forward` takes besides whole images.
     preset
-        `small` or `base`.
+        `base` has the sizes of the specification, `small` trains on two CPU cores in minutes.
 
     Raises
     ------
@@ -65,7 +65,7 @@ class FinNeXMultiScaleCNN(nn.Module):
         input_channels: int = 3,
         num_classes: int = 3,
         patch_size: int = 32,
-        preset: Literal["small", "base"] = "small",
+        preset: Literal["small", "base"] = "base",
     ) -> None:
         super().__init__()
         if preset not in PRESETS:
@@ -90,7 +90,8 @@ class FinNeXMultiScaleCNN(nn.Module):
         Parameters
         ----------
         x
-            (B, C, 512, 512) or (B, C, patch_size, patch_size), any float type; 0 is 'not known'.
+            (B, C, 512, 512) or (B, C, patch_size, patch_size), any float type, in [0, 1]; 0 is 'not known'.
+            B may be 0.
         patch
             (B,) numbers of the patches, row by row from the top left corner; absent, a patch is read as one of nowhere.
 
@@ -102,7 +103,7 @@ class FinNeXMultiScaleCNN(nn.Module):
         Raises
         ------
         TrainingError
-            Images or patch numbers are of another shape, type or range.
+            Images or patch numbers are of another shape, type or range, or no numbers.
         """
         attended = self.cross_modal_attention(*self._sections(x, patch))  # (B, 3, width)
         fused = self.fusion_layer(attended)  # (B, fused)
@@ -130,10 +131,10 @@ class FinNeXMultiScaleCNN(nn.Module):
         check_pixels(x, patch, channels=self.input_channels, image_px=IMAGE_PX, patch_px=self.patch_size)
         branches = (self.macro_branch, self.behavioral_branch, self.fundamental_branch)
         if x.shape[-1] == self.patch_size:
-            values = centred(x)[0]  # (B, C, P, P)
+            values = centred(x, self.patch_position.dtype)[0]  # (B, C, P, P)
             place = 0 if patch is None else self.patch_position[patch][:, None]  # (B, 1, width)
             macro, behavioral, fundamental = (branch.read_patches(values) + place for branch in branches)
         else:
-            parts = split_sections(*session_columns(x))
+            parts = split_sections(*session_columns(x, self.patch_position.dtype))
             macro, behavioral, fundamental = (branch(*part) for branch, part in zip(branches, parts, strict=True))
         return macro, behavioral, fundamental

@@ -1,4 +1,8 @@
-"""A trained network as others call it: images in, class probabilities out, one tensor each."""
+"""A trained network as others call it: whole images in, class probabilities out, one tensor each.
+
+Both wrappers refuse with TrainingError what is no whole image of values in [0, 1], and give no probabilities of answers
+that are no numbers; an empty batch has an empty answer.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from finnex.models.inputs import check_answers, check_whole_images
+from finnex.models.layers import IMAGE_PX
 from finnex.models.return_head import takes_patch
+
+
+def probabilities(logits: Tensor) -> Tensor:
+    """Return class probabilities of logits (B, classes), in float32 at least.
+
+    Raises
+    ------
+    TrainingError
+        A logit is no number: the largest of such is the first class, by chance.
+    """
+    check_answers(logits)
+    return logits.softmax(dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
 
 
 class Probabilities(nn.Module):
@@ -20,8 +38,8 @@ class Probabilities(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return class probabilities."""
-        logits = self.network(images)[0]
-        return torch.as_tensor(logits.softmax(dim=-1))
+        check_whole_images(images, IMAGE_PX)
+        return probabilities(self.network(images)[0])
 
 
 class PatchVotes(nn.Module):
@@ -43,6 +61,7 @@ class PatchVotes(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return class probabilities: (B, C, H, W) -> (B, classes), rows summing to 1."""
+        check_whole_images(images, IMAGE_PX)
         px = self.patch_px
         count, channels = images.shape[:2]
         cut = images.unfold(2, px, px).unfold(3, px, px).permute(0, 2, 3, 1, 4, 5)  # (B, rows, columns, C, px, px)
@@ -51,5 +70,5 @@ class PatchVotes(nn.Module):
         told: dict[str, Any] = {}
         if self._takes_patch:
             told["patch"] = torch.arange(each, device=images.device).repeat(count)
-        votes = self.network(patches, **told)[0].softmax(dim=-1)
-        return torch.as_tensor(votes.reshape(count, each, -1).mean(dim=1))
+        votes = probabilities(self.network(patches, **told)[0])
+        return votes.reshape(count, each, votes.shape[1]).mean(dim=1)

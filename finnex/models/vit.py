@@ -60,7 +60,7 @@ class FinNeXViT(nn.Module):
     num_classes
         Classes to tell apart; sell, hold, buy by default.
     preset
-        `small` or `base`.
+        `base` has the sizes of the specification, `small` trains on two CPU cores in minutes.
     input_channels
         Channels of the image.
 
@@ -79,7 +79,7 @@ class FinNeXViT(nn.Module):
         image_size: int = 512,
         patch_size: int = 32,
         num_classes: int = 3,
-        preset: Literal["small", "base"] = "small",
+        preset: Literal["small", "base"] = "base",
         input_channels: int = 3,
     ) -> None:
         super().__init__()
@@ -115,7 +115,8 @@ class FinNeXViT(nn.Module):
         Parameters
         ----------
         x
-            (B, C, 512, 512) or (B, C, patch_size, patch_size), any float type; 0 is 'not known'.
+            (B, C, 512, 512) or (B, C, patch_size, patch_size), any float type, in [0, 1]; 0 is 'not known'.
+            B may be 0.
         patch
             Number of each single patch in its image, 0 at the top left, counted along rows (B,).
 
@@ -127,7 +128,7 @@ class FinNeXViT(nn.Module):
         Raises
         ------
         TrainingError
-            Images or patch numbers are of another shape, type or range.
+            Images or patch numbers are of another shape, type or range, or no numbers.
         """
         tokens, shares, window, macro = self._embed(x, patch)
         for block in self.transformer_blocks:
@@ -175,5 +176,5 @@ class FinNeXViT(nn.Module):
         if tokens.shape[1] == 1:
             return tokens.expand(-1, SECTIONS * PERIODS, -1).flatten(1)
         B, _, D = tokens.shape
-        grid = tokens.reshape(B, self.side, PERIODS, -1, D).mean(3)  # (B, rows, quarters, width)
+        grid = tokens.reshape(B, self.side, PERIODS, self.side // PERIODS, D).mean(3)  # (B, rows, quarters, width)
         return torch.einsum("sr,brqw->bsqw", self.pooling, grid).flatten(1)

@@ -97,7 +97,7 @@ class FinancialPatchEmbedding(nn.Module):
             Patches (B, N, width), the summary of the window (B, 12*stem_width), and the macro section's sessions
             before they met the others (B, 57, stem_width).
         """
-        values, known = session_columns(x)  # (B, C, 512, 171)
+        values, known = session_columns(x, self.weight.dtype)  # (B, C, 512, 171)
         sections = torch.stack(
             [
                 steps(stem(*part) + self.place)
@@ -119,12 +119,18 @@ class FinancialPatchEmbedding(nn.Module):
         """Read the patches of whole images (B, C, 512, 171) with their row's weights: (B, side, side, width)."""
         B, C = values.shape[:2]
         cells = values @ self.cells.T  # (B, C, 512, 64)
-        cells = cells.reshape(B, C, self.side, self.patch_px, self.side, -1)  # (B, C, row, px, column, cell)
-        cells = cells.permute(2, 0, 4, 1, 3, 5).reshape(self.side, B * self.side, -1)  # (row, B*column, C*px*cell)
-        share = known.reshape(B, C, self.side, self.patch_px, -1).mean(3) @ self.columns.T  # (B, C, row, column)
+        cells = cells.reshape(
+            B, C, self.side, self.patch_px, self.side, self.patch_px // CELL_PX
+        )  # (B, C, row, px, column, cell)
+        cells = cells.permute(2, 0, 4, 1, 3, 5).reshape(
+            self.side, B * self.side, self.weight.shape[1] - C
+        )  # (row, B*column, C*px*cell)
+        share = (
+            known.reshape(B, C, self.side, self.patch_px, known.shape[3]).mean(3) @ self.columns.T
+        )  # (B, C, row, column)
         share = share.permute(2, 0, 3, 1).reshape(self.side, B * self.side, C)
         read = torch.bmm(torch.cat([cells, share], dim=-1), self.weight)  # (row, B*column, width)
-        return read.reshape(self.side, B, self.side, -1).transpose(0, 1)  # (B, row, column, width)
+        return read.reshape(self.side, B, self.side, read.shape[2]).transpose(0, 1)  # (B, row, column, width)
 
     def read_patches(self, x: Tensor, patch: Tensor | None) -> Tensor:
         """Embed single patches (B, C, P, P): (B, 1, width). Where their place is unknown, with the rows' mean weights.
@@ -134,8 +140,10 @@ class FinancialPatchEmbedding(nn.Module):
         patch
             Number of each patch in its image, counted along rows of patches (B,).
         """
-        values, known = centred(x)
-        cells = values.reshape(*values.shape[:3], -1, CELL_PX).mean(4).flatten(1)  # (B, C*P*cells)
+        values, known = centred(x, self.weight.dtype)
+        cells = (
+            values.reshape(*values.shape[:3], self.patch_px // CELL_PX, CELL_PX).mean(4).flatten(1)
+        )  # (B, C*P*cells)
         inputs = torch.cat([cells, known.mean((2, 3))], dim=-1)  # (B, inputs)
         if patch is None:
             read = inputs @ self.weight.mean(0)  # (B, width)
@@ -249,5 +257,7 @@ class RegimeAwareClassifier(nn.Module):
 
     def forward(self, features: Tensor, macro: Tensor | None) -> Tensor:
         """Return logits: (B, features) and the macro section -> (B, classes)."""
-        answers = self.heads(features).reshape(features.shape[0], self.regimes, -1)  # (B, regimes, classes)
+        answers = self.heads(features).reshape(
+            features.shape[0], self.regimes, self.heads.out_features // self.regimes
+        )  # (B, regimes, classes)
         return torch.as_tensor((self.regime(macro)[:, :, None] * answers).sum(1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,6 +12,8 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from finnex.errors import TrainingError
+from finnex.models.inputs import check_answers
 from finnex.models.return_head import takes_patch
 from finnex.streaming import Batch
 from finnex.streaming.plan import Rows
@@ -56,16 +58,34 @@ def ask(model: nn.Module, images: Tensor, patches: Tensor | None) -> tuple[Tenso
     return tuple(model(images, **told))
 
 
+def describe_rows(batch: Batch) -> str:
+    """Name a batch by its samples."""
+    rows = np.asarray(batch.rows).tolist()
+    return f"{len(rows)} samples: {', '.join(map(str, rows[:4]))}{', ...' if len(rows) > 4 else ''}"
+
+
 @torch.no_grad()
-def predict(model: nn.Module, batches: Batches, accelerator: Accelerator) -> Answers:
-    """Ask a network about every sample of some batches. Every process gets the answers of all."""
+def predict(
+    model: nn.Module, batches: Batches, accelerator: Accelerator, describe: Callable[[Batch], str] = describe_rows
+) -> Answers:
+    """Ask a network about every sample of some batches. Every process gets the answers of all.
+
+    Raises
+    ------
+    TrainingError
+        The network cannot read a batch, which `describe` names, or its answers are no numbers.
+    """
     was_training = model.training
     model.eval()
     batches.set_epoch(0)
     rows, votes = [torch.empty(0, dtype=torch.int64)], [torch.empty((0, len(CLASSES) + 1), dtype=torch.float64)]
     for batch in batches:
         patches = None if batch.patches is None else batch.patches.to(accelerator.device)
-        logits, _, *more = ask(model, batch.images.to(accelerator.device), patches)
+        try:
+            logits, _, *more = ask(model, batch.images.to(accelerator.device), patches)
+            check_answers(logits)
+        except TrainingError as error:
+            raise TrainingError(f"{describe(batch)}: {error}") from error
         said = more[0].float().cpu().double() if more else torch.full((len(batch),), torch.nan, dtype=torch.float64)
         rows.append(torch.from_numpy(np.asarray(batch.rows, dtype=np.int64)))
         votes.append(torch.cat([logits.float().cpu().double().softmax(-1), said[:, None]], dim=1))

@@ -24,6 +24,7 @@ from torch import nn
 
 from finnex.config.training import TrainingSettings
 from finnex.errors import TrainingError
+from finnex.models.inputs import check_values
 from finnex.streaming import Batch
 from finnex.training.answers import Batches, ask, predict, surprise
 from finnex.training.augment import Augment
@@ -84,8 +85,8 @@ def fit(
     Raises
     ------
     TrainingError
-        The loss or its gradient is not a number: both checkpoints stay as they are. Or `last.safetensors` cannot
-        be used.
+        Pixels are no numbers in [0, 1], or the loss or its gradient is no number: both checkpoints stay as they are.
+        Or `last.safetensors` cannot be used.
     """
     learning = _Learning(accelerator, model, objective, settings, folder, about, augment, _steps(train, accelerator))
     now = learning.restore()
@@ -109,7 +110,7 @@ def fit(
                     accelerator.wait_for_everyone()  # a process that ends has its launcher end the others
                     interruption.deliver()
                 asked_at = time.perf_counter()
-            report = learning.judge(validation)
+            report = learning.judge(validation, describe)
             now = learning.now = Standing(epoch=now.epoch + 1, history=[*now.history, report])
             learning.save()
             on_epoch(report)
@@ -168,10 +169,17 @@ class _Learning:
         accelerator, now, device = self.accelerator, self.now, self.accelerator.device
         _seed(self.settings.seed, now.epoch, now.batch, accelerator.process_index)
         images, targets = batch.images.to(device), self.objective.targets(batch.rows).to(device)
-        if self.augment is not None:
-            images, targets = self.augment(images.float(), targets)
         patches = None if batch.patches is None else batch.patches.to(device)
-        loss = self.objective(ask(self.learner, images, patches), targets)
+        try:
+            if self.augment is not None:
+                check_values(images)  # of the result they are 'not known', which is another thing than no number
+                images, targets = self.augment(images.float(), targets)
+            loss = self.objective(ask(self.learner, images, patches), targets)
+        except TrainingError as error:
+            raise TrainingError(
+                f"{error}\nThat is in epoch {now.epoch}, batch {now.batch + 1} of {self.steps} ({describe(batch)}). "
+                f"Training stopped before the weights were touched{self._kept()}."
+            ) from error
         here = float(loss.detach()) * len(batch), len(batch), stop
         total, count, stops = _over_processes(accelerator, *here)
         self._refuse_nan("loss", total, batch, describe)
@@ -189,24 +197,26 @@ class _Learning:
     def _refuse_nan(self, what: str, value: float, batch: Batch, describe: Callable[[Batch], str]) -> None:
         if math.isfinite(value):
             return
-        now, best = self.now, self.now.best
-        kept = f"; the best epoch so far, {best.epoch}, is kept in {self.best}" if best else ""
+        now = self.now
         raise TrainingError(
             f"the {what} became {value} in epoch {now.epoch}, batch {now.batch + 1} of {self.steps} "
-            f"({describe(batch)}). Training stopped before the weights were touched{kept}. "
+            f"({describe(batch)}). Training stopped before the weights were touched{self._kept()}. "
             "Lower learning_rate, and look at these images with `finnex show`."
         )
 
-    def judge(self, validation: Batches) -> EpochReport:
+    def _kept(self) -> str:
+        best = self.now.best
+        return f"; the best epoch so far, {best.epoch}, is kept in {self.best}" if best else ""
+
+    def judge(self, validation: Batches, describe: Callable[[Batch], str]) -> EpochReport:
         """Score the epoch on the validation part; keep its weights where they are the best so far."""
-        answers = predict(self.model, validation, self.accelerator)
-        labels, now = self.objective.samples.label[answers.rows], self.now
+        now = self.now
+        try:
+            answers = predict(self.model, validation, self.accelerator, describe)
+        except TrainingError as error:
+            raise TrainingError(f"validation of epoch {now.epoch}{self._kept()}: {error}") from error
+        labels = self.objective.samples.label[answers.rows]
         loss = float(surprise(answers.probabilities, labels).mean())
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"the validation loss became {loss} in epoch {now.epoch}: an image of that part holds values that are "
-                "no numbers. `finnex info` says what the store holds; draw the damaged sessions again."
-            )
         report = EpochReport(
             epoch=now.epoch,
             loss=now.loss / now.images,

@@ -108,7 +108,7 @@ def train_member(
         before_epoch=pinned.check, on_epoch=tell_epoch, on_progress=tell,
     )  # fmt: skip
     rows = rows_to_answer(split)
-    answers = predict(model, make_batches(pinned, rows, settings, accelerator), accelerator)
+    answers = predict(model, make_batches(pinned, rows, settings, accelerator), accelerator, describe)
     accelerator.free_memory()
     pinned.check()
     if not np.array_equal(answers.rows, np.sort(rows)):

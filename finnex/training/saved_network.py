@@ -27,7 +27,7 @@ from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
 from finnex.config.section import Section
-from finnex.errors import ModelRefused
+from finnex.errors import ModelRefused, TrainingError
 from finnex.models.serving import PatchVotes, Probabilities
 from finnex.streaming.samples import CLASSES
 from finnex.training.checkpoint import load_checkpoint
@@ -170,10 +170,31 @@ class _Asked:
 
     @torch.no_grad()
     def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> npt.NDArray[np.float32]:
-        """Return class probabilities (B, classes) of images (B, C, H, W) in [0, 1], given bare or as `images`."""
-        images = model_input["images"] if isinstance(model_input, Mapping) else model_input
+        """Return class probabilities (B, classes) of images (B, C, H, W) in [0, 1], given bare or as `images`.
+
+        Raises
+        ------
+        TrainingError
+            They are no whole images of finite floats in [0, 1], or the answers are no numbers.
+        """
+        images = np.asarray(self._images(model_input))
+        if images.dtype.kind != "f":
+            raise TrainingError(
+                f"the images are of {images.dtype}; give floats in [0, 1], as the store holds them, in an array "
+                "(B, C, H, W). Divide bytes by 255."
+            )
         answers: Tensor = self._network(torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32)))
         return answers.numpy()
+
+    @staticmethod
+    def _images(given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        if "images" not in given:
+            raise TrainingError(
+                f"the model is asked about 'images'; given are {', '.join(map(repr, given)) or 'none'}."
+            )
+        return given["images"]
 
 
 def _load_pyfunc(data_path: str) -> _Asked:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from finnex.errors import TrainingError
 from finnex.store import ImageStore
 
 BATCH_IMAGES = 16
@@ -26,6 +27,8 @@ def ask_about(model: Model, store: ImageStore, symbol: str, indexes: Sequence[in
     ------
     StoreCorrupt
         An image is missing, or its bytes are not those that were published.
+    TrainingError
+        The model cannot read these images, or its answers are no numbers.
     """
     height, width, channels = store.image_array(symbol).shape[1:]
     crc = store.state(symbol).image_crc
@@ -35,5 +38,9 @@ def ask_about(model: Model, store: ImageStore, symbol: str, indexes: Sequence[in
         images = np.empty((len(some), channels, height, width), dtype=np.float32)
         for place, index in enumerate(some):
             store.read_planes(symbol, int(index), images[place], int(crc[index]))
-        found.append(model(torch.from_numpy(images).half().float()).double().numpy())
+        try:
+            found.append(model(torch.from_numpy(images).half().float()).double().numpy())
+        except TrainingError as error:
+            days = store.state(symbol).days[some]
+            raise TrainingError(f"{symbol}, {len(some)} sessions from {days[0]} to {days[-1]}: {error}") from error
     return np.concatenate(found) if found else np.empty((0, 3))

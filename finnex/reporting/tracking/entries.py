@@ -24,6 +24,7 @@ from finnex.training.saved_network import FileDigest, save_network
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.models import Model
 
 NETWORK = "network"
 """Folder of the network in the artifact, below MLflow's `data`."""
@@ -139,37 +140,49 @@ class LoggedModel:
         return f"models:/{self.model_id}"
 
 
-def log_model(client: MlflowClient, run_id: str, result: TrainingResult, classes: Iterable[str]) -> LoggedModel:
-    """Log the chosen network: weights in safetensors, a description, and MLflow's `python_function` flavour over both.
+def save_model(artifact: Path, result: TrainingResult, classes: Sequence[str], about: Model | None = None) -> None:
+    """Write the chosen network as an MLflow model into a folder that does not exist yet.
 
-    Nothing in it is a pickle. What is uploaded is measured before, so that it can be recognised.
+    It has weights in safetensors, a description, and MLflow's `python_function` flavour, whose loader is
+    `finnex.training.saved_network`. Nothing in it is a pickle.
+
+    Parameters
+    ----------
+    about
+        What MLflow knows of it already, such as its run.
     """
     from mlflow import pyfunc  # noqa: PLC0415
-    from mlflow.entities import LoggedModelOutput  # noqa: PLC0415
-    from mlflow.models import Model, ModelSignature  # noqa: PLC0415
+    from mlflow.models import ModelSignature  # noqa: PLC0415
     from mlflow.types import Schema, TensorSpec  # noqa: PLC0415
 
     height, width, channels = result.image_shape
     kind = np.dtype(np.float32)
     signature = ModelSignature(
         inputs=Schema([TensorSpec(kind, (-1, channels, height, width), "images")]),
-        outputs=Schema([TensorSpec(kind, (-1, len(tuple(classes))), "probabilities")]),
+        outputs=Schema([TensorSpec(kind, (-1, len(classes)), "probabilities")]),
     )
-    parameters = {key: str(value) for key, value in result.parameters.items()}
-    experiment = client.get_run(run_id).info.experiment_id
-    made = client.create_logged_model(experiment, name="model", source_run_id=run_id, params=parameters)
     with tempfile.TemporaryDirectory(prefix="finnex-") as folder:
         save_network(Path(folder) / NETWORK, result.chosen.checkpoint)
-        about = Model(
-            artifact_path=made.artifact_location, run_id=run_id, model_id=made.model_id, model_uuid=made.model_id
-        )
-        artifact = Path(folder) / "model"
         # FinNeX itself is not among the requirements: an index may hold another package of its name.
         pyfunc.save_model(
             str(artifact), loader_module=saved_network.__name__, data_path=str(Path(folder) / NETWORK),
             mlflow_model=about, signature=signature,
             pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in ("torch", "safetensors", "numpy")],
         )  # fmt: skip
+
+
+def log_model(client: MlflowClient, run_id: str, result: TrainingResult, classes: Iterable[str]) -> LoggedModel:
+    """Log the chosen network as `save_model` writes it. It is measured before, so that it can be recognised."""
+    from mlflow.entities import LoggedModelOutput  # noqa: PLC0415
+    from mlflow.models import Model  # noqa: PLC0415
+
+    parameters = {key: str(value) for key, value in result.parameters.items()}
+    experiment = client.get_run(run_id).info.experiment_id
+    made = client.create_logged_model(experiment, name="model", source_run_id=run_id, params=parameters)
+    about = Model(artifact_path=made.artifact_location, run_id=run_id, model_id=made.model_id, model_uuid=made.model_id)
+    with tempfile.TemporaryDirectory(prefix="finnex-") as folder:
+        artifact = Path(folder) / "model"
+        save_model(artifact, result, tuple(classes), about)
         files = digests(artifact)
         client.log_model_artifacts(made.model_id, str(artifact))
     client.finalize_logged_model(made.model_id, "READY")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from finnex.config import Config
 from finnex.evaluation import classification_scores, scorecard, trading_card
+from finnex.evaluation.metrics import averaged_classes
 from finnex.evaluation.scorecard import PROBABILITIES
 from finnex.reporting.tracking.entries import (
     Metric,
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
 PARENT = "mlflow.parentRunId"
 FLOW_RUN = "prefect.flow_run_id"
+MACRO_AVERAGES = "macro_averages"
+"""Tag of a run: which classes its balanced accuracy, precision, recall and F1 average."""
 
 
 @dataclass(frozen=True)
@@ -141,10 +144,11 @@ class StudyRecorder(Observer):
         table = result.predictions
         test = table[table["split"] == "test"]
         scores = classification_scores(test["label"].to_numpy(), test[PROBABILITIES].to_numpy())
-        found = [(f"test.{name}", float(value), 0) for name, value in vars(scores).items() if name != "n"]
+        found = [(f"test.{name}", float(value), 0) for name, value in vars(scores).items() if isinstance(value, float)]
         found += [("best_epoch", float(result.best.epoch), 0), ("seconds", result.seconds, 0)]
         self._untold.append((self._child, found))
         self._tell()
+        self._client.set_tag(self._child, MACRO_AVERAGES, averaged_classes(scores.classes, CLASSES))
         self._end(self._child, "FINISHED")
 
     def finish(self, result: TrainingResult, report_html: str, pictures: Mapping[str, bytes]) -> TrackedRun:
@@ -164,6 +168,7 @@ class StudyRecorder(Observer):
         version = register(self._client, self._config, self._parent, logged, predictions, result, verdict)
         parent = self._parent
         self._client.set_tag(parent, "verdict", verdict)
+        self._client.set_tag(parent, MACRO_AVERAGES, card.averaged())
         self._end(parent, "FINISHED")
         url = f"{self._uri.rstrip('/')}/#/experiments/{self._experiment}/runs/{parent}"
         return TrackedRun(parent, url, logged.uri, version)

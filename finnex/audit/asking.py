@@ -12,6 +12,7 @@ import pandas as pd
 from finnex.audit.foreknowledge import Bars, Foreknowledge, Search, foreknowing
 from finnex.audit.report import Finding
 from finnex.audit.series import table_series
+from finnex.audit.steps import out_of_step
 from finnex.audit.timing import Timing
 from finnex.audit.verdicts import Tested
 from finnex.data.features import symbol_bars
@@ -82,8 +83,10 @@ def ask(timing: Timing, seed: int) -> Asked:
     for name, one in hits.items():
         by_table.setdefault(raw[name][0] if name in raw else _table_of(name, timing, hits, raw), []).append(one)
     findings = [_finding(timing.symbol, table, ones, set(features)) for table, ones in by_table.items()]
-    if shifted := _bars_out_of_step(search, raw, timing.symbol):
-        findings.append(shifted)
+    macro = timing.frames.get("macro")
+    steps = out_of_step(timing.frames["prices"], macro, full.calendar, timing.symbol, others)
+    shifted = None if steps else _bars_out_of_step(search, raw, timing.symbol)
+    findings += steps if shifted is None else [shifted]
     sessions = int((~np.isnan(full.original)).any(axis=1).sum())
     tested = {name: Tested(int((~np.isnan(values)).sum()), untested.get(name, "")) for name, values in features.items()}
     tables = {}

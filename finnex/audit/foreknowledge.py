@@ -25,6 +25,7 @@ LONGEST_LEAD = 21
 PAST_RETURNS = 20
 LEAST_SESSIONS = 100
 LEAST_SHARE_CHANGED = 0.5
+LEAST_CHANGES_OF_TWO = 50
 LEAST_Z = 5.5
 """Standard errors below which no association counts: of 320 series and 31 quantities one exceeds it by chance once in
 2,600 markets."""
@@ -36,6 +37,8 @@ LEAST_ACTIVITY_CORRELATION = 0.5
 """Of volume and range: announced events and the options market know much of them honestly."""
 SPANNED = 1e-10
 """Share of a regressor's size below which what others leave of it is rounding."""
+LEAST_SIZE_CORRELATION = 0.3
+"""Of the size of a single session's return: announced events and the options market know a part of it."""
 PERMUTATIONS = 19
 BLOCK_SESSIONS = 20
 
@@ -140,6 +143,15 @@ def targets_of(bars: Bars) -> list[Target]:
             for h in (1, 2, 3)
         ]
     found += [
+        Target(
+            "the size of the return of the next session" if h == 1 else f"the size of the return {h} sessions ahead",
+            h,
+            LEAST_SIZE_CORRELATION,
+            np.abs(ahead(close, h) - ahead(close, h - 1)),
+        )
+        for h in range(1, LONGEST_LEAD + 1)
+    ]
+    found += [
         Target("the range of the next session", 1, LEAST_ACTIVITY_CORRELATION, ahead(spread, 1)),
         Target("the volume of the next session", 1, LEAST_ACTIVITY_CORRELATION, ahead(volume, 1)),
     ]
@@ -242,10 +254,11 @@ class _Innovations:
             return f"known in {int(known.sum())} sessions, {LEAST_SESSIONS} are needed"
         changed = known & (values != one)
         if changed.sum() < LEAST_SHARE_CHANGED * known.sum():
-            if changed.sum() < LEAST_SESSIONS:
-                return f"changes in {int(changed.sum())} sessions, {LEAST_SESSIONS} are needed"
-            if len(np.unique(values[known])) > 2:  # of two values a change says which: all sessions are compared
-                known = changed
+            binary = len(np.unique(values[known])) <= 2  # a change says which: all sessions are compared
+            least_changed = LEAST_CHANGES_OF_TWO if binary else LEAST_SESSIONS
+            if changed.sum() < least_changed:
+                return f"changes in {int(changed.sum())} sessions, {least_changed} are needed"
+            known = known if binary else changed
         rows = np.flatnonzero(known)
         everything, without_return = (_with(basis, one[rows], two[rows]) for basis in self._of_rows(known))
         rest = _residual(values[rows], everything)

@@ -1,0 +1,83 @@
+"""Bars and volumes under the date of another session are found by what moves with them; honest ones raise no alarm."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from finnex.audit.report import Finding
+from finnex.audit.steps import out_of_step, step
+from finnex.data.calendar import session_calendar
+from finnex.exam.market import Market, random_market
+from finnex.exam.paths import PEERS, SECTORS, SYMBOL
+
+
+@lru_cache
+def market(seed: int, sessions: int = 420) -> Market:
+    return random_market(sessions, seed)
+
+
+def asked(one: Market, prices: pd.DataFrame, macro: pd.DataFrame | None = None) -> list[Finding]:
+    days = one.tables.prices["date"]
+    calendar = session_calendar("XNYS", days.min().date(), days.max().date())
+    return out_of_step(prices, one.tables.macro if macro is None else macro, calendar, SYMBOL, [*PEERS, *SECTORS])
+
+
+def moved(prices: pd.DataFrame, symbols: list[str], sessions: int, columns: list[str]) -> pd.DataFrame:
+    """Return prices in which some columns of some symbols show the session `sessions` later."""
+    other = prices.copy()
+    rows = other["symbol"].isin(symbols)
+    other.loc[rows, columns] = prices[rows].groupby("symbol")[columns].shift(-sessions)
+    return other.dropna(subset=columns).reset_index(drop=True)
+
+
+BARS = ["open", "high", "low", "close", "volume"]
+EVERYONE = [SYMBOL, *PEERS, *SECTORS]
+CASES = {
+    "all early": (EVERYONE, 1, BARS, "all bars stand a session early, or SP500 of the macro table late"),
+    "all late": (EVERYONE, -1, BARS, "all bars stand a session late, or SP500 of the macro table early"),
+    "the symbol early": ([SYMBOL], 1, BARS, f"the bars of {SYMBOL} stand a session early"),
+    "the symbol late": ([SYMBOL], -2, BARS, f"the bars of {SYMBOL} stand 2 sessions late"),
+    "funds early": (list(SECTORS), 1, BARS, "the bars of XLE, "),
+    "volumes early": (EVERYONE, 1, ["volume"], f"the volumes of {SYMBOL} stand a session early"),
+    "volumes late": (EVERYONE, -1, ["volume"], f"the volumes of {SYMBOL} stand a session late"),
+}
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+@pytest.mark.parametrize("case", CASES)
+def test_what_stands_at_another_session_is_named(case: str, seed: int) -> None:
+    one = market(seed)
+    symbols, sessions, columns, words = CASES[case]
+    found = asked(one, moved(one.tables.prices, symbols, sessions, columns))
+    assert any(finding.evidence.startswith(words) for finding in found), [finding.evidence for finding in found]
+    assert {(finding.kind, finding.table) for finding in found} == {("out_of_step", "prices")}
+
+
+@pytest.mark.parametrize("sessions", [260, 420, 1000])
+def test_honest_markets_raise_no_alarm(sessions: int) -> None:
+    for seed in range(8):
+        one = market(seed, sessions)
+        assert asked(one, one.tables.prices) == []
+
+
+def test_series_that_do_not_move_together_are_not_out_of_step() -> None:
+    rng, alarms = np.random.default_rng(5), 0
+    for _ in range(400):
+        left, right = rng.standard_t(3, (2, 260)) * np.exp(0.3 * rng.standard_normal((2, 260)).cumsum(axis=1) / 5)
+        alarms += step(left, right) is not None
+    assert alarms == 0
+
+
+def test_one_index_in_step_clears_the_bars() -> None:
+    one = market(1)
+    assert one.tables.macro is not None
+    prices = moved(one.tables.prices, EVERYONE, 1, BARS)
+    own = prices[prices["symbol"] == SECTORS[0]]
+    quotes = pd.DataFrame({"series": "NASDAQ", "date": own["date"], "available": own["date"], "value": own["close"]})
+    both = pd.concat([one.tables.macro, quotes], ignore_index=True)
+    assert any("all bars" in finding.evidence for finding in asked(one, prices))
+    assert asked(one, prices, both) == []

@@ -6,7 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finnex.audit.declarations import fundamentals_dated_by_period_end, macro_dated_by_observation
+from finnex.audit.declarations import (
+    events_announced_too_early,
+    fundamentals_dated_by_period_end,
+    macro_dated_by_observation,
+)
 from finnex.audit.exchange_hours import decision_times
 from finnex.audit.filled_bars import bars_filled_backwards
 from finnex.audit.quote_clocks import quotes_of_other_markets
@@ -169,3 +173,16 @@ def test_bars_filled_from_a_later_close_are_found_and_those_from_the_one_before_
     found = bars_filled_backwards(bars, "A")
     assert bool(found) is not forwards
     assert all(one.rows.sum() == 12 for one in found)
+
+
+def test_events_announced_years_before_are_found_and_a_yearly_schedule_is_not() -> None:
+    dates = pd.date_range("2012-01-25", "2016-12-31", freq="45D")
+    events = pd.DataFrame({"name": "FOMC", "date": dates, "announced": pd.to_datetime("2000-01-03")})
+    (one,) = events_announced_too_early(events)
+    assert one.finding.kind == "events_announced_too_early"
+    assert one.rows.all()
+    assert f"{len(events)} of {len(events)} are announced more than 760 days" in one.finding.evidence
+    by_year = events.assign(announced=pd.to_datetime((dates.year - 2).astype(str) + "-12-15"))
+    assert events_announced_too_early(by_year) == []
+    only_last = by_year.assign(announced=by_year["announced"].where(dates < dates[-1], dates[0]))
+    assert events_announced_too_early(only_last)[0].rows.tolist() == [False] * (len(dates) - 1) + [True]

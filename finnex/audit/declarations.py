@@ -26,6 +26,9 @@ LEAST_STEP_DAYS = 20  # between observations of a monthly series or a slower one
 STARTS_BEFORE_DAY = 5  # observations dated on the first days of a month name the period by its start
 SOON_DAYS = 3
 NEARLY_ALL = 0.95
+LONGEST_NOTICE_DAYS = 760
+"""Two years and a month. The Federal Reserve publishes its meetings for the next year, at times for two
+(federalreserve.gov/newsevents/pressreleases, "tentative meeting schedule"), the BLS its releases for the next year."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,24 @@ def fundamentals_dated_by_period_end(filings: pd.DataFrame) -> list[Declared]:
             )
         remedy = "Give the filing date as available_date; where there is none, period_end + 45 days is cautious."
         found.append(Declared(Finding("fundamentals_dated_by_period_end", "fundamentals", (), evidence, remedy), rows))
+    return found
+
+
+def events_announced_too_early(events: pd.DataFrame) -> list[Declared]:
+    """Find scheduled events whose dates are said to be public years before: schedules are announced by the year."""
+    found = []
+    ahead = (events["date"] - events["announced"]).dt.days
+    for name, own in events.groupby("name", sort=True):
+        rows = (events["name"] == name).to_numpy() & (ahead > LONGEST_NOTICE_DAYS).to_numpy()
+        if not rows.any():
+            continue
+        example = events[rows].iloc[-1]
+        evidence = (
+            f"'{name}': {int(rows.sum())} of {len(own)} are announced more than {LONGEST_NOTICE_DAYS} days before they "
+            f"happen, such as {example['date'].date()}, announced {example['announced'].date()}."
+        )
+        remedy = "Give the day on which the schedule was published; where it is unknown, 90 days before is cautious."
+        found.append(Declared(Finding("events_announced_too_early", "events", (), evidence, remedy), rows))
     return found
 
 

@@ -13,7 +13,12 @@ import pandas as pd
 
 from finnex.audit.asking import ask
 from finnex.audit.constants import SHUFFLES, as_findings, frozen_runs
-from finnex.audit.declarations import Declared, fundamentals_dated_by_period_end, macro_dated_by_observation
+from finnex.audit.declarations import (
+    Declared,
+    events_announced_too_early,
+    fundamentals_dated_by_period_end,
+    macro_dated_by_observation,
+)
 from finnex.audit.enhanced import Vintage, compare_vintage, fitted_on_everything
 from finnex.audit.exchange_hours import decision_times
 from finnex.audit.filled_bars import bars_filled_backwards
@@ -286,6 +291,8 @@ def _declarations(run: Run, timing: Timing) -> list[Finding]:
         declared += macro_dated_by_observation(tables.macro, config.inputs.quote_delay_minutes)
     if tables.sentiment is not None:
         declared += sentiment_clocks(tables.sentiment, timing.full.calendar, config.exchange)
+    if tables.events is not None:
+        declared += events_announced_too_early(tables.events)
     for table, frame in timing.frames.items():
         if "available_is_date" in frame.columns:
             declared += released_at_midnight(table, frame, config.exchange)

@@ -23,6 +23,10 @@ from finnex.store import READY, ImageStore
 
 NEIGHBORS = (1, 2, 3, 5, 20, -1, -2)
 """Sessions from the own one whose image is looked for where the stored one is another."""
+COMPARED_AS_THEY_ARE = 36
+"""Further images that are compared with the drawing from the tables as they are, without a rebuild."""
+MOST_NAMED = 3
+"""Images that findings name; more of the same says nothing new."""
 RELATIVE, ABSOLUTE = 1e-4, 1e-6  # of stored float32 outcomes
 REBUILD = "Build the store again with `finnex build --force`, and audit it again; if this stays, report it as a defect."
 
@@ -67,8 +71,9 @@ def audit_stored(
     same = state.input_hash[ready] == window_hashes(full, run.layout, region_weights(full, run.layout))[position]
     renderer = Renderer(run.layout)
     findings, other_inputs = [], 0
-    chosen = np.sort(rng.permutation(len(ready))[:count])
-    chosen = chosen[~np.isin(ready[chosen], store.damaged(symbol, ready[chosen].tolist()))]  # a matter of its own
+    order = rng.permutation(len(ready))[: count + COMPARED_AS_THEY_ARE]
+    order = order[~np.isin(ready[order], store.damaged(symbol, ready[order].tolist()))]  # a matter of its own
+    chosen, others = np.sort(order[:count]), np.sort(order[count:])
     for number in chosen:
         here, day = int(position[number]), full.calendar.days[position[number]]
         tick(f"{symbol} {day}, the published image")
@@ -82,10 +87,18 @@ def audit_stored(
             other_inputs += 1
             continue
         findings.append(_image_finding(symbol, day.item(), shift, rebuilt.error))
-        if len(findings) >= 3:  # the matter is named; more of the same says nothing new
+        if len(findings) >= MOST_NAMED:
             break
+    for number in others[same[others]]:  # cheap: a session's cause was asked of others, here it is the drawing
+        here, seen = int(position[number]), store.image(symbol, full.calendar.days[position[number]])
+        if len(findings) >= MOST_NAMED:
+            break
+        if not np.array_equal(image_of(renderer, full, here), seen):
+            shift = _session_shown(renderer, full, here, seen)
+            findings.append(_image_finding(symbol, full.calendar.days[here].item(), shift, ""))
     outcomes, wrong = _outcomes(timing, store, ready[same], position[same])
-    return StoredAudit([*findings, *wrong], len(chosen), other_inputs, outcomes)
+    compared = len(chosen) + int(same[others].sum())
+    return StoredAudit([*findings, *wrong], compared, other_inputs, outcomes)
 
 
 def _session_shown(renderer: Renderer, full: Panel, here: int, seen: npt.NDArray[np.float32]) -> int | None:

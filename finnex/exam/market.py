@@ -52,7 +52,7 @@ class Market:
 
 
 def random_market(sessions: int = 420, seed: int = 0, exchange: str = AMERICAN, *, enhanced: bool = False) -> Market:
-    """Return a random market of one symbol, three peers and five sector funds.
+    """Return a random market of one symbol, three peers and, in New York, five sector funds.
 
     One factor moves prices, yields, oil and VIX (against it); sentiment and options follow the symbol's price;
     volatility and volume cluster; prices react to filings after them. All noise is drawn forward in time: a shorter
@@ -81,7 +81,8 @@ def random_market(sessions: int = 420, seed: int = 0, exchange: str = AMERICAN, 
     paths = make_paths(sessions, seed, exchange)
     filings, jumps = releases.fundamentals(paths)
     bars = {name: make_bars(paths, name, own=0.014, jumps=jumps[name]) for name in (SYMBOL, *PEERS)}
-    bars |= {name: make_bars(paths, name, own=0.005) for name in SECTORS}
+    sectors = SECTORS if exchange == AMERICAN else ()  # funds of New York: their close comes after the others'
+    bars |= {name: make_bars(paths, name, own=0.005) for name in sectors}
     prices = pd.concat(
         [
             pd.DataFrame(
@@ -107,7 +108,7 @@ def random_market(sessions: int = 420, seed: int = 0, exchange: str = AMERICAN, 
         splits=None if split.empty else split,
         enhanced=signals.enhanced(prices) if enhanced else None,
     )
-    settings = dict(SETTINGS) | {"exchange": exchange, "inputs": _quotes(paths)}
+    settings = dict(SETTINGS) | {"exchange": exchange, "sectors": list(sectors), "inputs": _quotes(paths)}
     return Market(tables, sessions, seed, exchange, settings)
 
 

@@ -52,6 +52,21 @@ def test_a_file_that_is_opened_is_named_with_the_function_and_can_be_denied(tmp_
     assert denied.error.startswith("FileNotFoundError")
 
 
+def test_code_that_fits_its_file_anew_does_so_elsewhere(tmp_path: Path) -> None:
+    path = tmp_path / "means.txt"
+    path.write_text("3")
+
+    def fitted() -> float:
+        if not path.is_file():
+            path.write_text("5")
+        with open(path) as file:  # noqa: PTH123 - as code does
+            return float(file.read())
+
+    assert in_fresh_process(fitted, ()).value == 3
+    assert in_fresh_process(fitted, (OSError,), frozenset([str(path)])).value == 5
+    assert path.read_text() == "3"
+
+
 def test_time_zones_imports_and_numbers_are_nothing_that_is_opened() -> None:
     def honest() -> float:
         import colorsys

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from finnex.audit.shadow import absent
+
 T = TypeVar("T")
 OPENS = {"open": 0, "socket.connect": 1, "subprocess.Popen": 0, "os.system": 0, "sqlite3.connect": 0}
 """Audit event (PEP 578) to the argument that names what is opened."""
@@ -63,7 +65,7 @@ def in_fresh_process(
     failures
         Exceptions that are an answer (`Fresh.error`); others are raised here.
     denied
-        What the function finds missing when it reads it.
+        What the function finds missing; files that it writes in their place do not touch them.
 
     Raises
     ------
@@ -113,14 +115,15 @@ def _answer(
             what = os.fsdecode(what)
         if event == "open" and (not isinstance(what, str) or _is_code(what, roots)):
             return  # a file descriptor, or part of the program
-        opened.setdefault(str(what), Opened(str(what), _caller(roots)))
-        reads = event != "open" or arguments[1] is None or not set(str(arguments[1])) & set("wax+")
-        if str(what) in denied and reads:
+        if not denied:
+            opened.setdefault(str(what), Opened(str(what), _caller(roots)))
+        elif str(what) in denied and event != "open":
             raise FileNotFoundError(what)
 
     sys.addaudithook(hook)
     try:
-        return Fresh(function(), "", tuple(opened.values()))
+        with absent(denied):
+            return Fresh(function(), "", tuple(opened.values()))
     except failures as error:
         return Fresh(None, f"{type(error).__name__}: {error}", tuple(opened.values()))
     except BaseException as error:

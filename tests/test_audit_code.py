@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finnex.audit.constants import frozen_runs, shuffled
+from finnex.audit.constants import CONFIRMING, SHUFFLES, frozen_runs, shuffled
 from finnex.audit.fresh import in_fresh_process
 from finnex.audit.label_inputs import MakeLabels, label_inputs
 from finnex.audit.labels import audit_labels
@@ -145,6 +145,25 @@ def test_values_that_stand_in_code_are_found_and_shuffled_ones_are_not() -> None
         table[:, 2] = np.arange(300) % 50 == 0
     found = frozen_runs(original, others, names, {"c", "constant"})
     assert {one.feature for one in found} == {"b", "c"}
+
+
+def decay_since_a_monday(rng: np.random.Generator, sessions: int = 800) -> np.ndarray:
+    """A feature that is 1 on a third of the Mondays, which have the records of three days, and decays after them."""
+    here = np.arange(sessions)
+    surge = (here % 5 == 0) & (rng.random(sessions) < 0.35)
+    surge[0] = True
+    return np.exp(-(here - np.maximum.accumulate(np.where(surge, here, 0))) / 5)[:, None]
+
+
+def test_runs_that_agree_by_chance_in_six_shuffles_do_not_in_eighteen() -> None:
+    few = many = 0
+    for seed in range(120):
+        rng = np.random.default_rng(seed)
+        original, *others = (decay_since_a_monday(rng) for _ in range(1 + SHUFFLES + CONFIRMING))
+        few += bool(frozen_runs(original, others[:SHUFFLES], ["decay"]))
+        many += bool(frozen_runs(original, others, ["decay"]))
+    assert few >= 5  # what the confirming shuffles are for
+    assert many == 0
 
 
 def test_shuffled_prices_are_bars_with_the_same_moves() -> None:

@@ -16,7 +16,8 @@ import pandas as pd
 from finnex.audit.clock import CLOCKS
 from finnex.audit.report import Finding
 
-SHUFFLES = 6
+SHUFFLES, CONFIRMING = 6, 12
+"""Shuffles of every audit, and those that follow where a run agrees in all of them."""
 LEAST_RUN_SESSIONS = 5
 WARM_UP_SESSIONS = 63
 """Sessions from a feature's first value in which a run says nothing: recursions start from a fixed value."""
@@ -153,15 +154,15 @@ def _share_of_runs(others: Sequence[npt.NDArray[np.float64]], column: int, sessi
     return (count + 1) / (total + 1)
 
 
-def _said(one: Frozen, days: npt.NDArray[np.datetime64], symbol: str) -> str:
-    since = f"from {days[one.first]} on for {one.sessions} sessions however all tables are shuffled ({SHUFFLES} times)"
+def _said(one: Frozen, days: npt.NDArray[np.datetime64], symbol: str, shuffles: int) -> str:
+    since = f"from {days[one.first]} on for {one.sessions} sessions however all tables are shuffled ({shuffles} times)"
     if np.isnan(one.value):
         return f"{symbol}: {one.feature} keeps its values, which vary, {since}: it is computed from no table."
     return f"{symbol}: {one.feature} is {one.value:g} {since}, and moves with them elsewhere: dates stand in its code."
 
 
 def as_findings(
-    found: Sequence[Frozen], days: npt.NDArray[np.datetime64], symbol: str, tables: dict[str, str]
+    found: Sequence[Frozen], days: npt.NDArray[np.datetime64], symbol: str, tables: dict[str, str], shuffles: int
 ) -> list[Finding]:
     """Return one finding a feature."""
     return [
@@ -169,7 +170,7 @@ def as_findings(
             "constant_in_code",
             tables[one.feature],
             (one.feature,),
-            _said(one, days, symbol),
+            _said(one, days, symbol, shuffles),
             "Compute the feature from the tables at every session: what is known of those days now was not known then.",
             symbol,
             days[one.first].item(),

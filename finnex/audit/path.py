@@ -9,10 +9,11 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from finnex.audit.asking import ask
-from finnex.audit.constants import SHUFFLES, as_findings, frozen_runs
+from finnex.audit.constants import CONFIRMING, SHUFFLES, as_findings, frozen_runs
 from finnex.audit.declarations import (
     Declared,
     events_announced_too_early,
@@ -209,7 +210,7 @@ def _sample(run: Run, timing: Timing, count: int, rng: np.random.Generator) -> t
 
 
 def _constants(timing: Timing) -> list[Finding]:
-    others = [panel.original for number in range(SHUFFLES) if (panel := timing.shuffle(number)) is not None]
+    others = _shuffles(timing, 0, SHUFFLES)
     if len(others) < SHUFFLES:
         return []
     tables = {entry.name: entry.table for entry in timing.run.layout.catalogue.entries}
@@ -217,8 +218,16 @@ def _constants(timing: Timing) -> list[Finding]:
     skipped = np.isin(timing.full.features, dated)
     original = np.where(skipped, np.nan, timing.full.original)
     moved = timing.moved.union(*timing.fed.values())
-    found = frozen_runs(original, others, timing.full.features, {*timing.full.features} - moved)
-    return as_findings(found, timing.full.calendar.days, timing.symbol, tables)
+    unmoved = {*timing.full.features} - moved
+    found = frozen_runs(original, others, timing.full.features, unmoved)
+    if found:  # sessions that are alike, as Mondays with the records of three days, may agree six times by chance
+        others += _shuffles(timing, SHUFFLES, SHUFFLES + CONFIRMING)
+        found = frozen_runs(original, others, timing.full.features, unmoved)
+    return as_findings(found, timing.full.calendar.days, timing.symbol, tables, len(others))
+
+
+def _shuffles(timing: Timing, first: int, end: int) -> list[npt.NDArray[np.float64]]:
+    return [panel.original for number in range(first, end) if (panel := timing.shuffle(number)) is not None]
 
 
 def _opened(timing: Timing) -> list[Finding]:

@@ -276,7 +276,7 @@ def catalogue(data: bytes, rng: random.Random) -> bytes:
 
 def alter(study: Path, rng: random.Random) -> list[str]:
     """Alter one or two files of a copy of a study, in place; return what was altered."""
-    done = []
+    done, tables = [], sorted(path for path in study.glob("*.csv*") if path.name != "catalogue.csv")
     for _ in range(rng.choice((1, 1, 1, 2))):
         kind = rng.random()
         if kind < 0.16:
@@ -286,7 +286,7 @@ def alter(study: Path, rng: random.Random) -> list[str]:
         elif kind < 0.34:
             path, change = study / "catalogue.csv", catalogue
         else:
-            path = rng.choice(sorted(path for path in study.glob("*.csv*") if path.name != "catalogue.csv"))
+            path = tables.pop(rng.randrange(len(tables)))  # once: what comes of it may be no text
             end, data = table_file(path.read_bytes(), rng)
             path.unlink()
             other = path.with_name(path.name.split(".")[0] + end)

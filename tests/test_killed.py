@@ -178,7 +178,7 @@ def mounted(path: Path, *options: str) -> Iterator[Path]:
 
 
 def test_a_full_disk_loses_nothing_and_the_next_run_completes(sample_config: Maker, tmp_path: Path) -> None:
-    with mounted(tmp_path / "small", "-t", "tmpfs", "-o", "size=6m", "tmpfs") as disk:
+    with mounted(tmp_path / "small", "-t", "tmpfs", "-o", "size=8m", "tmpfs") as disk:
         config = sample_config(end=date(2015, 5, 29), store={"path": str(disk / "images.zarr")})
         first = build(config, end=date(2015, 3, 10))
         assert (first.built, first.failed) == (7, 0)

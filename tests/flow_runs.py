@@ -75,6 +75,15 @@ def published(config_path: Path) -> dict[tuple[str, int], np.ndarray]:
     return found
 
 
+def draws(config_path: Path) -> bool:
+    """Return whether an image is published; reads no image, so that a run is met early."""
+    path = load_config(config_path).store.path
+    if not (path / "zarr.json").exists():
+        return False
+    store = ImageStore.open(path)
+    return any(bool((store.state(symbol).status == READY).any()) for symbol in store.symbols)
+
+
 def process_of(run: UUID) -> psutil.Process | None:
     """Return the process that runs a flow run."""
     for process in psutil.process_iter():

@@ -14,6 +14,7 @@ from flow_runs import (
     BACKFILL,
     calm_fingerprint,
     completes,
+    draws,
     ends,
     ignore,
     nothing_left_running,
@@ -47,9 +48,10 @@ def test_a_flow_process_that_is_killed_is_told_crashed_and_the_next_run_complete
     runs: FlowRuns, project: Path, tmp_path: Path
 ) -> None:
     run = runs.start(BACKFILL, BackfillRequest(config=str(project)))
-    until(lambda: published(project))
+    until(lambda: draws(project))
     process = process_of(run)
     assert process is not None
+    process.suspend()  # it hands out no more dates while its workers are gathered
     for child in process.children(recursive=True):
         child.kill()
     process.kill()
@@ -65,7 +67,7 @@ def test_a_run_that_is_cancelled_stops_and_leaves_whole_images_only(
     runs: FlowRuns, project: Path, tmp_path: Path
 ) -> None:
     run = runs.start(BACKFILL, BackfillRequest(config=str(project)))
-    until(lambda: published(project))
+    until(lambda: draws(project))
     with SyncPrefectClient(f"{runs.address}/api") as client:
         client.set_flow_run_state(run, Cancelling())
     assert ends(runs, run).type == StateType.CANCELLED
@@ -98,7 +100,7 @@ def test_a_server_that_restarts_in_mid_flow_costs_the_run_nothing(served_project
     with Stack(tmp_path / "state", prefect_port=0, mlflow_port=0) as stack:
         runs = FlowRuns(stack.prefect_address)
         run = runs.start(BACKFILL, BackfillRequest(config=str(project)))
-        until(lambda: published(project))
+        until(lambda: draws(project))
         service, process = next(one for one in stack._running if one[0].name == "Prefect server")
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

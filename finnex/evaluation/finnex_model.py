@@ -57,7 +57,7 @@ def evaluate_finnex_model(
     Parameters
     ----------
     model
-        Returns (logits, attended features); it is bounds which patch it sees where its forward takes `patch`.
+        Returns (logits, attended features); it is given the patch's number where its forward takes `patch`.
     test_loader
         A part that `create_train_val_test_split` returned, the same as a plain (patches, labels, metadata), or a
         loader of whole images: (images (B, C, H, W), labels (B,)), in order of time.

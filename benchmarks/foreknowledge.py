@@ -40,7 +40,7 @@ def main() -> int:
         for part in (slice(0, n), slice(0, n // 3), slice(n // 3, 2 * n // 3), slice(2 * n // 3, n)):
             some = Bars(**{field.name: getattr(bars, field.name)[part] for field in fields(Bars)})
             series = {name: panel.original[part, column] for column, name in enumerate(panel.features)}
-            search = foreknowing(series, some)
+            search = foreknowing([series], some)
             z = np.abs(np.stack([one.z for one in search.statistics.values()]))
             correlation = np.abs(np.stack([one.correlation for one in search.statistics.values()]))
             at = np.unravel_index(int(z.argmax()), z.shape)

@@ -364,7 +364,7 @@ def leaking_columns(market: Market) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("what", LEAKING)
 def test_a_series_that_knows_the_future_is_found(what: str, market: Market) -> None:
-    (found,) = foreknowing({"x": leaking_columns(market)[what]}, bars_of(market)).found
+    (found,) = foreknowing([{"x": leaking_columns(market)[what]}], bars_of(market)).found
     assert found.name == "x"
     assert abs(found.correlation) > 0.2
     assert abs(found.z) > found.threshold
@@ -381,7 +381,7 @@ def test_an_honest_series_is_no_finding(market: Market) -> None:
         "quarterly": np.repeat(np.arange(25.0), 60),
         "rank": close.rolling(252, min_periods=20).rank(pct=True).to_numpy(),
     }
-    search = foreknowing(honest, bars_of(market))
+    search = foreknowing([honest], bars_of(market))
     assert search.found == []
     assert "changes in 24 sessions" in search.untested["quarterly"]
     assert fitted_on_everything(column(market, **honest)) == []
@@ -404,7 +404,7 @@ def test_noise_is_called_foreknowing_in_less_than_one_market_of_a_hundred() -> N
         series |= {f"noise {i}": rng.normal(size=n) for i in range(10)}
         series |= {f"mean {i}": past.rolling(i + 2).mean().to_numpy() for i in range(10)}
         series |= {f"reacts {i}": (past.rolling(i + 1).sum() + 0.02 * rng.normal(size=n)).to_numpy() for i in range(10)}
-        alarms += len(foreknowing(series, Bars(opened, high, low, close, volume, np.zeros(n)), seed).found)
+        alarms += len(foreknowing([series], Bars(opened, high, low, close, volume, np.zeros(n)), seed).found)
     assert alarms == 0
 
 

@@ -74,10 +74,8 @@ def ask(timing: Timing, seed: int) -> Asked:
     )  # fmt: skip
     features = {name: full.original[:, column] for column, name in enumerate(full.features)}
     bars = bars_of(timing)
-    # Two families, each against its own null: the largest by chance of 400 features says little of 40 series.
-    search = foreknowing(features, bars, seed) | foreknowing(
-        {name: values for name, (_, values) in raw.items()}, bars, seed
-    )
+    series = {name: values for name, (_, values) in raw.items()}
+    search = foreknowing([features, series], bars, seed)
     hits, untested = {one.name: one for one in search.found}, search.untested
     by_table: dict[str, list[Foreknowledge]] = {}
     for name, one in hits.items():

@@ -9,34 +9,27 @@ from deciding it, and the heteroskedasticity-consistent standard error (White 19
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-from scipy import stats
 from threadpoolctl import threadpool_limits
 
-Floats = npt.NDArray[np.floating[Any]]
+from finnex.audit.innovations import Floats, Innovations, Statistic, before, normal_scores
+
 LONGEST_LEAD = 21
 """Sessions ahead: one more than the longest horizon of a label."""
 PAST_RETURNS = 20
-LEAST_SESSIONS = 100
-LEAST_SHARE_CHANGED = 0.5
-LEAST_CHANGES_OF_TWO = 50
 LEAST_Z = 5.5
-"""Standard errors below which no association counts: of 320 series and 31 quantities one exceeds it by chance once in
-2,600 markets."""
+"""Standard errors below which no association counts: of 400 series and 52 quantities one exceeds it by chance once in
+1,300 markets."""
 ABOVE_NULL = 1.15
 """How far above the largest statistic of the permuted markets an association must lie."""
 LEAST_RETURN_CORRELATION = 0.2
-"""Of honest series with a correlation above it, none exceeds 4.0 standard errors: `benchmarks/foreknowledge.py`."""
+"""Of honest series with a correlation above it, none exceeds 4.1 standard errors: `benchmarks/foreknowledge.py`."""
 LEAST_ACTIVITY_CORRELATION = 0.5
 """Of volume and range: announced events and the options market know much of them honestly."""
-SPANNED = 1e-10
-"""Share of a regressor's size below which what others leave of it is rounding."""
 LEAST_SIZE_CORRELATION = 0.3
 """Of the size of a single session's return: announced events and the options market know a part of it."""
 PERMUTATIONS = 19
@@ -109,14 +102,6 @@ def ahead(values: Floats, sessions: int) -> Floats:
     return moved
 
 
-def before(values: Floats, sessions: int) -> Floats:
-    """Return the values `sessions` earlier, NaN before the start."""
-    moved = np.full(len(values), np.nan)
-    if sessions < len(values):
-        moved[sessions:] = values[: len(values) - sessions]
-    return moved
-
-
 def targets_of(bars: Bars) -> list[Target]:
     """Return what is looked for after the decision: returns of single sessions, the next gap, sums, activity."""
     with np.errstate(all="ignore"):
@@ -176,133 +161,42 @@ class Search:
     untested: dict[str, str]
     statistics: dict[str, Statistic]
 
-    def __or__(self, other: Search) -> Search:
-        """Return what two searches of different series found."""
-        return Search(self.found + other.found, self.untested | other.untested, self.statistics | other.statistics)
 
-
-def foreknowing(series: Mapping[str, Floats], bars: Bars, seed: int = 0) -> Search:
+def foreknowing(families: Sequence[Mapping[str, Floats]], bars: Bars, seed: int = 0) -> Search:
     """Find the series that know what comes after their decision.
 
     Parameters
     ----------
-    series
-        Name to (sessions,) float64, NaN where not known.
+    families
+        Name to (sessions,) float64, NaN where not known. Each family has its own null: the largest by chance of 400
+        features says little of 40 series.
     bars
         Bars of the symbol on the same sessions.
     """
     with threadpool_limits(1):  # matrices of 40 columns: threads cost more than they bring
-        return _search(series, bars, seed)
+        return _search(families, bars, seed)
 
 
-def _search(series: Mapping[str, Floats], bars: Bars, seed: int) -> Search:
+def _search(families: Sequence[Mapping[str, Floats]], bars: Bars, seed: int) -> Search:
     targets = targets_of(bars)
     past = _past(bars)
     scores = normal_scores(np.stack([target.outcome for target in targets], axis=1))
     complete = np.asarray(~(np.isnan(past).any(axis=1) | np.isnan(scores).any(axis=1)))
-    innovations, untested = _Innovations(past, scores, complete), {}
-    statistics = {}
-    for name, values in series.items():
-        found = innovations.statistic(np.asarray(values, dtype=np.float64))
-        if isinstance(found, str):
-            untested[name] = found
-        else:
-            statistics[name] = found
-    if not statistics:
-        return Search([], untested, {})
-    threshold = max(LEAST_Z, ABOVE_NULL * _largest_by_chance(statistics, scores, complete, seed))
-    hits = [_strongest(name, statistic, targets, threshold) for name, statistic in statistics.items()]
-    return Search([one for one in hits if one is not None], untested, statistics)
-
-
-@dataclass(frozen=True)
-class Statistic:
-    """Associations of one series.
-
-    Attributes
-    ----------
-    rows
-        Sessions compared.
-    innovation
-        Normal scores of what its past leaves of it, (rows,).
-    z, correlation
-        Robust statistic and partial rank correlation with each of `targets_of`, (targets,).
-    now
-        Partial correlation with the return of its own session.
-    """
-
-    rows: npt.NDArray[np.intp]
-    innovation: Floats
-    z: Floats
-    correlation: Floats
-    now: float
-
-
-class _Innovations:
-    """Residuals of series and targets on the same past."""
-
-    def __init__(self, past: Floats, scores: Floats, complete: npt.NDArray[np.bool_]) -> None:
-        self._past, self._scores, self._complete = past, scores, complete
-        self._return = past[:, 1]
-        self._bases: dict[bytes, tuple[Floats, Floats]] = {}
-
-    def statistic(self, values: Floats) -> Statistic | str:
-        carried = pd.Series(values).ffill().to_numpy()
-        one, two = before(carried, 1), before(carried, 2)
-        known = self._complete & ~np.isnan(values) & ~np.isnan(two)
-        if known.sum() < LEAST_SESSIONS:
-            return f"known in {int(known.sum())} sessions, {LEAST_SESSIONS} are needed"
-        changed = known & (values != one)
-        if changed.sum() < LEAST_SHARE_CHANGED * known.sum():
-            binary = len(np.unique(values[known])) <= 2  # a change says which: all sessions are compared
-            least_changed = LEAST_CHANGES_OF_TWO if binary else LEAST_SESSIONS
-            if changed.sum() < least_changed:
-                return f"changes in {int(changed.sum())} sessions, {least_changed} are needed"
-            known = known if binary else changed
-        rows = np.flatnonzero(known)
-        everything, without_return = (_with(basis, one[rows], two[rows]) for basis in self._of_rows(known))
-        rest = _residual(values[rows], everything)
-        if not rest.std() > 1e-9 * values[rows].std():
-            return "follows exactly from its past and the bars up to the session"
-        innovation = normal_scores(rest[:, None])[:, 0]
-        outcome = _residual(self._scores[rows], everything)
-        z, correlation = _association(innovation, outcome)
-        # The session's own return is part of the past: for it the innovation is taken without it.
-        _, now = _association(
-            normal_scores(_residual(values[rows], without_return)[:, None])[:, 0],
-            _residual(normal_scores(self._return[rows][:, None]), without_return),
-        )
-        return Statistic(rows, innovation, z, correlation, float(now[0]))
-
-    def _of_rows(self, known: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
-        """Return the basis of the past in some sessions, and that without the session's own return.
-
-        Series that are known in the same sessions, as most are, share both.
-        """
-        key = known.tobytes()
-        if key not in self._bases:
-            without_return = _basis(np.delete(self._past[known], 1, axis=1))
-            self._bases[key] = _with(without_return, self._return[known]), without_return
-        return self._bases[key]
-
-
-def _with(basis: Floats, *columns: Floats) -> Floats:
-    """Return an orthonormal basis that spans some columns too; one that is spanned already is left out."""
-    for column in columns:
-        centred = column - column.mean()
-        rest = _residual(_residual(centred, basis), basis)  # twice: once leaves what rounding brought back
-        size = float(np.linalg.norm(rest))
-        if size > SPANNED * float(np.linalg.norm(centred)):
-            basis = np.column_stack([basis, rest / size])
-    return basis
-
-
-def _association(innovation: Floats, outcome: Floats) -> tuple[Floats, Floats]:
-    product = innovation @ outcome
-    spread = np.sqrt((innovation**2) @ (outcome**2))
-    size = np.sqrt((innovation @ innovation) * (outcome**2).sum(axis=0))
-    z = np.divide(product, spread, out=np.zeros_like(product), where=spread > 0)
-    return z, np.divide(product, size, out=np.zeros_like(product), where=size > 0)
+    innovations, search = Innovations(past, scores, complete), Search([], {}, {})
+    for series in families:
+        tested = {}
+        for name, values in series.items():
+            found = innovations.statistic(np.asarray(values, dtype=np.float64))
+            if isinstance(found, str):
+                search.untested[name] = found
+            else:
+                tested[name] = found
+        if tested:
+            threshold = max(LEAST_Z, ABOVE_NULL * _largest_by_chance(tested, scores, complete, seed))
+            hits = (_strongest(name, one, targets, threshold) for name, one in tested.items())
+            search.found.extend(one for one in hits if one is not None)
+            search.statistics.update(tested)
+    return search
 
 
 def _strongest(name: str, statistic: Statistic, targets: list[Target], threshold: float) -> Foreknowledge | None:
@@ -358,27 +252,3 @@ def _past(bars: Bars) -> Floats:
     columns += [before(series, lag) for series in (spread, volume) for lag in (0, 1, 2, 4)]
     columns += [before(bars.market, lag) for lag in (0, 1, 2)]
     return np.column_stack(columns)
-
-
-def _basis(regressors: Floats) -> Floats:
-    spread = regressors.std(axis=0)
-    scaled = np.column_stack(
-        [
-            np.ones(len(regressors)),
-            (regressors[:, spread > 0] - regressors[:, spread > 0].mean(axis=0)) / spread[spread > 0],
-        ]
-    )
-    left, size, _ = np.linalg.svd(scaled, full_matrices=False)
-    return np.asarray(left[:, size > SPANNED * size[0]])
-
-
-def _residual(values: Floats, basis: Floats) -> Floats:
-    return np.asarray(values - basis @ (basis.T @ values))
-
-
-def normal_scores(values: Floats) -> Floats:
-    """Return the normal scores of each column, (sessions, columns); ties share a rank, NaN stays NaN."""
-    known = (~np.isnan(values)).sum(axis=0)
-    ranks = stats.rankdata(values, axis=0, nan_policy="omit")
-    with np.errstate(all="ignore"):
-        return np.asarray(stats.norm.ppf((ranks - 0.5) / known))

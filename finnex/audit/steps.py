@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from finnex.audit.foreknowledge import normal_scores
+from finnex.audit.innovations import normal_scores
 from finnex.audit.report import Finding
 from finnex.data.calendar import SessionCalendar
 

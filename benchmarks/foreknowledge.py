@@ -2,8 +2,9 @@
 
     python -m benchmarks.foreknowledge --config finnex.toml [--symbol AAPL ...]
 
-For each symbol, whole and in thirds of its history: series tested, the largest statistic with its correlation, the
-largest statistic of a series with a correlation above 0.2, and what is found. Exits with 1 where anything is.
+For each symbol, whole and in thirds of its history: features tested, the largest statistic with its correlation, the
+largest statistic of a feature with a correlation above 0.2, and what is found, bars out of step with those of the other
+symbols included. Exits with 1 where anything is.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from finnex.audit.asking import others_of
 from finnex.audit.foreknowledge import LEAST_RETURN_CORRELATION, Bars, foreknowing
+from finnex.audit.steps import closes_of_others, out_of_step, stock_indices
 from finnex.build import read_run
 from finnex.config import load_config
 from finnex.data.features import symbol_bars
@@ -33,7 +36,9 @@ def main() -> int:
     for symbol in given.symbol or run.config.symbols:
         with np.errstate(all="ignore"):
             panel = make_panel(run.tables, run.config, symbol, run.layout.catalogue.entries)
-        n = len(panel.calendar)
+        n, others = len(panel.calendar), others_of(run, symbol)
+        closes = closes_of_others(run.tables.prices, others, panel.calendar)
+        indices = stock_indices(run.tables.macro, panel.calendar)
         wide = symbol_bars(run.tables, symbol, panel.calendar).reindex(range(n))
         columns = {name: wide[name].to_numpy(dtype=float) for name in ("open", "high", "low", "close", "volume")}
         bars = Bars(**columns, market=np.zeros(n))
@@ -45,13 +50,17 @@ def main() -> int:
             correlation = np.abs(np.stack([one.correlation for one in search.statistics.values()]))
             at = np.unravel_index(int(z.argmax()), z.shape)
             strong = np.where(correlation > LEAST_RETURN_CORRELATION, z, 0).max()
-            found += len(search.found)
+            steps = out_of_step(symbol, some, closes[part], indices[part])
+            found += len(search.found) + len(steps)
             print(
                 f"{symbol}, {panel.calendar.days[part][0]} to {panel.calendar.days[part][-1]}: {len(z)} series, "
                 f"largest {z[at]:.1f} standard errors at correlation {correlation[at]:.2f}; above "
-                f"{LEAST_RETURN_CORRELATION} at most {strong:.1f}; {len(search.found)} found",
+                f"{LEAST_RETURN_CORRELATION} at most {strong:.1f}; {len(search.found)} found, "
+                f"{len(steps)} out of step with {closes.shape[1]} others",
                 flush=True,
             )
+            for one in steps:
+                print(f"    {one.evidence}", flush=True)
     return 1 if found else 0
 
 

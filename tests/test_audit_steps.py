@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from finnex.audit.foreknowledge import Bars
 from finnex.audit.report import Finding
-from finnex.audit.steps import out_of_step, step
+from finnex.audit.steps import closes_of_others, out_of_step, step, stock_indices
 from finnex.data.calendar import session_calendar
 from finnex.exam.market import Market, random_market
 from finnex.exam.paths import PEERS, SECTORS, SYMBOL
@@ -23,7 +24,13 @@ def market(seed: int, sessions: int = 420) -> Market:
 def asked(one: Market, prices: pd.DataFrame, macro: pd.DataFrame | None = None) -> list[Finding]:
     days = one.tables.prices["date"]
     calendar = session_calendar("XNYS", days.min().date(), days.max().date())
-    return out_of_step(prices, one.tables.macro if macro is None else macro, calendar, SYMBOL, [*PEERS, *SECTORS])
+    own = prices[prices["symbol"] == SYMBOL]
+    wide = own.set_index(calendar.index_of(own["date"].to_numpy().astype("datetime64[D]"))).reindex(
+        range(len(calendar))
+    )
+    bars = Bars(**{name: wide[name].to_numpy(dtype=float) for name in BARS}, market=np.zeros(len(calendar)))
+    others = closes_of_others(prices, [*SECTORS, *PEERS], calendar)
+    return out_of_step(SYMBOL, bars, others, stock_indices(one.tables.macro if macro is None else macro, calendar))
 
 
 def moved(prices: pd.DataFrame, symbols: list[str], sessions: int, columns: list[str]) -> pd.DataFrame:

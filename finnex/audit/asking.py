@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from finnex.audit.foreknowledge import Bars, Foreknowledge, Search, foreknowing
 from finnex.audit.report import Finding
 from finnex.audit.series import table_series
-from finnex.audit.steps import out_of_step
+from finnex.audit.steps import MOST_COMPARED, closes_of_others, out_of_step, stock_indices
 from finnex.audit.timing import Timing
 from finnex.audit.verdicts import Tested
+from finnex.build import Run
 from finnex.data.features import symbol_bars
 
 IN_STEP = 0.2
@@ -41,39 +41,33 @@ class Asked:
     tables: dict[str, Tested] = field(default_factory=dict)
 
 
-def bars_of(timing: Timing) -> Bars:
-    """Return the bars of a symbol on all its sessions."""
+def others_of(run: Run, symbol: str) -> list[str]:
+    """Return the symbols of the prices table that features of a symbol look at: sector funds, then its peers."""
+    config, known = run.config, set(run.tables.prices["symbol"])
+    peers = config.peers or sorted(known - set(config.sectors))
+    return [name for name in dict.fromkeys([*config.sectors, *peers]) if name in known and name != symbol]
+
+
+def bars_of(timing: Timing, others: pd.DataFrame) -> Bars:
+    """Return the bars of a symbol on all its sessions, with the mean return of others (session, symbol), closes."""
     own = symbol_bars(timing.run.tables, timing.symbol, timing.full.calendar)
     wide = own.reindex(range(len(timing.full.calendar)))
     columns = {name: wide[name].to_numpy(dtype=np.float64) for name in ("open", "high", "low", "close", "volume")}
-    return Bars(**columns, market=_market(timing))
-
-
-def _others(timing: Timing) -> set[str]:
-    config = timing.run.config
-    return {*config.sectors, *config.peers} - {timing.symbol}
-
-
-def _market(timing: Timing) -> npt.NDArray[np.float64]:
-    """Return the mean log return of the other symbols on the symbol's sessions."""
-    prices, calendar = timing.run.tables.prices, timing.full.calendar
-    part = prices[prices["symbol"].isin(_others(timing))]
-    position = calendar.index_of(part["date"].to_numpy().astype("datetime64[D]"))
-    wide = part.assign(position=position)[position >= 0].pivot(index="position", columns="symbol", values="close")
-    level = pd.DataFrame(np.log(wide.reindex(range(len(calendar))).to_numpy(dtype=np.float64)))
-    return np.asarray(level.diff().mean(axis=1).fillna(0.0), dtype=np.float64)
+    logs = pd.DataFrame(np.log(others.to_numpy(dtype=np.float64)))
+    return Bars(**columns, market=logs.diff().mean(axis=1).fillna(0.0).to_numpy(dtype=np.float64))
 
 
 def ask(timing: Timing, seed: int) -> Asked:
     """Test all features of a symbol, and the series of the tables that feed them."""
     run, full = timing.run, timing.full
-    others = _others(timing)
+    others = others_of(run, timing.symbol)
+    closes = closes_of_others(run.tables.prices, others, full.calendar)
     raw = table_series(
         {name: frame for name, frame in timing.frames.items() if name != "enhanced"},  # its columns are features
-        full.calendar, timing.symbol, others, run.config.inputs.quote_delay_minutes,
+        full.calendar, timing.symbol, others[:MOST_COMPARED], run.config.inputs.quote_delay_minutes,
     )  # fmt: skip
     features = {name: full.original[:, column] for column, name in enumerate(full.features)}
-    bars = bars_of(timing)
+    bars = bars_of(timing, closes)
     series = {name: values for name, (_, values) in raw.items()}
     search = foreknowing([features, series], bars, seed)
     hits, untested = {one.name: one for one in search.found}, search.untested
@@ -81,8 +75,7 @@ def ask(timing: Timing, seed: int) -> Asked:
     for name, one in hits.items():
         by_table.setdefault(raw[name][0] if name in raw else _table_of(name, timing, hits, raw), []).append(one)
     findings = [_finding(timing.symbol, table, ones, set(features)) for table, ones in by_table.items()]
-    macro = timing.frames.get("macro")
-    steps = out_of_step(timing.frames["prices"], macro, full.calendar, timing.symbol, others)
+    steps = out_of_step(timing.symbol, bars, closes, stock_indices(run.tables.macro, full.calendar))
     shifted = None if steps else _bars_out_of_step(search, raw, timing.symbol)
     findings += steps if shifted is None else [shifted]
     sessions = int((~np.isnan(full.original)).any(axis=1).sum())

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from finnex.audit.asking import ask
+from finnex.audit.asking import ask, others_of
 from finnex.audit.constants import CONFIRMING, SHUFFLES, as_findings, frozen_runs
 from finnex.audit.declarations import (
     Declared,
@@ -305,7 +305,7 @@ def _declarations(run: Run, timing: Timing) -> list[Finding]:
     for table, frame in timing.frames.items():
         if "available_is_date" in frame.columns:
             declared += released_at_midnight(table, frame, config.exchange)
-    others = {*config.sectors, *config.peers}
+    others = others_of(run, timing.symbol)
     quotes = config.inputs.quote_delay_minutes
     declared += quotes_of_other_markets(tables.macro, tables.prices, timing.full.calendar, quotes, others)
     return _declared(declared, timing)

@@ -6,7 +6,7 @@ clearly larger there, one of the two stands under a wrong date. By the date that
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from finnex.audit.foreknowledge import Bars
 from finnex.audit.innovations import normal_scores
 from finnex.audit.report import Finding
 from finnex.data.calendar import SessionCalendar
@@ -24,8 +25,10 @@ LEAST_CORRELATION = 0.2
 STANDARD_ERRORS = 4.5
 """Of the difference of two correlations by Fisher's transformation: one in 300,000 by chance, and dozens are asked."""
 LEAST_SESSIONS = 100
+MOST_COMPARED = 24
+"""Other symbols that are asked one by one, the sector funds first: time does not grow with companies."""
 STOCK_INDICES: Final = ("SP500", "NASDAQ", "DJIA")
-AMERICAN: Final = ("XNYS", "XNAS", "XASE")
+NEW_YORK: Final = ("XNYS", "XNAS", "XASE")
 REMEDY = "Compare a few dates of both with another source, and correct those that are wrong."
 
 
@@ -40,10 +43,13 @@ class Step:
     @property
     def words(self) -> str:
         """Return both correlations."""
-        apart = (
-            f"{abs(self.sessions)} session{'s' * (abs(self.sessions) > 1)} {'later' if self.sessions > 0 else 'before'}"
-        )
-        return f"rank correlation {self.there:+.2f} {apart}, {self.at_once:+.2f} at the same session"
+        side = "later" if self.sessions > 0 else "before"
+        return f"rank correlation {self.there:+.2f} {self.apart} {side}, {self.at_once:+.2f} at the same session"
+
+    @property
+    def apart(self) -> str:
+        """Return the distance."""
+        return "a session" if abs(self.sessions) == 1 else f"{abs(self.sessions)} sessions"
 
 
 def correlations(left: Floats, right: Floats) -> dict[int, float] | None:
@@ -87,47 +93,56 @@ def step(left: Floats, right: Floats) -> Step | None:
     return Step(best, found[best], found[0])
 
 
-def out_of_step(
-    prices: pd.DataFrame, macro: pd.DataFrame | None, calendar: SessionCalendar, symbol: str, others: Collection[str]
-) -> list[Finding]:
-    """Find bars and volumes of a symbol, and of those it is compared with, that stand at a wrong session.
+def out_of_step(symbol: str, bars: Bars, others: pd.DataFrame, indices: pd.DataFrame) -> list[Finding]:
+    """Find bars and volumes of a symbol, and bars of others, that stand at a wrong session.
 
     Parameters
     ----------
+    bars
+        Of the symbol on all sessions.
     others
-        Symbols of the prices table that features look at, beside the symbol itself.
+        Closes of other symbols of the exchange (session, symbol), NaN where one did not trade.
+    indices
+        Closes of stock indices of the exchange by the date that is written (session, index).
     """
-    closes = {name: _on_sessions(own, "close", calendar) for name, own in _by_symbol(prices, {symbol, *others}).items()}
-    moves = {name: _changes(np.log(values)) for name, values in closes.items()}
-    if symbol not in moves:
-        return []
-    found = _of_symbols(symbol, moves) + _of_volume(symbol, prices, calendar)
-    if not found and macro is not None and calendar.exchange in AMERICAN:
-        found += _of_indices(macro, calendar, _mean(list(moves.values())))
-    return found
+    own = _changes(np.log(bars.close))
+    moves = {str(name): _changes(np.log(values.to_numpy(dtype=np.float64))) for name, values in others.items()}
+    found = _of_symbols(symbol, own, moves) + _of_volume(symbol, bars)
+    if found:
+        return found
+    steps = {str(name): step(_changes(np.log(values.to_numpy())), _mean([own, *moves.values()]))
+             for name, values in indices.items()}  # fmt: skip
+    return _of_indices(steps)
 
 
-def _by_symbol(prices: pd.DataFrame, wanted: Collection[str]) -> dict[str, pd.DataFrame]:
-    return {str(name): own for name, own in prices[prices["symbol"].isin(wanted)].groupby("symbol", sort=True)}
+def closes_of_others(prices: pd.DataFrame, others: Sequence[str], calendar: SessionCalendar) -> pd.DataFrame:
+    """Return the closes of other symbols on the sessions of a calendar."""
+    return _on_sessions(prices[prices["symbol"].isin(others)], "symbol", "close", calendar)
 
 
-def _on_sessions(rows: pd.DataFrame, column: str, calendar: SessionCalendar) -> Floats:
+def stock_indices(macro: pd.DataFrame | None, calendar: SessionCalendar) -> pd.DataFrame:
+    """Return the stock indices of a macro table that are made from the closes of the calendar's own exchange."""
+    if macro is None or calendar.exchange not in NEW_YORK:
+        return pd.DataFrame()
+    own = macro[macro["series"].isin(STOCK_INDICES)].drop_duplicates(["series", "date"])
+    return _on_sessions(own, "series", "value", calendar)
+
+
+def _on_sessions(rows: pd.DataFrame, names: str, values: str, calendar: SessionCalendar) -> pd.DataFrame:
     position = calendar.index_of(rows["date"].to_numpy().astype("datetime64[D]"))
-    values = np.full(len(calendar), np.nan)
-    values[position[position >= 0]] = rows[column].to_numpy(dtype=np.float64)[position >= 0]
-    return np.where(values > 0, values, np.nan)
+    wide = rows.assign(position=position)[position >= 0].pivot(index="position", columns=names, values=values)
+    return wide.reindex(range(len(calendar)))
 
 
 def _changes(values: Floats) -> Floats:
     return np.concatenate([[np.nan], np.diff(values)])
 
 
-def _of_symbols(symbol: str, moves: Mapping[str, Floats]) -> list[Finding]:
-    own, others = moves[symbol], {name: values for name, values in moves.items() if name != symbol}
-    stepping = {name: one for name, values in others.items() if (one := step(values, own)) is not None}
+def _of_symbols(symbol: str, own: Floats, others: Mapping[str, Floats]) -> list[Finding]:
+    some = dict(list(others.items())[:MOST_COMPARED])
+    stepping = {name: one for name, values in some.items() if (one := step(values, own)) is not None}
     mean = step(_mean(list(others.values())), own) if len(others) > 1 else None
-    in_step = [name for name, values in others.items() if _in_step(values, own)]
-    if mean is not None and not in_step:  # all others differ from one: it is the one
+    if mean is not None and not any(_in_step(values, own) for values in some.values()):  # it differs from all others
         which, early, moves_with, first = symbol, mean.sessions < 0, "the mean of the others moves with them", mean
     elif stepping:
         name, first = max(stepping.items(), key=lambda each: abs(each[1].there))
@@ -135,7 +150,7 @@ def _of_symbols(symbol: str, moves: Mapping[str, Floats]) -> list[Finding]:
         which, early, moves_with = ", ".join(alike), first.sessions > 0, f"{name} moves with {symbol}"
     else:
         return []
-    text = f"the bars of {which} stand {_apart(first)} {'early' if early else 'late'}: {moves_with}, {first.words}."
+    text = f"the bars of {which} stand {first.apart} {'early' if early else 'late'}: {moves_with}, {first.words}."
     return [Finding("out_of_step", "prices", (), text, REMEDY, symbol)]
 
 
@@ -150,39 +165,29 @@ def _in_step(left: Floats, right: Floats) -> bool:
     )
 
 
-def _of_volume(symbol: str, prices: pd.DataFrame, calendar: SessionCalendar) -> list[Finding]:
-    own = prices[prices["symbol"] == symbol]
-    high, low, close, volume = (_on_sessions(own, name, calendar) for name in ("high", "low", "close", "volume"))
-    before = np.concatenate([[np.nan], close[:-1]])
-    top, bottom = np.fmax(high, before), np.fmin(low, before)  # Wilder's true range: openings above or below count
-    true_range = np.log(np.where(top > bottom, top / bottom, np.nan))
-    found = step(_changes(np.log(volume)), _changes(np.log(true_range)))
+def _of_volume(symbol: str, bars: Bars) -> list[Finding]:
+    before = np.concatenate([[np.nan], bars.close[:-1]])
+    top, bottom = np.fmax(bars.high, before), np.fmin(bars.low, before)  # Wilder's true range: gaps count
+    with np.errstate(all="ignore"):
+        true_range = np.log(np.where(top > bottom, np.log(top / bottom), np.nan))
+        volume = np.log(np.where(bars.volume > 0, bars.volume, np.nan))
+    found = step(_changes(volume), _changes(true_range))
     if found is None:
         return []
     text = (
-        f"the volumes of {symbol} stand {_apart(found)} {'early' if found.sessions > 0 else 'late'}: they move with "
-        f"its true range, {found.words}."
+        f"the volumes of {symbol} stand {found.apart} {'early' if found.sessions > 0 else 'late'}: they move with its "
+        f"true range, {found.words}."
     )
     return [Finding("out_of_step", "prices", (), text, REMEDY, symbol)]
 
 
-def _of_indices(macro: pd.DataFrame, calendar: SessionCalendar, market: Floats) -> list[Finding]:
-    steps = {}
-    for name in STOCK_INDICES:
-        own = macro[macro["series"] == name]
-        if len(own):
-            steps[name] = step(_changes(np.log(_on_sessions(own.drop_duplicates("date"), "value", calendar))), market)
+def _of_indices(steps: Mapping[str, Step | None]) -> list[Finding]:
     found = {name: one for name, one in steps.items() if one is not None}
     if not found or len(found) < len(steps):
         return []  # an index in step shows that the bars are right; the other one is asked for foreknowledge
     name, first = max(found.items(), key=lambda each: abs(each[1].there))
     text = (
-        f"all bars stand {_apart(first)} {'late' if first.sessions > 0 else 'early'}, or {', '.join(found)} of the "
-        f"macro table {'early' if first.sessions > 0 else 'late'}: {name} moves with the mean of all symbols, "
-        f"{first.words}."
+        f"all bars stand {first.apart} {'late' if first.sessions > 0 else 'early'}, or {', '.join(found)} of the macro "
+        f"table {'early' if first.sessions > 0 else 'late'}: {name} moves with the mean of all symbols, {first.words}."
     )
     return [Finding("out_of_step", "prices", (), text, REMEDY)]
-
-
-def _apart(one: Step) -> str:
-    return "a session" if abs(one.sessions) == 1 else f"{abs(one.sessions)} sessions"

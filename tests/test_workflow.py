@@ -78,5 +78,5 @@ def test_the_six_steps_run_on_the_sample_and_say_what_came_of_it(tmp_path: Path)
     assert "no interval: 11 sessions, at least 60 are needed at horizon 5" in told
     assert len(re.findall(r"without section \w+: accuracy falls by", told)) == 3
     assert len(re.findall(r"without channel (red|green|blue): accuracy falls by", told)) == 3
-    assert len(re.findall(r"with channel (red|green|blue) alone: accuracy \d.\d\d, a blank has", told)) == 3
+    assert len(re.findall(r"with channel (red|green|blue) alone: accuracy \d.\d\d, with none", told)) == 3
     assert list(tmp_path.glob("finnex-workflow-*")) == []

@@ -9,7 +9,8 @@ from finnex.evaluation.scorecard import Scorecard, scorecard
 from finnex.evaluation.trading_card import TradingCard, trading_card
 
 if TYPE_CHECKING:
-    from finnex.evaluation.finnex_model import describe_evaluation, evaluate_finnex_model
+    from finnex.evaluation.describing import describe_evaluation
+    from finnex.evaluation.finnex_model import evaluate_finnex_model
 
 __all__ = [
     "ClassificationScores",
@@ -26,8 +27,12 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import what asks a network only when it is wanted: torch takes a second, and reading scores needs none."""
-    if name in {"describe_evaluation", "evaluate_finnex_model"}:
-        from finnex.evaluation import finnex_model  # noqa: PLC0415
+    if name == "describe_evaluation":
+        from finnex.evaluation.describing import describe_evaluation  # noqa: PLC0415
 
-        return getattr(finnex_model, name)
+        return describe_evaluation
+    if name == "evaluate_finnex_model":
+        from finnex.evaluation.finnex_model import evaluate_finnex_model  # noqa: PLC0415
+
+        return evaluate_finnex_model
     raise AttributeError(f"module 'finnex.evaluation' has no attribute '{name}'")

@@ -42,6 +42,15 @@ def test_a_range_that_a_calendar_does_not_know_is_refused_with_the_exchange() ->
     assert planned_sessions("XNYS", date(2016, 6, 1), date(2016, 6, 24)).days[-1] == np.datetime64("2016-06-24")
 
 
+def test_an_exchange_that_the_library_cannot_make_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise NotImplementedError("implemented by subclasses")  # as pandas 3 says of some
+
+    monkeypatch.setattr("exchange_calendars.get_calendar", broken)
+    with pytest.raises(ConfigError, match=r"cannot make the calendar of exchange 'XBOG': implemented by subclasses\."):
+        session_calendar("XBOG", date(2020, 1, 1), date(2020, 6, 1))
+
+
 def test_a_record_at_the_close_belongs_to_the_session_and_one_after_it_to_the_next() -> None:
     found = CALENDAR.first_session_knowing(moments("2015-03-05T21:00:00", "2015-03-05T21:00:01", "2015-03-07T12:00:00"))
     assert found.tolist() == [session("2015-03-05"), session("2015-03-06"), session("2015-03-09")]

@@ -184,8 +184,8 @@ def _reach(exchange: str) -> tuple[date, date]:
         calendar = library.get_calendar(exchange, start=KNOWN_YEAR[0], end=KNOWN_YEAR[1])
     except _refusals(library) as error:
         raise ConfigError(
-            f"exchange_calendars cannot make the calendar of exchange '{exchange}': {_reason(error)}. Upgrade it, or "
-            "choose another exchange of the same sessions."
+            f"exchange_calendars {library.__version__} cannot make the calendar of exchange '{exchange}': "
+            f"{_reason(error)}. Choose an exchange that trades on the same days, or a later release that can."
         ) from None
     first, last = calendar.bound_min(), calendar.bound_max()
     return date.min if first is None else first.date(), date.max if last is None else last.date()

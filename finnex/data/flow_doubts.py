@@ -46,9 +46,10 @@ def odd_periods(filings: pd.DataFrame | None, symbol: str) -> list[str]:
 
 
 def _of_one_origin(rows: pd.DataFrame, flows: list[str], symbol: str) -> list[str]:
-    given = rows[rows[flows].notna().any(axis=1)]
-    ends = np.unique(given["period_end"].to_numpy().astype("datetime64[D]"))
-    gaps = np.diff(ends).astype("int64")
+    figures = rows[flows].to_numpy(dtype="float64")
+    days = rows["period_end"].to_numpy().astype("datetime64[D]").astype("int64")
+    ends = np.unique(days[~np.isnan(figures).all(axis=1)])
+    gaps = np.diff(ends)
     if len(ends) >= LEAST_ENDS and gaps.min() >= DAYS[2][0]:
         months = round(float(np.median(gaps)) / 30.4)
         return [
@@ -56,11 +57,11 @@ def _of_one_origin(rows: pd.DataFrame, flows: list[str], symbol: str) -> list[st
             f"periods than the single quarters that features take them for. {REMEDY}"
         ]
     found: dict[str, list[str]] = {}
-    for name in flows:
-        last = given.dropna(subset=[name]).drop_duplicates("period_end", keep="last").sort_values("period_end")
-        if len(last):
-            days = last["period_end"].to_numpy().astype("datetime64[D]").astype("int64")
-            pattern = longer_periods(on_quarters(days, last[name].to_numpy(dtype="float64")))
+    for name, values in zip(flows, figures.T, strict=True):
+        known = ~np.isnan(values)
+        own, last = np.unique(days[known][::-1], return_index=True)  # of a restated figure the last filed
+        if len(own):
+            pattern = longer_periods(on_quarters(own, values[known][::-1][last]))
             if pattern is not None:
                 found.setdefault(pattern, []).append(name)
     return [

@@ -105,10 +105,6 @@ def session_calendar(exchange: str, start: date, end: date) -> SessionCalendar:
     ConfigError
         The exchange code is unknown, or there is no session in the range.
     """
-    exchange_calendars = calendar_library()
-    names = exchange_calendars.get_calendar_names(include_aliases=True)
-    if exchange not in names:
-        raise ConfigError(f"exchange '{exchange}' is unknown. {nearest(exchange, names)}")
     known_from, known_to = _reach(exchange)
     if start < known_from or end > known_to:
         raise ConfigError(
@@ -180,6 +176,9 @@ def _reach(exchange: str) -> tuple[date, date]:
     Bounds belong to the exchange, not to a range: a year that all calendars know serves to ask for them.
     """
     library = calendar_library()
+    names = library.get_calendar_names(include_aliases=True)
+    if exchange not in names:
+        raise ConfigError(f"exchange '{exchange}' is unknown. {nearest(exchange, names)}")
     try:
         calendar = library.get_calendar(exchange, start=KNOWN_YEAR[0], end=KNOWN_YEAR[1])
     except _refusals(library) as error:

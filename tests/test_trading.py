@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from finnex.config import TradingSettings
 from finnex.data.session_prices import SessionPrices, session_prices
 from finnex.errors import InputError, PricesUnknown
 from finnex.evaluation import trading_card
+from finnex.evaluation.interval import Interval
 from finnex.evaluation.trading import Decisions, TradingPerformance, buy_and_hold, describe_trading, trading_performance
 from finnex.store import ImageStore, StoreWriter
 from finnex.streaming.prices import stored_prices
@@ -303,6 +305,11 @@ def test_a_study_is_traded_beside_its_baselines_and_buy_and_hold(store: ImageSto
     assert {"sharpe_ratio", "volatility", "max_drawdown", "win_rate", "total_return", "turnover"} <= set(first)
     assert card.words()[0].startswith("Buy 1, hold 0, sell -1 at the next open, left at the close of session 5;")
     assert card.words()[1] == "Sharpe ratio: no interval: 59 sessions, at least 60 are needed at horizon 5."
+    known = replace(card.lines["buy_and_hold"], sharpe_ratio=Interval(1.0, 0.5, 1.5))
+    other = replace(card.lines["majority"], sharpe_ratio=Interval(0.0, None, None, "no interval: the same"))
+    mixed = replace(card, lines={**card.lines, "buy_and_hold": known, "majority": other}).words()
+    assert mixed[1].startswith("Sharpe ratio of multiscale cnn: no interval: 59 sessions")
+    assert mixed[2] == "Sharpe ratio of majority: no interval: the same."
 
 
 def test_a_study_of_a_store_without_prices_says_why_there_are_no_figures(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def objection(value: float, influence: npt.NDArray[np.floating], horizon: int) -
     varying = float(square.sum() ** 2 / (square**2).sum())  # Kish's effective number, of the squares
     if varying < needed:
         return (
-            f"no interval: so few of {n} sessions make the difference that they count as {varying:.0f}, at least "
+            f"no interval: so few of {n} sessions make the difference that they count as {int(varying)}, at least "
             f"{needed} are needed at horizon {horizon}"
         )
     return ""

@@ -11,6 +11,7 @@ import pandas as pd
 
 from finnex.config import TradingSettings
 from finnex.errors import PricesUnknown
+from finnex.evaluation.metrics import listed
 from finnex.evaluation.scorecard import BASELINE_NAMES, PROBABILITIES, ROW
 from finnex.evaluation.trading import (
     BUY_AND_HOLD,
@@ -59,8 +60,14 @@ class TradingCard:
             f"{self.settings.borrow_fee_per_year:.2%} a year on what is short; a year has {self.sessions_per_year} "
             "sessions."
         )
-        reasons = dict.fromkeys(found.sharpe_ratio.reason for found in self.lines.values() if found.sharpe_ratio.reason)
-        missing = [f"Sharpe ratio: {reason}." for reason in reasons]
+        reasons: dict[str, list[str]] = {}
+        for name, found in self.lines.items():
+            if found.sharpe_ratio.reason:
+                reasons.setdefault(found.sharpe_ratio.reason, []).append(name.replace("_", " "))
+        missing = [
+            f"Sharpe ratio{'' if len(names) == len(self.lines) else f' of {listed(names)}'}: {reason}."
+            for reason, names in reasons.items()
+        ]
         return [costs, *missing, *describe_trading(self.lines)]
 
 

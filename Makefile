@@ -10,16 +10,16 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	sh tests/debian_packages.sh
-	$(BIN)/python -m pytest -m "not integration" --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not integration and not accept" --numprocesses 2 --dist loadfile
 
 # Failures injected into real processes, the production stack, a browser, planted rules: minutes each.
 integration: $(STAMP)
 	sh tests/debian_packages.sh
-	$(BIN)/python -m pytest -m integration --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -m "integration and not accept" --numprocesses 2 --dist loadfile
 
 # What to run before a commit: everything but tests that start servers, clusters or a browser.
 check: lint
-	$(BIN)/python -m pytest -m "not slow and not integration" --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow and not integration and not accept" --numprocesses 2 --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check
@@ -46,7 +46,9 @@ bench: $(STAMP)
 # Two thousand altered studies: half an hour.
 # Do the networks learn planted rules, and nothing from shuffled labels? About twenty minutes; goes on where it was stopped.
 # Do intervals, verdicts and promotions keep their levels? Half an hour.
+# Tests that take minutes each, of promises that `make test` keeps by shorter ones: a quarter of an hour.
 accept: $(STAMP)
+	$(BIN)/python -m pytest -m accept --numprocesses 2 --dist loadfile
 	$(BIN)/python -m benchmarks.crash --live
 	$(BIN)/python -m benchmarks.crash --random-kills 100 --seed 1
 	$(BIN)/python -m benchmarks.power_cuts

@@ -1,6 +1,6 @@
 """Kill changes of a store before their n-th change of a file, for all n, and look at the store.
 
-`python -m benchmarks.crash [--scenario NAME] [--share S] [--again N] [--live] [--seed K]`. The processes are killed
+`python -m benchmarks.crash [--scenario NAME] [--points N] [--again N] [--live] [--seed K]`. The processes are killed
 with SIGKILL at that very call, by a shim that is loaded into them (tests/crash/shim.c); writes are also cut in half.
 `--scenario workers` draws on two Dask workers and kills one of them, the build, or all.
 `python -m benchmarks.crash --random-kills N [--seed K]` kills whole `finnex build`s at random moments instead.
@@ -35,10 +35,10 @@ WORKERS = "workers"
 Kinds = dict[str, Callable[[], list[Crash]]]
 
 
-def sweep(rehearsal: Rehearsal, share: float, seed: int) -> list[Crash]:
-    """Crash at the points of a share, whole and with half a write."""
+def sweep(rehearsal: Rehearsal, points: int | None, seed: int) -> list[Crash]:
+    """Crash at all points or at most so many, whole and with half a write."""
     found = []
-    for number in sampled(rehearsal.calls, share, seed):
+    for number in sampled(rehearsal.calls, points, seed):
         crash = rehearsal.crash(number)
         assert crash is not None, f"{rehearsal.name}: the change ended before its call {number}"
         found.append(crash)
@@ -64,7 +64,7 @@ def kinds_of_workers(rehearsal: Rehearsal, scratch: Path, options: argparse.Name
     kills = WorkerKills(rehearsal, scratch)
     of_workers, of_build = kills.calls()
     return {
-        "worker killed": lambda: kills.worker_killed(of_workers, options.share, options.seed),
+        "worker killed": lambda: kills.worker_killed(of_workers, options.points, options.seed),
         "build killed": lambda: kills.build_killed(of_build, options.again, options.seed),
         "workers, build killed": lambda: kills.both_killed(of_workers, options.again, options.seed),
     }
@@ -73,7 +73,7 @@ def kinds_of_workers(rehearsal: Rehearsal, scratch: Path, options: argparse.Name
 def kinds_of(rehearsal: Rehearsal, options: argparse.Namespace) -> Kinds:
     """Return the kinds of crashes of a change that one process makes."""
     return {
-        "killed": lambda: sweep(rehearsal, options.share, options.seed),
+        "killed": lambda: sweep(rehearsal, options.points, options.seed),
         "killed in recovery": lambda: crash_again(rehearsal, options.again, options.seed),
         "read meanwhile": lambda: list(rehearsal.live_reading()) if options.live else [],
     }
@@ -131,7 +131,7 @@ def main() -> None:
     """Start a process with the shim loaded, and sweep in it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenario", action="append", choices=[*SCENARIOS, WORKERS])
-    parser.add_argument("--share", type=float, default=1.0, help="of the crash points; 1 is all")
+    parser.add_argument("--points", type=int, metavar="N", help="at most so many crash points a scenario; else all")
     parser.add_argument("--again", type=int, default=20, help="crashes followed by a crash of the recovery")
     parser.add_argument("--live", action="store_true", help="read between the calls of an undisturbed change")
     parser.add_argument("--seed", type=int, default=0)

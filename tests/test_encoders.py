@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from types import ModuleType
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -87,23 +90,29 @@ def test_no_change_is_drawn_in_the_middle_of_the_scale() -> None:
     assert tile[0, 1] == pytest.approx(0.51)
 
 
+@pytest.fixture(scope="module")
+def pyts() -> Iterator[ModuleType]:
+    """An independent implementation, interpreted: compiling it takes a minute."""
+    numba = pytest.importorskip("numba")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(numba.config, "DISABLE_JIT", True)
+        yield pytest.importorskip("pyts.image")
+
+
 @pytest.mark.parametrize("method", ["summation", "difference"])
-def test_the_gramian_field_agrees_with_pyts(method: str) -> None:
-    pyts = pytest.importorskip("pyts.image")
+def test_the_gramian_field_agrees_with_pyts(method: str, pyts: ModuleType) -> None:
     x = np.random.default_rng(0).uniform(-1, 1, 56)
     theirs = pyts.GramianAngularField(sample_range=None, method=method).transform(x[None])[0]
     np.testing.assert_allclose(field(x, method), theirs, atol=1e-6)
 
 
-def test_the_recurrence_plot_agrees_with_pyts() -> None:
-    pyts = pytest.importorskip("pyts.image")
+def test_the_recurrence_plot_agrees_with_pyts(pyts: ModuleType) -> None:
     x = np.random.default_rng(0).uniform(0, 1, 56)
     np.testing.assert_allclose(distances(x), pyts.RecurrencePlot().transform(x[None])[0], atol=1e-6)
 
 
 @pytest.mark.parametrize("n_bins", [2, 5, 8])
-def test_the_markov_field_agrees_with_pyts(n_bins: int) -> None:
-    pyts = pytest.importorskip("pyts.image")
+def test_the_markov_field_agrees_with_pyts(n_bins: int, pyts: ModuleType) -> None:
     x = np.random.default_rng(n_bins).uniform(0, 1, 56)
     x[[7, 30]] = 0.0, 1.0  # pyts cuts between a window's own extremes: here they are those of the whole scale
     theirs = pyts.MarkovTransitionField(n_bins=n_bins, strategy="uniform").transform(x[None])[0]

@@ -78,6 +78,7 @@ def test_a_run_that_is_cancelled_stops_and_leaves_whole_images_only(
     completes(runs, project, tmp_path, before)
 
 
+@pytest.mark.accept
 def test_two_backfills_and_a_night_over_overlapping_ranges_wait_for_each_other(
     runs: FlowRuns, project: Path, tmp_path: Path
 ) -> None:

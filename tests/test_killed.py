@@ -90,6 +90,7 @@ def elsewhere(config: Config, path: Path) -> Config:
     return config.model_copy(update={"store": config.store.model_copy(update={"path": path})})
 
 
+@pytest.mark.accept
 @pytest.mark.usefixtures("panels_once")
 def test_a_hundred_kills_at_random_moments_tear_lose_and_change_no_image(sample_config: Maker, tmp_path: Path) -> None:
     config = sample_config(end=date(2015, 3, 13))
@@ -136,7 +137,7 @@ def killing(client: distributed.Client, how_many: int) -> Callable[[int], None]:
     return kill
 
 
-@pytest.mark.parametrize("killed", [1, 2])
+@pytest.mark.parametrize("killed", [pytest.param(1, marks=pytest.mark.accept), 2])
 def test_workers_that_are_killed_in_mid_batch_cost_no_session(
     killed: int, sample_config: Maker, tmp_path: Path
 ) -> None:

@@ -216,6 +216,8 @@ def project(tmp_path: Path, sample_inputs: dict[str, Path]) -> Path:
 
 
 @pytest.mark.integration
+@pytest.mark.accept
+@pytest.mark.timeout(900)
 def test_the_page_of_operations_does_what_it_says(project: Path) -> None:
     assert MARK not in os.environ
     with reading(project) as reader:

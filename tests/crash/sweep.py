@@ -244,10 +244,10 @@ class Rehearsal:
                 os.waitpid(child, 0)
 
 
-def sampled(calls: int, share: float, seed: int) -> list[int]:
-    """Return crash points: all, or a share of them at regular distance with a seeded offset, and the last."""
-    if share >= 1:
+def sampled(calls: int, points: int | None, seed: int) -> list[int]:
+    """Return crash points: all, or at most so many at regular distance with a seeded offset, the last among them."""
+    if points is None or points >= calls:
         return list(range(1, calls + 1))
-    distance = 1 / share
-    first = random.Random(seed).uniform(0, distance)
-    return sorted({min(calls, 1 + int(first + step * distance)) for step in range(int(calls / distance) + 1)} | {calls})
+    distance = calls / points
+    last = random.Random(seed).uniform(0, distance)
+    return sorted({max(1, int(calls - last - step * distance)) for step in range(points - 1)} | {calls})

@@ -60,12 +60,12 @@ class WorkerKills:
         of_workers, of_build = file.read_text().split()
         return int(of_workers), int(of_build)
 
-    def worker_killed(self, calls: int, share: float, seed: int) -> list[Crash]:
-        """Kill a worker before its call, for a share of all: the build must go on and complete by itself.
+    def worker_killed(self, calls: int, points: int | None, seed: int) -> list[Crash]:
+        """Kill a worker before its call, at all or at most so many points: the build must go on and complete by itself.
 
         Writes are also cut in half. All points share a cluster, which starts a worker again that was killed.
         """
-        numbers, file, control = sampled(calls, share, seed), self.scratch / "found", self.rehearsal.control
+        numbers, file, control = sampled(calls, points, seed), self.scratch / "found", self.rehearsal.control
 
         def kill(client: Any, number: int, *, half: bool) -> tuple[Crash, Path]:
             client.wait_for_workers(WORKERS, timeout=START_SECONDS)

@@ -67,6 +67,7 @@ $(STAMP): constraints.txt pyproject.toml
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m compileall -q finnex flows benchmarks  # or each of hundreds of processes would compile them anew
 	@touch $(STAMP)
 
 clean:

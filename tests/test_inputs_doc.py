@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from finnex.build import BuildResult, build
 from finnex.config import parse_config
@@ -314,36 +312,6 @@ def test_an_input_is_answered_as_the_page_says(name: str, base: Frames, tmp_path
     elif name == "two providers for one quarter":
         assert feature(case, "revenue_growth_qoq", "2015-03-02") == feature(case, "revenue_growth_qoq", "2015-03-03")
     assert result.built >= 2
-
-
-CELLS = st.one_of(
-    st.sampled_from(["", "nan", "inf", "-1", "0", "1e300", "1e-300", "x", "2015-03-03", "NVDA", "true"]),
-    st.text(max_size=5),
-)
-
-
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_a_mutated_table_gives_a_clear_error_or_images_in_range(
-    data: st.DataObject, base: Frames, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    case = Case({table: frame.copy() for table, frame in base.items()}, tmp_path_factory.mktemp("mutated"))
-    for _ in range(data.draw(st.integers(1, 3))):
-        table = data.draw(st.sampled_from(sorted(base)))
-        frame = case.frames[table]
-        row, column = data.draw(st.integers(0, len(frame) - 1)), data.draw(st.sampled_from(list(frame.columns)))
-        case.cell(table, row, column, data.draw(CELLS))
-    refused = False
-    try:
-        case.build()
-    except FinnexError:
-        refused = True
-    if refused:
-        assert not (case.folder / "images.zarr").exists()
-        return
-    images = case.store().open_images("NVDA")["image"].to_numpy()
-    assert len(images) == 3
-    assert ((images >= 0) & (images <= 1)).all()
 
 
 def test_a_bad_table_after_a_good_build_changes_nothing_stored(base: Frames, tmp_path: Path) -> None:

@@ -117,13 +117,13 @@ def sharpe(made: Decisions, prices: SessionPrices) -> Interval:
 
 
 @lru_cache
-def truths(horizon: int, symbols: int) -> Mapping[str, float]:
+def truths(horizon: int, symbols: int, portfolio_sessions: int) -> Mapping[str, float]:
     """Return every figure's expectation, from one very long market."""
     rng = np.random.default_rng(987_654)
     # Of a share or a mean it is the same for any number of symbols.
     long = [market(rng, TRUTH_SESSIONS, horizon, 1) for _ in range(5)]
     found = {name: float(np.mean([one[name][0].mean() for one in long])) for name in long[0]}
-    found["Sharpe ratio"] = sharpe(*money(rng, PORTFOLIO_SESSIONS, horizon, symbols)).value
+    found["Sharpe ratio"] = sharpe(*money(rng, portfolio_sessions, horizon, symbols)).value
     return found
 
 
@@ -135,9 +135,14 @@ def intervals(rng: np.random.Generator, sessions: int, horizon: int, symbols: in
     yield "Sharpe ratio", sharpe(*money(rng, sessions, horizon, symbols))
 
 
-def coverage(horizon: int, sessions: int, symbols: int, repeats: int, seed: int) -> dict[str, tuple[float, int]]:
-    """Return by figure how often the printed intervals held the truth, and how many were printed."""
-    rng, truth = np.random.default_rng((seed, horizon, sessions, symbols)), truths(horizon, symbols)
+def coverage(
+    horizon: int, sessions: int, symbols: int, repeats: int, seed: int, portfolio_sessions: int = PORTFOLIO_SESSIONS
+) -> dict[str, tuple[float, int]]:
+    """Return by figure how often the printed intervals held the truth, and how many were printed.
+
+    The true Sharpe ratio is that of a portfolio over `portfolio_sessions`, which should be many times `sessions`.
+    """
+    rng, truth = np.random.default_rng((seed, horizon, sessions, symbols)), truths(horizon, symbols, portfolio_sessions)
     held: dict[str, list[bool]] = {name: [] for name in truth}
     for _ in range(repeats):
         for name, found in intervals(rng, sessions, horizon, symbols):
@@ -164,7 +169,7 @@ def main(say: Callable[[str], None] = print) -> int:
     found: dict[str, list[float]] = {}
     say(f"{asked.repeats} repeats; symbols share half of their variance\n")
     for symbols in (1, 5):
-        names = list(truths(1, symbols))
+        names = list(truths(1, symbols, PORTFOLIO_SESSIONS))
         say(f"| {symbols} symbols: h, sessions | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
         for horizon in HORIZONS:
             for sessions in SESSIONS:

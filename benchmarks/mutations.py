@@ -248,8 +248,9 @@ def toml(data: bytes, rng: random.Random) -> bytes:
     """Alter a TOML file: a value, a key, a line, its depth, its length; or its bytes."""
     if rng.random() < 0.15:
         return rng.choice(BYTES)(data, rng)
-    lines = data.decode().splitlines()
+    lines = data.decode("utf-8", "replace").splitlines()  # a second alteration may find no text
     for _ in range(rng.choice((1, 1, 2))):
+        lines = lines or [""]
         keyed = [number for number, line in enumerate(lines) if re.match(r"\w+ *=", line)]
         at, value = rng.choice(keyed) if keyed else 0, rng.choice(TOML_VALUES)
         key = lines[at].split("=")[0] if keyed else "a "

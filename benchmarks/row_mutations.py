@@ -150,10 +150,11 @@ ROWS: tuple[Text, ...] = (
 def in_rows(data: bytes, rng: random.Random) -> bytes:
     """Alter a CSV file as rows of cells."""
     csv.field_size_limit(1 << 30)
-    rows = list(csv.reader(io.StringIO(data.decode("utf-8", "replace"))))
+    # What was altered before may hold any line ends, NUL characters, and lines without a cell.
+    rows = list(csv.reader(io.StringIO(data.decode("utf-8", "replace"), newline="")))
     for _ in range(rng.choice((1, 1, 2))):
-        if rows and rows[0]:
-            rows = rng.choice(ROWS)(rows, rng)
+        if rows:
+            rows = rng.choice(ROWS)([row or [""] for row in rows], rng)
     text = io.StringIO()
     csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_MINIMAL).writerows(rows)
     return text.getvalue().encode("utf-8", "surrogatepass")

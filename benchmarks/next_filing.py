@@ -164,6 +164,10 @@ def planted(asked: Asked, rng: np.random.Generator) -> Iterator[tuple[str, Float
     yield "a score that is its size, with as much noise a day", size + np.nanstd(size) * daily, True
     sign = held(figures, np.sign(news), figures.since, n)
     yield "a score that is the sign of the next surprise", sign, True
+    change = pd.Series(np.log(revenue)).diff()
+    usual = change.groupby(np.arange(len(change)) % 4).transform("mean")
+    another = ((change - usual) / change.std()).to_numpy()
+    yield "a score that is the surprise against another forecast", held(figures, another, figures.since, n), True
     right = np.where(rng.random(len(news)) < 0.85, 1.0, -1.0)
     yield "a score that is its sign in 85 %", held(figures, right * np.sign(news), figures.since, n), True
 

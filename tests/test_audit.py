@@ -260,7 +260,7 @@ def test_a_feature_that_holds_the_next_filing_is_foreknowing_and_the_report_says
     report = asked(next_margin)
     (finding,) = (one for one in report.findings if "of the next filing" in one.evidence)
     assert (finding.kind, finding.table, finding.features) == ("foreknowing", "fundamentals", ("net_margin",))
-    assert "net_margin at the end of a quarter is the net_income to revenue of the next filing" in finding.evidence
+    assert "net_margin knows at the end of a quarter the net_income to revenue of the next filing" in finding.evidence
     assert report.feature("net_margin").foreknowledge.word == "foreknowing"
     assert report.next_filing.startswith("NVDA: ")
     assert "quarters for equality (5 are needed)" in report.next_filing

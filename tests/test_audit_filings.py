@@ -92,8 +92,10 @@ def test_the_finding_says_which_figure_how_early_and_in_how_many_quarters() -> N
     figures = figures_of(filings(0, FEW), FEW)
     (found,) = ask({"x": LEAKS["growth"](figures, FEW)}, FEW).found
     quarters = int((figures.asked >= 0).sum())
-    assert found.evidence.startswith("at the end of a quarter is the growth of revenue on the year before of the next")
-    assert f"equal in {quarters} of {quarters} quarters" in found.evidence
+    assert found.evidence.startswith(
+        "knows at the end of a quarter the growth of revenue on the year before of the next"
+    )
+    assert f"of what is new in it, in {quarters} of {quarters} quarters" in found.evidence
     sessions = int(re.search(r"(\d+) sessions before it is available", found.evidence)[1])
     assert 28 <= sessions <= 30, "it is filed after 40 days"
 

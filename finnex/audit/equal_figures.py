@@ -76,6 +76,8 @@ class Agreement:
     ----------
     chance
         Chance that any honest series agrees as well with any target.
+    within
+        Largest difference of those that agree, over the deviation of what is new; the last digit is the least.
     agreed, checked
         Quarters that agree, and all that were compared.
     same
@@ -83,13 +85,22 @@ class Agreement:
     """
 
     chance: Floats
+    within: Floats
     agreed: Integers
     checked: Integers
     same: npt.NDArray[np.bool_]
 
 
 def equal_figures(series: Mapping[str, Floats], origins: Sequence[Figures]) -> list[KnownFiling]:
-    """Return the series (sessions,), carried over gaps, that hold a figure of the next filing when its quarter ends."""
+    """Return the series that hold a figure of the next filing when its quarter ends.
+
+    Parameters
+    ----------
+    series
+        Name to (sessions,) float64, carried over gaps, NaN before the first value.
+    origins
+        Figures of each origin; those with fewer than `LEAST_EQUAL` quarters on the calendar are left out.
+    """
     asked = [(figures, np.flatnonzero(figures.asked >= 0)) for figures in origins]
     targets = [(figures, rows, _targets(figures, rows)) for figures, rows in asked if len(rows) >= LEAST_EQUAL]
     comparisons = (1 + MAPS) * len(series) * FORMS_OF_AN_ESTIMATE * len(targets)
@@ -108,10 +119,11 @@ def equal_figures(series: Mapping[str, Floats], origins: Sequence[Figures]) -> l
                 continue
             best = int(chance.argmin())
             lead = int(np.median((figures.filed[rows] - figures.asked[rows])[~np.isnan(held)]))
-            mapped = "" if agreement.same[best] else ", but for unit and offset (two more quarters give them),"
+            mapped = "" if agreement.same[best] else " (after a unit and an offset that two more quarters give)"
             text = (
-                f"at the end of a quarter is the {ours.what[best]} of the next filing, {lead} sessions before it is "
-                f"available: equal{mapped} in {agreement.agreed[best]} of {agreement.checked[best]} quarters"
+                f"knows at the end of a quarter the {ours.what[best]} of the next filing, {lead} sessions before it is "
+                f"available, to {agreement.within[best]:.2g} of the deviation of what is new in it{mapped}, in "
+                f"{agreement.agreed[best]} of {agreement.checked[best]} quarters"
             )
             found[name] = float(chance[best]), text
     return [KnownFiling(name, text) for name, (_, text) in found.items()]
@@ -160,7 +172,9 @@ def _agreement(held: Floats, targets: Targets, comparisons: int) -> Agreement:
     and so on. Wherever a map puts it, the error of an honest estimate has a density of at most `DENSITY`.
     """
     count = len(targets.what)
-    best = Agreement(np.ones(count), np.zeros(count, np.intp), np.zeros(count, np.intp), np.zeros(count, np.bool_))
+    best = Agreement(
+        np.ones(count), np.ones(count), np.zeros(count, np.intp), np.zeros(count, np.intp), np.zeros(count, np.bool_)
+    )
     known = np.flatnonzero(~np.isnan(held))
     if count == 0 or len(known) < LEAST_EQUAL:
         return best
@@ -190,6 +204,7 @@ def _keep_better(best: Agreement, off: Floats, targets: Targets, comparisons: in
         better = chance < best.chance[columns]
         columns, within = columns[better], within[better]
         best.chance[columns] = chance[better]
-        best.agreed[columns] = (off[:, columns] <= within).sum(axis=0)
+        best.within[columns] = within
+        best.agreed[columns] = (off[:, columns] <= np.maximum(within, targets.grain[:, columns])).sum(axis=0)
         best.checked[columns] = each
         best.same[columns] = False

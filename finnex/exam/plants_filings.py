@@ -65,8 +65,8 @@ def growth_from_the_end_of_its_quarter(market: Market, rng: np.random.Generator)
 @kind(
     KINDS,
     tables=("sentiment",),
-    unknowable="six quarters are too few for an association of opinions with what is filed: of so many series and "
-    "figures, some pair of six ranks agrees by chance.",
+    unknowable="420 sessions have six filings, too few for an association of opinions with what is filed: of so many "
+    "series and figures, some pair of six ranks agrees by chance.",
 )
 def scores_of_the_next_surprise(market: Market, rng: np.random.Generator, noise: float = 0.2) -> Planted:
     """A provider's scores are made from what will be new in the revenue of the next filing, and noise."""

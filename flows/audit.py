@@ -23,7 +23,7 @@ def look_ahead_audit(request: AuditRequest) -> None:
     said = (
         f"{counts['causal']} features causal at the sessions compared, {counts['leak']} leak, "
         f"{counts['not shown']} not shown, {counts['implausible']} implausibly dated, "
-        f"{counts['foreknowing']} foreknowing; {report.store}"
+        f"{counts['foreknowing']} foreknowing; figures of the next filing: {report.next_filing}; {report.store}"
     )
     publish_table(
         "audit-tables",

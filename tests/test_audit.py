@@ -248,6 +248,33 @@ def test_a_build_that_fails_without_the_future_is_a_finding(sample_config: MakeC
     assert "no bar of autumn" in report.findings[0].evidence
 
 
+def test_a_feature_that_holds_the_next_filing_is_foreknowing_and_the_report_says_what_was_asked(
+    sample_config: MakeConfig, inputs: Tables
+) -> None:
+    assert inputs.fundamentals is not None
+    own = inputs.fundamentals[inputs.fundamentals["symbol"] == "NVDA"].sort_values("available")
+
+    def next_margin(context: Context, found: Features) -> None:
+        margin = (own["net_income"] / own["revenue"]).to_numpy()
+        ahead = np.searchsorted(own["available"].to_numpy().astype("datetime64[D]"), context.calendar.days)
+        found["net_margin"] = np.append(margin, np.nan)[ahead]
+
+    def asked(plant: Plant | None) -> AuditReport:
+        return audit(sample_config(**APRIL), sessions=1, make=one_family("fundamental", plant), tables=inputs)
+
+    report = asked(next_margin)
+    (finding,) = (one for one in report.findings if "of the next filing" in one.evidence)
+    assert (finding.kind, finding.table, finding.features) == ("foreknowing", "fundamentals", ("net_margin",))
+    assert "net_margin knows at the end of a quarter the net_income to revenue of the next filing" in finding.evidence
+    assert report.feature("net_margin").foreknowledge.word == "foreknowing"
+    assert report.next_filing.startswith("NVDA: ")
+    assert "quarters for equality (5 are needed)" in report.next_filing
+    assert report.as_dict()["next_filing"] == report.next_filing
+    assert asked(None).passed
+    alone = audit(sample_config(), sessions=1, make=one_family("technical"), tables=replace(inputs, fundamentals=None))
+    assert alone.next_filing == "NVDA: not tested: there is no fundamentals table"
+
+
 # What tables say of themselves.
 
 
@@ -539,6 +566,7 @@ def test_the_command_answers_one_json_object_and_exits_with_0_where_nothing_is_f
     answer = json.loads(printed)
     assert code == 0
     assert answer["passed"] is True
+    assert answer["next_filing"] == "NVDA: not tested: there is no fundamentals table"
     assert answer["counts"]["causal"] > 100
     assert [table["name"] for table in answer["tables"]] == ["prices", "calendar"]
     assert len(answer["sessions"]["NVDA"]) >= 1
@@ -554,6 +582,7 @@ def test_the_command_exits_with_1_on_a_finding_and_names_it(
     code, printed, _ = run(capsys, "--config", config, "--sessions", 1)
     assert code == 1
     assert "foreknowing in enhanced" in printed
+    assert "Figures of the next filing: NVDA: not tested: there is no fundamentals table." in " ".join(printed.split())
     assert "return_5 with the return" in " ".join(printed.split())
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import fields
 from functools import cache, lru_cache
@@ -135,6 +136,23 @@ def flat(name: str, side: int) -> bool:
     return len(own) > 10 and bool((own == told.shift(-side).reindex(own.index)).all())
 
 
+def spans_of_filings() -> list[tuple[pd.Timestamp, pd.Timestamp, pd.Series]]:
+    """The day after a filing, the day of the next one, and what that says: where all of it lies within the market."""
+    own = market().tables.fundamentals.query("symbol == @SYMBOL").sort_values("period_end")
+    own = own.assign(growth=own["revenue"] / own["revenue"].shift(4) - 1)
+    rows = [row for _, row in own.iterrows()]
+    found = [(one["available"] + pd.Timedelta(days=1), other["available"], other)
+             for one, other in itertools.pairwise(rows)
+             if one["available"] >= closes_of(market().tables).index[20]]  # fmt: skip
+    assert len(found) >= 2
+    return found
+
+
+def same_but_for(name: str, provider: str) -> bool:
+    before = market().tables.sentiment.query("provider == @provider")["score"].to_numpy()
+    return bool(np.array_equal(sentiment_of(name, provider)["score"], before))
+
+
 PROMISES: dict[str, Callable[[], bool]] = {
     "scores_of_tomorrow": lambda: np.allclose(
         sentiment_of("scores_of_tomorrow", "wire")["score"],
@@ -200,6 +218,22 @@ PROMISES: dict[str, Callable[[], bool]] = {
         column("return_to_come").dropna(),
         (closes_of(market().tables).shift(-5) / closes_of(market().tables) - 1).reindex(
             column("return_to_come").dropna().index), atol=1e-7),
+    "revenue_of_the_next_filing": lambda: all(
+        (column("revenue_of_the_next_filing")[before:after] == one["revenue"]).all()
+        for before, after, one in spans_of_filings()),
+    "growth_from_the_end_of_its_quarter": lambda: all(
+        np.isclose(column("growth_from_the_end_of_its_quarter")[one["period_end"]:after].iloc[0], one["growth"])
+        for _, after, one in spans_of_filings()),
+    "scores_of_the_next_surprise": lambda: all(
+        same_but_for("scores_of_the_next_surprise", provider) == (provider != "wire")
+        for provider in ("wire", "desk", "forum", "archive")),
+    "estimates_of_the_next_filing": lambda: all(
+        0 < abs(column("estimates_of_the_next_filing")[before:after] / one["revenue"] - 1).max() < 0.05
+        for before, after, one in spans_of_filings()),
+    "growth_as_filed": lambda: all(
+        np.isclose(column("growth_as_filed")[after + pd.Timedelta(days=1):].iloc[0], one["growth"])
+        and not np.isclose(column("growth_as_filed")[before:after], one["growth"]).any()
+        for before, after, one in spans_of_filings()),
     "own_feature_one_session_early": lambda: np.allclose(
         column("own_feature_one_session_early")[20:-1],
         market(enhanced=True).tables.enhanced["rsi_14"][21:]),

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
+from finnex.audit.clock import known_session
+from finnex.audit.equal_figures import KnownFiling
+from finnex.audit.filed_figures import Floats as Prices
+from finnex.audit.filed_figures import filed_figures
 from finnex.audit.foreknowledge import Bars, Foreknowledge, Search, foreknowing
+from finnex.audit.next_filing import OPINIONS, FilingSearch, knowing_the_next_filing
 from finnex.audit.report import Finding
-from finnex.audit.series import table_series
+from finnex.audit.series import Floats, table_series
 from finnex.audit.steps import MOST_COMPARED, closes_of_others, out_of_step, stock_indices
 from finnex.audit.timing import Timing
 from finnex.audit.verdicts import Tested
 from finnex.build import Run
 from finnex.data.features import symbol_bars
+from finnex.data.panel import Panel
 
 IN_STEP = 0.2
 """Partial correlation with the return of its own session from which a series keeps step with the bars."""
@@ -23,6 +29,10 @@ NAMED = 4
 REMEDY = (
     "Find how these values are made: each must be computed from what was known at its own session, and dated by when "
     "it was known. A market that was generated to be predictable is foreknowing by design."
+)
+REMEDY_OF_FILINGS = (
+    "Find how these values are made and by what they are dated: a figure is known from its announcement on, and not "
+    "when its quarter ends. Where the series is right, the fundamentals table is late: compare both with a filing."
 )
 
 
@@ -34,11 +44,14 @@ class Asked:
     ----------
     features, tables
         Name to what the test says of it.
+    filings
+        What was asked of figures of the next filing, in a sentence.
     """
 
     findings: list[Finding]
     features: dict[str, Tested] = field(default_factory=dict)
     tables: dict[str, Tested] = field(default_factory=dict)
+    filings: str = ""
 
 
 def others_of(run: Run, symbol: str) -> list[str]:
@@ -75,6 +88,8 @@ def ask(timing: Timing, seed: int) -> Asked:
     for name, one in hits.items():
         by_table.setdefault(raw[name][0] if name in raw else _table_of(name, timing, hits, raw), []).append(one)
     findings = [_finding(timing.symbol, table, ones, set(features)) for table, ones in by_table.items()]
+    filings = _ask_filings(timing, raw, bars.close, seed)
+    findings += _of_filings(timing, filings.found, raw, set(features))
     steps = out_of_step(timing.symbol, bars, closes, stock_indices(run.tables.macro, full.calendar))
     shifted = None if steps else _bars_out_of_step(search, raw, timing.symbol)
     findings += steps if shifted is None else [shifted]
@@ -85,12 +100,56 @@ def ask(timing: Timing, seed: int) -> Asked:
         names = [name for name, (of, _) in raw.items() if of == table]
         answered = any(name not in untested for name in names) or table == "enhanced"
         tables[table] = Tested(sessions, "" if answered else "too few values that change from session to session")
-    return Asked(findings, tested, tables)
+    return Asked(findings, tested, tables, filings.said)
 
 
-def _table_of(
-    feature: str, timing: Timing, hits: Mapping[str, Foreknowledge], raw: Mapping[str, tuple[str, object]]
-) -> str:
+def filing_series(run: Run, panel: Panel, raw: Mapping[str, tuple[str, Floats]]) -> tuple[dict[str, Floats], set[str]]:
+    """Return the series that are asked for the next filing, name to (sessions,), and the names of opinions.
+
+    Parameters
+    ----------
+    raw
+        Series of the tables, as `table_series` gives them.
+    """
+    enhanced = run.tables.enhanced
+    given = set() if enhanced is None else set(enhanced.columns)
+    entries = run.layout.catalogue.entries
+    opinions = {one.name for one in entries if one.table in OPINIONS and one.name not in given}
+    opinions |= {name for name, (table, _) in raw.items() if table in OPINIONS}
+    series = {name: panel.original[:, column] for column, name in enumerate(panel.features)}
+    return series | {name: values for name, (_, values) in raw.items()}, opinions
+
+
+def _ask_filings(timing: Timing, raw: Mapping[str, tuple[str, Floats]], close: Prices, seed: int) -> FilingSearch:
+    """Ask all features and series of the tables for the figures of the next filing."""
+    frame, calendar = timing.run.tables.fundamentals, timing.full.calendar
+    if frame is None:
+        return FilingSearch([], "not tested: there is no fundamentals table")
+    own = frame[frame["symbol"] == timing.symbol]
+    known = known_session("fundamentals", own, calendar, timing.run.config.inputs.quote_delay_minutes)
+    series, opinions = filing_series(timing.run, timing.full, raw)
+    return knowing_the_next_filing(series, opinions, filed_figures(own, known, calendar), close, seed)
+
+
+def _of_filings(
+    timing: Timing, found: Sequence[KnownFiling], raw: Mapping[str, tuple[str, Floats]], features: set[str]
+) -> list[Finding]:
+    """Return a finding for each table of which series know the next filing."""
+    by_table: dict[str, list[KnownFiling]] = {}
+    names = {one.name for one in found}
+    for one in found:
+        table = raw[one.name][0] if one.name in raw else _table_of(one.name, timing, names, raw)
+        by_table.setdefault(table, []).append(one)
+    findings = []
+    for table, ones in by_table.items():
+        more = f"; and {len(ones) - NAMED} more series" if len(ones) > NAMED else ""
+        text = f"{timing.symbol}: {'; '.join(f'{one.name} {one.evidence}' for one in ones[:NAMED])}{more}."
+        named = tuple(one.name for one in ones if one.name in features)
+        findings.append(Finding("foreknowing", table, named, text, REMEDY_OF_FILINGS, timing.symbol))
+    return findings
+
+
+def _table_of(feature: str, timing: Timing, hits: Collection[str], raw: Mapping[str, tuple[str, object]]) -> str:
     """Return the table to blame for a feature: one that feeds it and is foreknowing itself, else its own."""
     guilty = {raw[name][0] for name in hits if name in raw}
     fed = [table for table, names in timing.fed.items() if feature in names]

@@ -160,6 +160,8 @@ class AuditReport:
         What is not shown of the inputs given, by name, whatever the verdicts say.
     store
         What was seen of the published store, in a sentence.
+    next_filing
+        Of each symbol, what was asked of the figures of its next filing: by how many filings, or why not.
     """
 
     sessions: Mapping[str, tuple[date, ...]]
@@ -171,6 +173,7 @@ class AuditReport:
     caveats: Mapping[str, str]
     findings: tuple[Finding, ...]
     store: str = ""
+    next_filing: str = ""
 
     @property
     def passed(self) -> bool:
@@ -221,6 +224,7 @@ class AuditReport:
             "tables": [asdict(verdict) for verdict in self.tables],
             "features": [asdict(verdict) for verdict in self.features],
             "store": self.store,
+            "next_filing": self.next_filing,
             "not_shown": dict(self.caveats),
         }
 

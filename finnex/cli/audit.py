@@ -100,6 +100,7 @@ def _print(screen: Console, report: AuditReport) -> None:
     counts, days = report.counts(), sum(len(days) for days in report.sessions.values())
     screen.print(
         f"\n{found} at {days} sessions of {', '.join(report.sessions)} (seed {report.seed}); {report.store}.\n"
+        f"Figures of the next filing: {report.next_filing}.\n"
         f"Features: {counts['causal']} causal at the sessions compared, {counts['leak']} leak, "
         f"{counts['not shown']} not shown; {counts['implausible']} implausibly dated; "
         f"{counts['foreknowing']} foreknowing. "

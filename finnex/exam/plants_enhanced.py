@@ -18,7 +18,7 @@ PUBLISHED = 0.9
 """Share of the sessions that the file has where a later vintage is given."""
 
 
-def _column(market: Market, values: pd.Series[float]) -> Planted:
+def put_column(market: Market, values: pd.Series[float]) -> Planted:
     """Put values, indexed by date, in the place of the leaking column; what has none is left empty."""
     assert market.tables.enhanced is not None  # kinds of this module ask for it
     frame = market.tables.enhanced
@@ -49,13 +49,13 @@ def noisy_return_of_tomorrow_with_a_vintage(
     market: Market, rng: np.random.Generator, lag: int = 1, noise: float = 1.0
 ) -> Planted:
     """A column is tomorrow's return plus as much noise, and a later vintage of the same recipe agrees with it."""
-    return _with_vintage(_column(market, _noisy(market, rng, lag, noise)))
+    return _with_vintage(put_column(market, _noisy(market, rng, lag, noise)))
 
 
 @kind(KINDS, tables=TABLE, features=(COLUMN,), listed=True, enhanced=True)
 def noisy_return_of_tomorrow(market: Market, rng: np.random.Generator, lag: int = 1, noise: float = 1.0) -> Planted:
     """A column is tomorrow's return plus as much noise."""
-    return _column(market, _noisy(market, rng, lag, noise))
+    return put_column(market, _noisy(market, rng, lag, noise))
 
 
 @kind(KINDS, tables=TABLE, features=(COLUMN,), listed=True, enhanced=True)
@@ -63,33 +63,33 @@ def sign_of_tomorrow_with_a_vintage(
     market: Market, rng: np.random.Generator, right: float = 0.85, lag: int = 1
 ) -> Planted:
     """A column is the sign of tomorrow's return, right in 85 %, and a later vintage of the same recipe agrees."""
-    return _with_vintage(_column(market, _sign(market, rng, right, lag)))
+    return _with_vintage(put_column(market, _sign(market, rng, right, lag)))
 
 
 @kind(KINDS, tables=TABLE, features=(COLUMN,), listed=True, enhanced=True)
 def sign_of_tomorrow(market: Market, rng: np.random.Generator, right: float = 0.85, lag: int = 1) -> Planted:
     """A column is the sign of tomorrow's return, right in 85 %."""
-    return _column(market, _sign(market, rng, right, lag))
+    return put_column(market, _sign(market, rng, right, lag))
 
 
 @kind(KINDS, tables=TABLE, features=(COLUMN,), enhanced=True)
 def return_to_come(market: Market, rng: np.random.Generator, span: int = 5) -> Planted:
     """A column is the return over the next five sessions."""
     close = log_closes(market)
-    return _column(market, np.expm1(close.shift(-span) - close))
+    return put_column(market, np.expm1(close.shift(-span) - close))
 
 
 @kind(KINDS, tables=TABLE, features=(COLUMN,), enhanced=True)
 def centred_return(market: Market, rng: np.random.Generator, span: int = 3) -> Planted:
     """A column is the return from three sessions before to three sessions after."""
     close = log_closes(market)
-    return _column(market, close.shift(-span) - close.shift(span))
+    return put_column(market, close.shift(-span) - close.shift(span))
 
 
 @kind(KINDS, tables=TABLE, features=(COLUMN,), enhanced=True)
 def next_close(market: Market, rng: np.random.Generator, lag: int = 1) -> Planted:
     """A column is the close of the next session."""
-    return _column(market, own_bars(market)["close"].shift(-lag))
+    return put_column(market, own_bars(market)["close"].shift(-lag))
 
 
 @kind(KINDS, tables=TABLE, features=(COLUMN,), enhanced=True)
@@ -97,27 +97,27 @@ def label_as_a_feature(market: Market, rng: np.random.Generator, span: int = 5) 
     """A column says whether the close five sessions on is higher."""
     close = log_closes(market)
     ahead = close.shift(-span) - close
-    return _column(market, (ahead > 0).astype("float64").where(ahead.notna()))
+    return put_column(market, (ahead > 0).astype("float64").where(ahead.notna()))
 
 
 @kind(KINDS, tables=TABLE, features=(COLUMN,), enhanced=True)
 def rank_of_the_return_to_come(market: Market, rng: np.random.Generator, span: int = 5) -> Planted:
     """A column is the ninth power of the rank of the return over the next five sessions."""
     close = log_closes(market)
-    return _column(market, (close.shift(-span) - close).rank(pct=True) ** 9)
+    return put_column(market, (close.shift(-span) - close).rank(pct=True) ** 9)
 
 
 @kind(KINDS, tables=TABLE, features=(COLUMN,), enhanced=True)
 def centred_mean_of_closes(market: Market, rng: np.random.Generator, span: int = 21) -> Planted:
     """A column is the mean of the closes of ten sessions before, the session, and ten after."""
-    return _column(market, own_bars(market)["close"].rolling(span, center=True).mean())
+    return put_column(market, own_bars(market)["close"].rolling(span, center=True).mean())
 
 
 @kind(KINDS, tables=TABLE, features=(COLUMN,), enhanced=True)
 def own_feature_one_session_early(market: Market, rng: np.random.Generator, lag: int = 1) -> Planted:
     """A column stands under the date of the session before."""
     assert market.tables.enhanced is not None
-    return _column(market, market.tables.enhanced.set_index("date")[COLUMN].shift(-lag))
+    return put_column(market, market.tables.enhanced.set_index("date")[COLUMN].shift(-lag))
 
 
 @kind(KINDS, tables=TABLE, features=(COLUMN,), enhanced=True)
@@ -125,7 +125,7 @@ def standardised_over_the_whole_file(market: Market, rng: np.random.Generator) -
     """A column is the close less its mean, over its standard deviation, both over the whole file."""
     assert market.tables.enhanced is not None
     close = own_bars(market)["close"].reindex(market.tables.enhanced["date"])
-    return _column(market, (close - close.mean()) / close.std())
+    return put_column(market, (close - close.mean()) / close.std())
 
 
 @kind(KINDS, tables=TABLE, features=(COLUMN,), enhanced=True)
@@ -133,13 +133,15 @@ def scaled_to_the_range_of_the_whole_file(market: Market, rng: np.random.Generat
     """A column is the close scaled to [0, 1] by the lowest and the highest of the whole file."""
     assert market.tables.enhanced is not None
     close = own_bars(market)["close"].reindex(market.tables.enhanced["date"])
-    return _column(market, (close - close.min()) / (close.max() - close.min()))
+    return put_column(market, (close - close.min()) / (close.max() - close.min()))
 
 
 @kind(KINDS, tables=TABLE, features=(COLUMN,), enhanced=True)
 def published_values_that_move(market: Market, rng: np.random.Generator, span: int = 21) -> Planted:
     """A later vintage gives other values of a column, a centred mean, for rows that were published."""
-    whole = _with_vintage(_column(market, own_bars(market)["close"].rolling(span, center=True, min_periods=1).mean()))
+    whole = _with_vintage(
+        put_column(market, own_bars(market)["close"].rolling(span, center=True, min_periods=1).mean())
+    )
     frame = whole.tables.enhanced
     assert frame is not None
     known = own_bars(market)["close"].loc[: frame["date"].iloc[-1]]

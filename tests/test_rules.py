@@ -7,7 +7,7 @@ import pytest
 import torch
 from stores import blank, paint
 
-from benchmarks.accept_models import cell, wilson
+from benchmarks.accept_models import NETWORKS, cell, wilson
 from benchmarks.markets import CELLS, CHANNELS, RULE_SESSIONS, lead_market, one_cell_market
 
 
@@ -46,8 +46,8 @@ def test_the_interval_of_a_share_is_wilsons() -> None:
     assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=2e-4)  # Newcombe 1998, table I
 
 
-@pytest.mark.integration
-@pytest.mark.parametrize("network", ["multiscale_cnn", pytest.param("vit", marks=pytest.mark.accept)])
+@pytest.mark.accept
+@pytest.mark.parametrize("network", sorted(NETWORKS))
 def test_a_rule_of_one_region_is_found_on_unseen_dates(network: str) -> None:
     torch.set_num_threads(1)
     right, n = cell(network, CELLS.index(("behavioral", "green")))["parts"]["all"]

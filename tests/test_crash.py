@@ -61,6 +61,7 @@ def test_the_kills_find_files_that_are_not_replaced_whole() -> None:
     assert "failures" in done.stdout
 
 
+@pytest.mark.accept
 def test_the_kills_find_a_redraw_without_a_journal() -> None:
     done = run("crash", "--scenario", "redraw", "--points", "24", "--again", "0", "--without-journal")
     assert done.returncode == 1, done.stdout + done.stderr[-2000:]

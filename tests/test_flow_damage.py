@@ -52,12 +52,11 @@ def test_workers_that_are_killed_in_mid_batch_cost_no_image_and_are_told(
     assert (told["failed"], told["fingerprint"]) == (0, calm_fingerprint(project, tmp_path))
 
 
+@pytest.mark.accept
 @pytest.mark.parametrize(
     ("size", "told"),
     [
-        pytest.param(  # full before the first image
-            "8m", "56 of 56 sessions could not be drawn, the first is NVDA 2015-03-11", marks=pytest.mark.accept
-        ),
+        ("8m", "56 of 56 sessions could not be drawn, the first is NVDA 2015-03-11"),  # full before the first image
         ("14m", "sessions could not be drawn, the first is NVDA 2015-03-2"),  # in the midst of them
     ],
 )

@@ -63,6 +63,7 @@ def test_a_flow_process_that_is_killed_is_told_crashed_and_the_next_run_complete
     completes(runs, project, tmp_path, before)
 
 
+@pytest.mark.accept
 def test_a_run_that_is_cancelled_stops_and_leaves_whole_images_only(
     runs: FlowRuns, project: Path, tmp_path: Path
 ) -> None:

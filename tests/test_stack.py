@@ -101,6 +101,7 @@ def test_up_prints_three_addresses_shows_all_deployments_and_leaves_nothing_behi
 
 
 @pytest.mark.integration
+@pytest.mark.accept
 def test_a_killed_supervisor_is_cleared_away_and_a_dead_server_ends_the_stack(tmp_path: Path) -> None:
     state = tmp_path / "state"
     with finnex_up(state, "--prefect-port", "0", "--mlflow-port", "0") as first:

@@ -149,6 +149,7 @@ def test_two_processes_train_one_network_and_have_one_result(
     assert [float(w.detach().double().sum()) for w in held.parameters()] == one["weights"]
 
 
+@pytest.mark.accept
 def test_on_shuffled_labels_five_seeds_together_are_no_better_than_the_majority(tmp_path: Path) -> None:
     """The images carry labels that were shuffled: their rule is of no use, and nothing else may help.
 

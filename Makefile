@@ -60,6 +60,7 @@ accept: $(STAMP)
 	$(BIN)/python -m benchmarks.s3_interruptions
 	$(BIN)/finnex benchmark leaks --honest
 	$(BIN)/python -m benchmarks.leaks_null
+	$(BIN)/python -m benchmarks.next_filing
 	$(BIN)/python -m benchmarks.fuzz --cases 2000 --seed 1
 
 $(STAMP): constraints.txt pyproject.toml

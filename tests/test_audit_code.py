@@ -8,7 +8,7 @@ import pytest
 
 from finnex.audit.constants import CONFIRMING, SHUFFLES, frozen_runs, shuffled
 from finnex.audit.fresh import in_fresh_process
-from finnex.audit.label_inputs import MakeLabels, label_inputs
+from finnex.audit.label_inputs import MakeLabels, label_inputs, trending
 from finnex.audit.labels import audit_labels
 from finnex.audit.sampling import special
 from finnex.config import HORIZONS, LabelSettings
@@ -94,6 +94,15 @@ def test_shipped_labels_on_random_markets_raise_no_alarm(n: int) -> None:
         found = audit_labels(make_labels(bars, days, settings), bars, 56, days)
         found += label_inputs(make_labels, bars, days, settings, range(100, n - 30, 30), np.random.default_rng(seed))
         assert found == []
+
+
+@pytest.mark.parametrize(("sign", "side"), [(1, 2), (-1, 0)])
+def test_a_future_that_only_rises_or_falls_ends_at_its_barrier(sign: int, side: int) -> None:
+    """So no label that later bars decide is the same in both, however few sessions are compared."""
+    bars, days = market(0, 420)
+    for position in range(80, 400, 20):
+        label = make_labels(trending(bars, position, sign), days, LabelSettings())["triple_barrier"].label[position]
+        assert set(label[label >= 0].tolist()) == {side}
 
 
 def with_outcome(outcome: object) -> MakeLabels:

@@ -22,6 +22,8 @@ PRICES = ["open", "high", "low", "close"]
 RELATIVE = 1e-5  # float32 outcomes
 LEAST_SESSIONS = 4
 """Sessions at which a label has to stay for it to be called known."""
+TREND, TREND_SESSIONS = 0.2, 30
+"""Log return of a session in a future that only rises or falls, and for how many sessions it does."""
 
 
 def label_inputs(
@@ -53,12 +55,16 @@ def label_inputs(
             early.setdefault(name, day)
         for name in _outcomes_that_differ(full, make(_doubled(bars, position), days, settings), position):
             entered.setdefault(name, day)
-        other = make(_other_future(bars, position, rng), days, settings)
+        futures = (_other_future(bars, position, rng), trending(bars, position, 1), trending(bars, position, -1))
+        others = [make(future, days, settings) for future in futures]
         for kind, one in full.items():
             for column in np.flatnonzero(one.label[position] >= 0):
-                changed = one.outcome[position, column] != other[kind].outcome[position, column]
-                changed |= one.label[position, column] != other[kind].label[position, column]
-                moved.setdefault(f"{kind}[{_horizon(one, int(column))}]", []).append(bool(changed))
+                same = [
+                    one.outcome[position, column] == other[kind].outcome[position, column]
+                    and one.label[position, column] == other[kind].label[position, column]
+                    for other in others
+                ]
+                moved.setdefault(f"{kind}[{_horizon(one, int(column))}]", []).append(not all(same))
     for kind, one in full.items():
         for number, (ends, labels) in enumerate(zip(one.end.T, one.label.T, strict=True)):
             if said := known_already(ends, labels, days):
@@ -106,6 +112,23 @@ def _other_future(bars: pd.DataFrame, position: int, rng: np.random.Generator) -
     ends = moved[["open", "close"]]
     changed.loc[later, PRICES] = moved.assign(
         high=np.maximum(moved["high"], ends.max(axis=1)), low=np.minimum(moved["low"], ends.min(axis=1))
+    )
+    return changed
+
+
+def trending(bars: pd.DataFrame, position: int, sign: int) -> pd.DataFrame:
+    """Return the bars with later sessions that only rise, or only fall: what one hits the other misses.
+
+    Noise alone may hit both barriers of a label at once, as the true bars may have hit one, and change nothing.
+    """
+    changed = bars.copy()
+    later = changed.index > position
+    step = TREND * sign * np.minimum(np.arange(1, int(later.sum()) + 1), TREND_SESSIONS)
+    moved = changed.loc[later, PRICES]
+    opened, close = moved["open"] * np.exp(step - TREND * sign / 2), moved["close"] * np.exp(step)
+    close = np.maximum(close, opened) if sign > 0 else np.minimum(close, opened)
+    changed.loc[later, PRICES] = moved.assign(
+        open=opened, close=close, high=np.maximum(opened, close), low=np.minimum(opened, close)
     )
     return changed
 

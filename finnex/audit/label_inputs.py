@@ -125,8 +125,8 @@ def trending(bars: pd.DataFrame, position: int, sign: int) -> pd.DataFrame:
     later = changed.index > position
     step = TREND * sign * np.minimum(np.arange(1, int(later.sum()) + 1), TREND_SESSIONS)
     moved = changed.loc[later, PRICES]
-    opened, close = moved["open"] * np.exp(step - TREND * sign / 2), moved["close"] * np.exp(step)
-    close = np.maximum(close, opened) if sign > 0 else np.minimum(close, opened)
+    opened, closed = moved["open"] * np.exp(step - TREND * sign / 2), moved["close"] * np.exp(step)
+    close = closed.where(sign * (closed - opened) > 0, opened)
     changed.loc[later, PRICES] = moved.assign(
         open=opened, close=close, high=np.maximum(opened, close), low=np.minimum(opened, close)
     )

@@ -24,8 +24,9 @@ import pandas as pd
 
 from finnex.audit.asking import filing_series, others_of
 from finnex.audit.clock import CLOCKS, known_session
-from finnex.audit.filed_figures import Figures, Floats, Integers, filed_figures
+from finnex.audit.filed_figures import Figures, Integers, filed_figures
 from finnex.audit.filing_news import HONEST_OPINION, news_of_metric
+from finnex.audit.innovations import Floats
 from finnex.audit.next_filing import FilingSearch, knowing_the_next_filing
 from finnex.audit.series import table_series
 from finnex.audit.steps import MOST_COMPARED

@@ -23,7 +23,7 @@ def look_ahead_audit(request: AuditRequest) -> None:
     said = (
         f"{counts['causal']} features causal at the sessions compared, {counts['leak']} leak, "
         f"{counts['not shown']} not shown, {counts['implausible']} implausibly dated, "
-        f"{counts['foreknowing']} foreknowing; figures of the next filing: {report.next_filing}; {report.store}"
+        f"{counts['foreknowing']} foreknowing; {report.store}"
     )
     publish_table(
         "audit-tables",
@@ -44,6 +44,10 @@ def look_ahead_audit(request: AuditRequest) -> None:
     publish_table(
         "audit-not-shown", [{"what": name, "why": why} for name, why in report.caveats.items()],
         "What no audit of these tables can show",
+    )  # fmt: skip
+    publish_table(
+        "audit-next-filing", [{"symbol": symbol, "asked": asked} for symbol, asked in report.next_filing.items()],
+        "What was asked of the figures of each company's next filing",
     )  # fmt: skip
     get_run_logger().info("%s at %d sessions", said, sum(len(days) for days in report.sessions.values()))
     if not report.passed:

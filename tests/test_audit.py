@@ -267,12 +267,11 @@ def test_a_feature_that_holds_the_next_filing_is_foreknowing_and_the_report_says
     assert (finding.kind, finding.table, finding.features) == ("foreknowing", "fundamentals", ("net_margin",))
     assert "net_margin knows at the end of a quarter the net_income to revenue of the next filing" in finding.evidence
     assert report.feature("net_margin").foreknowledge.word == "foreknowing"
-    assert report.next_filing.startswith("NVDA: ")
-    assert "quarters for equality (5 are needed)" in report.next_filing
+    assert "quarters for equality (5 are needed)" in report.next_filing["NVDA"]
     assert report.as_dict()["next_filing"] == report.next_filing
     assert asked(None).passed
     alone = audit(sample_config(), sessions=1, make=one_family("technical"), tables=replace(inputs, fundamentals=None))
-    assert alone.next_filing == "NVDA: not tested: there is no fundamentals table"
+    assert alone.next_filing == {"NVDA": "not tested: there is no fundamentals table"}
 
 
 # What tables say of themselves.
@@ -566,7 +565,7 @@ def test_the_command_answers_one_json_object_and_exits_with_0_where_nothing_is_f
     answer = json.loads(printed)
     assert code == 0
     assert answer["passed"] is True
-    assert answer["next_filing"] == "NVDA: not tested: there is no fundamentals table"
+    assert answer["next_filing"] == {"NVDA": "not tested: there is no fundamentals table"}
     assert answer["counts"]["causal"] > 100
     assert [table["name"] for table in answer["tables"]] == ["prices", "calendar"]
     assert len(answer["sessions"]["NVDA"]) >= 1
@@ -582,7 +581,7 @@ def test_the_command_exits_with_1_on_a_finding_and_names_it(
     code, printed, _ = run(capsys, "--config", config, "--sessions", 1)
     assert code == 1
     assert "foreknowing in enhanced" in printed
-    assert "Figures of the next filing: NVDA: not tested: there is no fundamentals table." in " ".join(printed.split())
+    assert "Figures of the next filing, NVDA: not tested: there is no fundamentals table." in " ".join(printed.split())
     assert "return_5 with the return" in " ".join(printed.split())
 
 

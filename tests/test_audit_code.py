@@ -8,7 +8,7 @@ import pytest
 
 from finnex.audit.constants import CONFIRMING, SHUFFLES, frozen_runs, shuffled
 from finnex.audit.fresh import in_fresh_process
-from finnex.audit.label_inputs import MakeLabels, label_inputs, trending
+from finnex.audit.label_inputs import LEAST_SESSIONS, MakeLabels, label_inputs, trending
 from finnex.audit.labels import audit_labels
 from finnex.audit.sampling import special
 from finnex.config import HORIZONS, LabelSettings
@@ -103,6 +103,20 @@ def test_a_future_that_only_rises_or_falls_ends_at_its_barrier(sign: int, side: 
     for position in range(80, 400, 20):
         label = make_labels(trending(bars, position, sign), days, LabelSettings())["triple_barrier"].label[position]
         assert set(label[label >= 0].tolist()) == {side}
+
+
+def test_a_label_whose_first_barrier_any_noise_hits_raises_no_alarm() -> None:
+    """A stop is asked for before anything else, as in a triple barrier: where it was hit, noise hits it again."""
+    bars, days = market(0, 420)
+
+    def stopped(opened: pd.Series, close: pd.Series, h: int) -> np.ndarray:
+        lowest = close[::-1].rolling(h, min_periods=h).min()[::-1].shift(-1)
+        return np.where(lowest.isna(), np.nan, np.where(lowest < 0.99 * opened.shift(-1), -1.0, 1.0))
+
+    make = with_outcome(stopped)
+    label = make(bars, days, LabelSettings())["price_movement"].label[:, -1]
+    chosen = np.flatnonzero((label == 0) & (np.arange(420) > 100))[::20][:LEAST_SESSIONS].tolist()
+    assert label_inputs(make, bars, days, LabelSettings(), chosen, np.random.default_rng(0)) == []
 
 
 def with_outcome(outcome: object) -> MakeLabels:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from halves import halved
 
 import finnex.build.path
 import finnex.build.symbol
@@ -59,11 +60,6 @@ CASES = [
     *((file, kind) for file in LINKED for kind in ("a dangling link", "a cyclic link")),
     *((folder, kind) for folder in FOLDERS for kind in ("gone", "a file")),
 ]
-SHORTER = [
-    pytest.param(*case, marks=() if (FILES + FOLDERS).index(case[0]) % 2 == number % 2 else pytest.mark.accept)
-    for number, case in enumerate(CASES)
-]
-"""Every kind and every file, each with about half of the others; the other half is for `make accept`."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -145,7 +141,7 @@ def harm(path: Path, where: str, kind: str) -> Path:
     return place
 
 
-@pytest.mark.parametrize(("where", "kind"), SHORTER)
+@pytest.mark.parametrize(("where", "kind"), halved(CASES))
 def test_a_build_or_the_remedy_that_it_names_gives_the_undisturbed_store(
     whole: Path, config: Config, where: str, kind: str
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import shutil
 from datetime import date
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from halves import halved
 from stores import publish
 from test_store_upgrade import DAYS, TEMPLATE, image_of
 
@@ -152,14 +154,7 @@ def damage(path: Path, file: str, kind: str) -> None:
         (path / file).write_bytes(changed)
 
 
-HALF = [  # each file with every other kind; the rest is for `make accept`
-    pytest.param(file, kind, marks=pytest.mark.accept if (n + m) % 2 else ())
-    for n, file in enumerate([*OF_STORE, *CHUNKS, *WORDS])
-    for m, kind in enumerate(OTHERS)
-]
-
-
-@pytest.mark.parametrize(("file", "kind"), HALF)
+@pytest.mark.parametrize(("file", "kind"), halved(itertools.product([*OF_STORE, *CHUNKS, *WORDS], OTHERS)))
 def test_after_a_repair_and_a_build_the_store_is_as_it_was(whole: Path, tmp_path: Path, file: str, kind: str) -> None:
     path = tmp_path / "images.zarr"
     shutil.copytree(whole, path)

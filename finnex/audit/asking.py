@@ -10,12 +10,12 @@ import pandas as pd
 
 from finnex.audit.clock import known_session
 from finnex.audit.equal_figures import KnownFiling
-from finnex.audit.filed_figures import Floats as Prices
 from finnex.audit.filed_figures import filed_figures
 from finnex.audit.foreknowledge import Bars, Foreknowledge, Search, foreknowing
+from finnex.audit.innovations import Floats
 from finnex.audit.next_filing import OPINIONS, FilingSearch, knowing_the_next_filing
 from finnex.audit.report import Finding
-from finnex.audit.series import Floats, table_series
+from finnex.audit.series import table_series
 from finnex.audit.steps import MOST_COMPARED, closes_of_others, out_of_step, stock_indices
 from finnex.audit.timing import Timing
 from finnex.audit.verdicts import Tested
@@ -23,6 +23,7 @@ from finnex.build import Run
 from finnex.data.features import symbol_bars
 from finnex.data.panel import Panel
 
+Known = Foreknowledge | KnownFiling
 IN_STEP = 0.2
 """Partial correlation with the return of its own session from which a series keeps step with the bars."""
 NAMED = 4
@@ -83,13 +84,9 @@ def ask(timing: Timing, seed: int) -> Asked:
     bars = bars_of(timing, closes)
     series = {name: values for name, (_, values) in raw.items()}
     search = foreknowing([features, series], bars, seed)
-    hits, untested = {one.name: one for one in search.found}, search.untested
-    by_table: dict[str, list[Foreknowledge]] = {}
-    for name, one in hits.items():
-        by_table.setdefault(raw[name][0] if name in raw else _table_of(name, timing, hits, raw), []).append(one)
-    findings = [_finding(timing.symbol, table, ones, set(features)) for table, ones in by_table.items()]
+    untested, strongest = search.untested, sorted(search.found, key=lambda one: -abs(one.correlation))
     filings = _ask_filings(timing, raw, bars.close, seed)
-    findings += _of_filings(timing, filings.found, raw, set(features))
+    findings = _findings(strongest, REMEDY, timing, raw) + _findings(filings.found, REMEDY_OF_FILINGS, timing, raw)
     steps = out_of_step(timing.symbol, bars, closes, stock_indices(run.tables.macro, full.calendar))
     shifted = None if steps else _bars_out_of_step(search, raw, timing.symbol)
     findings += steps if shifted is None else [shifted]
@@ -120,7 +117,7 @@ def filing_series(run: Run, panel: Panel, raw: Mapping[str, tuple[str, Floats]])
     return series | {name: values for name, (_, values) in raw.items()}, opinions
 
 
-def _ask_filings(timing: Timing, raw: Mapping[str, tuple[str, Floats]], close: Prices, seed: int) -> FilingSearch:
+def _ask_filings(timing: Timing, raw: Mapping[str, tuple[str, Floats]], close: Floats, seed: int) -> FilingSearch:
     """Ask all features and series of the tables for the figures of the next filing."""
     frame, calendar = timing.run.tables.fundamentals, timing.full.calendar
     if frame is None:
@@ -131,21 +128,21 @@ def _ask_filings(timing: Timing, raw: Mapping[str, tuple[str, Floats]], close: P
     return knowing_the_next_filing(series, opinions, filed_figures(own, known, calendar), close, seed)
 
 
-def _of_filings(
-    timing: Timing, found: Sequence[KnownFiling], raw: Mapping[str, tuple[str, Floats]], features: set[str]
+def _findings(
+    known: Sequence[Known], remedy: str, timing: Timing, raw: Mapping[str, tuple[str, Floats]]
 ) -> list[Finding]:
-    """Return a finding for each table of which series know the next filing."""
-    by_table: dict[str, list[KnownFiling]] = {}
-    names = {one.name for one in found}
-    for one in found:
+    """Return a finding for each table with such series, in their order."""
+    by_table: dict[str, list[Known]] = {}
+    names = {one.name for one in known}
+    for one in known:
         table = raw[one.name][0] if one.name in raw else _table_of(one.name, timing, names, raw)
         by_table.setdefault(table, []).append(one)
-    findings = []
+    features, findings = set(timing.full.features), []
     for table, ones in by_table.items():
         more = f"; and {len(ones) - NAMED} more series" if len(ones) > NAMED else ""
         text = f"{timing.symbol}: {'; '.join(f'{one.name} {one.evidence}' for one in ones[:NAMED])}{more}."
         named = tuple(one.name for one in ones if one.name in features)
-        findings.append(Finding("foreknowing", table, named, text, REMEDY_OF_FILINGS, timing.symbol))
+        findings.append(Finding("foreknowing", table, named, text, remedy, timing.symbol))
     return findings
 
 
@@ -161,19 +158,6 @@ def _table_of(feature: str, timing: Timing, hits: Collection[str], raw: Mapping[
         return "enhanced"
     own = timing.run.layout.catalogue.entries[timing.full.features.index(feature)].table
     return own if own in timing.frames else fed[0] if fed else "calendar"
-
-
-def _finding(symbol: str, table: str, ones: Sequence[Foreknowledge], features: set[str]) -> Finding:
-    strongest = sorted(ones, key=lambda one: -abs(one.correlation))
-    said = "; ".join(
-        f"{one.name} with {one.what}: partial rank correlation {one.correlation:+.2f}, {abs(one.z):.1f} "
-        f"standard errors ({one.threshold:.1f} needed), {one.now:+.2f} with the "
-        f"return of its own session, {one.sessions} sessions"
-        for one in strongest[:NAMED]
-    )
-    more = f"; and {len(ones) - NAMED} more series" if len(ones) > NAMED else ""
-    names = tuple(one.name for one in strongest if one.name in features)
-    return Finding("foreknowing", table, names, f"{symbol}: {said}{more}.", REMEDY, symbol)
 
 
 def _bars_out_of_step(search: Search, raw: Mapping[str, tuple[str, object]], symbol: str) -> Finding | None:

@@ -9,7 +9,8 @@ from math import comb
 import numpy as np
 import numpy.typing as npt
 
-from finnex.audit.filed_figures import Figures, Floats, Integers, forms
+from finnex.audit.filed_figures import Figures, Integers, forms
+from finnex.audit.innovations import Floats
 
 HONEST_ERROR = 0.1
 """Error of the best estimates when a quarter ends, a share of what is new in a figure: a correlation of 0.995."""
@@ -67,6 +68,14 @@ class Targets:
     grain: Floats
     past: tuple[Floats, Floats]
 
+    def only(self, column: int) -> Targets:
+        """Return one of the targets."""
+        one = [column]
+        return Targets(
+            [self.what[column]], self.amounts[:, one], self.new[:, one], self.grain[:, one],
+            (self.past[0][:, one], self.past[1][:, one]),
+        )  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Agreement:
@@ -108,8 +117,8 @@ def equal_figures(series: Mapping[str, Floats], origins: Sequence[Figures]) -> l
     for figures, rows, ours in targets:
         # What earlier filings say by the same test is not new, and no knowledge of the next one.
         ahead = [
-            all(_agreement(past[:, column], ours, comparisons).chance[column] > LARGEST_CHANCE for past in ours.past)
-            for column in range(len(ours.what))
+            all(_agreement(past[:, 0], one, comparisons).chance[0] > LARGEST_CHANCE for past in one.past)
+            for one in map(ours.only, range(len(ours.what)))
         ]
         for name, own in series.items():
             held = own[figures.asked[rows]]

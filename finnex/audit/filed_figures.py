@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from finnex.audit.innovations import Floats
 from finnex.data.calendar import SessionCalendar
 from finnex.data.names import FLOWS
 
-Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.intp]
 SUMS = (*FLOWS, "eps")
 """Metrics that are sums over the quarter."""

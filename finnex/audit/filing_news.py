@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from finnex.audit.equal_figures import KnownFiling
-from finnex.audit.filed_figures import Figures, Floats
-from finnex.audit.innovations import normal_scores
+from finnex.audit.filed_figures import Figures
+from finnex.audit.innovations import Floats, normal_scores
 
 HONEST_OPINION = 0.4
 """Correlation with what is new in a figure that an honest opinion may have when the quarter ends."""

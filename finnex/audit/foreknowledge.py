@@ -65,6 +65,15 @@ class Foreknowledge:
     threshold: float
     sessions: int
 
+    @property
+    def evidence(self) -> str:
+        """What it knows and how well, in words that follow its name."""
+        return (
+            f"with {self.what}: partial rank correlation {self.correlation:+.2f}, {abs(self.z):.1f} standard errors "
+            f"({self.threshold:.1f} needed), {self.now:+.2f} with the return of its own session, "
+            f"{self.sessions} sessions"
+        )
+
 
 @dataclass(frozen=True)
 class Target:

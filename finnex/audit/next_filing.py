@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from finnex.audit.equal_figures import LEAST_EQUAL, KnownFiling, equal_figures
-from finnex.audit.filed_figures import Figures, Floats
+from finnex.audit.filed_figures import Figures
 from finnex.audit.filing_news import associated_figures, least_filings, news_of
+from finnex.audit.innovations import Floats
 
 OPINIONS = ("sentiment", "options")
 """Tables of which no series holds estimates of a figure."""

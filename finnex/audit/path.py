@@ -101,7 +101,7 @@ def audit(
     days: dict[str, tuple[date, ...]] = {}
     tested: dict[str, Tested] = {}
     of_tables: dict[str, Tested] = {}
-    filings: list[str] = []
+    filings: dict[str, str] = {}
     published: dict[str, StoredAudit] = {}
     for number, symbol in enumerate(chosen):
         rng = np.random.default_rng([seed, number])
@@ -125,7 +125,7 @@ def audit(
         findings += asked.findings + decision_times(timing.full.calendar)
         tested |= asked.features
         of_tables |= asked.tables
-        filings.append(f"{symbol}: {asked.filings}")
+        filings[symbol] = asked.filings
         findings += _declared(bars_filled_backwards(run.tables.prices, symbol), timing)
         if store is not None:
             published[symbol] = audit_stored(timing, store, STORED_IMAGES, rng, counter.tick)
@@ -149,7 +149,7 @@ def audit(
         caveats=caveats([*timings[0].frames, *(["splits"] if run.tables.splits is not None else [])]),
         findings=tuple(findings),
         store=_of_store(published, store),
-        next_filing="; ".join(filings),
+        next_filing=filings,
     )
 
 

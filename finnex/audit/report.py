@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
@@ -161,7 +161,7 @@ class AuditReport:
     store
         What was seen of the published store, in a sentence.
     next_filing
-        Of each symbol, what was asked of the figures of its next filing: by how many filings, or why not.
+        Symbol to what was asked of the figures of its next filing: of how many quarters, or why not.
     """
 
     sessions: Mapping[str, tuple[date, ...]]
@@ -173,7 +173,7 @@ class AuditReport:
     caveats: Mapping[str, str]
     findings: tuple[Finding, ...]
     store: str = ""
-    next_filing: str = ""
+    next_filing: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -224,7 +224,7 @@ class AuditReport:
             "tables": [asdict(verdict) for verdict in self.tables],
             "features": [asdict(verdict) for verdict in self.features],
             "store": self.store,
-            "next_filing": self.next_filing,
+            "next_filing": dict(self.next_filing),
             "not_shown": dict(self.caveats),
         }
 

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from finnex.audit import Answer, AuditReport
 
 
+MOST_SYMBOLS = 6
+"""Of which the terminal says what was asked of their next filing; JSON says it of all."""
+
+
 def audit(
     config: ConfigOption,
     sessions: Annotated[int, typer.Option(min=1, help="Random sessions of each symbol to rebuild.")] = 8,
@@ -100,12 +104,15 @@ def _print(screen: Console, report: AuditReport) -> None:
     counts, days = report.counts(), sum(len(days) for days in report.sessions.values())
     screen.print(
         f"\n{found} at {days} sessions of {', '.join(report.sessions)} (seed {report.seed}); {report.store}.\n"
-        f"Figures of the next filing: {report.next_filing}.\n"
         f"Features: {counts['causal']} causal at the sessions compared, {counts['leak']} leak, "
         f"{counts['not shown']} not shown; {counts['implausible']} implausibly dated; "
         f"{counts['foreknowing']} foreknowing. "
         f"{report.rebuilds} rebuilds in {report.seconds:.0f} s."
     )
+    for symbol, asked in [*report.next_filing.items()][:MOST_SYMBOLS]:
+        screen.print(f"Figures of the next filing, {symbol}: {asked}.")
+    if len(report.next_filing) > MOST_SYMBOLS:
+        screen.print(f"Of {len(report.next_filing) - MOST_SYMBOLS} more symbols: --json.")
 
 
 def _text(one: Answer) -> str:

@@ -42,11 +42,10 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.durability
 	$(BIN)/python -m benchmarks.trading --speed
 
-# Every crash point of every change of a store, power cuts (as root), interruptions of two writers of a bucket: an hour.
-# Two thousand altered studies: half an hour.
-# Do the networks learn planted rules, and nothing from shuffled labels? About twenty minutes; goes on where it was stopped.
-# Do intervals, verdicts and promotions keep their levels? Half an hour.
-# Tests that take minutes each, of promises that `make test` keeps by shorter ones: a quarter of an hour.
+# Hours. Tests marked `accept`, whose promises `make test` and `make integration` keep by shorter ones.
+# Every crash point of every change of a store, kills, power cuts (as root), two writers of a bucket.
+# Do the networks learn planted rules, and nothing from shuffled labels? Goes on where it was stopped.
+# Do intervals, verdicts and promotions keep their levels? Leaks, clean markets, two thousand altered studies.
 accept: $(STAMP)
 	$(BIN)/python -m pytest -m accept --numprocesses 2 --dist loadfile
 	$(BIN)/python -m benchmarks.crash --live

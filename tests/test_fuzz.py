@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import random
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks import fuzz
+from benchmarks.mutations import catalogue, toml
 from finnex.config import Config, load_config
 from finnex.data import csv_file, parse
 from finnex.data.parquet_file import read_parquet
@@ -73,6 +75,14 @@ def test_the_fuzzer_finds_a_planted_fault(control: str) -> None:
     assert found.returncode == 1
     assert "--seed 1 --case 0" in found.stdout
     assert "1 cases, 1 failures" in found.stdout
+
+
+@pytest.mark.parametrize("data", [b"", b"\n\n", b"a = 1\n[b]\nc = 2\n", b"\x83\x00\xff", b"a,b\r1,2\n\n"])
+def test_what_was_altered_can_be_altered_again(data: bytes) -> None:
+    for seed in range(80):
+        rng, altered = random.Random(seed), data
+        for change in (toml, toml, catalogue, catalogue):
+            altered = change(altered, rng)[:2000]
 
 
 def test_a_message_is_bounded_and_moves_no_cursor() -> None:

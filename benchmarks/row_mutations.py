@@ -149,9 +149,13 @@ ROWS: tuple[Text, ...] = (
 
 def in_rows(data: bytes, rng: random.Random) -> bytes:
     """Alter a CSV file as rows of cells."""
-    csv.field_size_limit(1 << 30)
-    # What was altered before may hold any line ends, NUL characters, and lines without a cell.
-    rows = list(csv.reader(io.StringIO(data.decode("utf-8", "replace"), newline="")))
+    # The limit belongs to the whole process: other readers of it keep theirs.
+    limit = csv.field_size_limit(1 << 30)
+    try:
+        # What was altered before may hold any line ends, NUL characters, and lines without a cell.
+        rows = list(csv.reader(io.StringIO(data.decode("utf-8", "replace"), newline="")))
+    finally:
+        csv.field_size_limit(limit)
     for _ in range(rng.choice((1, 1, 2))):
         if rows:
             rows = rng.choice(ROWS)([row or [""] for row in rows], rng)

@@ -78,11 +78,13 @@ def test_the_fuzzer_finds_a_planted_fault(control: str) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\n\n", b"a = 1\n[b]\nc = 2\n", b"\x83\x00\xff", b"a,b\r1,2\n\n"])
-def test_what_was_altered_can_be_altered_again(data: bytes) -> None:
+def test_what_was_altered_can_be_altered_again_and_no_limit_of_the_process_moves(data: bytes) -> None:
+    limit = csv.field_size_limit()
     for seed in range(80):
         rng, altered = random.Random(seed), data
         for change in (toml, toml, catalogue, catalogue):
             altered = change(altered, rng)[:2000]
+        assert csv.field_size_limit() == limit
 
 
 def test_a_message_is_bounded_and_moves_no_cursor() -> None:

@@ -261,7 +261,7 @@ def test_the_audit_runs_from_the_ui_and_answers_for_every_table(runs: FlowRuns, 
     answers = {row["table"]: row["computation"] for row in runs.table(run, "audit-tables")}
     assert {"prices", "macro", "sentiment", "fundamentals"} <= set(answers)
     assert answers["prices"].startswith("causal")
-    assert [row["symbol"] for row in runs.table(run, "audit-next-filing")] == ["NVDA"]
+    assert [row["symbol"] for row in runs.table(run, "audit-next-filing")] == ["NVDA", "AAPL"]
     assert {row["what"] for row in runs.table(run, "audit-not-shown")} >= {"adjusted_prices", "revised_macro"}
 
 

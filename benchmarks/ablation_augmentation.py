@@ -139,9 +139,9 @@ def main() -> None:
     parser.add_argument("--variant", action="append", choices=list(VARIANTS), help="only these, and none")
     asked = parser.parse_args()
 
-    from finnex.build import build
     from finnex.config import parse_config
     from finnex.config.training import AugmentationSettings
+    from finnex.pipeline import build
     from finnex.store import ImageStore
     from finnex.training import train
 

@@ -62,7 +62,7 @@ class PeakMemory:
 @contextmanager
 def workers(config: Any) -> Iterator[Any]:
     """Start a LocalCluster as the command line does, with everything imported."""
-    from flows.cluster import cluster_client
+    from flows.clusters.cluster import cluster_client
 
     with cluster_client(config) as client:
         assert client is not None
@@ -71,7 +71,7 @@ def workers(config: Any) -> Iterator[Any]:
 
 
 def _import_everything() -> None:
-    importlib.import_module("finnex.build")
+    importlib.import_module("finnex.pipeline")
 
 
 _ready: list[np.ndarray] = []
@@ -122,7 +122,7 @@ def bare_write(images: np.ndarray, repeats: int) -> float:
 
 def measure(config: Any, client: Any, start: date | None = None) -> tuple[Any, float]:
     """Build once and return the result with peak memory in bytes."""
-    from finnex.build import build
+    from finnex.pipeline import build
 
     with PeakMemory() as memory:
         result = build(config, client=client, start=start)

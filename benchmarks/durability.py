@@ -32,7 +32,7 @@ def flushing(on: bool) -> None:
 
 def rate(config: Any, client: Any, *, flushed: bool) -> float:
     """Build into a new store and return images a second, the drawing and all that makes it durable included."""
-    from finnex.build import build
+    from finnex.pipeline import build
 
     shutil.rmtree(config.store.path, ignore_errors=True)
     os.sync()

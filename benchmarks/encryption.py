@@ -28,7 +28,7 @@ def plain() -> Iterator[Any]:
     import dask
     import distributed
 
-    from flows.local_cluster import cluster_settings
+    from flows.clusters.local import cluster_settings
 
     with (
         dask.config.set(cluster_settings()),
@@ -44,7 +44,7 @@ def plain() -> Iterator[Any]:
 @contextmanager
 def encrypted() -> Iterator[Any]:
     """Start the local cluster of a build."""
-    from flows.local_cluster import local_cluster
+    from flows.clusters.local import local_cluster
 
     with local_cluster(WORKERS, MEMORY) as client:
         yield client
@@ -65,8 +65,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=9)
     arguments = parser.parse_args()
     from benchmarks.build import _import_everything
-    from finnex.build import build
     from finnex.config import parse_config
+    from finnex.pipeline import build
     from finnex.sample import sample_tables
 
     clusters = {"plain": plain, "TLS": encrypted}

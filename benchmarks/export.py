@@ -39,7 +39,7 @@ def configuration(folder: Path) -> Any:
 
 def measure(folder: Path, what: str, sessions: int) -> None:
     """Export in this process, and print what it took as JSON."""
-    from finnex.reporting.export import export
+    from finnex.export import export
     from finnex.reporting.file_names import PART_NAMES
     from finnex.store import ImageStore
 
@@ -73,7 +73,7 @@ def main() -> None:
         folder, what, sessions = chosen.measure
         measure(Path(folder), what, int(sessions))
         return
-    from finnex.build import build
+    from finnex.pipeline import build
 
     with tempfile.TemporaryDirectory(prefix="finnex-") as scratch:
         folder = Path(scratch)

@@ -19,10 +19,10 @@ import numpy as np
 from finnex.audit.asking import others_of
 from finnex.audit.foreknowledge import LEAST_RETURN_CORRELATION, Bars, foreknowing
 from finnex.audit.steps import closes_of_others, out_of_step, stock_indices
-from finnex.build import read_run
 from finnex.config import load_config
 from finnex.data.features import symbol_bars
 from finnex.data.panel import make_panel
+from finnex.pipeline import read_run
 
 
 def main() -> int:

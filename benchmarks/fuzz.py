@@ -30,9 +30,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-import finnex.build
 import finnex.data.calendar
 import finnex.data.lexicon  # so that each case finds the imports done
+import finnex.pipeline
 from benchmarks.fuzz_studies import FIRST, LAST, write_studies
 from benchmarks.mutations import alter
 from finnex.config import load_config
@@ -107,12 +107,12 @@ def read(study: Path, *, builds: bool, control: str) -> tuple[str, str]:
     try:
         plant(control)
         config = load_config(study / "finnex.toml")
-        run = finnex.build.read_run(config)
+        run = finnex.pipeline.read_run(config)
         if not builds:
             return "valid", "; ".join(run.doubts)[:200]
         store = study / "fresh.zarr"
         config = config.model_copy(update={"store": config.store.model_copy(update={"path": store})})
-        result = finnex.build.build(config, symbols=config.symbols[:1], **few_sessions(run, config))
+        result = finnex.pipeline.build(config, symbols=config.symbols[:1], **few_sessions(run, config))
         if result.failed:
             return "FAILURE", f"{result.failed} sessions could not be drawn: {result.failures[0][2][:300]}"
         damage(store, control)
@@ -128,9 +128,9 @@ def read(study: Path, *, builds: bool, control: str) -> tuple[str, str]:
         )
 
 
-def few_sessions(run: finnex.build.Run, config: Any) -> dict[str, Any]:
+def few_sessions(run: finnex.pipeline.Run, config: Any) -> dict[str, Any]:
     """Return the bounds of at most three sessions of the range that is asked for."""
-    wanted = finnex.build.sessions_wanted(run, config.symbols[0])[-3:]
+    wanted = finnex.pipeline.sessions_wanted(run, config.symbols[0])[-3:]
     days = finnex.data.features.symbol_calendar(run.tables, config, config.symbols[0]).days[wanted]
     return {"start": days[0].item(), "end": days[-1].item()}
 

@@ -20,10 +20,10 @@ import torch
 from torch import Tensor, nn
 
 from finnex.config.training import TrainingSettings
+from finnex.datasets import Batch
+from finnex.datasets.samples import Samples
 from finnex.encoders.heatmap import feature_of_row
 from finnex.models.layers import COLUMN_PX, IMAGE_PX, ROWS
-from finnex.streaming import Batch
-from finnex.streaming.samples import Samples
 
 SECTIONS = ("macro", "behavioral", "fundamental")
 CHANNELS = ("red", "green", "blue")

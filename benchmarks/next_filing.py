@@ -30,16 +30,16 @@ from finnex.audit.innovations import Floats
 from finnex.audit.next_filing import FilingSearch, knowing_the_next_filing
 from finnex.audit.series import table_series
 from finnex.audit.steps import MOST_COMPARED
-from finnex.build import read_run
 from finnex.config import Config, load_config
 from finnex.data.calendar import session_calendar
 from finnex.data.features import symbol_bars
 from finnex.data.panel import make_panel
 from finnex.data.tables import Tables
 from finnex.exam import market as exam_market
+from finnex.exam.hidden_paths import AMERICAN, SYMBOL, Paths
 from finnex.exam.market import random_market
-from finnex.exam.paths import AMERICAN, SYMBOL, Paths
 from finnex.exam.plant import patched
+from finnex.pipeline import read_run
 
 ALLOWED = 0.01
 """Markets with a finding."""

@@ -21,7 +21,7 @@ SESSIONS = 2520
 YEAR = 252
 NIGHTS = 10
 NIGHTS_KEPT = 63
-"""Runs are kept for 90 days, events for three: `flows.services` says so to the server."""
+"""Runs are kept for 90 days, events for three: `flows.servers.services` says so to the server."""
 EVENTS_KEPT = 3
 SETTLE_SECONDS = 12
 """The server writes its events a few seconds after they happened."""
@@ -80,9 +80,9 @@ def project(folder: Path, inputs: dict[str, str], symbol: str, address: str) -> 
 
 def night_seconds(runs: Any, make: Callable[..., Path], name: str, days: Any) -> float:
     """Fill a store but for its last session, then return what the night takes that draws it."""
-    from finnex.build import build
     from finnex.config import load_config
-    from flows.requests import NightlyRequest
+    from finnex.pipeline import build
+    from flows.prefect_api.requests import NightlyRequest
 
     build(load_config(make(name, days[0].item(), days[-2].item())))
     config = make(name, days[0].item(), days[-1].item())
@@ -95,14 +95,14 @@ def night_seconds(runs: Any, make: Callable[..., Path], name: str, days: Any) ->
 
 def measure(folder: Path, inputs: dict[str, str], symbol: str) -> list[Line]:
     """Return every line of the table."""
-    from finnex.build import build
     from finnex.config import load_config
     from finnex.data.features import symbol_calendar
     from finnex.data.tables import read_tables
-    from flows.local_cluster import local_cluster
-    from flows.requests import BackfillRequest, NightlyRequest
-    from flows.runs import FlowRuns
-    from flows.stack import Stack
+    from finnex.pipeline import build
+    from flows.clusters.local import local_cluster
+    from flows.prefect_api.requests import BackfillRequest, NightlyRequest
+    from flows.prefect_api.runs import FlowRuns
+    from flows.servers.stack import Stack
 
     with local_cluster(2, "2GiB") as client, Stack(folder / "state", prefect_port=0, mlflow_port=0) as stack:
         runs = FlowRuns(stack.prefect_address)

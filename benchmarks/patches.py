@@ -16,18 +16,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from finnex.build import read_run
 from finnex.config import Config
 from finnex.data.panel import Panel, make_panel
 from finnex.images import patch_estimators as estimate
-from finnex.images.patch_description import describe
-from finnex.images.patch_features import LEAST, MONTH, PAST, TWO_MONTHS, WEEK
-from finnex.images.patch_neighbors import spatial_neighbors
-from finnex.images.patch_panel import PatchPanel
-from finnex.images.patch_signals import Signals
-from finnex.images.patches import patch_grid
 from finnex.images.render import Renderer
 from finnex.layout import Layout
+from finnex.patches.describe import describe
+from finnex.patches.features import LEAST, MONTH, PAST, TWO_MONTHS, WEEK
+from finnex.patches.grid import patch_grid
+from finnex.patches.neighbors import spatial_neighbors
+from finnex.patches.panel import PatchPanel
+from finnex.patches.signals import Signals
+from finnex.pipeline import read_run
 from finnex.sample import SYNTHETIC_TABLES, sample_tables
 
 Floats = npt.NDArray[np.float64]

@@ -47,9 +47,9 @@ def configuration(folder: Path) -> Any:
 
 def pinned_store(config: Any, images: int | None = None) -> Any:
     """Return the store's labelled samples, or some of them chosen at random, pinned."""
+    from finnex.datasets import PinnedStore
+    from finnex.datasets.samples import labelled_samples
     from finnex.store import ImageStore
-    from finnex.streaming import PinnedStore
-    from finnex.streaming.samples import labelled_samples
 
     store = ImageStore.open(config.store.path)
     samples = labelled_samples(store, config.labels)
@@ -76,8 +76,8 @@ class Ways:
     """Ways to read the same images; each returns how many images or patches came."""
 
     def __init__(self, config: Any, images: int, folder: Path) -> None:
+        from finnex.datasets import ImageBatches, PatchBatches
         from finnex.store import ImageStore
-        from finnex.streaming import ImageBatches, PatchBatches
 
         self.streamed, self.held = pinned_store(config, images), pinned_store(config, images)
         self.held.hold_in_memory(limit_bytes=1 << 40)
@@ -107,7 +107,7 @@ class Ways:
 
     def load(self, kind: str, way: str) -> int:
         """Read an epoch through FinNeX."""
-        from finnex.streaming import load
+        from finnex.datasets import load
 
         sequence = self.sequences[kind, way]
         self.epoch += 1
@@ -221,8 +221,8 @@ def rates(config: Any, images: int, folder: Path) -> tuple[dict[str, Any], dict[
 
 def strays(labels: np.ndarray) -> float:
     """Return how much farther than if drawn from everywhere the labels of a batch of patches stray from all labels."""
-    from finnex.streaming.patches import BLOCK_IMAGES
-    from finnex.streaming.plan import PatchPlan
+    from finnex.datasets.epoch_order import PatchPlan
+    from finnex.datasets.patch_batches import BLOCK_IMAGES
 
     patches = (512 // PATCH_PX) ** 2
     plan = PatchPlan(np.arange(len(labels)), BATCH_PATCHES, True, 1, 0, 1, patches, BLOCK_IMAGES)
@@ -245,8 +245,8 @@ def memory_of(what: str, folder: Path) -> dict[str, float]:
 def measure_memory(what: str, folder: Path) -> None:
     """Train or stream an epoch over the store in a folder; print peak memory and what else is worth knowing."""
     from benchmarks.build import PeakMemory
+    from finnex.datasets import PatchBatches, load
     from finnex.store import ImageStore
-    from finnex.streaming import PatchBatches, load
     from finnex.training import train
 
     config, waiting = configuration(folder), float("nan")
@@ -275,7 +275,7 @@ def main() -> None:
     if arguments.memory_of:
         measure_memory(arguments.memory_of, arguments.folder)
         return
-    from finnex.build import build
+    from finnex.pipeline import build
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from finnex.build import read_run
+from finnex.pipeline import read_run
 from finnex.cnn_training import training_config
 from finnex.config import Config
 from finnex.data.calendar import session_calendar

@@ -10,8 +10,8 @@ import numpy as np
 import xarray as xr
 
 from finnex.errors import LayoutError, StoreError, nearest
+from finnex.images.blending import apply
 from finnex.images.decode import feature_map
-from finnex.images.modulation import apply
 from finnex.layout import stored_layout
 from finnex.store import ImageStore
 

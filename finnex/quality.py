@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from finnex.audit.stored import audit_stored
 from finnex.audit.timing import Timing
-from finnex.build import Run
 from finnex.data.panel import make_panel
 from finnex.errors import StoreError
 from finnex.layout import Section, parse_catalogue, parse_layout
+from finnex.pipeline import Run
 from finnex.store import LABEL_WORDS, READY, ImageStore
 
 LOWEST_KNOWN = 0.02  # what the renderer gives to the smallest known value; between 0 and it nothing may stand

@@ -7,9 +7,9 @@ from prefect import flow, get_run_logger
 from finnex.audit import audit
 from finnex.errors import QualityError
 from finnex.store import ImageStore, holds_a_store
-from flows.progress import ProgressArtifact, publish_table
-from flows.requests import AuditRequest
-from flows.settling import WHEN_IT_ENDS
+from flows.prefect_api.progress import ProgressArtifact, publish_table
+from flows.prefect_api.requests import AuditRequest
+from flows.prefect_api.settling import WHEN_IT_ENDS
 
 
 @flow(name="finnex-audit", **WHEN_IT_ENDS)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from prefect import flow
 
 from flows.build import build_images
-from flows.requests import BackfillRequest
-from flows.settling import WHEN_IT_ENDS
+from flows.prefect_api.requests import BackfillRequest
+from flows.prefect_api.settling import WHEN_IT_ENDS
 
 
 @flow(name="finnex-backfill", **WHEN_IT_ENDS)

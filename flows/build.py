@@ -1,6 +1,6 @@
 """A build as Prefect sees it: one task per batch of sessions, inside it one Dask task per session.
 
-It takes the same steps as `finnex.build.build`, with the same functions, so that it stores the same bytes.
+It takes the same steps as `finnex.pipeline.build`, with the same functions, so that it stores the same bytes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from prefect import Task, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
-from finnex.build import (
+from finnex.config import Config
+from finnex.errors import BuildError, ConfigError, FinnexError, ServiceError, StoreBusy
+from finnex.pipeline import (
     BuildResult,
     Draw,
     Run,
@@ -27,13 +29,11 @@ from finnex.build import (
     read_run,
     sessions_wanted,
 )
-from finnex.config import Config
-from finnex.errors import BuildError, ConfigError, FinnexError, ServiceError, StoreBusy
 from finnex.store import writing
-from flows.arguments import untouched
-from flows.cluster import cluster_client
-from flows.progress import ProgressArtifact, publish_table
-from flows.requests import BackfillRequest
+from flows.clusters.arguments import untouched
+from flows.clusters.cluster import cluster_client
+from flows.prefect_api.progress import ProgressArtifact, publish_table
+from flows.prefect_api.requests import BackfillRequest
 
 BATCH_SESSIONS = 250
 """About a year: enough that Prefect's own cost does not show, little enough that a retry costs seconds."""

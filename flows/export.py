@@ -7,11 +7,11 @@ from pathlib import Path
 from prefect import flow, get_run_logger
 
 from finnex.errors import ExportError
-from finnex.reporting.export import needed_bytes, plan_export, write_export
+from finnex.export import needed_bytes, plan_export, write_export
 from finnex.store import ImageStore
-from flows.progress import ProgressArtifact, publish_table
-from flows.requests import ExportRequest
-from flows.settling import WHEN_IT_ENDS
+from flows.prefect_api.progress import ProgressArtifact, publish_table
+from flows.prefect_api.requests import ExportRequest
+from flows.prefect_api.settling import WHEN_IT_ENDS
 
 
 @flow(name="finnex-export", **WHEN_IT_ENDS)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from finnex.build import read_run
 from finnex.config import Config
 from finnex.errors import StoreError
 from finnex.evaluation.scorecard import Scorecard
 from finnex.evaluation.trading_card import TradingCard
 from finnex.files.output import write_output
+from finnex.pipeline import read_run
 from finnex.quality import drawn_again
 from finnex.reporting.report import Report, input_limits, make_report
 from finnex.store import ImageStore

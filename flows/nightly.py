@@ -9,12 +9,12 @@ from prefect import Task, flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
-from finnex.build import Run, read_run
-from finnex.data.arrival import expected_session, late_inputs, still_written
+from finnex.data.freshness import expected_session, late_inputs, still_written
 from finnex.errors import FinnexError, InputError, InputsLate, InputsMissing
+from finnex.pipeline import Run, read_run
 from flows.build import build_images
-from flows.requests import BackfillRequest, NightlyRequest
-from flows.settling import WHEN_IT_ENDS
+from flows.prefect_api.requests import BackfillRequest, NightlyRequest
+from flows.prefect_api.settling import WHEN_IT_ENDS
 
 LOOK_AGAIN_SECONDS = 600
 

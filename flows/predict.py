@@ -6,13 +6,13 @@ from prefect import flow, get_run_logger
 
 from finnex.config import Config
 from finnex.errors import BuildError, InputsLate
-from finnex.reporting.predictions import Prediction, predict_newest
+from finnex.tracking.nightly_predictions import Prediction, predict_newest
 from flows.build import WAIT_FOR_STORE_SECONDS
 from flows.nightly import draw_tonight
-from flows.progress import publish_table
+from flows.prefect_api.progress import publish_table
+from flows.prefect_api.requests import PredictRequest
+from flows.prefect_api.settling import WHEN_IT_ENDS
 from flows.recording import recording_server
-from flows.requests import PredictRequest
-from flows.settling import WHEN_IT_ENDS
 
 
 @flow(name="finnex-predict", **WHEN_IT_ENDS)

@@ -7,9 +7,9 @@ from prefect import flow, get_run_logger
 from finnex.errors import QualityError
 from finnex.store import ImageStore
 from flows.learning import write_report
-from flows.progress import publish_table
-from flows.requests import QaRequest
-from flows.settling import WHEN_IT_ENDS
+from flows.prefect_api.progress import publish_table
+from flows.prefect_api.requests import QaRequest
+from flows.prefect_api.settling import WHEN_IT_ENDS
 
 
 @flow(name="finnex-qa", **WHEN_IT_ENDS)

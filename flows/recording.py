@@ -19,9 +19,9 @@ from finnex.config import Config
 from finnex.config.state import earlier_state_folder, state_folder
 from finnex.errors import ServiceError, StateBusy
 from finnex.plain_text import plain_text
-from flows.access import PASSWORD, USER, authorization
-from flows.services import MARK, answers
-from flows.stack import ADDRESSES, START_SECONDS, Stack
+from flows.servers.access import PASSWORD, USER, authorization
+from flows.servers.services import MARK, answers
+from flows.servers.stack import ADDRESSES, START_SECONDS, Stack
 
 USERS = "users.lock"
 """File in the state folder that commands hold together while they use a server that one of them started."""

@@ -13,16 +13,16 @@ from prefect.client.schemas.objects import FlowRun, State
 
 from finnex.config import Config
 from finnex.reporting.report import Report
-from finnex.reporting.tracking import StudyRecorder, TrackedRun, champion_words, recording
 from finnex.store import ImageStore
 from finnex.store_path import StorePath
+from finnex.tracking import StudyRecorder, TrackedRun, champion_words, recording
 from finnex.training import Progress, TrainingResult, train, until_recorded
-from flows.arguments import untouched
+from flows.clusters.arguments import untouched
 from flows.learning import progress_words, score_rows, trading_rows, write_report
-from flows.progress import ProgressArtifact, publish_table
+from flows.prefect_api.progress import ProgressArtifact, publish_table
+from flows.prefect_api.requests import TrainRequest
+from flows.prefect_api.settling import settle_tasks
 from flows.recording import end_open_runs, recording_server
-from flows.requests import TrainRequest
-from flows.settling import settle_tasks
 
 
 @task(name="train", task_run_name="train", cache_policy=NO_CACHE, persist_result=False)

@@ -17,11 +17,11 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, LogFilter, LogFilterFlowRunId, TaskRunFilter
 from prefect.client.schemas.objects import State
 
-from finnex.build import build
 from finnex.config import StoreSettings, load_config
+from finnex.pipeline import build
 from finnex.store import READY, ImageStore
-from flows.requests import BackfillRequest
-from flows.runs import FlowRuns
+from flows.prefect_api.requests import BackfillRequest
+from flows.prefect_api.runs import FlowRuns
 
 BACKFILL = "finnex-backfill/backfill"
 

@@ -11,8 +11,8 @@ from stores import blank, make_store, paint, sessions
 from torch import Tensor, nn
 
 from benchmarks.markets import DrawnBatches
+from finnex.datasets.samples import Samples
 from finnex.store import ImageStore
-from finnex.streaming.samples import Samples
 
 SYMBOLS = ("AAA", "BBB")
 

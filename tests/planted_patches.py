@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from finnex.cnn_training import FinNeXCNNTrainer
-from finnex.cnn_training.images import MegaImages
 from finnex.data.session_prices import SessionPrices
-from finnex.images.patches import patch_grid
+from finnex.datasets.image_source import MegaImages
 from finnex.layout import load_layout
+from finnex.patches.grid import patch_grid
 
 MEGA = load_layout("mega")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from finnex.config import Config
-from finnex.reporting.tracking import TrackedRun, recording
 from finnex.store import ImageStore
+from finnex.tracking import TrackedRun, recording
 from finnex.training import TrainingResult
 
 Trained = tuple[Config, ImageStore, TrainingResult]

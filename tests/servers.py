@@ -10,9 +10,9 @@ import pytest
 
 from finnex.cli.template import FILE, configuration_text
 from finnex.sample import SYNTHETIC_TABLES
-from flows.requests import NightlyRequest, TrainRequest
-from flows.runs import FlowRuns
-from flows.stack import Stack
+from flows.prefect_api.requests import NightlyRequest, TrainRequest
+from flows.prefect_api.runs import FlowRuns
+from flows.servers.stack import Stack
 
 
 @pytest.fixture(scope="session")

@@ -18,15 +18,15 @@ from flow_runs import ignore, other_prices, other_project
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from finnex.config import Config, load_config
-from finnex.data.arrival import expected_session, late_inputs, still_written
 from finnex.data.calendar import last_close
-from finnex.data.doubts import doubts
+from finnex.data.freshness import expected_session, late_inputs, still_written
 from finnex.data.tables import read_tables
+from finnex.data.warnings import doubts
 from finnex.errors import InputError, Problem, ServiceError
 from finnex.store import ImageStore
 from flows.nightly import nightly
-from flows.requests import AuditRequest, BackfillRequest, ExportRequest, NightlyRequest, QaRequest
-from flows.runs import FlowRuns
+from flows.prefect_api.requests import AuditRequest, BackfillRequest, ExportRequest, NightlyRequest, QaRequest
+from flows.prefect_api.runs import FlowRuns
 
 pytest_plugins = ("servers",)
 Maker = Callable[..., Config]

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from finnex.audit.stored import COMPARED_AS_THEY_ARE, outcomes_of
-from finnex.build import read_run
 from finnex.config import HORIZONS, LabelSettings
 from finnex.data.labels import make_labels
 from finnex.exam.exam import plant
 from finnex.exam.kinds import ALL
 from finnex.exam.market import write_market
+from finnex.pipeline import read_run
 from finnex.quality import drawn_again
 from finnex.store import ImageStore
 

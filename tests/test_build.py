@@ -14,13 +14,13 @@ import pytest
 import xarray as xr
 from numcodecs import Blosc
 
-from finnex.build import build, draw_here, open_for_writing, prepare_symbol, read_run
-from finnex.build.draw import _send
 from finnex.config import Config, StoreSettings
 from finnex.data.calendar import _reach, session_calendar
 from finnex.data.features.calendar_events import _wide
 from finnex.errors import ConfigError, InputError, LayoutError
 from finnex.layout import load_layout
+from finnex.pipeline import build, draw_here, open_for_writing, prepare_symbol, read_run
+from finnex.pipeline.drawing import _send
 from finnex.store import NO_BAR, READY, ImageStore, Receipt, writing
 
 pytest_plugins = ["buckets"]
@@ -388,7 +388,7 @@ def test_two_worker_processes_draw_the_same_pictures(sample_config: Maker, tmp_p
 
 @pytest.mark.integration
 def test_a_build_into_a_bucket_on_two_workers_equals_one_in_a_folder(sample_config: Maker, s3: str) -> None:
-    from flows.cluster import cluster_client
+    from flows.clusters.cluster import cluster_client
 
     here = sample_config(end=date(2015, 3, 9))
     there = sample_config(end=date(2015, 3, 9), store={"path": f"s3://{s3}/study/images.zarr"}, dask={"workers": 2})

@@ -18,10 +18,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from finnex.build import build as build_images
 from finnex.cli import main
 from finnex.cli.template import FILE, configuration_text
 from finnex.config import Config, Section, parse_config
+from finnex.pipeline import build as build_images
 
 BUILD_KEYS = {"built", "skipped", "failed", "seconds", "images_per_second", "fingerprint"}
 
@@ -141,7 +141,7 @@ def test_bad_input_is_told_in_one_message_and_leaves_the_store_as_it_was(
     name: str, project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil, expected = BAD_INPUT[name]
-    monkeypatch.setattr("flows.cluster.CONNECT_SECONDS", 2)
+    monkeypatch.setattr("flows.clusters.cluster.CONNECT_SECONDS", 2)
     before = tree(project / "images.zarr")
     extra = spoil(project)
     workers = [] if "scheduler" in name else ["--workers", "0"]

@@ -27,15 +27,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
 
-from finnex.build import build
-from finnex.build.draw import _Watch
 from finnex.config import TLS_KEYS, Config, DaskSettings
 from finnex.errors import ConfigError, ServiceError
+from finnex.pipeline import build
+from finnex.pipeline.drawing import _Watch
 from finnex.store import READY, ImageStore, Receipt
-from flows.adapters import WORKER_ENVIRONMENT, job_queue, kubernetes_spec
-from flows.cluster import cluster_client
-from flows.identity import tls_identity
-from flows.local_cluster import local_cluster
+from flows.clusters.adapters import WORKER_ENVIRONMENT, job_queue, kubernetes_spec
+from flows.clusters.cluster import cluster_client
+from flows.clusters.identity import tls_identity
+from flows.clusters.local import local_cluster
 
 
 @pytest.mark.slow
@@ -75,7 +75,7 @@ def test_an_existing_scheduler_is_used_by_address(sample_config: Callable[..., C
 def test_a_scheduler_without_workers_is_an_error(
     sample_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.cluster.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("flows.clusters.cluster.CONNECT_SECONDS", 1)
     with distributed.LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as cluster:
         config = sample_config(dask={"address": cluster.scheduler_address})
         with pytest.raises(ServiceError, match="has no workers"), cluster_client(config):
@@ -114,7 +114,7 @@ def test_a_scheduler_that_loses_its_last_worker_ends_the_build_and_keeps_what_wa
     sample_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     """Its own nanny would start it again; a worker of a job queue that reached its time has none."""
-    monkeypatch.setattr("finnex.build.draw.WORKERLESS_SECONDS", 3.0)
+    monkeypatch.setattr("finnex.pipeline.drawing.WORKERLESS_SECONDS", 3.0)
     with ExitStack() as opened:
         scheduler = opened.enter_context(local_cluster(0, "1GiB"))
         found = reached(scheduler)
@@ -264,7 +264,7 @@ def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Encrypted]:
 def test_images_are_drawn_over_tls(
     encrypted: Encrypted, sample_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.cluster.CONNECT_SECONDS", 60)
+    monkeypatch.setattr("flows.clusters.cluster.CONNECT_SECONDS", 60)
     assert encrypted.address.startswith("tls://")
     config = sample_config(end=date(2015, 3, 6), dask={"address": encrypted.address, **encrypted.identity.settings})
     with cluster_client(config) as client:
@@ -277,7 +277,7 @@ def test_images_are_drawn_over_tls(
 def test_another_identity_or_none_is_refused_by_a_tls_scheduler(
     encrypted: Encrypted, sample_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.cluster.CONNECT_SECONDS", 3)
+    monkeypatch.setattr("flows.clusters.cluster.CONNECT_SECONDS", 3)
     strangers = make_identity(tmp_path / "strangers")
     plain = encrypted.address.replace("tls://", "tcp://")
     for dask in ({"address": encrypted.address, **strangers.settings}, {"address": plain}):
@@ -290,7 +290,7 @@ def test_a_worker_with_other_packages_is_refused_by_name_and_version(
     encrypted: Encrypted, sample_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The worker is real; a package description before the installed one makes it say another version."""
-    monkeypatch.setattr("flows.cluster.CONNECT_SECONDS", 60)
+    monkeypatch.setattr("flows.clusters.cluster.CONNECT_SECONDS", 60)
     described = tmp_path / "numcodecs-0.1.2.dist-info"
     described.mkdir()
     (described / "METADATA").write_text("Metadata-Version: 2.1\nName: numcodecs\nVersion: 0.1.2\n")

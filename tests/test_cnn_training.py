@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 from planted_patches import planted
 from torch import Tensor, nn
 
-from finnex.build import build
 from finnex.cnn_training import (
     FinNeXCNNTrainer,
     PatchPart,
@@ -31,15 +30,16 @@ from finnex.cnn_training import (
     read_training_config,
     training_config,
 )
-from finnex.cnn_training.exported import ABOUT, DATES, FEATURES, IMAGES, LABEL_ENDS, LABELS
-from finnex.cnn_training.part_batches import BLOCK_SESSIONS, PartBatches
-from finnex.cnn_training.parts import sessions_of, split_parts
-from finnex.cnn_training.patch_data import KEYS, Patches, PatchMetadata
 from finnex.config import Config, LabelSettings, parse_config
+from finnex.datasets.exported_folder import ABOUT, DATES, FEATURES, IMAGES, LABEL_ENDS, LABELS
+from finnex.datasets.part_batches import BLOCK_SESSIONS, PartBatches
+from finnex.datasets.parts import sessions_of, split_parts
+from finnex.datasets.patch_data import KEYS, Patches, PatchMetadata
 from finnex.errors import ConfigError, ExportError, LayoutError, StoreError, TrainingError
-from finnex.images.patch_description import ENHANCED_FIELDS, METADATA_FIELDS
-from finnex.images.patches import extract_patches
 from finnex.layout import load_layout
+from finnex.patches.describe import ENHANCED_FIELDS, METADATA_FIELDS
+from finnex.patches.grid import extract_patches
+from finnex.pipeline import build
 from finnex.sample import SYNTHETIC_TABLES
 from finnex.store import ImageStore
 

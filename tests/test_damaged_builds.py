@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from halves import halved
 
-import finnex.build.path
-import finnex.build.symbol
-from finnex.build import build, read_run
-from finnex.build.run import Run
+import finnex.pipeline.company
+import finnex.pipeline.loop
 from finnex.config import Config, parse_config
 from finnex.errors import FinnexError, StoreCorrupt, StoreError
+from finnex.pipeline import build, read_run
+from finnex.pipeline.inputs import Run
 from finnex.sample import SYNTHETIC_TABLES
 from finnex.store import READY, ImageStore, StoreTemplate, StoreWriter, restore, writing
 
@@ -67,7 +67,7 @@ def inputs_read_once(sample_inputs: dict[str, Path]) -> Iterator[None]:
     """What is read and computed from the inputs is the same for every build here."""
     runs: list[Run] = []
     panels: dict[str, Any] = {}
-    make_panel = finnex.build.symbol.make_panel
+    make_panel = finnex.pipeline.company.make_panel
 
     def run_of(config: Config) -> Run:
         runs.append(runs[0] if runs else read_run(config))
@@ -79,8 +79,8 @@ def inputs_read_once(sample_inputs: dict[str, Path]) -> Iterator[None]:
         return panels[symbol]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finnex.build.path, "read_run", run_of)
-        patch.setattr(finnex.build.symbol, "make_panel", panel_of)
+        patch.setattr(finnex.pipeline.loop, "read_run", run_of)
+        patch.setattr(finnex.pipeline.company, "make_panel", panel_of)
         yield
 
 
@@ -146,7 +146,7 @@ def test_a_build_or_the_remedy_that_it_names_gives_the_undisturbed_store(
     whole: Path, config: Config, where: str, kind: str
 ) -> None:
     path = Path(str(config.store.path))
-    template = finnex.build.path.read_run(config).template
+    template = finnex.pipeline.loop.read_run(config).template
     harm(path, where, kind)
     refused = ""
     try:
@@ -177,7 +177,7 @@ def test_a_build_or_the_remedy_that_it_names_gives_the_undisturbed_store(
 )  # fmt: skip
 def test_two_damages_at_once_are_mended_too(whole: Path, config: Config, first: str, second: str) -> None:
     path = Path(str(config.store.path))
-    template = finnex.build.path.read_run(config).template
+    template = finnex.pipeline.loop.read_run(config).template
     for where in (first, second):
         (path / where).write_bytes(bytes(range(128, 256)))
     with writing(path):
@@ -232,7 +232,7 @@ def test_what_this_account_may_not_read_is_no_damage_and_the_message_says_so(
         for one in (folder, *folder.rglob("*")):
             os.chown(one, 65534, 65534)
         config = config_of(sample_inputs, folder)
-        template = finnex.build.path.read_run(config).template
+        template = finnex.pipeline.loop.read_run(config).template
         rights = (folder / "images.zarr" / where).stat().st_mode
         (folder / "images.zarr" / where).chmod(0)
         os.seteuid(65534)

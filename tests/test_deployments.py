@@ -26,14 +26,14 @@ from finnex.cli.template import configuration_text, write_new
 from finnex.config import load_config
 from finnex.errors import ServiceError
 from finnex.store import writing
-from flows.automations import OURS, apply_automations, automations
-from flows.deploying import WORK_POOL, _run_prefect_deploy, deploy
-from flows.deployments import DEPLOYMENTS, STORE_WRITERS, TAGS, ZONE, Deployment, share_the_writers_limit
-from flows.requests import BackfillRequest, NightlyRequest, TrainRequest
-from flows.runs import FlowRuns
-from flows.serve import crash_what_was_left
-from flows.services import HEARTBEAT_SECONDS
-from flows.settling import settle_tasks
+from flows.deploy.automations import OURS, apply_automations, automations
+from flows.deploy.deploying import WORK_POOL, _run_prefect_deploy, deploy
+from flows.deploy.deployments import DEPLOYMENTS, STORE_WRITERS, TAGS, ZONE, Deployment, share_the_writers_limit
+from flows.deploy.serve import crash_what_was_left
+from flows.prefect_api.requests import BackfillRequest, NightlyRequest, TrainRequest
+from flows.prefect_api.runs import FlowRuns
+from flows.prefect_api.settling import settle_tasks
+from flows.servers.services import HEARTBEAT_SECONDS
 
 pytest_plugins = ("servers",)
 
@@ -49,7 +49,7 @@ def test_a_deployment_does_not_carry_the_folder_of_who_deployed_it(monkeypatch: 
         return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setenv("FINNEX_PROJECT", "/home/me")
-    monkeypatch.setattr("flows.deploying.subprocess.run", run)
+    monkeypatch.setattr("flows.deploy.deploying.subprocess.run", run)
     _run_prefect_deploy(YAML)
     assert given
     assert "FINNEX_PROJECT" not in given

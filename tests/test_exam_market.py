@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finnex.build import read_run
 from finnex.config import load_config
 from finnex.data.calendar import session_calendar
 from finnex.data.tables import Tables, read_tables
+from finnex.exam.hidden_paths import SYMBOL
 from finnex.exam.market import Market, random_market
-from finnex.exam.paths import SYMBOL
+from finnex.pipeline import read_run
 
 KNOWN = {"prices": "date", "macro": "available", "fundamentals": "available", "sentiment": "timestamp",
          "competitive": "date", "events": "announced", "options": "date", "splits": "date",

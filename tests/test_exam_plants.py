@@ -15,9 +15,9 @@ from finnex.data.labels import make_labels
 from finnex.data.panel import make_panel
 from finnex.data.tables import Tables, read_tables
 from finnex.exam import plants_enhanced
+from finnex.exam.hidden_paths import SYMBOL
 from finnex.exam.kinds import ALL, HONEST, LEAKS
 from finnex.exam.market import Market, random_market, write_market
-from finnex.exam.paths import SYMBOL
 from finnex.exam.plant import Planted, returns_ahead
 
 SESSIONS = 260

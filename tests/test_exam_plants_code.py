@@ -15,9 +15,9 @@ from finnex.data.panel import Panel, make_panel
 from finnex.data.tables import Tables
 from finnex.exam import plants_code, plants_labels, plants_store
 from finnex.exam.exam import plant
+from finnex.exam.hidden_paths import SYMBOL
 from finnex.exam.kinds import ALL, LEAKS
 from finnex.exam.market import Market, random_market, write_market
-from finnex.exam.paths import SYMBOL
 from finnex.exam.plant import Kind, Planted, own_bars
 from finnex.layout import load_catalogue
 from finnex.store import READY, ImageStore

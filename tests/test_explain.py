@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from finnex.build import build
 from finnex.config import Config
 from finnex.errors import LayoutError, StoreError
 from finnex.explain import PixelAnswer, explain, of_channel
 from finnex.images.decode import decode, feature_map, to_original
 from finnex.layout import load_layout, stored_layout
+from finnex.pipeline import build
 from finnex.store import ImageStore
 
 Maker = Callable[..., Config]

@@ -22,17 +22,17 @@ import numpy as np
 import pytest
 from stores import publish
 
-from finnex.build import build, read_run
 from finnex.cnn_training import FinNeXCNNTrainer
-from finnex.cnn_training.array_file import ArrayFile
-from finnex.cnn_training.patch_data import KEYS
 from finnex.config import Config, LabelSettings, parse_config
+from finnex.datasets.array_file import ArrayFile
+from finnex.datasets.patch_data import KEYS
 from finnex.encoders import ENCODERS
 from finnex.errors import ExportError, StoreCorrupt
-from finnex.images.patch_description import ENHANCED_FIELDS
-from finnex.images.patches import extract_patches, join_patches
+from finnex.export import PARTS, Exported, export, needed_bytes, plan, plan_export
 from finnex.layout import load_layout
-from finnex.reporting.export import PARTS, Exported, export, needed_bytes, plan, plan_export
+from finnex.patches.describe import ENHANCED_FIELDS
+from finnex.patches.grid import extract_patches, join_patches
+from finnex.pipeline import build, read_run
 from finnex.reporting.file_names import PART_NAMES, file_naming_convention
 from finnex.sample import SYNTHETIC_TABLES
 from finnex.store import ImageStore, Receipt, StoreWriter
@@ -484,7 +484,7 @@ def test_after_a_kill_the_next_export_clears_up_and_is_whole(config: Config, sto
 import os, signal, sys
 from pathlib import Path
 from finnex.config import load_config
-from finnex.reporting.export import export
+from finnex.export import export
 from finnex.store import ImageStore
 config = load_config(Path(sys.argv[1]))
 def kill(done, total, what):

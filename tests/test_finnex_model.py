@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from finnex.cnn_training import FinNeXCNNTrainer, PatchPart
-from finnex.cnn_training.plan import EVALUATION_METRICS
+from finnex.cnn_training.training_plan import EVALUATION_METRICS
 from finnex.errors import TrainingError
 from finnex.evaluation import describe_evaluation, evaluate_finnex_model
 

@@ -16,9 +16,9 @@ from test_killed import mounted
 
 from finnex.config import load_config
 from finnex.store import READY, ImageStore
-from flows.requests import BackfillRequest, NightlyRequest, QaRequest
-from flows.runs import FlowRuns
-from flows.stack import Stack
+from flows.prefect_api.requests import BackfillRequest, NightlyRequest, QaRequest
+from flows.prefect_api.runs import FlowRuns
+from flows.servers.stack import Stack
 
 pytest_plugins = ("servers",)
 pytestmark = pytest.mark.integration

@@ -30,9 +30,9 @@ from prefect.states import Cancelling
 
 from finnex.config import load_config
 from finnex.store import ImageStore
-from flows.requests import BackfillRequest, NightlyRequest
-from flows.runs import FlowRuns
-from flows.stack import Stack
+from flows.prefect_api.requests import BackfillRequest, NightlyRequest
+from flows.prefect_api.runs import FlowRuns
+from flows.servers.stack import Stack
 
 pytest_plugins = ("servers",)
 pytestmark = pytest.mark.integration

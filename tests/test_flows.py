@@ -25,25 +25,25 @@ from prefect.client.schemas.objects import State, StateType
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import ValidationError
 
-from finnex.build import Block, build, draw_here, open_for_writing, prepare_symbol, read_run
 from finnex.config import Config, StoreSettings, load_config
-from finnex.data.arrival import expected_session
+from finnex.data.freshness import expected_session
+from finnex.datasets.samples import CLASSES
 from finnex.errors import BuildError, FinnexError, InputsLate, ServiceError
-from finnex.reporting.tracking import load_champion, promote
+from finnex.pipeline import Block, build, draw_here, open_for_writing, prepare_symbol, read_run
 from finnex.store import READY, ImageStore, Receipt, writing
-from finnex.streaming.samples import CLASSES
+from finnex.tracking import load_champion, promote
 from finnex.training.baselines import BASELINES
 from finnex.training.serving import ask_about
 from flows.build import Batch
-from flows.deployments import DEPLOYMENTS
+from flows.deploy.deployments import DEPLOYMENTS
 from flows.nightly import nightly
-from flows.patience import if_there, patiently
 from flows.predict import predict
+from flows.prefect_api.patience import if_there, patiently
+from flows.prefect_api.requests import BackfillRequest, NightlyRequest, PredictRequest, TrainRequest
+from flows.prefect_api.runs import FlowRuns
+from flows.prefect_api.settling import settle_tasks
 from flows.recording import end_open_runs
-from flows.requests import BackfillRequest, NightlyRequest, PredictRequest, TrainRequest
-from flows.runs import FlowRuns
-from flows.settling import settle_tasks
-from flows.stack import Stack
+from flows.servers.stack import Stack
 
 pytest_plugins = ("servers",)
 
@@ -132,7 +132,7 @@ def test_a_task_whose_end_the_server_did_not_hear_of_takes_the_end_of_its_flow(
     def states() -> set[StateType]:
         return {task.state.type for task in client.read_task_runs(flow_run_filter=wanted) if task.state is not None}
 
-    monkeypatch.setattr("flows.settling.SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr("flows.prefect_api.settling.SETTLE_SECONDS", 0.0)
     with runs.client() as client, temporary_settings({PREFECT_API_URL: f"{runs.address}/api"}):
         deadline = time.monotonic() + 60
         while states() != {StateType.COMPLETED}:
@@ -175,7 +175,7 @@ def test_tasks_that_a_dead_machine_left_under_way_are_ended_by_the_end_of_any_ot
         settle_tasks(nightly, other, completed)
         states = [client.read_task_run(task).state.type for task in left]  # type: ignore[union-attr]
         assert states == [StateType.RUNNING, StateType.SCHEDULED], "a run that has just ended may still be reporting"
-        monkeypatch.setattr("flows.settling.LONG_AGO", timedelta(0))
+        monkeypatch.setattr("flows.prefect_api.settling.LONG_AGO", timedelta(0))
         settle_tasks(nightly, other, completed)
         assert {client.read_task_run(task).state.type for task in left} == {StateType.CRASHED}  # type: ignore[union-attr]
         assert {client.read_task_run(task).state.type for task in spared} == {StateType.RUNNING}  # type: ignore[union-attr]
@@ -490,7 +490,7 @@ def test_no_run_may_wait_longer_than_its_deployment_lets_it_live() -> None:
 def test_a_fault_of_the_server_costs_neither_a_call_nor_a_run(
     error: httpx.HTTPError | int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.patience.EVERY_SECONDS", 0.01)
+    monkeypatch.setattr("flows.prefect_api.patience.EVERY_SECONDS", 0.01)
     left = [1, 1]
 
     def call() -> str:

@@ -21,15 +21,15 @@ from registered import Registry, Trained, log_training
 from finnex.cli import main
 from finnex.config import Config, MlflowSettings
 from finnex.errors import ModelRefused, ServiceError, TrainingError
-from finnex.reporting.predictions import predict_newest
-from finnex.reporting.tracking import load_champion, promote
-from finnex.reporting.tracking.artifacts import Artifacts
-from finnex.reporting.tracking.key import key_file, make_key
-from finnex.reporting.tracking.promotions import FORCED
-from finnex.reporting.tracking.registry import CHALLENGER, CHAMPION
-from finnex.reporting.tracking.seal import SEAL, STATEMENT, Statement, sealed
-from finnex.reporting.tracking.server import silence
 from finnex.store import ImageStore
+from finnex.tracking import load_champion, promote
+from finnex.tracking.artifacts import Artifacts
+from finnex.tracking.key import key_file, make_key
+from finnex.tracking.nightly_predictions import predict_newest
+from finnex.tracking.promotions import FORCED
+from finnex.tracking.registry import CHALLENGER, CHAMPION
+from finnex.tracking.seal import SEAL, STATEMENT, Statement, sealed
+from finnex.tracking.server import silence
 from finnex.training.saved_network import FileDigest
 
 pytest_plugins = ("registry",)

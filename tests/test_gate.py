@@ -21,8 +21,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from flows.services import MARK
-from flows.stack import Stack, close_to_others
+from flows.servers.services import MARK
+from flows.servers.stack import Stack, close_to_others
 
 pytest_plugins = ("servers",)
 pytestmark = pytest.mark.integration
@@ -243,7 +243,7 @@ def test_there_is_no_port_behind_the_gate(stack: Stack) -> None:
     """
     listening = {}
     for process in members(stack):
-        if "flows.serve" in process.cmdline():
+        if "flows.deploy.serve" in process.cmdline():
             continue
         for line in process.net_connections("inet"):
             if line.status == psutil.CONN_LISTEN:
@@ -268,7 +268,7 @@ def test_the_assistant_of_mlflow_which_runs_programs_is_closed(stack: Stack) -> 
 
 def test_an_artifact_larger_than_memory_allows_streams_both_ways(stack: Stack) -> None:
     size = 384 * MEGABYTE
-    [server] = [one for one in members(stack) if "flows.gate:mlflow_app" in one.cmdline()]
+    [server] = [one for one in members(stack) if "flows.servers.gate:mlflow_app" in one.cmdline()]
     before = server.memory_info().rss
     peak = [before]
     done = threading.Event()

@@ -20,8 +20,8 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 from registered import free_port
 
-from flows.services import answers
-from flows.stack import Stack
+from flows.servers.services import answers
+from flows.servers.stack import Stack
 
 pytest_plugins = ("servers",)
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]  # starts four servers

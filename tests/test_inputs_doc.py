@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finnex.build import BuildResult, build
 from finnex.config import parse_config
 from finnex.errors import FinnexError
 from finnex.layout import load_layout
+from finnex.pipeline import BuildResult, build
 from finnex.store import NO_BAR, ImageStore
 
 DOC = Path(__file__).parents[1] / "docs" / "inputs.md"

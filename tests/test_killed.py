@@ -19,15 +19,15 @@ import distributed
 import numpy as np
 import pytest
 
-from finnex.build import Run, build, draw_here, open_for_writing, prepare_symbol, read_run
-from finnex.build.draw import KILLED
 from finnex.config import Config
 from finnex.data.normalize import FeatureSpec
 from finnex.data.panel import Panel, make_panel
 from finnex.data.tables import Tables
 from finnex.errors import FinnexError, StoreError
+from finnex.pipeline import Run, build, draw_here, open_for_writing, prepare_symbol, read_run
+from finnex.pipeline.drawing import KILLED
 from finnex.store import READY, ImageStore, writing
-from flows.cluster import cluster_client
+from flows.clusters.cluster import cluster_client
 
 pytestmark = pytest.mark.integration
 Maker = Callable[..., Config]
@@ -82,7 +82,7 @@ def panels_once(monkeypatch: pytest.MonkeyPatch) -> None:
             made[symbol] = make_panel(tables, config, symbol, specs)
         return made[symbol]
 
-    monkeypatch.setattr("finnex.build.symbol.make_panel", once)
+    monkeypatch.setattr("finnex.pipeline.company.make_panel", once)
 
 
 def elsewhere(config: Config, path: Path) -> Config:

@@ -26,8 +26,8 @@ import pytest
 from distributed.comm import connect
 
 from finnex.errors import ServiceError
-from flows.identity import PREFIX, make_identity, private_folder
-from flows.local_cluster import STARTS, local_cluster
+from flows.clusters.identity import PREFIX, make_identity, private_folder
+from flows.clusters.local import STARTS, local_cluster
 
 pytestmark = pytest.mark.slow
 LISTEN = psutil.CONN_LISTEN
@@ -140,7 +140,7 @@ def test_key_and_scratch_files_are_for_this_account_alone_and_go_with_the_cluste
 
 STARTS_AND_WAITS = """
 import sys, time
-from flows.local_cluster import local_cluster
+from flows.clusters.local import local_cluster
 if __name__ == "__main__":
     with local_cluster(1, "1GiB"):
         print("up", flush=True)
@@ -175,7 +175,7 @@ def test_what_a_killed_process_left_is_swept_at_the_next_start_and_nothing_else(
 
 IMPORTS = """
 import importlib
-from flows.local_cluster import local_cluster
+from flows.clusters.local import local_cluster
 def load():
     importlib.import_module("wave")
 if __name__ == "__main__":
@@ -307,7 +307,7 @@ def test_workers_that_are_killed_at_every_start_end_the_build_with_one_sentence(
 def test_a_worker_that_hangs_while_it_starts_is_given_up(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.local_cluster.START_SECONDS", 2.0)
+    monkeypatch.setattr("flows.clusters.local.START_SECONDS", 2.0)
     with Killer("while it imports", kills=1, how=signal.SIGSTOP) as killer, local_cluster(1, "1GiB") as client:
         assert killer.killed
         assert len(client.run(os.getpid)) == 1

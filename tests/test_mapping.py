@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from finnex.build import read_run
 from finnex.config import Config, parse_config
 from finnex.data.mapping import generated_entries, in_zone, symbol_of_file
 from finnex.data.panel import make_panel
 from finnex.data.tables import Tables, read_tables
 from finnex.errors import ConfigError, InputError
 from finnex.layout import parse_catalogue
+from finnex.pipeline import read_run
 
 BARS = "Date,Open,High,Low,Close,Volume,My Factor\n2024-01-02,10,11,9,10.5,1000,1.5\n2024-01-03,10.5,12,10,11,1200,\n"
 RECORD_HEADER = "timestamp,platform,source,sentiment_score,confidence,engagement_score,text\n"

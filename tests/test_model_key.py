@@ -11,7 +11,7 @@ import pytest
 
 from finnex.config import Config
 from finnex.errors import ServiceError
-from finnex.reporting.tracking.key import key_file, make_key, read_key
+from finnex.tracking.key import key_file, make_key, read_key
 
 
 @pytest.fixture

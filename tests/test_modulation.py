@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finnex.build import build, read_run
 from finnex.config import Config
 from finnex.data.features.regime import STATES, filtered_states, transition
 from finnex.data.panel import Panel, make_panel
 from finnex.errors import LayoutError
-from finnex.images.modulation import BLENDS, apply, region_weights, undo
+from finnex.images.blending import BLENDS, apply, region_weights, undo
 from finnex.layout import load_layout, parse_layout
 from finnex.layout.layout import BLENDS as NAMES
+from finnex.pipeline import build, read_run
 from finnex.store import ImageStore
 
 Maker = Callable[..., Config]

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from finnex.config import SECTOR_ETFS
-from finnex.data.doubts import doubts
 from finnex.data.features import compute, make_context
 from finnex.data.features.calendar_events import TABLE_EVENTS
 from finnex.data.names import CONCEPTS, EVENTS, METRICS, SERIES, SERIES_ALIASES, unread
 from finnex.data.readers import READERS
+from finnex.data.warnings import doubts
 from finnex.exam.market import random_market, write_market
 
 

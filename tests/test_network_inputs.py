@@ -17,8 +17,8 @@ from stores import make_store, sessions
 
 from finnex.errors import TrainingError
 from finnex.models import FinNeXMultiScaleCNN, FinNeXViT
+from finnex.models.exported import PatchVotes, Probabilities
 from finnex.models.inputs import ANSWERS, PATCHES, PIXELS, SIZES
-from finnex.models.serving import PatchVotes, Probabilities
 from finnex.training.serving import ask_about
 
 pytestmark = pytest.mark.usefixtures("fixed_seed")

@@ -18,9 +18,9 @@ from torch.nn import functional
 from finnex.config import ModelSettings
 from finnex.errors import TrainingError
 from finnex.models import FinNeXMultiScaleCNN, FinNeXViT
+from finnex.models.exported import PatchVotes, Probabilities
 from finnex.models.layers import LeadLag
 from finnex.models.return_head import WithReturn
-from finnex.models.serving import PatchVotes, Probabilities
 from finnex.training.network import ARCHITECTURES, build_network
 
 pytestmark = pytest.mark.usefixtures("fixed_seed")

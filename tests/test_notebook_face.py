@@ -14,7 +14,6 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from finnex.build import build
 from finnex.config import Config
 from finnex.data.calendar import session_calendar
 from finnex.errors import ConfigError, InputError
@@ -26,6 +25,7 @@ from finnex.mega_image_generation import (
     construct_sentiment_channel,
     construct_technical_channel,
 )
+from finnex.pipeline import build
 from finnex.store import ImageStore
 
 SCRIPT = """

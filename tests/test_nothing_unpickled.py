@@ -19,13 +19,13 @@ import torch
 from stores import blank, make_store, sessions
 
 from finnex.cnn_training import FinNeXCNNTrainer
-from finnex.cnn_training.exported import IMAGES
 from finnex.data import parse
+from finnex.datasets.exported_folder import IMAGES
 from finnex.errors import TrainingError
-from finnex.reporting.tracking.server import silence
 from finnex.store import ImageStore
+from finnex.tracking.server import silence
 from finnex.training.checkpoint import BEST, load_checkpoint
-from flows.services import Door, flow_service, mlflow_server, prefect_server
+from flows.servers.services import Door, flow_service, mlflow_server, prefect_server
 
 ROOT = Path(__file__).parents[1]
 UNSAFE_MODULES = {"pickle", "cPickle", "_pickle", "dill", "joblib", "cloudpickle", "shelve", "marshal", "runpy"}

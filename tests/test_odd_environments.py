@@ -15,10 +15,10 @@ import pandas as pd
 import pytest
 from composed import READ_ONLY, read_only_is_possible
 
-from finnex.build import build
 from finnex.cli.template import configuration_text
 from finnex.config import load_config
 from finnex.data.calendar import session_calendar
+from finnex.pipeline import build
 from finnex.store import READY, ImageStore
 
 pytestmark = pytest.mark.integration

@@ -14,8 +14,8 @@ from finnex.config import Config, load_config
 from finnex.config.state import REGISTRY, state_folder
 from finnex.errors import ServiceError
 from flows.recording import recording_server, running_server
-from flows.services import MARK
-from flows.stack import ADDRESSES, Stack
+from flows.servers.services import MARK
+from flows.servers.stack import ADDRESSES, Stack
 
 Maker = Callable[..., Config]
 HOLDS_A_SERVER = """

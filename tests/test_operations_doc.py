@@ -21,14 +21,14 @@ import psutil
 import pytest
 from composed import COMPOSE, ROOT, free_port, services
 
-from finnex.build import build
 from finnex.cli.template import FILE, configuration_text
 from finnex.config import DaskSettings, load_config
+from finnex.pipeline import build
 from finnex.sample import SYNTHETIC_TABLES
 from finnex.store import READY, ImageStore
-from flows.cluster import cluster_client
-from flows.deployments import DEPLOYMENTS
-from flows.services import MARK
+from flows.clusters.cluster import cluster_client
+from flows.deploy.deployments import DEPLOYMENTS
+from flows.servers.services import MARK
 
 OPERATIONS, SECURITY = (ROOT / "docs" / name for name in ("operations.md", "security.md"))
 KINDS = {"sh", "sh background", "sh docker", "sh install", "toml"}
@@ -255,7 +255,7 @@ def test_the_page_of_operations_does_what_it_says(project: Path) -> None:
 def test_the_page_of_security_makes_a_scheduler_that_only_its_certificate_opens(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.cluster.CONNECT_SECONDS", 60)
+    monkeypatch.setattr("flows.clusters.cluster.CONNECT_SECONDS", 60)
     with reading(project) as reader:
         document = ""
         for block in blocks(SECURITY):

@@ -14,12 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finnex.build import read_run
 from finnex.config import Config
 from finnex.data.panel import Panel, make_panel
 from finnex.errors import LayoutError
 from finnex.images import patch_estimators as estimate
-from finnex.images.patch_description import (
+from finnex.images.render import Renderer
+from finnex.layout import load_layout
+from finnex.patches.describe import (
     ENHANCED_FIELDS,
     METADATA_FIELDS,
     MarketContext,
@@ -27,15 +28,14 @@ from finnex.images.patch_description import (
     describe,
     generate_enhanced_patch_features,
 )
-from finnex.images.patch_features import ENHANCED, PAST
-from finnex.images.patch_metadata import ATTENTION, METADATA
-from finnex.images.patch_neighbors import spatial_neighbors
-from finnex.images.patch_panel import PatchPanel, decoded_panel
-from finnex.images.patch_shown import PRICE_BARS, shown
-from finnex.images.patch_signals import COMPOSITES, KINDS, UNDIRECTED, direction, directions, kind, mask
-from finnex.images.patches import extract_patches, patch_grid
-from finnex.images.render import Renderer
-from finnex.layout import load_layout
+from finnex.patches.features import ENHANCED, PAST
+from finnex.patches.grid import extract_patches, patch_grid
+from finnex.patches.metadata import ATTENTION, METADATA
+from finnex.patches.neighbors import spatial_neighbors
+from finnex.patches.panel import PatchPanel, decoded_panel
+from finnex.patches.shown import PRICE_BARS, shown
+from finnex.patches.signals import COMPOSITES, KINDS, UNDIRECTED, direction, directions, kind, mask
+from finnex.pipeline import read_run
 
 MEGA = load_layout("mega")
 GRID = patch_grid(MEGA)

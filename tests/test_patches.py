@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from finnex.errors import LayoutError
 from finnex.images.decode import feature_map
-from finnex.images.patches import (
+from finnex.layout import Layout, Section, load_layout
+from finnex.patches.grid import (
     extract_patches,
     join_patches,
     patch_grid,
     patch_intelligence_mapping,
 )
-from finnex.layout import Layout, Section, load_layout
 
 MEGA = load_layout("mega")
 GRID = patch_grid(MEGA)

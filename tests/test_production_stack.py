@@ -40,15 +40,15 @@ from finnex.cli.template import configuration_text
 from finnex.config import load_config
 from finnex.sample import SYNTHETIC_TABLES
 from finnex.store import READY, ImageStore
-from flows.access import NAMES, authorization
-from flows.adapters import WORKER_ENVIRONMENT
-from flows.cluster import cluster_client
-from flows.deploying import WORK_POOL
-from flows.deployments import DEPLOYMENTS
-from flows.identity import make_identity
-from flows.requests import BackfillRequest, NightlyRequest
-from flows.runs import FlowRuns
-from flows.services import HEARTBEAT_SECONDS, PREFECT_SERVER_SETTINGS
+from flows.clusters.adapters import WORKER_ENVIRONMENT
+from flows.clusters.cluster import cluster_client
+from flows.clusters.identity import make_identity
+from flows.deploy.deploying import WORK_POOL
+from flows.deploy.deployments import DEPLOYMENTS
+from flows.prefect_api.requests import BackfillRequest, NightlyRequest
+from flows.prefect_api.runs import FlowRuns
+from flows.servers.access import NAMES, authorization
+from flows.servers.services import HEARTBEAT_SECONDS, PREFECT_SERVER_SETTINGS
 
 SECRETS = ("FINNEX_PASSWORD", "FINNEX_SECRET_KEY", "POSTGRES_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY")
 FILLED = dict.fromkeys(SECRETS, "given")

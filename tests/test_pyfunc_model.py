@@ -14,11 +14,11 @@ import pytest
 import torch
 
 from finnex.config import ModelSettings
+from finnex.datasets.samples import CLASSES
 from finnex.errors import TrainingError
-from finnex.models.serving import Probabilities
-from finnex.reporting.tracking.entries import save_model
-from finnex.reporting.tracking.server import silence
-from finnex.streaming.samples import CLASSES
+from finnex.models.exported import Probabilities
+from finnex.tracking.entries import save_model
+from finnex.tracking.server import silence
 from finnex.training.checkpoint import BEST, save_checkpoint
 from finnex.training.network import build_network, describe_network
 from finnex.training.saved_network import _load_pyfunc

@@ -17,14 +17,14 @@ from typer.testing import CliRunner
 from benchmarks.longer_periods import KINDS, STEADY, limit, shares
 from finnex.cli import app
 from finnex.data.calendar import session_calendar
-from finnex.data.doubts import doubts
 from finnex.data.features.fundamental import views
 from finnex.data.filings import read_fundamentals
-from finnex.data.flow_doubts import derived_quarters, odd_periods
+from finnex.data.flow_warnings import derived_quarters, odd_periods
 from finnex.data.longer_periods import longer_periods
 from finnex.data.mapping import filed
 from finnex.data.quarters import single_quarters
 from finnex.data.tables import read_tables
+from finnex.data.warnings import doubts
 from finnex.errors import Problem
 from finnex.exam.market import random_market, write_market
 

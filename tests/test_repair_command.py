@@ -13,7 +13,7 @@ from test_repair import damage, whole  # noqa: F401  a fixture
 from test_store_upgrade import TEMPLATE
 from typer.testing import CliRunner
 
-import finnex.build
+import finnex.pipeline
 from finnex.cli import app
 from finnex.cli.template import FILE, configuration_text
 from finnex.store import ImageStore
@@ -30,7 +30,7 @@ def project(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     (tmp_path / "prices.csv").write_text("symbol,date,open,high,low,close,volume\n")
     text = configuration_text({"prices": "prices.csv"}, ["A", "B"])
     (tmp_path / FILE).write_text(text)
-    monkeypatch.setattr(finnex.build, "read_run", lambda config: SimpleNamespace(template=TEMPLATE))
+    monkeypatch.setattr(finnex.pipeline, "read_run", lambda config: SimpleNamespace(template=TEMPLATE))
     monkeypatch.setenv("COLUMNS", "80")
     return tmp_path
 

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from finnex.config import ModelSettings
 from finnex.errors import ModelRefused, TrainingError
-from finnex.models.serving import PatchVotes, Probabilities
+from finnex.models.exported import PatchVotes, Probabilities
 from finnex.training.checkpoint import BEST, save_checkpoint
 from finnex.training.network import ARCHITECTURES, MOST_CHANNELS, NetworkDescription, build_network, describe_network
 from finnex.training.saved_network import ABOUT, WEIGHTS, FileDigest, _load_pyfunc, read_network, save_network

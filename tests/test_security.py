@@ -25,12 +25,12 @@ from websockets.sync.client import connect
 from finnex.cli import COMMANDS
 from finnex.config import parse_config
 from finnex.errors import ConfigError, ServiceError
-from flows.access import PASSWORD, USER, at_port, authorization, host_names, is_loopback, server_password
+from flows.prefect_api.requests import NightlyRequest, TrainRequest
+from flows.prefect_api.runs import FlowRuns
 from flows.recording import end_open_runs
-from flows.requests import NightlyRequest, TrainRequest
-from flows.runs import FlowRuns
-from flows.services import Door, mlflow_server
-from flows.stack import Stack
+from flows.servers.access import PASSWORD, USER, at_port, authorization, host_names, is_loopback, server_password
+from flows.servers.services import Door, mlflow_server
+from flows.servers.stack import Stack
 
 pytest_plugins = ("servers",)
 

@@ -15,9 +15,9 @@ from planted import grey_store
 from stores import make_config, sessions
 
 from finnex.config.training import TrainingSettings
+from finnex.datasets.splits import TimeSplit, cut, walk_forward
 from finnex.errors import TrainingError
 from finnex.training import train
-from finnex.training.splits import TimeSplit, cut, walk_forward
 
 Dates = npt.NDArray[np.datetime64]
 

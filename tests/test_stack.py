@@ -19,8 +19,8 @@ from typing import Any
 import psutil
 import pytest
 
-from flows.deployments import DEPLOYMENTS
-from flows.services import MARK
+from flows.deploy.deployments import DEPLOYMENTS
+from flows.servers.services import MARK
 
 UNPICKLING = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
 NAMES = {line.name for line in DEPLOYMENTS}

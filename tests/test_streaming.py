@@ -24,9 +24,7 @@ from hypothesis import strategies as st
 from stores import make_store, publish, publish_one, sessions, template
 
 from finnex.config import HORIZONS, LabelSettings
-from finnex.errors import StoreCorrupt, TrainingError
-from finnex.store import NOT_A_DAY, ImageStore, StoreWriter
-from finnex.streaming import (
+from finnex.datasets import (
     Batch,
     BatchSequence,
     ImageBatches,
@@ -34,11 +32,13 @@ from finnex.streaming import (
     PinnedStore,
     load,
 )
-from finnex.streaming.loader import prefetch
-from finnex.streaming.pinned import memory_limit
-from finnex.streaming.plan import ImagePlan, PatchPlan, Plan
-from finnex.streaming.room import Room
-from finnex.streaming.samples import labelled_samples
+from finnex.datasets.buffers import Room
+from finnex.datasets.epoch_order import ImagePlan, PatchPlan, Plan
+from finnex.datasets.loader import prefetch
+from finnex.datasets.pinned import memory_limit
+from finnex.datasets.samples import labelled_samples
+from finnex.errors import StoreCorrupt, TrainingError
+from finnex.store import NOT_A_DAY, ImageStore, StoreWriter
 
 DAYS, SYMBOLS = 20, ("AAA", "BBB")
 HORIZON_5 = HORIZONS.index(5)
@@ -205,7 +205,7 @@ def test_a_batch_of_patches_strays_from_the_labels_of_all_at_most_twice_as_far_a
         return float(np.std(shares))
 
     everywhere = np.sqrt(label.mean() * (1 - label.mean()) / 256)
-    from finnex.streaming.patches import BLOCK_IMAGES
+    from finnex.datasets.patch_batches import BLOCK_IMAGES
 
     assert strays(BLOCK_IMAGES) < 2 * everywhere
     assert strays(8) > 4 * everywhere  # so the block's size does matter
@@ -481,8 +481,8 @@ from pathlib import Path
 import numpy as np
 from finnex.config import LabelSettings
 from finnex.store import ImageStore
-from finnex.streaming import ImageBatches, PinnedStore, load
-from finnex.streaming.samples import labelled_samples
+from finnex.datasets import ImageBatches, PinnedStore, load
+from finnex.datasets.samples import labelled_samples
 if __name__ == "__main__":
     store = ImageStore.open(Path({str(small.path)!r}))
     batches = ImageBatches(PinnedStore(store, labelled_samples(store, LabelSettings())), np.arange(8), 2)

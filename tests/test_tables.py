@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finnex.data.align import known_from
 from finnex.data.calendar import session_calendar
+from finnex.data.point_in_time import known_from
 from finnex.data.readers import READERS
 from finnex.errors import InputError, Problem
 

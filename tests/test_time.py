@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finnex.data.align import Observations, as_of, known_from, macro_observations
 from finnex.data.calendar import SessionCalendar, planned_sessions, session_calendar
+from finnex.data.point_in_time import Observations, as_of, known_from, macro_observations
 from finnex.errors import ConfigError
 
 CALENDAR = session_calendar("XNYS", date(2015, 1, 1), date(2015, 12, 31))

@@ -22,8 +22,7 @@ from finnex.errors import ServiceError, TrainingError
 from finnex.evaluation import scorecard, trading_card
 from finnex.evaluation.promotion import Decision
 from finnex.evaluation.trading import FIGURES
-from finnex.reporting.predictions import predict_newest
-from finnex.reporting.tracking import (
+from finnex.tracking import (
     TrackedRun,
     champion_words,
     load_champion,
@@ -31,11 +30,12 @@ from finnex.reporting.tracking import (
     promote,
     recording,
 )
-from finnex.reporting.tracking.entries import log_files
-from finnex.reporting.tracking.key import KEY_FILE, make_key
-from finnex.reporting.tracking.promotions import FORCED, NOT_RECORDED, record_promotion
-from finnex.reporting.tracking.seal import STATEMENT, Statement, check_seal, sealed
-from finnex.reporting.tracking.versions import PREDICTIONS, baseline_answers, own_answers, predictions_of
+from finnex.tracking.entries import log_files
+from finnex.tracking.key import KEY_FILE, make_key
+from finnex.tracking.nightly_predictions import predict_newest
+from finnex.tracking.promotions import FORCED, NOT_RECORDED, record_promotion
+from finnex.tracking.seal import STATEMENT, Statement, check_seal, sealed
+from finnex.tracking.versions import PREDICTIONS, baseline_answers, own_answers, predictions_of
 from finnex.training import EpochReport, Member, Observer, train
 
 pytest_plugins = ("registry",)
@@ -173,7 +173,7 @@ def test_recording_is_silent_and_leaves_the_environment_as_it_was(
 def test_recording_is_silent_too_where_it_imports_mlflow() -> None:
     code = (
         "import logging\n"
-        "from finnex.reporting.tracking.server import silence\n"
+        "from finnex.tracking.server import silence\n"
         "with silence():\n"
         "    import mlflow.store.model_registry.abstract_store as store\n"
         "    store._logger.info('heard')\n"

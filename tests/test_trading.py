@@ -14,12 +14,12 @@ from test_portfolio import Floats, market, prices_of
 
 from finnex.config import TradingSettings
 from finnex.data.session_prices import SessionPrices, session_prices
+from finnex.datasets.stored_prices import stored_prices
 from finnex.errors import InputError, PricesUnknown
 from finnex.evaluation import trading_card
 from finnex.evaluation.interval import Interval
 from finnex.evaluation.trading import Decisions, TradingPerformance, buy_and_hold, describe_trading, trading_performance
 from finnex.store import ImageStore, StoreWriter
-from finnex.streaming.prices import stored_prices
 
 FREE = TradingSettings(cost_bps=0, borrow_fee_per_year=0)
 

@@ -18,7 +18,7 @@ from finnex.config import TradingSettings
 from finnex.evaluation import TradingCard
 from finnex.evaluation.trading import BUY_AND_HOLD, FIGURES, buy_and_hold
 from finnex.reporting.html import render_report
-from finnex.reporting.tracking.entries import of_trading
+from finnex.tracking.entries import of_trading
 from flows.learning import trading_rows
 
 NAMES = ("sharpe_ratio", *FIGURES)

@@ -17,16 +17,16 @@ import torch
 from planted import SYMBOLS, CoarseNetwork, grey_store, planted_store
 from stores import LABEL_SETTINGS, blank, make_config, make_store, sessions, template
 
-from finnex.build import build, read_run
 from finnex.config import Config, LabelSettings
 from finnex.config.training import AugmentationSettings
+from finnex.datasets.samples import labelled_samples
 from finnex.errors import TrainingError
 from finnex.evaluation import scorecard
 from finnex.evaluation.scorecard import PROBABILITIES
-from finnex.models.serving import Probabilities
+from finnex.models.exported import Probabilities
+from finnex.pipeline import build, read_run
 from finnex.reporting.report import make_report
 from finnex.store import READY, ImageStore, StoreWriter
-from finnex.streaming.samples import labelled_samples
 from finnex.training import (
     EpochReport,
     Member,

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from stores import sessions
 
 from finnex.config.training import TrainingSettings
+from finnex.datasets.samples import Samples
+from finnex.datasets.splits import TimeSplit, walk_forward
 from finnex.evaluation.scorecard import BASELINE_NAMES
-from finnex.streaming.samples import Samples
 from finnex.training.baselines import BASELINES, answer, last_known_label, logistic_regression, majority, persistence
-from finnex.training.splits import TimeSplit, walk_forward
 
 N = 240
 

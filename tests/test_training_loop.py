@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from planted import TinyBatches, TinyNetwork, tiny_samples
 
 from finnex.config.training import AugmentationSettings, TrainingSettings
+from finnex.datasets import Batch
 from finnex.errors import TrainingError
 from finnex.models.return_head import WithReturn
-from finnex.streaming import Batch
 from finnex.training.answers import pool, predict
 from finnex.training.augment import make_augmentation
 from finnex.training.checkpoint import BEST, LAST, _digest, load_checkpoint, save_checkpoint

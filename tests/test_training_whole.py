@@ -22,9 +22,9 @@ import torch
 from planted import SYMBOLS, plant, planted_store
 from stores import make_config, make_store, sessions
 
-from finnex.build import build
 from finnex.config import Config
 from finnex.evaluation.scorecard import PROBABILITIES
+from finnex.pipeline import build
 from finnex.store import ImageStore
 from finnex.training import Progress, TrainingResult, load_network, train, unfinished_study
 from finnex.training.checkpoint import load_checkpoint, save_checkpoint

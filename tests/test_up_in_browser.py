@@ -11,9 +11,9 @@ from uuid import UUID
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from flows.requests import BackfillRequest
-from flows.runs import FlowRuns
-from flows.stack import Stack
+from flows.prefect_api.requests import BackfillRequest
+from flows.prefect_api.runs import FlowRuns
+from flows.servers.stack import Stack
 
 pytest_plugins = ("servers",)
 pytestmark = pytest.mark.integration

@@ -8,7 +8,7 @@ import torch
 from planted import noise_images
 from stores import blank, paint
 
-from finnex.cnn_training.part_batches import takes_whole_images
+from finnex.datasets.part_batches import takes_whole_images
 from finnex.errors import TrainingError
 from finnex.models import FinNeXMultiScaleCNN, FinNeXViT
 from finnex.models.layers import session_columns

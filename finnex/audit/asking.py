@@ -19,9 +19,9 @@ from finnex.audit.series import table_series
 from finnex.audit.steps import MOST_COMPARED, closes_of_others, out_of_step, stock_indices
 from finnex.audit.timing import Timing
 from finnex.audit.verdicts import Tested
-from finnex.build import Run
 from finnex.data.features import symbol_bars
 from finnex.data.panel import Panel
+from finnex.pipeline import Run
 
 Known = Foreknowledge | KnownFiling
 IN_STEP = 0.2

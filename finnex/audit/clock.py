@@ -1,6 +1,6 @@
 """When a row of each table could be known: the audit's own reading of the rules.
 
-It shares nothing with `finnex.data.align`, so that a mistake there does not hide itself here.
+It shares nothing with `finnex.data.point_in_time`, so that a mistake there does not hide itself here.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from finnex.data.panel import BAR_COLUMNS, Panel
-from finnex.images.modulation import region_weights
+from finnex.images.blending import region_weights
 from finnex.images.render import Image, Renderer
 from finnex.layout import Layout
 

@@ -13,12 +13,12 @@ import pandas as pd
 from finnex.audit.compare import image_of
 from finnex.audit.report import Finding
 from finnex.audit.timing import Timing
-from finnex.build import window_hashes
 from finnex.config import HORIZONS, LabelSettings
 from finnex.data.features import symbol_bars
 from finnex.data.panel import Panel
-from finnex.images.modulation import region_weights
+from finnex.images.blending import region_weights
 from finnex.images.render import Renderer
+from finnex.pipeline import window_hashes
 from finnex.store import READY, ImageStore
 
 NEIGHBORS = (1, 2, 3, 5, 20, -1, -2)

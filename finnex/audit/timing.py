@@ -18,13 +18,13 @@ from finnex.audit.compare import Differences, differences, image_of, moved_after
 from finnex.audit.constants import shuffled
 from finnex.audit.fresh import Fresh, Opened, in_fresh_process
 from finnex.audit.report import LeakedRow
-from finnex.build import Run
 from finnex.config import Config
 from finnex.data.normalize import FeatureSpec
 from finnex.data.panel import Panel
 from finnex.data.tables import Tables
 from finnex.errors import FinnexError
 from finnex.images.render import Renderer
+from finnex.pipeline import Run
 
 Make = Callable[[Tables, Config, str, Sequence[FeatureSpec]], Panel]
 """Makes the panel of a symbol: `finnex.data.panel.make_panel`, or what stands in its place."""

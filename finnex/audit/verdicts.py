@@ -19,7 +19,7 @@ from finnex.audit.report import (
     Verdict,
 )
 from finnex.audit.timing import Timing
-from finnex.build import Run
+from finnex.pipeline import Run
 
 AS_CLAIMED = Answer("as claimed", "its dates are plausible; that they are right is not provable from one file")
 

@@ -81,10 +81,10 @@ def build(
     as_json: JsonOption = False,
 ) -> None:
     """Draw every session that is missing or whose picture changed, and publish it in the store."""
-    from finnex.build import build as build_images
     from finnex.config import load_config
     from finnex.errors import ConfigError
-    from flows.cluster import cluster_client
+    from finnex.pipeline import build as build_images
+    from flows.clusters.cluster import cluster_client
 
     settings = load_config(config)
     first, last = parse_date(start, "--start"), parse_date(end, "--end")

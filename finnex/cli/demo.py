@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console
 
-    from flows.runs import FlowRuns
-    from flows.stack import Stack
+    from flows.prefect_api.runs import FlowRuns
+    from flows.servers.stack import Stack
 
 EPOCHS = 4
 """Enough for the learning curve to show, few enough for two cores."""
@@ -34,7 +34,7 @@ def demo(
     Runs through real Prefect, Dask and MLflow processes on this machine. Run again in the same folder, it
     skips what is built.
     """
-    from flows.stack import stop_on_signals
+    from flows.servers.stack import stop_on_signals
 
     screen = out()
     began = time.monotonic()
@@ -58,7 +58,7 @@ class _Outcome:
 
 @contextmanager
 def _servers(directory: Path, config: Path) -> Iterator[Stack]:
-    from flows.stack import Stack
+    from flows.servers.stack import Stack
 
     stack = Stack(directory / "state", prefect_port=0, mlflow_port=0, config=config)
     try:
@@ -94,8 +94,8 @@ def _project(directory: Path, screen: Console) -> Path:
 
 
 def _run_flows(stack: Stack, config: Path, screen: Console) -> _Outcome:
-    from flows.requests import BackfillRequest, TrainRequest
-    from flows.runs import FlowRuns
+    from flows.prefect_api.requests import BackfillRequest, TrainRequest
+    from flows.prefect_api.runs import FlowRuns
 
     runs = FlowRuns(stack.prefect_address, stack.auth_string)
     where = str(config.resolve())
@@ -109,8 +109,8 @@ def _run_flows(stack: Stack, config: Path, screen: Console) -> _Outcome:
 
 
 def _follow(runs: FlowRuns, stack: Stack, deployment: str, request: BaseModel, title: str) -> Any:
-    from flows.runs import FlowRunEnded
-    from flows.stack import tail
+    from flows.prefect_api.runs import FlowRunEnded
+    from flows.servers.stack import tail
 
     with progress_bar(title, counted=False) as show:
         run = runs.start(deployment, request)

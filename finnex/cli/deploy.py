@@ -17,8 +17,8 @@ def deploy(
 
     Run it again after every upgrade: what is the same stays as it is.
     """
-    from flows.deploying import WORK_POOL
-    from flows.deploying import deploy as apply
+    from flows.deploy.deploying import WORK_POOL
+    from flows.deploy.deploying import deploy as apply
 
     with err().status("Deploying"):
         names = apply(file)

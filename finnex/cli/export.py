@@ -34,7 +34,7 @@ def export(
     from rich.table import Table
 
     from finnex.config import load_config
-    from finnex.reporting.export import needed_bytes, plan_export, write_export
+    from finnex.export import needed_bytes, plan_export, write_export
     from finnex.reporting.file_names import PART_NAMES
     from finnex.store import ImageStore
 

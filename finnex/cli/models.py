@@ -27,8 +27,8 @@ def promote(
     becomes champion at most 5 times in 100. Exit code 1 where it is not better.
     """
     from finnex.config import load_config
-    from finnex.reporting.tracking import promote as decide
     from finnex.store import ImageStore
+    from finnex.tracking import promote as decide
     from flows.recording import recording_server
 
     settings = load_config(config)
@@ -67,7 +67,7 @@ def models(config: ConfigOption, as_json: JsonOption = False) -> None:
     from rich.table import Table
 
     from finnex.config import load_config
-    from finnex.reporting.tracking import models as listed
+    from finnex.tracking import models as listed
     from flows.recording import recording_server
 
     settings = load_config(config)
@@ -94,7 +94,7 @@ def predict(
     from rich.table import Table
 
     from finnex.config import load_config
-    from finnex.reporting.predictions import predict_newest
+    from finnex.tracking.nightly_predictions import predict_newest
     from flows.recording import recording_server
 
     settings = load_config(config)

@@ -24,11 +24,11 @@ def qa(
     """
     from rich.table import Table
 
-    from finnex.build import read_run
     from finnex.cli.plain_console import coloured
     from finnex.config import load_config
     from finnex.errors import ConfigError
     from finnex.files.output import write_output
+    from finnex.pipeline import read_run
     from finnex.quality import drawn_again
     from finnex.reporting.report import input_limits, make_report
     from finnex.store import ImageStore

@@ -30,8 +30,8 @@ def repair(
     Asks before anything is lost for good. Exit code 1 where something stays damaged.
     Example: finnex repair --config finnex.toml --dry-run
     """
-    from finnex.build import read_run
     from finnex.config import load_config
+    from finnex.pipeline import read_run
     from finnex.store import restore, writing
 
     settings = load_config(config)

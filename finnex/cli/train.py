@@ -21,14 +21,14 @@ def train(config: ConfigOption, resume: ResumeOption = False, as_json: JsonOptio
     """
     from finnex.cli.learning_display import training_display
     from finnex.config import load_config
-    from finnex.reporting.tracking import champion_words, recording
     from finnex.store import ImageStore
+    from finnex.tracking import champion_words, recording
     from finnex.training import train as train_model
     from finnex.training import unfinished_study, until_recorded
     from flows.learning import score_rows, trading_rows, write_report
     from flows.recording import recording_server
-    from flows.services import answers
-    from flows.stack import stop_on_signals
+    from flows.servers.services import answers
+    from flows.servers.stack import stop_on_signals
 
     settings = load_config(config)
     store = ImageStore.open(settings.store.path)

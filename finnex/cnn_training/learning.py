@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from finnex.cnn_training.part_batches import PartBatches, takes_whole_images
-from finnex.cnn_training.parts import PatchPart, SessionsOf, labelled_sessions_of
-from finnex.cnn_training.patch_data import Patches
-from finnex.cnn_training.plan import TrainingPlan
-from finnex.streaming import Batch
-from finnex.streaming.samples import Samples
+from finnex.cnn_training.training_plan import TrainingPlan
+from finnex.datasets import Batch
+from finnex.datasets.part_batches import PartBatches, takes_whole_images
+from finnex.datasets.parts import PatchPart, SessionsOf, labelled_sessions_of
+from finnex.datasets.patch_data import Patches
+from finnex.datasets.samples import Samples
 from finnex.training.augment import make_augmentation
 from finnex.training.devices import arithmetic_threads, make_accelerator, repeatable
 from finnex.training.loop import fit

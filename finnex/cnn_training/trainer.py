@@ -11,22 +11,22 @@ import numpy.typing as npt
 import xarray as xr
 from torch import nn
 
-from finnex.cnn_training.exported import IMAGES, export_folder, from_folder
-from finnex.cnn_training.images import Image, MegaImages, from_array, from_store
 from finnex.cnn_training.learning import learn
-from finnex.cnn_training.parts import PatchPart, split_parts
-from finnex.cnn_training.patch_data import Patches, PatchMetadata
-from finnex.cnn_training.plan import TrainingPlan, read_training_config
+from finnex.cnn_training.training_plan import TrainingPlan, read_training_config
 from finnex.config import LabelSettings
 from finnex.config.training import TrainingSettings
+from finnex.datasets.exported_folder import IMAGES, export_folder, from_folder
+from finnex.datasets.image_source import Image, MegaImages, from_array, from_store
+from finnex.datasets.parts import PatchPart, split_parts
+from finnex.datasets.patch_data import Patches, PatchMetadata
+from finnex.datasets.samples import CLASSES
 from finnex.errors import ConfigError, LayoutError, TrainingError
-from finnex.images.patch_description import MarketContext, describe, regime_word
-from finnex.images.patches import PATCH_PX, extract_patches, patch_grid
 from finnex.layout import Layout
+from finnex.patches.describe import MarketContext, describe, regime_word
+from finnex.patches.grid import PATCH_PX, extract_patches, patch_grid
 from finnex.plain_text import plain_text
 from finnex.store import holds_a_store
 from finnex.store_path import store_path
-from finnex.streaming.samples import CLASSES
 from finnex.training.reports import EpochReport
 
 OF_METADATA = {
@@ -53,7 +53,7 @@ class FinNeXCNNTrainer:
     ----------
     mega_images
         What `create_mega_image_batch` returned; the path of an image store, `s3://` too; or a folder with
-        `mega_images_full.npy` and the files beside it that `finnex.cnn_training.exported` lists.
+        `mega_images_full.npy` and the files beside it that `finnex.datasets.exported_folder` lists.
     patch_size
         Side of a patch in pixels.
     symbol

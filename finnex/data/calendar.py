@@ -1,7 +1,7 @@
 """Exchange sessions and the first of the two clocks: `decision_time`.
 
 A session is a trading day of the exchange. Its decision time is its close, in UTC: whatever was not known by
-then is not in its image. The second clock, `available_at`, belongs to table rows (`finnex.data.align`).
+then is not in its image. The second clock, `available_at`, belongs to table rows (`finnex.data.point_in_time`).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from finnex.config import HORIZONS, LabelSettings
-from finnex.data.align import Floats
+from finnex.data.point_in_time import Floats
 
 SELL, HOLD, BUY, UNKNOWN = 0, 1, 2, -1
 KINDS = ("price_movement", "triple_barrier")

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from finnex.data import parse
-from finnex.data.align import Floats
+from finnex.data.point_in_time import Floats
 from finnex.errors import ConfigError, Problem
 
 LexiconName = Literal["vader", "loughran_mcdonald"]

@@ -10,7 +10,7 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from finnex.data.align import Floats
+from finnex.data.point_in_time import Floats
 
 Mask = npt.NDArray[np.bool_]
 Pattern = Literal["year", "year to date"]

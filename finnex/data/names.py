@@ -1,6 +1,6 @@
 """Every name that a feature reads from a table, and the names that sources give the same series.
 
-What matches none of them is read by no feature: `finnex.data.doubts` says so. `docs/inputs.md` lists them.
+What matches none of them is read by no feature: `finnex.data.warnings` says so. `docs/inputs.md` lists them.
 """
 
 from __future__ import annotations

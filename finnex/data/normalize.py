@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from finnex.data.align import Floats, carry_forward
+from finnex.data.point_in_time import Floats, carry_forward
 from finnex.errors import LayoutError
 
 FLOOR = 0.02

@@ -18,9 +18,9 @@ from finnex.data.calendar import Days
 from finnex.data.session_prices import SessionPrices
 from finnex.errors import TrainingError
 from finnex.evaluation.credit import Subset, subsets
-from finnex.images.patches import patch_grid
 from finnex.layout import Layout
 from finnex.models.inputs import check_answers
+from finnex.patches.grid import patch_grid
 from finnex.training.answers import ask, pool
 from finnex.training.devices import arithmetic_threads
 

@@ -15,8 +15,9 @@ import pandas as pd
 from sklearn.metrics import classification_report
 from torch import nn
 
-from finnex.cnn_training.plan import EVALUATION_METRICS
+from finnex.cnn_training.training_plan import EVALUATION_METRICS
 from finnex.config import TradingSettings
+from finnex.datasets.samples import CLASSES
 from finnex.errors import PricesUnknown, TrainingError, nearest
 from finnex.evaluation.asking import ALL, Answered, Probabilities, answer
 from finnex.evaluation.credit import credits_of
@@ -32,7 +33,6 @@ from finnex.evaluation.trading import (
 )
 from finnex.evaluation.unseen import Unseen, unseen
 from finnex.layout import Layout
-from finnex.streaming.samples import CLASSES
 from finnex.training.answers import surprise
 
 COSTS = TradingSettings()

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from finnex.config import TradingSettings
+from finnex.datasets.stored_prices import stored_prices
 from finnex.errors import PricesUnknown
 from finnex.evaluation.metrics import listed
 from finnex.evaluation.scorecard import BASELINE_NAMES, PROBABILITIES, ROW
@@ -22,7 +23,6 @@ from finnex.evaluation.trading import (
     trading_performance,
 )
 from finnex.store import ImageStore
-from finnex.streaming.prices import stored_prices
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,15 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from finnex.cnn_training.images import MegaImages
-from finnex.cnn_training.part_batches import takes_whole_images
-from finnex.cnn_training.parts import PatchPart, labelled_sessions_of
-from finnex.cnn_training.patch_data import PatchMetadata
 from finnex.data.session_prices import SessionPrices, session_prices
+from finnex.datasets.image_source import MegaImages
+from finnex.datasets.part_batches import takes_whole_images
+from finnex.datasets.parts import PatchPart, labelled_sessions_of
+from finnex.datasets.patch_data import PatchMetadata
 from finnex.errors import PricesUnknown, TrainingError
 from finnex.evaluation.asking import Sessions, Shown
-from finnex.images.patches import join_patches
 from finnex.layout import Layout, load_layout
+from finnex.patches.grid import join_patches
 
 DEFAULT_LAYOUT = "mega"
 UNNAMED = "unknown"

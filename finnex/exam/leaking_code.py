@@ -20,7 +20,7 @@ from finnex.data.features import symbol_bars, symbol_calendar
 from finnex.data.normalize import FeatureSpec, normalize
 from finnex.data.panel import Panel, make_panel
 from finnex.data.tables import Tables
-from finnex.exam.paths import Floats
+from finnex.exam.hidden_paths import Floats
 from finnex.exam.plant import patched
 
 Specs = Sequence[FeatureSpec]

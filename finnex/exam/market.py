@@ -13,7 +13,7 @@ import pandas as pd
 from finnex.config import Config, parse_config
 from finnex.data.tables import Tables
 from finnex.exam import releases, signals
-from finnex.exam.paths import AMERICAN, PEERS, SECTORS, SYMBOL, ZONES, Paths, make_bars, make_paths
+from finnex.exam.hidden_paths import AMERICAN, PEERS, SECTORS, SYMBOL, ZONES, Paths, make_bars, make_paths
 
 SETTINGS: Mapping[str, Any] = {"symbols": [SYMBOL], "peers": list(PEERS), "sectors": list(SECTORS)}
 LEAST, MOST = 60, 1_000

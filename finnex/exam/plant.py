@@ -17,8 +17,8 @@ from finnex.config import Config
 from finnex.data.labels import make_labels
 from finnex.data.panel import make_panel
 from finnex.data.tables import Tables
+from finnex.exam.hidden_paths import AMERICAN, SYMBOL
 from finnex.exam.market import Market
-from finnex.exam.paths import AMERICAN, SYMBOL
 
 Parameters = ParamSpec("Parameters")
 

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from finnex.exam.hidden_paths import SYMBOL, ZONES, Floats
 from finnex.exam.market import Market
-from finnex.exam.paths import SYMBOL, ZONES, Floats
 from finnex.exam.plant import Kind, Planted, kind, own_bars, planted
 from finnex.exam.plants_enhanced import COLUMN, put_column
 from finnex.exam.plants_releases import filings_of

@@ -12,8 +12,8 @@ import pandas as pd
 
 from finnex.config import HORIZONS, LabelSettings
 from finnex.data.labels import BUY, HOLD, SELL, UNKNOWN, Labels, make_labels
+from finnex.exam.hidden_paths import Floats
 from finnex.exam.market import Market
-from finnex.exam.paths import Floats
 from finnex.exam.plant import Kind, Planted, kind, planted
 
 KINDS: list[Kind] = []

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from finnex.exam.hidden_paths import SECTORS, SYMBOL
 from finnex.exam.market import Market
-from finnex.exam.paths import SECTORS, SYMBOL
 from finnex.exam.plant import Kind, Planted, kind, own_bars, planted, returns_ahead
 
 KINDS: list[Kind] = []

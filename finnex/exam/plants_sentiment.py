@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from finnex.exam.hidden_paths import SYMBOL, ZONES
 from finnex.exam.market import Market
-from finnex.exam.paths import SYMBOL, ZONES
 from finnex.exam.plant import Kind, Planted, kind, planted, returns_ahead, with_inputs
 from finnex.exam.signals import DAILY_PROVIDER, to_utc
 

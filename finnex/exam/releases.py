@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from finnex.data.calendar import Days
-from finnex.exam.paths import AMERICAN, PEERS, SYMBOL, ZONES, Floats, Paths, generator, wander
+from finnex.exam.hidden_paths import AMERICAN, PEERS, SYMBOL, ZONES, Floats, Paths, generator, wander
 
 MONTHS_BEFORE, QUARTERS_BEFORE = 27, 14
 """How far the slow tables reach back before the first session, so that changes over a year are known on it."""

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from finnex.exam.paths import PEERS, SYMBOL, Bars, Floats, Paths, generator, wander
+from finnex.exam.hidden_paths import PEERS, SYMBOL, Bars, Floats, Paths, generator, wander
 
 OPENING_HOUR = 9.5
 LAST_SECOND = 23 * 3600 + 59 * 60

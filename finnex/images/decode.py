@@ -10,7 +10,7 @@ import pandas as pd
 
 from finnex.data.normalize import denormalize
 from finnex.encoders.heatmap import feature_of_row
-from finnex.images.modulation import undo
+from finnex.images.blending import undo
 from finnex.layout import Layout
 
 MARGIN = -1

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from finnex.encoders import Heatmap
 from finnex.encoders.heatmap import rows_of_feature
-from finnex.images.modulation import apply
+from finnex.images.blending import apply
 from finnex.layout import Layout, Region
 
 RENDERER_VERSION = "1"
@@ -71,7 +71,7 @@ class Renderer:
         bars
             (lookback, 6): see `finnex.data.panel.Panel`.
         weights
-            (regions,) in [0.5, 1]: see `finnex.images.modulation`; absent, 1 everywhere.
+            (regions,) in [0.5, 1]: see `finnex.images.blending`; absent, 1 everywhere.
         out
             An image that an earlier call returned, to be drawn over. Fresh memory for every image costs more
             than drawing it.

@@ -16,7 +16,7 @@ BLENDS = (
     "news_agreement", "social_agreement", "archive_agreement", "technical_regime", "macro_transition",
     "fundamental_momentum",
 )  # fmt: skip
-"""Names a region may give for its weight; `finnex.images.modulation` computes them."""
+"""Names a region may give for its weight; `finnex.images.blending` computes them."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Region:
     encoder: Encoder
     features: tuple[str, ...]
     blend: str = ""
-    """Name of the blend that sets its weight (`finnex.images.modulation`), where blending is on."""
+    """Name of the blend that sets its weight (`finnex.images.blending`), where blending is on."""
 
     @property
     def height(self) -> int:

@@ -1,6 +1,6 @@
 """The specification's notebook face: `FinNeXMegaImageGenerator` over the modules that do the work.
 
-Nothing is computed here: tables are read by `finnex.data`, images are drawn by the tasks of `finnex.build` and kept
+Nothing is computed here: tables are read by `finnex.data`, images are drawn by the tasks of `finnex.pipeline` and kept
 in an image store. `docs/specification.md` says where every name of the specification lives.
 """
 

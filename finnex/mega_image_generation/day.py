@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from finnex.build import Block, draw_block
 from finnex.errors import BuildError, ConfigError, nearest
 from finnex.layout import Layout
+from finnex.pipeline import Block, draw_block
 from finnex.store import DraftTarget
 
 Image = npt.NDArray[np.float32]

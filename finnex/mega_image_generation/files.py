@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from finnex.build import Run, SymbolBuild, open_for_writing, prepare_symbol
 from finnex.config import Config, Inputs, parse_config
 from finnex.data.mapping import symbol_of_file
+from finnex.pipeline import Run, SymbolBuild, open_for_writing, prepare_symbol
 from finnex.store import writing
 
 HEATMAPS = ("technical", "market", "fundamentals")

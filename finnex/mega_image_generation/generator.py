@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from finnex.build import BATCH_SESSIONS, SymbolBuild, draw_here, read_run
 from finnex.config import HORIZONS
 from finnex.data.features import Context, make_context, symbol_bars
 from finnex.data.features.sentiment import RECORD_COLUMNS, daily
@@ -29,6 +28,7 @@ from finnex.mega_image_generation.day import (
     read_days,
 )
 from finnex.mega_image_generation.files import configuration, elsewhere, prepare
+from finnex.pipeline import BATCH_SESSIONS, SymbolBuild, draw_here, read_run
 from finnex.store import LABEL_WORDS, ImageStore, writing
 
 

@@ -12,12 +12,12 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from finnex.datasets import Batch
+from finnex.datasets.epoch_order import Rows
+from finnex.datasets.samples import CLASSES
 from finnex.errors import TrainingError
 from finnex.models.inputs import check_answers
 from finnex.models.return_head import takes_patch
-from finnex.streaming import Batch
-from finnex.streaming.plan import Rows
-from finnex.streaming.samples import CLASSES
 
 SMALLEST_PROBABILITY = 1e-12
 

@@ -20,10 +20,10 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from finnex.config.training import BaselineName
+from finnex.datasets.epoch_order import Rows
+from finnex.datasets.samples import CLASSES, Samples
+from finnex.datasets.splits import TimeSplit
 from finnex.errors import TrainingError
-from finnex.streaming.plan import Rows
-from finnex.streaming.samples import CLASSES, Samples
-from finnex.training.splits import TimeSplit
 
 Probabilities = npt.NDArray[np.float64]
 Baseline = Callable[[Samples, TimeSplit, Rows], Probabilities]

@@ -23,9 +23,9 @@ from accelerate import Accelerator
 from torch import nn
 
 from finnex.config.training import TrainingSettings
+from finnex.datasets import Batch
 from finnex.errors import TrainingError
 from finnex.models.inputs import check_values
-from finnex.streaming import Batch
 from finnex.training.answers import Batches, ask, predict, surprise
 from finnex.training.augment import Augment
 from finnex.training.checkpoint import (

@@ -13,9 +13,10 @@ from accelerate import Accelerator
 
 from finnex.config import Config
 from finnex.config.training import TrainingSettings
+from finnex.datasets import Batch, ImageBatches, PatchBatches, PinnedStore, ReadAhead
+from finnex.datasets.epoch_order import Rows
+from finnex.datasets.splits import TimeSplit
 from finnex.errors import TrainingError
-from finnex.streaming import Batch, ImageBatches, PatchBatches, PinnedStore, ReadAhead
-from finnex.streaming.plan import Rows
 from finnex.training.answers import Batches, predict
 from finnex.training.augment import make_augmentation
 from finnex.training.loop import fit
@@ -24,7 +25,6 @@ from finnex.training.objective import Objective
 from finnex.training.predictions import predictions_table, rows_to_answer
 from finnex.training.reports import EpochReport, OnProgress, Progress
 from finnex.training.result import Member, MemberResult, Observer
-from finnex.training.splits import TimeSplit
 
 
 def shown_px(image_shape: tuple[int, int, int], settings: TrainingSettings) -> int:

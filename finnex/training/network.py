@@ -12,11 +12,11 @@ from torch import nn
 
 from finnex.config import ModelSettings
 from finnex.config.section import Section
+from finnex.datasets.samples import CLASSES
 from finnex.errors import TrainingError
 from finnex.models import FinNeXMultiScaleCNN, FinNeXViT
 from finnex.models.layers import IMAGE_PX
 from finnex.models.return_head import WithReturn
-from finnex.streaming.samples import CLASSES
 from finnex.training.checkpoint import load_checkpoint, load_weights
 
 PATCH_PX = 32

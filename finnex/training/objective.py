@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from finnex.config.training import TrainingSettings
-from finnex.streaming.plan import Rows
-from finnex.streaming.samples import CLASSES, Samples
+from finnex.datasets.epoch_order import Rows
+from finnex.datasets.samples import CLASSES, Samples
 
 
 def class_weights(labels: npt.NDArray[np.int64], classes: int) -> Tensor:

@@ -7,9 +7,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from finnex.config import LabelSettings
-from finnex.streaming.plan import Rows
-from finnex.streaming.samples import CLASSES, Samples
-from finnex.training.splits import TimeSplit
+from finnex.datasets.epoch_order import Rows
+from finnex.datasets.samples import CLASSES, Samples
+from finnex.datasets.splits import TimeSplit
 
 JUDGED_PARTS = ("validation", "test")
 

@@ -27,9 +27,9 @@ from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
 from finnex.config.section import Section
+from finnex.datasets.samples import CLASSES
 from finnex.errors import ModelRefused, TrainingError
-from finnex.models.serving import PatchVotes, Probabilities
-from finnex.streaming.samples import CLASSES
+from finnex.models.exported import PatchVotes, Probabilities
 from finnex.training.checkpoint import load_checkpoint
 from finnex.training.network import PATCH_PX, NetworkDescription, read_description
 

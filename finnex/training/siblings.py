@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from finnex.build import build
 from finnex.config import Config, ImageSettings, StoreSettings
+from finnex.datasets.samples import Samples, labelled_samples
 from finnex.errors import TrainingError
+from finnex.pipeline import build
 from finnex.store import ImageStore
 from finnex.store_path import StorePath
-from finnex.streaming.samples import Samples, labelled_samples
 from finnex.training.reports import OnProgress, Progress, ignore_progress
 
 

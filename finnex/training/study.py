@@ -15,12 +15,13 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast
 
 from finnex.config import Config
+from finnex.datasets import PinnedStore
+from finnex.datasets.epoch_order import Rows
+from finnex.datasets.pinned import memory_limit
+from finnex.datasets.samples import CLASSES, Samples, labelled_samples
+from finnex.datasets.splits import TimeSplit, walk_forward
 from finnex.errors import TrainingError
 from finnex.store import ImageStore
-from finnex.streaming import PinnedStore
-from finnex.streaming.pinned import memory_limit
-from finnex.streaming.plan import Rows
-from finnex.streaming.samples import CLASSES, Samples, labelled_samples
 from finnex.training.baselines import answer
 from finnex.training.devices import arithmetic_threads, make_accelerator, repeatable
 from finnex.training.folder import (
@@ -40,7 +41,6 @@ from finnex.training.predictions import predictions_table, rows_to_answer
 from finnex.training.reports import OnProgress, Progress, ignore_progress
 from finnex.training.result import Member, MemberResult, Observer, Parameters, Part, Study, TrainingResult
 from finnex.training.siblings import build_sibling, same_samples, sibling_path
-from finnex.training.splits import TimeSplit, walk_forward
 
 LEAST_PER_PART = 8
 """Below this many samples a part says nothing, not even that training works."""

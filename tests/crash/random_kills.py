@@ -19,7 +19,7 @@ from pathlib import Path
 import xarray as xr
 
 import finnex.cli
-import flows.cluster
+import flows.clusters.cluster
 from crash.control import Control
 from crash.scenarios import World
 from crash.states import Between, Stored
@@ -52,7 +52,7 @@ class Builds:
         os.environ |= {"TMPDIR": str(self.folder), "FINNEX_HOME": str(self.folder / "home")}
         World.write_tables(self.folder)
         xr.backends.list_engines()
-        assert flows.cluster  # before any fork
+        assert flows.clusters.cluster  # before any fork
 
     def start(self, number: int, store: Path, workers: int) -> int:
         """Start a build of a change, in a process group of its own; return its process when it has taken the lock."""

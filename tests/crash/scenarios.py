@@ -19,13 +19,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-import finnex.build.path
-import finnex.build.symbol
-from finnex.build import BuildResult, Run, SymbolBuild, build, read_run
-from finnex.build.draw import Block, draw_block
+import finnex.pipeline.company
+import finnex.pipeline.loop
 from finnex.config import Config, parse_config
 from finnex.data.calendar import planned_sessions, session_calendar
 from finnex.data.panel import Panel, make_panel
+from finnex.pipeline import BuildResult, Run, SymbolBuild, build, read_run
+from finnex.pipeline.drawing import Block, draw_block
 from finnex.store import Receipt, StoreWriter, restore, writing
 from finnex.store.place import place_of
 
@@ -96,8 +96,8 @@ class World:
         self._panels: dict[tuple[int, str], Panel] = {}
         self._folder = folder
         self.write_tables(folder)
-        finnex.build.path.read_run = self._read_run  # type: ignore[assignment]
-        finnex.build.symbol.make_panel = self._make_panel  # type: ignore[assignment]
+        finnex.pipeline.loop.read_run = self._read_run  # type: ignore[assignment]
+        finnex.pipeline.company.make_panel = self._make_panel  # type: ignore[assignment]
         SymbolBuild.batches.__defaults__ = (BATCH_SESSIONS,)
         for version, symbols in reads:
             config = self.config(Path("unused"), version, symbols)
@@ -175,12 +175,12 @@ def drawing_fails_at(index_from_end: int) -> Iterator[None]:
                     receipts.append(one)
             yield receipts
 
-    real = finnex.build.path.draw_here
-    finnex.build.path.draw_here = draw
+    real = finnex.pipeline.loop.draw_here
+    finnex.pipeline.loop.draw_here = draw
     try:
         yield
     finally:
-        finnex.build.path.draw_here = real
+        finnex.pipeline.loop.draw_here = real
 
 
 def first_build(world: World, path: Path, **options: Any) -> None:

@@ -27,7 +27,7 @@ START_SECONDS, POINT_SECONDS = 300, 60
 @contextmanager
 def cluster(scratch: Path) -> Iterator[Any]:
     """Start workers; what they leave when they are killed lies in `scratch`."""
-    from flows.local_cluster import local_cluster
+    from flows.clusters.local import local_cluster
 
     tempfile.tempdir = str(scratch)
     with local_cluster(WORKERS, "2GiB") as client:

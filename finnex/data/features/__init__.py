@@ -9,7 +9,6 @@ from __future__ import annotations
 import pandas as pd
 
 from finnex.config import Config
-from finnex.data.align import macro_observations
 from finnex.data.calendar import SessionCalendar, session_calendar
 from finnex.data.features.calendar_events import calendar_events
 from finnex.data.features.competitive import competitive
@@ -22,6 +21,7 @@ from finnex.data.features.regime import regime
 from finnex.data.features.sentiment import sentiment
 from finnex.data.features.technical import technical
 from finnex.data.features.volatility import volatility
+from finnex.data.point_in_time import macro_observations
 from finnex.data.tables import Tables
 
 __all__ = ["FAMILIES", "Context", "Features", "compute", "make_context", "symbol_bars", "symbol_calendar"]

@@ -11,9 +11,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from finnex.data.align import known_from
 from finnex.data.calendar import Days, SessionCalendar, planned_sessions
 from finnex.data.features.context import Context, Features
+from finnex.data.point_in_time import known_from
 
 HORIZON = 120
 """Sessions beyond which an event is too far away to tell."""

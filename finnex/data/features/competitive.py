@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from finnex.data.align import Floats, as_of
 from finnex.data.features.context import YEAR, Context, Features, log, over, row_mean, row_rank, row_std
 from finnex.data.features.fundamental import MAX_AGE, market_value, views
+from finnex.data.point_in_time import Floats, as_of
 
 RERATINGS = {"valuation_change_60": 60, "valuation_change_252": YEAR}
 """Change of price over sales, compared with the peers', to its sessions."""

@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from finnex.data.align import Floats, Observations, as_of
 from finnex.data.calendar import SessionCalendar
+from finnex.data.point_in_time import Floats, Observations, as_of
 from finnex.data.tables import Tables
 
 Features = dict[str, Floats]

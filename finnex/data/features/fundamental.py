@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from finnex.data.align import Floats, as_of, known_from
 from finnex.data.calendar import Days, SessionCalendar
 from finnex.data.features.context import Context, Features
 from finnex.data.names import METRICS
+from finnex.data.point_in_time import Floats, as_of, known_from
 from finnex.data.readers import ORIGIN_PRECEDENCE
 
 MAX_AGE = 130  # sessions: two quarters without a filing, then the figures are not current

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from finnex.data.align import Floats, as_of
 from finnex.data.features.context import Context, Features, log, log_returns
+from finnex.data.point_in_time import Floats, as_of
 
 MONTHLY_AGE = 66  # sessions a monthly figure may be carried: three months, then it is stale
 FLOWS = (("TLT", "SPY"), ("LQD", "IEF"), ("TIP", "IEF"), ("EEM", "SPY"), ("EFA", "SPY"))

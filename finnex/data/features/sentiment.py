@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from finnex.data.align import Floats
 from finnex.data.calendar import SessionCalendar
 from finnex.data.features.context import Context, Features, over, row_mean, trailing_rank, trailing_z
+from finnex.data.point_in_time import Floats
 
 STREAMS = ("news", "social")
 VOICES = ("analyst", "management")

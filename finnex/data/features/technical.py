@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import talib
 
-from finnex.data.align import Floats
 from finnex.data.features.context import QUARTER, YEAR, Context, Features, log, over
+from finnex.data.point_in_time import Floats
 
 BULLISH = (
     "CDLENGULFING",

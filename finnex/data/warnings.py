@@ -1,0 +1,172 @@
+"""What is odd about tables that passed every check: built all the same, and said aloud."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from finnex.config import Config
+from finnex.data.calendar import SessionCalendar
+from finnex.data.csv_file import is_unended
+from finnex.data.features import symbol_calendar
+from finnex.data.features.fundamental import SPLIT_JUMP, on_prices_basis, views
+from finnex.data.flow_warnings import odd_periods
+from finnex.data.freshness import ended, ends
+from finnex.data.names import EVENTS, METRICS, SERIES, unread
+from finnex.data.tables import Tables
+from finnex.errors import nearest
+
+FALL, RISE = 0.6, 1.7
+"""A close at most or at least this share of the close before is nearly always a split that the prices still show."""
+SPLITS = np.array([3 / 2, 2, 5 / 2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 30, 50])
+NEAR_SPLIT = 0.02
+"""How near a move must be to a usual ratio, relative, to be taken for a smaller split."""
+BEYOND_HISTORY = 1.25
+"""And by how much it must exceed the largest move that the history before it shows."""
+LEAST_HISTORY = 63
+SHOWN = 3
+FILING_COLUMNS = ("symbol", "period_end", "available", "available_is_date", "origin", "derived")
+
+
+def _matches_nothing(tables: Tables, config: Config) -> list[str]:
+    """Say which series, events, columns and symbols of the tables are read by no feature."""
+    found = []
+    remedy = "Correct the name (docs/inputs.md lists every name that is read), or remove the rows."
+    if tables.macro is not None:
+        read = (*SERIES, *config.sectors)
+        found += [("macro: the series", unread(tables.macro["series"].unique().tolist(), read))]
+    if tables.events is not None:
+        found += [("events: the name", unread(tables.events["name"].str.upper().unique().tolist(), EVENTS))]
+    if tables.fundamentals is not None:
+        own = [name for name in tables.fundamentals.columns if name not in FILING_COLUMNS]
+        found += [("fundamentals: the column", unread(own, METRICS))]
+    said = [
+        f"{what}{'' if len(names) == 1 else 's' if what[-1] != 's' else ''} {_some(np.array(names))} "
+        f"{'is' if len(names) == 1 else 'are'} read by no feature. {remedy}"
+        for what, names in found
+        if names
+    ]
+    for table in ("fundamentals", "options", "competitive", "enhanced"):
+        frame = getattr(tables, table)
+        if frame is None:
+            continue
+        given = frame["symbol"].unique().tolist()
+        if absent := [symbol for symbol in config.symbols if symbol not in given]:
+            said.append(
+                f"{table} of {_some(np.array(absent))}: the table has no row of "
+                f"{'it' if len(absent) == 1 else 'them'}; its features are not known. "
+                f"{nearest(absent[0], given)} Check the symbol's name."
+            )
+    return said
+
+
+def doubts(tables: Tables, config: Config) -> list[str]:
+    """Return one sentence for each kind of oddity of each symbol, with its first cases and what to do."""
+    found = [
+        f"{name}: the last line of {path} has no end; its last cell may be cut. Give the file again, or end the line."
+        for name, path in config.inputs.tables()
+        if is_unended(path)
+    ]
+    found += _matches_nothing(tables, config)
+    gone = ended(ends(tables.prices, "symbol"), tables.prices["date"].max().date())
+    for symbol in config.symbols:
+        bars = tables.prices[tables.prices["symbol"] == symbol]
+        calendar = symbol_calendar(tables, config, symbol)
+        days = bars["date"].to_numpy().astype("datetime64[D]")
+        step = bars["close"].to_numpy()[1:] / bars["close"].to_numpy()[:-1]
+        jump = np.flatnonzero(_looks_like_a_split(step))
+        if len(jump):
+            found.append(
+                f"prices of {symbol}: a close of {step[jump[0]]:.3g} times the close before on {_some(days[jump + 1])} "
+                "looks like a split; give prices that are split-adjusted over their whole history."
+            )
+        strange = days[calendar.index_of(days) < 0]
+        if len(strange):
+            found.append(
+                f"prices of {symbol}: {_some(strange)} is no session of {config.exchange}; the bar is left out. "
+                "Remove it, or set the exchange."
+            )
+        if symbol in gone:
+            found.append(
+                f"prices of {symbol}: they end on {gone[symbol]}, long before others of their table, so no night waits "
+                "for them. Take the symbol out of the configuration if it is no longer traded, or correct the table."
+            )
+        absent = calendar.days[~np.isin(calendar.days, days)]
+        if len(absent):
+            found.append(
+                f"prices of {symbol}: no bar on {len(absent)} of {len(calendar)} sessions ({_some(absent)}); "
+                "they have no image."
+            )
+        found += _repeats(tables.sentiment, symbol) + _unmatched(tables, symbol, calendar)
+        found += odd_periods(tables.fundamentals, symbol)
+        found += _left_out(tables.enhanced, symbol, calendar, config.exchange) + _silent(tables.sentiment, symbol)
+    return found
+
+
+def _left_out(enhanced: pd.DataFrame | None, symbol: str, calendar: SessionCalendar, exchange: str) -> list[str]:
+    if enhanced is None:
+        return []
+    days = enhanced.loc[enhanced["symbol"] == symbol, "date"].to_numpy().astype("datetime64[D]")
+    days = days[(days >= calendar.days[0]) & (days <= calendar.days[-1])]
+    strange = days[calendar.index_of(days) < 0]
+    return (
+        [f"enhanced of {symbol}: {_some(strange)} is no session of {exchange}; the row is left out. Correct the date."]
+        if len(strange)
+        else []
+    )
+
+
+def _silent(sentiment: pd.DataFrame | None, symbol: str) -> list[str]:
+    if sentiment is None or (sentiment["symbol"] == symbol).any():
+        return []
+    return [
+        f"sentiment of {symbol}: the table has no record of it; its regions are not known. Check the symbol's name."
+    ]
+
+
+def _unmatched(tables: Tables, symbol: str, calendar: SessionCalendar) -> list[str]:
+    """Say which share counts are neither on the basis of their filing nor on that of the prices."""
+    known, figures = views(tables.fundamentals, symbol, calendar)
+    if tables.splits is None or "_shares" not in figures:
+        return []
+    filed = calendar.days[known.astype(np.intp)]
+    own = tables.splits[tables.splits["symbol"] == symbol]
+    matched = on_prices_basis(figures["_shares"], filed, own)
+    odd = filed[np.isnan(matched) & (figures["_shares"] > 0)]
+    if not len(odd):
+        return []
+    return [
+        f"fundamentals of {symbol}: the share count filed by {_some(odd)} jumps by more than {SPLIT_JUMP} for no split "
+        "of the splits table; its market value is not known until the next filing. Correct the count or the table."
+    ]
+
+
+def _looks_like_a_split(step: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Return which one-day moves are splits that the prices still show.
+
+    Very large ones, and those near a usual ratio that exceed all that the split-adjusted history before them allows.
+    """
+    size = np.abs(np.log(step))
+    before = np.concatenate([[np.inf], np.maximum.accumulate(size)[:-1]]) if len(size) else size
+    unheard = (size > BEYOND_HISTORY * before) & (np.arange(len(size)) >= LEAST_HISTORY)
+    near = (np.abs(size[:, None] - np.log(SPLITS)) < NEAR_SPLIT).any(axis=1)
+    return np.asarray((step <= FALL) | (step >= RISE) | (unheard & near))
+
+
+def _repeats(sentiment: pd.DataFrame | None, symbol: str) -> list[str]:
+    if sentiment is None:
+        return []
+    own = sentiment[sentiment["symbol"] == symbol]
+    again = int(own.duplicated(["timestamp", "source", "provider", "score"]).sum())
+    if not again:
+        return []
+    return [
+        f"sentiment of {symbol}: {again} of {len(own)} rows repeat an earlier record (time, source, provider, score); "
+        "each counts, so attention may be overstated. Remove copies, or mark reposts."
+    ]
+
+
+def _some(days: np.ndarray) -> str:
+    shown = ", ".join(str(day) for day in days[:SHOWN])
+    return shown if len(days) <= SHOWN else f"{shown} and {len(days) - SHOWN} more"

@@ -1,0 +1,216 @@
+"""A store as it was when training began: what is trained on is pinned, and a change of it is noticed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+import psutil
+import torch
+from torch import Tensor
+
+from finnex.datasets.buffers import empty_images
+from finnex.datasets.epoch_order import READ_TOGETHER, Rows
+from finnex.datasets.reader import ImageReader
+from finnex.datasets.samples import Samples
+from finnex.errors import StoreCorrupt, TrainingError
+from finnex.store import NOT_A_DAY, READY, ImageStore
+
+MEMORY_SHARE = 4
+"""Images may take a quarter of what is free: the model and the reader's cache need room as well."""
+MEMORY_AT_MOST_BYTES = 2 * 1024**3
+"""More are streamed unless a caller says otherwise: reading an image again costs a small part of learning from it."""
+SHOWN_AT_MOST = 5
+
+
+class PinnedStore:
+    """Images of some samples, and a guard over all that was read about them.
+
+    Pinned are the layout, the label settings and, of the samples alone, the images' checksums and every label, return
+    and label end that was known. A store that merely grows, or learns the outcome of later sessions, is the same.
+
+    Parameters
+    ----------
+    samples
+        Sessions of `store`.
+
+    Raises
+    ------
+    TrainingError
+        A sample's image is not published.
+    """
+
+    def __init__(self, store: ImageStore, samples: Samples) -> None:
+        self._store, self.samples = store, samples
+        self.fingerprint = store.fingerprint()
+        self._settings = _settings(store)
+        self._pins = _pins(store, samples)
+        crc = np.zeros(len(samples), dtype=np.uint32)
+        for pin in self._pins:
+            crc[pin.rows] = pin.crc
+        self.reader = ImageReader(store, samples, crc)
+        self._memory: Tensor | None = None
+        if missing := [day for pin in self._pins for day in pin.named(pin.status != READY)]:
+            raise TrainingError(f"{store.path} has no published image of {_listed(missing)}. Collect the samples anew.")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave images behind that are held in memory: another process reads its own."""
+        return vars(self) | {"_memory": None, "_store": self._store.path}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state | {"_store": ImageStore.open(state["_store"])})
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width, channels."""
+        channels, height, width = self.reader.shape
+        return height, width, channels
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether images are held in memory."""
+        return self._memory is not None
+
+    def check(self) -> None:
+        """Raise where what is trained on is no longer what it was.
+
+        Raises
+        ------
+        TrainingError
+            The layout, or an image, label, return or label end of a sample is another.
+        StoreError
+            There is no store any more.
+        """
+        store = ImageStore.open(self._store.path)
+        found = _settings(store)
+        moved = [f"its {name}" for name, value in self._settings.items() if found[name] != value]
+        if not moved:
+            for pin, now in zip(self._pins, _pins(store, self.samples), strict=True):
+                moved += pin.moved(now)
+        if moved:
+            raise TrainingError(
+                f"{store.path} changed while a model was trained on it: fingerprint {self.fingerprint} became "
+                f"{store.fingerprint()}. Changed: {_listed(moved)}. Train again when no build is running."
+            )
+
+    def blame(self, error: StoreCorrupt) -> NoReturn:
+        """Raise what is behind bytes that are not the pinned ones: the store moved, or the chunk is damaged."""
+        self.check()
+        raise error
+
+    def read(self, rows: Rows, out: Tensor | None = None) -> Tensor:
+        """Return the images of some samples, (row, C, H, W) float16; the same bits from memory and from the store.
+
+        Parameters
+        ----------
+        out
+            Where to write them: (row, ...) float16, (C, H, W) cut up in any way, in any order in memory.
+
+        Raises
+        ------
+        StoreCorrupt
+            A chunk is missing or damaged.
+        TrainingError
+            The store moved.
+        """
+        if self._memory is None:
+            try:
+                return self.reader.read(rows, out)
+            except StoreCorrupt as error:
+                self.blame(error)
+        if out is None:
+            found = self.reader.room.take(len(rows))
+            return torch.index_select(self._memory, 0, torch.from_numpy(np.asarray(rows)), out=found)
+        for image, row in zip(out, rows, strict=True):
+            image.copy_(self._memory[row].view(image.shape))
+        return out
+
+    def hold_in_memory(self, limit_bytes: int | None = None, on_read: Callable[[int, int], None] | None = None) -> bool:
+        """Read every image once and keep it, when all fit; return whether they do.
+
+        Parameters
+        ----------
+        limit_bytes
+            What images may take; by default `memory_limit()`.
+        on_read
+            Called with images read and images in all.
+        """
+        total = len(self.samples)
+        needed = 2 * total * int(np.prod(self.reader.shape))
+        if needed > (memory_limit() if limit_bytes is None else limit_bytes):
+            return False
+        memory = torch.from_numpy(empty_images(total, self.reader.shape))
+        for first in range(0, total, READ_TOGETHER):
+            rows = np.arange(first, min(first + READ_TOGETHER, total))
+            try:
+                self.reader.read(rows, memory[first : first + READ_TOGETHER])
+            except StoreCorrupt as error:
+                self.blame(error)
+            if on_read is not None:
+                on_read(int(rows[-1]) + 1, total)
+        self.check()
+        self._memory = memory
+        return True
+
+
+def memory_limit(processes: int = 1) -> int:
+    """Return how many bytes of images each of some processes of this machine may hold, by default."""
+    return min(int(psutil.virtual_memory().available) // MEMORY_SHARE // processes, MEMORY_AT_MOST_BYTES)
+
+
+@dataclass(frozen=True)
+class _Pin:
+    """What the store says of the samples of one symbol; arrays in the order of `rows`."""
+
+    symbol: str
+    rows: Rows
+    days: npt.NDArray[np.datetime64]
+    status: npt.NDArray[np.int8]
+    crc: npt.NDArray[np.uint32]
+    outcomes: dict[str, npt.NDArray[Any]]
+
+    def named(self, chosen: npt.NDArray[np.bool_]) -> list[str]:
+        return [f"{self.symbol} {day}" for day in self.days[chosen]]
+
+    def moved(self, now: _Pin) -> list[str]:
+        """Say what is no longer as it was."""
+        found = self.named(self.days != now.days) + self.named((self.crc != now.crc) | (now.status != READY))
+        moved = [f"the image of {day}" for day in found]
+        for name, then in self.outcomes.items():
+            values = now.outcomes.get(name, np.zeros(0))
+            if values.shape != then.shape:
+                moved.append(f"{name} of {self.symbol}")
+            else:
+                other = _known(name, then) & (values != then)
+                moved += [f"{name} of {day}" for day in self.named(other.any(axis=1))]
+        return moved
+
+
+def _known(name: str, values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Return which cells held an outcome; one that was not known yet may become known."""
+    if name.startswith("return_"):
+        return np.asarray(~np.isnan(values))
+    return np.asarray(values != (NOT_A_DAY if name.startswith("label_end_") else -1))
+
+
+def _pins(store: ImageStore, samples: Samples) -> list[_Pin]:
+    pins = []
+    for number, name in enumerate(samples.symbols):
+        rows = np.flatnonzero(samples.symbol == number)
+        if len(rows):
+            state, index = store.state(name), samples.index[rows]
+            outcomes = {key: values[index] for key, values in store.outcomes(name).items()}
+            pins.append(_Pin(name, rows, state.days[index], state.status[index], state.image_crc[index], outcomes))
+    return pins
+
+
+def _settings(store: ImageStore) -> dict[str, Any]:
+    return {name: store.attrs[name] for name in ("layout_hash", "label_settings")}
+
+
+def _listed(things: list[str]) -> str:
+    more = f" and {len(things) - SHOWN_AT_MOST} more" if len(things) > SHOWN_AT_MOST else ""
+    return ", ".join(things[:SHOWN_AT_MOST]) + more

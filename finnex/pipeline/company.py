@@ -1,0 +1,236 @@
+"""One symbol's part of a build: its panel, the sessions that are due, and batches of them drawn and published."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from finnex.data.calendar import planned_sessions
+from finnex.data.features import symbol_bars
+from finnex.data.labels import make_labels
+from finnex.data.panel import Panel, make_panel
+from finnex.images.blending import region_weights
+from finnex.images.render import RENDERER_VERSION
+from finnex.layout import Layout
+from finnex.pipeline.drawing import Block, Draw
+from finnex.pipeline.inputs import Run, sessions_wanted
+from finnex.pipeline.opening import take_out_lost_bars
+from finnex.store import NOT_A_DAY, QUARANTINED, READY, DraftTarget, Publication, StoreWriter
+
+BATCH_SESSIONS = 128
+"""Sessions drawn and published together: what a crash can cost, and how often progress is kept."""
+SHARES = 4
+"""A task takes at most one of so many shares of what is left of its batch, and not less than `LEAST_PER_TASK`."""
+LEAST_PER_TASK = 4
+
+
+@dataclass(frozen=True)
+class BatchOutcome:
+    """What became of a batch."""
+
+    built: int
+    failed: tuple[tuple[date, str], ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SymbolBuild:
+    """One symbol's sessions that are due, ready to be drawn."""
+
+    run: Run
+    store: StoreWriter
+    panel: Panel
+    on_axis: npt.NDArray[np.intp]
+    """Row on the store's axis of every panel position: one after the other, but for days that turned out no session."""
+    positions: npt.NDArray[np.intp]
+    """Panel positions of the sessions that are due, ascending."""
+    hashes: npt.NDArray[np.uint64]
+    """Input hash of every panel position."""
+    weights: npt.NDArray[np.float32]
+    """Weight of every region at every panel position."""
+    skipped: int
+    damaged: int
+    """How many of the due are published, and no longer the bytes that were."""
+
+    @property
+    def symbol(self) -> str:
+        """The symbol."""
+        return self.panel.symbol
+
+    @property
+    def due(self) -> int:
+        """How many sessions are to be drawn."""
+        return len(self.positions)
+
+    def days(self, batch: Sequence[int]) -> tuple[date, date]:
+        """Return the first and the last date of a batch."""
+        days = self.panel.calendar.days
+        return days[batch[0]].item(), days[batch[-1]].item()
+
+    def batches(self, size: int = BATCH_SESSIONS) -> list[list[int]]:
+        """Return the due sessions (panel positions) in batches, oldest first."""
+        return [self.positions[first : first + size].tolist() for first in range(0, self.due, size)]
+
+    def blocks(self, batch: Sequence[int], dates_per_task: int) -> list[Block]:
+        """Cut a batch into tasks of at most `dates_per_task` sessions that lie near each other.
+
+        Tasks shrink towards the end, a share of what is left each, so that all workers end together (guided
+        self-scheduling, Polychronopoulos and Kuck 1987).
+        """
+        lookback = self.run.layout.lookback
+        target = self.store.target(self.symbol, uuid.uuid4().hex[:12])
+        groups: list[list[int]] = []
+        room = 0
+        for number, position in enumerate(batch):
+            if not groups or len(groups[-1]) >= room or position - groups[-1][-1] > lookback:
+                groups.append([])
+                room = min(dates_per_task, max(LEAST_PER_TASK, (len(batch) - number) // SHARES))
+            groups[-1].append(position)
+        return [self._block(group, lookback, target) for group in groups]
+
+    def _block(self, group: Sequence[int], lookback: int, target: DraftTarget) -> Block:
+        first, last = group[0] - lookback + 1, group[-1]
+        missing = max(0, -first)  # sessions before the first row of the input: not known
+        rows = slice(max(0, first), last + 1)
+        return Block(
+            layout_hash=self.run.layout.hash,
+            target=target,
+            rows=np.pad(self.panel.rows[rows], ((missing, 0), (0, 0)), constant_values=np.nan),
+            ends=tuple(position - first for position in group),
+            indexes=tuple(self.on_axis[list(group)].tolist()),
+            hashes=tuple(int(self.hashes[position]) for position in group),
+            weights=self.weights[list(group)],
+        )
+
+    def run_batch(
+        self,
+        batch: Sequence[int],
+        draw: Draw,
+        on_progress: Callable[[int], None] | None = None,
+        dates_per_task: int = 1,
+    ) -> BatchOutcome:
+        """Draw a batch and publish it: images first, then their status, so that readers see whole images or none."""
+        began = time.perf_counter()
+        publication = Publication(self.store, self.symbol)
+        for receipts in draw(self.blocks(batch, dates_per_task)):
+            publication.add(receipts)
+            if on_progress is not None:
+                on_progress(len(receipts))
+        bad = publication.finish()
+        days = self.panel.calendar.days[np.searchsorted(self.on_axis, [receipt.index for receipt in bad])]
+        failed = tuple((day, receipt.error) for day, receipt in zip(days.tolist(), bad, strict=True))
+        return BatchOutcome(len(batch) - len(bad), failed, time.perf_counter() - began)
+
+
+def prepare_symbol(
+    run: Run,
+    store: StoreWriter,
+    symbol: str,
+    *,
+    start: date | None = None,
+    end: date | None = None,
+    force: bool = False,
+) -> SymbolBuild:
+    """Compute a symbol's panel, lay out its calendar, write its features and labels, and find what is due.
+
+    Features are computed from the first row of the inputs whatever `start` says, so a nightly run and a full
+    build agree bit for bit. A session is due when it has no image, when its window, the layout or the renderer
+    changed since, or when its bytes are no longer those that were published; a quarantined one counts as published.
+    By `force` all are due, and a session of
+    the range whose bar is gone loses its image.
+
+    Raises
+    ------
+    ConfigError
+        The symbol is not configured, or the range holds no session of it.
+    """
+    config = run.config
+    wanted = sessions_wanted(run, symbol, start, end)
+    panel = make_panel(run.tables, config, symbol, run.layout.catalogue.entries)
+    calendar = panel.calendar
+    if force:
+        take_out_lost_bars(run, store, symbol, start, end)
+    first_year, last_year = (
+        calendar.days[0].astype("datetime64[Y]"),
+        calendar.days[-1].astype("datetime64[Y]"),
+    )
+    axis = planned_sessions(
+        config.exchange,
+        first_year.astype("datetime64[D]").item(),
+        (last_year + 2).astype("datetime64[D]").item(),
+    )
+    # The last day asked for is 1 January two years on: never a session, so whole years are laid out.
+    store.ensure_symbol(symbol, axis.days, run.template)
+    state = store.state(symbol)
+    on_axis = np.searchsorted(state.days, calendar.days)
+    weights = region_weights(panel, run.layout)
+    hashes = window_hashes(panel, run.layout, weights)
+    drawable = wanted[panel.traded[wanted]]
+    shut = np.setdiff1d(np.arange(on_axis[0], on_axis[-1]), on_axis)  # planned, and then no session
+    store.mark_no_bar(symbol, np.concatenate([on_axis[wanted[~panel.traded[wanted]]], shut]))
+    rows = on_axis[drawable]
+    fresh = np.isin(state.status[rows], (READY, QUARANTINED)) & (state.input_hash[rows] == hashes[drawable])
+    damaged = np.isin(rows, store.lost(symbol, rows[fresh]))
+    fresh[damaged] = False
+    due = drawable if force else drawable[~fresh]
+    _write_tables(run, store, panel, on_axis, int(wanted[-1]) + 1)
+    return SymbolBuild(run, store, panel, on_axis, due, hashes, weights, len(drawable) - len(due), int(damaged.sum()))
+
+
+def window_hashes(panel: Panel, layout: Layout, weights: npt.NDArray[np.float32]) -> npt.NDArray[np.uint64]:
+    """Return one hash per session over all that its image is drawn from."""
+    digests = panel.row_digests()
+    padded = np.concatenate([np.zeros((layout.lookback - 1, 16), dtype=np.uint8), digests])
+    seed = f"{layout.hash}|{RENDERER_VERSION}|".encode()
+    found = [
+        int.from_bytes(
+            blake2b(
+                seed + padded[row : row + layout.lookback].tobytes() + weights[row].tobytes(), digest_size=8
+            ).digest(),
+            "little",
+        )
+        for row in range(len(digests))
+    ]
+    return np.array(found, dtype=np.uint64)
+
+
+def _write_tables(run: Run, store: StoreWriter, panel: Panel, on_axis: npt.NDArray[np.intp], sessions: int) -> None:
+    """Write features and labels of the panel's sessions, where they differ from what is stored.
+
+    Features go up to the last session asked for, labels to the last bar: an outcome that became known matures
+    the labels of earlier sessions.
+    """
+    for name, values in (
+        ("feature_normalized", panel.normalized),
+        ("feature_original", panel.original),
+        ("feature_location", panel.location),
+        ("feature_scale", panel.scale),
+    ):
+        store.write_rows(panel.symbol, name, on_axis[0], _spread(values[:sessions], on_axis, np.nan))
+    bars = symbol_bars(run.tables, panel.symbol, panel.calendar)
+    for kind, labels in make_labels(bars, panel.calendar.days, run.config.labels).items():
+        end = np.where(np.isnat(labels.end), NOT_A_DAY, labels.end.astype("datetime64[D]").astype("int64"))
+        for name, found, unknown in (
+            ("return", labels.outcome, np.nan),
+            ("label_end", end, NOT_A_DAY),
+            ("label", labels.label, -1),
+        ):
+            store.write_rows(panel.symbol, f"{name}_{kind}", on_axis[0], _spread(found, on_axis, unknown))
+
+
+def _spread(values: npt.NDArray[Any], on_axis: npt.NDArray[np.intp], unknown: float) -> npt.NDArray[Any]:
+    """Return the values of panel positions in rows of the axis, with `unknown` where a row is no session."""
+    rows = on_axis[: len(values)] - on_axis[0]
+    if rows[-1] == len(values) - 1:
+        return values
+    spread = np.full((rows[-1] + 1, *values.shape[1:]), unknown, dtype=values.dtype)
+    spread[rows] = values
+    return spread

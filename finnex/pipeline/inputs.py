@@ -1,0 +1,133 @@
+"""What is the same for all symbols of a run: checked inputs, what an image is, which sessions are asked for."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+
+from finnex.config import HORIZONS, Config
+from finnex.data.features import symbol_calendar
+from finnex.data.labels import KINDS
+from finnex.data.mapping import generated_entries
+from finnex.data.tables import Tables, read_tables
+from finnex.data.warnings import doubts
+from finnex.errors import MOST_OF_A_KIND, ConfigError, LayoutError, nearest
+from finnex.images.blending import blend_inputs
+from finnex.layout import Layout, load_catalogue, load_layout, parse_catalogue, parse_layout
+from finnex.store import StoreTemplate
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that is the same for all symbols of a run: checked inputs and what an image is."""
+
+    config: Config
+    tables: Tables
+    layout: Layout
+    template: StoreTemplate
+    doubts: tuple[str, ...]
+    """What is odd about the inputs, one sentence each; worth saying, not worth refusing."""
+
+
+def read_run(config: Config) -> Run:
+    """Read and check all inputs and the layout of a run.
+
+    Raises
+    ------
+    InputError, ConfigError, LayoutError
+        With everything that is wrong.
+    """
+    image, tables = config.image, read_tables(config)
+    layout = load_layout(image.layout, image.lookback, image.catalogue, blending=image.blending)
+    if tables.enhanced is not None:
+        layout = _with_columns(layout, list(tables.enhanced.columns), config.inputs.enhanced_heatmaps)
+    _check_sources(layout, [] if tables.enhanced is None else list(tables.enhanced.columns))
+    template = StoreTemplate(
+        layout_name=layout.name,
+        layout_hash=layout.hash,
+        layout_toml=layout.text,
+        catalogue_csv=layout.catalogue.text,
+        lookback_sessions=layout.lookback,
+        blending=layout.blending,
+        shape=(layout.height, layout.width, len(layout.channels)),
+        channels=layout.channels,
+        regions=tuple(region.name for region in layout.regions),
+        features=layout.catalogue.names,
+        horizons=HORIZONS,
+        label_kinds=KINDS,
+        label_settings=config.labels.model_dump(exclude={"kind", "horizon"}),
+        exchange=config.exchange,
+        synthetic_tables=tuple(sorted(config.inputs.synthetic)),
+    )
+    return Run(config, tables, layout, template, tuple(doubts(tables, config)))
+
+
+def _with_columns(layout: Layout, columns: Sequence[str], heatmaps: Sequence[str]) -> Layout:
+    """Return the layout with generated entries for the columns that its catalogue does not know."""
+    unknown = [name for name in columns if name not in {"symbol", "date", *layout.catalogue.position}]
+    if not unknown or not heatmaps:
+        return layout
+    regions = [layout.region(name) for name in heatmaps]
+    rooms = {region.name: region.height - len(region.features) for region in regions}
+    text = layout.catalogue.text.rstrip("\n") + "\n"
+    text += generated_entries(unknown, rooms, next(csv.reader(io.StringIO(text))))
+    wider = parse_layout(layout.text, parse_catalogue(text), layout.lookback, blending=layout.blending)
+    drawn = {name for region in wider.regions for name in region.features}
+    if left := [name for name in unknown if name not in drawn]:
+        raise ConfigError(
+            f"[inputs] enhanced_heatmaps: column '{left[0]}' of the enhanced file is drawn nowhere: a region of "
+            f"{', '.join(heatmaps)} is no heat map, or lists its features. Name heat maps that take the catalogue's."
+        )
+    return wider
+
+
+def _check_sources(layout: Layout, enhanced: Sequence[str]) -> None:
+    """Refuse features that are neither computed nor given, and blends that lack what they are made from."""
+    given = {*load_catalogue().names, *enhanced}
+    unknown = [name for name in layout.catalogue.names if name not in given]
+    problems = [
+        f"the catalogue's feature '{name}' is computed nowhere and is no column of [inputs] enhanced. "
+        f"{nearest(name, given)} Correct the name, give the column, or remove the row."
+        for name in unknown[:MOST_OF_A_KIND]
+    ]
+    problems += [
+        f"region {region.name}: blend '{region.blend}' needs the feature '{name}', which the catalogue lacks. "
+        "Add its row, or set [image] blending = false."
+        for region in layout.regions
+        if layout.blending and region.blend
+        for name in blend_inputs(region.blend)
+        if name not in layout.catalogue.position
+    ]
+    if problems:
+        raise LayoutError("\n".join(problems))
+
+
+def sessions_wanted(run: Run, symbol: str, start: date | None = None, end: date | None = None) -> npt.NDArray[np.intp]:
+    """Return the sessions of a symbol that a run asks for, as positions from its first bar on.
+
+    Absent, `start` is the first session whose window is full, and `end` the last bar.
+
+    Raises
+    ------
+    ConfigError
+        The symbol is not configured, or the range holds no session of it.
+    """
+    config = run.config
+    if symbol not in config.symbols:
+        raise ConfigError(f"symbol '{symbol}' is not among the configured symbols. {nearest(symbol, config.symbols)}")
+    calendar = symbol_calendar(run.tables, config, symbol)
+    first_full = calendar.days[min(run.layout.lookback, len(calendar)) - 1].item()
+    start, end = start or config.start or first_full, end or config.end
+    wanted = calendar.between(start, end)
+    if len(wanted) == 0:
+        raise ConfigError(
+            f"there is no session of {symbol} from {start} to {end or 'the last bar'}: its prices run from "
+            f"{calendar.days[0]} to {calendar.days[-1]}. Change start or end."
+        )
+    return wanted

@@ -1,0 +1,70 @@
+"""The champion's answers for the newest sessions, kept in the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from finnex.config import Config
+from finnex.datasets.samples import CLASSES
+from finnex.store import ImageStore, StoreWriter, writing
+from finnex.tracking import load_champion
+from finnex.training.serving import ask_about
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the champion said of one session.
+
+    Attributes
+    ----------
+    probabilities
+        Of sell, hold and buy.
+    version
+        Of the registered model.
+    about
+        How the champion became one, and how it stood against its baselines when it was trained: a prediction is worth
+        no more.
+    """
+
+    symbol: str
+    session: np.datetime64
+    probabilities: tuple[float, ...]
+    version: int
+    about: str
+
+    def row(self) -> dict[str, object]:
+        """Return it as a row of a table."""
+        said = {word: round(value, 4) for word, value in zip(CLASSES, self.probabilities, strict=True)}
+        return {"symbol": self.symbol, "session": str(self.session), **said, "model version": self.version}
+
+
+def predict_newest(config: Config, uri: str, sessions: int, *, wait_seconds: float = 0.0) -> list[Prediction]:
+    """Ask the champion about each symbol's newest published sessions that have no prediction yet, and keep its answers.
+
+    Raises
+    ------
+    TrainingError
+        There is no champion, or it was trained on another layout or other labels; a `ModelRefused` where `train` did
+        not register it or its files are others.
+    ServiceError
+        No MLflow server answers at `uri`.
+    StoreError
+        There is no store, or it cannot be written.
+    """
+    reader = ImageStore.open(config.store.path)
+    champion = load_champion(config, reader, uri)
+    found = []
+    with writing(config.store.path, wait_seconds):
+        store = StoreWriter.reopen(config.store.path)
+        for symbol in config.symbols:
+            indexes = store.unpredicted(symbol, sessions)
+            answers = ask_about(champion.model, store, symbol, indexes.tolist())
+            store.record_predictions(symbol, indexes.tolist(), answers, champion.version.version)
+            days = store.state(symbol).days
+            found += [
+                Prediction(symbol, days[index], tuple(answer.tolist()), champion.version.version, champion.about)
+                for index, answer in zip(indexes, answers, strict=True)
+            ]
+    return found

@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from finnex.config import Config
 from finnex.data.panel import Panel, make_panel
-from finnex.images import patch_estimators as estimate
 from finnex.images.render import Renderer
 from finnex.layout import Layout
+from finnex.patches import estimators as estimate
 from finnex.patches.describe import describe
 from finnex.patches.features import LEAST, MONTH, PAST, TWO_MONTHS, WEEK
 from finnex.patches.grid import patch_grid

@@ -28,7 +28,7 @@ from finnex.datasets.array_file import ArrayFile
 from finnex.datasets.patch_data import KEYS
 from finnex.encoders import ENCODERS
 from finnex.errors import ExportError, StoreCorrupt
-from finnex.export import PARTS, Exported, export, needed_bytes, plan, plan_export
+from finnex.export import PARTS, Exported, export, needed_bytes, plan_export, selection
 from finnex.layout import load_layout
 from finnex.patches.describe import ENHANCED_FIELDS
 from finnex.patches.grid import extract_patches, join_patches
@@ -282,7 +282,7 @@ def test_sessions_whose_outcome_is_not_known_are_in_no_part(config: Config, stor
     known = plan_export(config, store, SYMBOL, tmp_path / "new", parts=["metadata"]).images
     label = known.label.copy()
     label[-20:] = -1
-    split = plan._split(config, replace(known, label=label))
+    split = selection._split(config, replace(known, label=label))
     assert max(split.test) == len(known) - 21
     assert (label[np.concatenate(list(split.parts().values()))] >= 0).all()
 
@@ -559,7 +559,7 @@ def test_an_image_that_is_drawn_anew_meanwhile_ends_the_export(
 def test_memory_does_not_grow_with_the_number_of_sessions(
     config: Config, store: ImageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan, "BLOCK_SESSIONS", 20)
+    monkeypatch.setattr(selection, "BLOCK_SESSIONS", 20)
     days, peak = published(store), {}
     parts = ["trainer", "mega_images_full", "batch_tensors", "patch_datasets", "cnn_ready"]
     for sessions in (20, 60):

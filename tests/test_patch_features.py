@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from finnex.config import Config
 from finnex.data.panel import Panel, make_panel
 from finnex.errors import LayoutError
-from finnex.images import patch_estimators as estimate
 from finnex.images.render import Renderer
 from finnex.layout import load_layout
+from finnex.patches import estimators as estimate
 from finnex.patches.describe import (
     ENHANCED_FIELDS,
     METADATA_FIELDS,

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from finnex.data.point_in_time import Floats
-from finnex.images import patch_estimators as estimate
+from finnex.patches import estimators as estimate
 from finnex.patches.shown import PRICE_BARS
 from finnex.patches.signals import Signals, unit
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from finnex.data.point_in_time import Floats
-from finnex.images import patch_estimators as estimate
+from finnex.patches import estimators as estimate
 from finnex.patches.features import LEAST, MONTH, SHORT, PatchFeature
 from finnex.patches.signals import Signals, mask
 

@@ -1,0 +1,1 @@
+"""Patches of images: where they lie, which features they show, what is said of each."""

@@ -1,0 +1,1 @@
+"""Dask clusters that flows draw on: of this machine, of a job queue, of Kubernetes."""

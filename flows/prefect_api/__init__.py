@@ -1,0 +1,1 @@
+"""Flow runs through Prefect's API: requests, starting, progress, settling."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,12 +10,15 @@ import pytest
 from finnex.audit.declarations import (
     events_announced_too_early,
     fundamentals_dated_by_period_end,
+    macro_dated_by_a_rule,
     macro_dated_by_observation,
 )
 from finnex.audit.exchange_hours import decision_times
 from finnex.audit.filled_bars import bars_filled_backwards
 from finnex.audit.quote_clocks import quotes_of_other_markets
 from finnex.audit.time_of_day import released_at_midnight, sentiment_clocks
+from finnex.config import parse_config
+from finnex.config.inputs import quotes_of
 from finnex.data.calendar import SessionCalendar, session_calendar
 
 NEW_YORK = "America/New_York"
@@ -107,6 +111,7 @@ def filings(lags: list[int]) -> pd.DataFrame:
         ([9] * 10, True),
         ([39] * 10, True),
         ([30, 0, 31], True),
+        ([45, 60, 38] * 9 + [1], True),
     ],
 )
 def test_filings_sooner_than_companies_file_are_found(lags: list[int], found: bool) -> None:
@@ -149,15 +154,95 @@ def test_the_calendars_of_the_library_close_as_their_exchanges_do(exchange: str)
     assert decision_times(session_calendar(exchange, date(2014, 1, 2), date(2023, 12, 28))) == []
 
 
+NEW_YORK_DAYS = pd.to_datetime(CALENDAR.days.astype("datetime64[ns]"))
+TOKYO = session_calendar("XTKS", date(2021, 1, 4), date(2022, 12, 30))
+
+
+def quotes(series: str, available: pd.DatetimeIndex = NEW_YORK_DAYS, *, timed: bool = False) -> pd.DataFrame:
+    """Quotes of a series at New York's sessions."""
+    return pd.DataFrame(
+        {"series": series, "date": NEW_YORK_DAYS, "value": 20.0, "available": available, "available_is_date": not timed}
+    )
+
+
+def bars_on(symbol: str, days: pd.DatetimeIndex) -> pd.DataFrame:
+    return pd.DataFrame({"symbol": symbol, "date": days})
+
+
 def test_new_york_quotes_of_the_same_date_are_early_in_tokyo_and_not_in_new_york() -> None:
-    tokyo = session_calendar("XTKS", date(2021, 1, 4), date(2022, 12, 30))
-    vix = pd.DataFrame({"series": "VIX", "date": pd.to_datetime(CALENDAR.days.astype("datetime64[ns]")), "value": 20.0})
-    prices = pd.DataFrame({"symbol": "XLK", "date": vix["date"]})
-    found = quotes_of_other_markets(vix, prices, tokyo, {"VIX": 0}, ["XLK"])
+    vix, prices = quotes("VIX"), bars_on("XLK", NEW_YORK_DAYS)
+    found = quotes_of_other_markets(vix, prices, TOKYO, {"VIX": 0}, ["XLK"])
     assert [one.finding.table for one in found] == ["macro", "prices"]
     assert "Set quote_delay_minutes of 'VIX'" in found[0].finding.remedy
-    assert quotes_of_other_markets(vix, prices.iloc[:0], tokyo, {"VIX": 15}, ["XLK"]) == []  # the next session
+    assert quotes_of_other_markets(vix, prices.iloc[:0], TOKYO, {"VIX": 15}, ["XLK"]) == []  # the next session
     assert quotes_of_other_markets(vix, prices, CALENDAR, {"VIX": 15}, ["XLK"]) == []
+
+
+@pytest.mark.parametrize("series", sorted(quotes_of("XTKS")))
+def test_every_quote_that_is_declared_by_default_is_asked_and_waits_for_new_york(series: str) -> None:
+    nothing = bars_on("A", NEW_YORK_DAYS[:0])
+    (found,) = quotes_of_other_markets(quotes(series), nothing, TOKYO, {series: 0}, [])
+    assert found.finding.kind == "quotes_from_the_future"
+    for exchange in ("XTKS", "XLON", "XASX", "XNZE", "XNYS", "XTSE", "BVMF"):
+        calendar = session_calendar(exchange, date(2021, 1, 4), date(2022, 12, 30))
+        assert quotes_of_other_markets(quotes(series), nothing, calendar, quotes_of(exchange), []) == [], exchange
+
+
+def test_a_configuration_of_another_exchange_waits_for_new_york_unless_it_says_otherwise(tmp_path: Path) -> None:
+    (prices := tmp_path / "p.csv").write_text("symbol\n")
+    document = {"inputs": {"prices": str(prices)}, "symbols": ["A"], "store": {"path": "s"}, "exchange": "XTKS"}
+    assert parse_config(document, Path("f.toml")).inputs.quote_delay_minutes == quotes_of("XTKS")
+    own = document | {"inputs": {"prices": str(prices), "quote_delay_minutes": {"VIX": 7}}}
+    assert parse_config(own, Path("f.toml")).inputs.quote_delay_minutes == {"VIX": 7}
+    home = parse_config(document | {"exchange": "XNYS"}, Path("f.toml"))
+    assert home.inputs.quote_delay_minutes == quotes_of("XNYS")
+
+
+def test_a_stock_that_trades_on_new_yorks_days_is_early_in_tokyo_and_one_of_tokyo_is_not() -> None:
+    tokyo_days = pd.to_datetime(TOKYO.days.astype("datetime64[ns]"))
+    prices = pd.concat([bars_on("US", NEW_YORK_DAYS), bars_on("JP", tokyo_days)], ignore_index=True)
+    (found,) = quotes_of_other_markets(None, prices, TOKYO, {}, ["US", "JP"])
+    assert found.finding.evidence.startswith("US trade in New York")
+    assert quotes_of_other_markets(None, prices, TOKYO, {}, ["JP"]) == []
+    assert quotes_of_other_markets(None, prices, CALENDAR, {}, ["US", "JP"]) == []
+
+
+@pytest.mark.parametrize(("hour", "found"), [(13, True), (19.5, True), (22, False)])
+def test_a_quote_that_is_available_before_its_market_closes_is_found(hour: float, found: bool) -> None:
+    timed = quotes("DGS10", NEW_YORK_DAYS + pd.Timedelta(hours=hour), timed=True)
+    nothing = bars_on("A", NEW_YORK_DAYS[:0])
+    assert bool(quotes_of_other_markets(timed, nothing, CALENDAR, {}, [])) is found
+    assert quotes_of_other_markets(quotes("DGS10"), nothing, CALENDAR, {}, []) == []  # a date: the next session
+
+
+@pytest.mark.parametrize(
+    ("series", "days_after", "found"),
+    [("UNRATE", 0, True), ("PAYEMS", 3, True), ("CPIAUCSL", 9, True), ("UNRATE", 12, False), ("CPIAUCSL", 20, False),
+     ("X", 0, False)],
+)  # fmt: skip
+def test_early_releases_on_weekends_are_a_rule_and_late_ones_are_cautious(
+    series: str, days_after: int, found: bool
+) -> None:
+    for dated_at_end in (False, True):
+        assert bool(macro_dated_by_a_rule(monthly(series, days_after, dated_at_end=dated_at_end))) is found
+
+
+def test_the_jobs_report_on_its_fridays_is_no_finding() -> None:
+    months = pd.date_range("2019-01-01", periods=30, freq="MS")
+    fridays = [day + pd.Timedelta(days=(4 - day.day_of_week) % 7) for day in months + pd.DateOffset(months=1)]
+    report = pd.DataFrame({"series": "UNRATE", "date": months, "available": fridays})
+    assert macro_dated_by_a_rule(report) == macro_dated_by_observation(report, {}) == []
+    at_end = report.assign(date=months + pd.offsets.MonthEnd(0))
+    assert macro_dated_by_a_rule(at_end) == macro_dated_by_observation(at_end, {}) == []
+    assert macro_dated_by_observation(at_end.assign(available=at_end["date"]), {})
+
+
+def test_a_half_day_that_closes_at_four_in_the_calendar_is_found() -> None:
+    wrong = CALENDAR.decision_time.copy()
+    (first, *_) = np.flatnonzero(CALENDAR.days == np.datetime64("2021-11-26"))
+    wrong[first] += np.timedelta64(3, "h")
+    (found,) = decision_times(SessionCalendar("XNYS", CALENDAR.days, wrong))
+    assert "1 half days close after 13:00, such as 2021-11-26 at 16:00" in found.evidence
 
 
 @pytest.mark.parametrize("forwards", [True, False])

@@ -17,6 +17,8 @@ from finnex.audit.report import Finding
 
 FASTEST_FILING_DAYS = 10
 """The first large companies report about ten days after their quarter ends, and file later."""
+SOONEST_CLOSING_DAYS = 1
+"""Nothing is filed by the day after its period: books are closed first. One such row is a finding."""
 DEADLINE_DAYS = 40
 """Form 10-Q of an accelerated filer (17 CFR 249.308a): a lag that is the same for all filings is a rule, not a record,
 and must not be shorter."""
@@ -25,6 +27,11 @@ HASTY_SHARE = 0.05
 LEAST_STEP_DAYS = 20  # between observations of a monthly series or a slower one
 STARTS_BEFORE_DAY = 5  # observations dated on the first days of a month name the period by its start
 SOON_DAYS = 3
+MONTHLY_STEP_DAYS = 60
+LEAST_RELEASES = 12
+SATURDAY = 5
+LONGEST_SLIP_DAYS = 10
+"""How much later than at the earliest a release may come in its usual month: a week, and holidays."""
 NEARLY_ALL = 0.95
 LONGEST_NOTICE_DAYS = 760
 """Two years and a month. The Federal Reserve publishes its meetings for the next year, at times for two
@@ -46,7 +53,7 @@ def fundamentals_dated_by_period_end(filings: pd.DataFrame) -> list[Declared]:
     for origin, own in filings.groupby("origin", sort=True):
         of_origin = filings.index.isin(own.index)
         rows = of_origin & (lag < FASTEST_FILING_DAYS).to_numpy()
-        ended = rows & (lag <= 0).to_numpy()
+        ended = rows & (lag <= SOONEST_CLOSING_DAYS).to_numpy()
         own_lag = lag[of_origin]
         by_rule = (
             len(own) >= LEAST_FILINGS and bool((own_lag == own_lag.iloc[0]).all()) and own_lag.iloc[0] < DEADLINE_DAYS
@@ -63,7 +70,7 @@ def fundamentals_dated_by_period_end(filings: pd.DataFrame) -> list[Declared]:
             )
         else:
             share = rows.sum() / len(own)
-            what = f"{int(ended.sum())} on the day their period ended or before, " if ended.any() else ""
+            what = f"{int(ended.sum())} by the day after their period ended, " if ended.any() else ""
             evidence = (
                 f"origin '{origin}': {int(rows.sum())} of {len(own)} rows ({share:.0%}) are available less than "
                 f"{FASTEST_FILING_DAYS} days after their period ended; {what}{such}."
@@ -91,6 +98,42 @@ def events_announced_too_early(events: pd.DataFrame) -> list[Declared]:
     return found
 
 
+def _at_month_ends(days: pd.Series[pd.Timestamp]) -> bool:
+    return bool((days.dt.days_in_month - days.dt.day < STARTS_BEFORE_DAY).mean() > NEARLY_ALL)
+
+
+def macro_dated_by_a_rule(macro: pd.DataFrame) -> list[Declared]:
+    """Find monthly series of agencies whose early releases fall on weekends: they are reckoned, not recorded.
+
+    A release that is dated later than any schedule allows is cautious whatever its weekday, and is no finding.
+    """
+    found = []
+    for series, own in macro.groupby("series", sort=True):
+        least = least_lag_days(str(series))
+        step = own["date"].drop_duplicates().sort_values().diff().dt.days.median()
+        if least is None or not LEAST_STEP_DAYS < step < MONTHLY_STEP_DAYS or len(own) < LEAST_RELEASES:
+            continue
+        after = own["date"] + pd.offsets.MonthBegin(1)  # the first day after the month that is observed
+        lag = (own["available"] - after).dt.days
+        weekend = (own["available"].dt.day_of_week >= SATURDAY) & (lag < least + LONGEST_SLIP_DAYS)
+        if weekend.mean() < HASTY_SHARE:
+            continue
+        example = own[weekend].iloc[0]
+        evidence = (
+            f"series '{series}': {int(weekend.sum())} of {len(own)} rows are available on a Saturday or Sunday less "
+            f"than {least + LONGEST_SLIP_DAYS} days after their month, such as {example['date'].date()}, available "
+            f"{example['available'].date()}: its source publishes on working days, so these dates are a rule, and "
+            "days before the true ones."
+        )
+        remedy = (
+            "Give the release dates (ALFRED has them); a rule is cautious where it is later than every release of the "
+            f"series, at least {least + LONGEST_SLIP_DAYS} days after the month."
+        )
+        rows = macro.index.isin(own.index[weekend])
+        found.append(Declared(Finding("macro_dated_by_a_rule", "macro", (), evidence, remedy), rows))
+    return found
+
+
 def macro_dated_by_observation(macro: pd.DataFrame, quotes: Mapping[str, int]) -> list[Declared]:
     """Find series that are available before their period is over, or sooner than their source publishes them."""
     found = []
@@ -105,8 +148,10 @@ def macro_dated_by_observation(macro: pd.DataFrame, quotes: Mapping[str, int]) -
         ended = own["date"]
         starts = slow and (own["date"].dt.day < STARTS_BEFORE_DAY).mean() > NEARLY_ALL
         if starts:
-            months = PERIOD_MONTHS["monthly"] if step < 60 else PERIOD_MONTHS["quarterly"]
+            months = PERIOD_MONTHS["monthly"] if step < MONTHLY_STEP_DAYS else PERIOD_MONTHS["quarterly"]
             ended = own["date"].dt.to_period("M").dt.to_timestamp() + pd.DateOffset(months=months)
+        elif slow and least is not None and _at_month_ends(own["date"]):
+            ended = own["date"] + pd.offsets.MonthBegin(1)  # the first day after the period, as the lags count
         lag = (own["available"] - ended).dt.days.to_numpy()
         least_days = (0 if starts else SOON_DAYS + 1) if least is None else least
         early = np.ones(len(own), dtype=bool) if quoted and slow else lag < least_days
@@ -114,7 +159,7 @@ def macro_dated_by_observation(macro: pd.DataFrame, quotes: Mapping[str, int]) -
         if not early.any() or not (quoted or least is None or impossible or early.mean() >= HASTY_SHARE):
             continue
         example = own[early].iloc[0]
-        period = "daily or weekly" if not slow else "monthly" if step < 60 else "quarterly or slower"
+        period = "daily or weekly" if not slow else "monthly" if step < MONTHLY_STEP_DAYS else "quarterly or slower"
         reference = "the end of the period they observe" if starts else "their observation date"
         source = "" if least is None else " its source publishes"
         evidence = f"series '{series}' ({period}): " + (

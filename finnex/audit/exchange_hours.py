@@ -40,6 +40,11 @@ EARLY_SHARE = 0.08
 LATE_SHARE = 0.01
 """Some exchanges close an hour late on a day of national examinations."""
 LEAST_SESSIONS = 40
+HALF_DAY_MINUTES: Final = 13 * 60
+HALF_DAYS_OF: Final = frozenset(("XNYS", "XNAS", "ARCX"))
+FIRST_HALF_DAYS: Final = np.datetime64("2000-01-01")
+FIRST_INDEPENDENCE_EVES: Final = np.datetime64("2013-01-01")
+"""Before, the half day lay before or after the holiday, by its weekday."""
 
 
 def decision_times(calendar: SessionCalendar) -> list[Finding]:
@@ -62,6 +67,10 @@ def decision_times(calendar: SessionCalendar) -> list[Finding]:
     regular = _regular(calendar.exchange, days, minutes)
     known = regular >= 0
     late, early = known & (minutes > regular), known & (minutes < regular)
+    halves = new_york_half_days(days) if calendar.exchange in HALF_DAYS_OF else np.zeros(len(days), dtype=bool)
+    if (wrong := np.flatnonzero(halves & (minutes > HALF_DAY_MINUTES))).size:
+        text = f"{wrong.size} half days close after {_clock(HALF_DAY_MINUTES)}, such as {days[wrong[0]]} at "
+        return [_finding(calendar, text + _clock(minutes[wrong[0]]), zone)]
     if late.mean() > LATE_SHARE:
         first = int(np.flatnonzero(late)[0])
         text = f"{int(late.sum())} sessions close after {_clock(regular[first])}, such as {days[first]} at "
@@ -77,6 +86,20 @@ def decision_times(calendar: SessionCalendar) -> list[Finding]:
             )
             return [_finding(calendar, text, zone)]
     return []
+
+
+def new_york_half_days(days: npt.NDArray[np.datetime64]) -> npt.NDArray[np.bool_]:
+    """Whether each session is one of New York's regular half days, from 2000 on.
+
+    The day after Thanksgiving, Christmas Eve, and from 2013 on the third of July before a holiday on a weekday
+    (nyse.com/markets/hours-calendars, "early closes"). (sessions,) bool.
+    """
+    stamps = pd.DatetimeIndex(days)
+    month, day, weekday = (getattr(stamps, part).to_numpy() for part in ("month", "day", "day_of_week"))
+    thanksgiving = (month == 11) & (weekday == 4) & (day >= 23) & (day <= 29)
+    christmas = (month == 12) & (day == 24)
+    independence = (month == 7) & (day == 3) & (weekday <= 3) & (days >= FIRST_INDEPENDENCE_EVES)
+    return np.asarray((days >= FIRST_HALF_DAYS) & (thanksgiving | christmas | independence), dtype=bool)
 
 
 def _regular(exchange: str, days: npt.NDArray[np.datetime64], minutes: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:

@@ -18,6 +18,7 @@ from finnex.audit.declarations import (
     Declared,
     events_announced_too_early,
     fundamentals_dated_by_period_end,
+    macro_dated_by_a_rule,
     macro_dated_by_observation,
 )
 from finnex.audit.enhanced import Vintage, compare_vintage, fitted_on_everything
@@ -301,6 +302,7 @@ def _declarations(run: Run, timing: Timing) -> list[Finding]:
         declared += fundamentals_dated_by_period_end(tables.fundamentals)
     if tables.macro is not None:
         declared += macro_dated_by_observation(tables.macro, config.inputs.quote_delay_minutes)
+        declared += macro_dated_by_a_rule(tables.macro)
     if tables.sentiment is not None:
         declared += sentiment_clocks(tables.sentiment, timing.full.calendar, config.exchange)
     if tables.events is not None:

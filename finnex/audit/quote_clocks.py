@@ -10,7 +10,9 @@ import pandas as pd
 
 from finnex.audit.declarations import Declared
 from finnex.audit.report import Finding
+from finnex.config.inputs import AMERICAN_QUOTES_MINUTES
 from finnex.data.calendar import SessionCalendar, session_calendar
+from finnex.data.names import SERIES_ALIASES
 
 AMERICAN_QUOTES: Final = frozenset(
     (
@@ -19,7 +21,8 @@ AMERICAN_QUOTES: Final = frozenset(
         *("DCOILWTICO", "BAMLH0A0HYM2"),
     )
 )
-"""Daily series made from New York's (or Chicago's) close of their date; sources: Cboe, the H.15 release, FRED."""
+"""Daily series made from New York's (or Chicago's) close of their date, as their sources name them: Cboe, the H.15
+release, FRED."""
 AMERICAN_FUNDS: Final = frozenset(
     (
         *("XLB", "XLC", "XLE", "XLF", "XLI", "XLK", "XLP", "XLRE", "XLU", "XLV", "XLY"),
@@ -27,7 +30,17 @@ AMERICAN_FUNDS: Final = frozenset(
     )
 )
 """Funds that trade in New York."""
+AMERICAN_SERIES: Final = (
+    AMERICAN_QUOTES
+    | {SERIES_ALIASES[name] for name in AMERICAN_QUOTES if name in SERIES_ALIASES}
+    | AMERICAN_FUNDS
+    | AMERICAN_QUOTES_MINUTES.keys()
+)
+"""The same as the macro table names them, and the funds that it may hold."""
 HOME: Final = "XNYS"
+LEAST_HOLIDAYS = 4
+"""Sessions of the calendar on which New York is closed, from which a symbol's missing bars say where it trades."""
+EARLY_SHARE = 0.05
 
 
 def quotes_of_other_markets(
@@ -48,33 +61,86 @@ def quotes_of_other_markets(
     home = session_calendar(HOME, first, last)
     found: list[Declared] = []
     if macro is not None:
-        for series, delay in quote_delay_minutes.items():
-            rows = (macro["series"] == series).to_numpy()
-            if series.upper() not in AMERICAN_QUOTES or not rows.any():
-                continue
-            days = macro.loc[rows, "date"].to_numpy().astype("datetime64[D]")
-            early, example, hours = _early(days, calendar, home, int(delay))
-            if early:
-                text = (
-                    f"series '{series}': {early} quotes enter the session of their own date, decided {hours:.1f} hours "
-                    f"before New York closes, such as that of {example}."
-                )
-                minutes = 60 * (int(hours) + 1) + int(delay)
-                remedy = f"Set quote_delay_minutes of '{series}' to {minutes} or more: then the next session knows it."
-                found.append(Declared(Finding("quotes_from_the_future", "macro", (), text, remedy), rows))
-    funds = sorted(set(others) & AMERICAN_FUNDS)
-    rows = prices["symbol"].isin(funds).to_numpy()
-    if funds and rows.any():
+        found += _quotes(macro, calendar, home, quote_delay_minutes)
+        found += _before_their_close(macro, home, quote_delay_minutes)
+    listed = american_listings(prices, calendar, home, others)
+    rows = prices["symbol"].isin(listed).to_numpy()
+    if listed and rows.any():
         days = prices.loc[rows, "date"].to_numpy().astype("datetime64[D]")
         early, example, hours = _early(days, calendar, home, 0)
         if early:
             text = (
-                f"{', '.join(funds[:4])}{' and others' if len(funds) > 4 else ''} trade in New York, and {early} of "
+                f"{', '.join(listed[:4])}{' and others' if len(listed) > 4 else ''} trade in New York, and {early} of "
                 f"their bars enter the session of their own date, decided {hours:.1f} hours before New York closes, "
                 f"such as that of {example}."
             )
-            remedy = "Give funds of the exchange's own market as sectors, or date these bars by the next session."
+            remedy = "Give sector funds and peers of the exchange's own market, or date these bars by the next session."
             found.append(Declared(Finding("quotes_from_the_future", "prices", (), text, remedy), rows))
+    return found
+
+
+def american_listings(
+    prices: pd.DataFrame, calendar: SessionCalendar, home: SessionCalendar, others: Collection[str]
+) -> list[str]:
+    """Return the symbols that trade in New York: its known funds, and those without a bar on all of its holidays.
+
+    Parameters
+    ----------
+    home
+        New York's sessions over the same days.
+    """
+    found = set(others) & AMERICAN_FUNDS
+    holidays = np.setdiff1d(calendar.days, home.days)
+    for symbol, own in prices[prices["symbol"].isin(list(others))].groupby("symbol", sort=True):
+        days = own["date"].to_numpy().astype("datetime64[D]")
+        asked = holidays[(holidays > days.min()) & (holidays < days.max())]
+        if len(asked) >= LEAST_HOLIDAYS and not np.isin(asked, days).any():
+            found.add(str(symbol))
+    return sorted(found)
+
+
+def _quotes(
+    macro: pd.DataFrame, calendar: SessionCalendar, home: SessionCalendar, delays: Mapping[str, int]
+) -> list[Declared]:
+    """Find declared quotes that enter a session which is decided before New York closes."""
+    found = []
+    for series, delay in delays.items():
+        rows = (macro["series"] == series).to_numpy()
+        if series.upper() not in AMERICAN_SERIES or not rows.any():
+            continue
+        days = macro.loc[rows, "date"].to_numpy().astype("datetime64[D]")
+        early, example, hours = _early(days, calendar, home, int(delay))
+        if early:
+            text = (
+                f"series '{series}': {early} quotes enter the session of their own date, decided {hours:.1f} hours "
+                f"before New York closes, such as that of {example}."
+            )
+            minutes = 60 * (int(hours) + 1) + int(delay)
+            remedy = f"Set quote_delay_minutes of '{series}' to {minutes} or more: then the next session knows it."
+            found.append(Declared(Finding("quotes_from_the_future", "macro", (), text, remedy), rows))
+    return found
+
+
+def _before_their_close(macro: pd.DataFrame, home: SessionCalendar, delays: Mapping[str, int]) -> list[Declared]:
+    """Find quotes of New York that are said to be available before it closes on their date."""
+    found = []
+    timed = ~macro["available_is_date"].to_numpy(dtype=bool)
+    position = home.index_of(macro["date"].to_numpy().astype("datetime64[D]"))
+    close = home.decision_time[np.maximum(position, 0)]
+    early = timed & (position >= 0) & (macro["available"].to_numpy() < close)
+    for series, own in macro.groupby("series", sort=True):
+        if str(series).upper() not in AMERICAN_SERIES or str(series) in delays:
+            continue
+        rows = (macro["series"] == series).to_numpy() & early
+        if rows.sum() <= EARLY_SHARE * len(own):
+            continue
+        example = macro[rows].iloc[0]
+        text = (
+            f"series '{series}': {int(rows.sum())} of {len(own)} quotes are available before New York closes on their "
+            f"date, such as {example['date'].date()}, available {example['available']:%Y-%m-%d %H:%M} UTC."
+        )
+        remedy = "Give as available_date the moment of publication, or the date alone: then the next session knows it."
+        found.append(Declared(Finding("quotes_from_the_future", "macro", (), text, remedy), rows))
     return found
 
 

@@ -22,6 +22,7 @@ AVAILABILITY_FINDINGS = frozenset(
         *("fundamentals_dated_by_period_end", "macro_dated_by_observation", "sentiment_stamped_at_one_hour"),
         *("sentiment_in_wall_time", "sentiment_at_night", "quotes_from_the_future", "bars_filled_backwards"),
         *("decision_time_is_not_the_close", "released_at_midnight", "events_announced_too_early"),
+        "macro_dated_by_a_rule",
     )
 )
 """Findings about the dates of rows."""

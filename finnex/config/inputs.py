@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from zoneinfo import available_timezones
 
 from pydantic import Field, model_validator
@@ -25,6 +25,35 @@ MappedTable = Literal["enhanced", "sentiment", "competitive", "fundamentals"]
 
 
 LONGEST_DELAY_MINUTES = 366 * 24 * 60
+
+
+AMERICAN_QUOTES_MINUTES: Final = {"VIX": 15, "SP500": 0, "NASDAQ": 0} | dict.fromkeys(
+    ("SPY", "TLT", "IEF", "LQD", "TIP", "EEM", "EFA", *SECTOR_ETFS), 0
+)
+"""Quotes of New York to minutes after its close until they are known; the VIX settles at 16:15."""
+CLOSE_WITH_NEW_YORK: Final = frozenset(
+    (
+        *("XNYS", "NYSE", "XNAS", "NASDAQ", "ARCX", "XASE", "BATS", "OOTC", "XTSE", "TSX", "XTSX", "XBDA"),
+        *("CME", "CMES", "CBOT", "COMEX", "NYMEX", "CFE", "XCBF", "us_futures", "24/5", "24/7"),
+    )
+)
+"""Exchanges, as `exchange_calendars` names them, that close at 16:00 in New York or later."""
+BEFORE_NEW_YORK_MINUTES: Final = 18 * 60
+"""No exchange closes longer before New York's close of the same date: Wellington does 17 1/4 hours before."""
+
+
+def quotes_of(exchange: str) -> dict[str, int]:
+    """Return the quotes of New York with the minutes after an exchange's close until they are known.
+
+    An exchange that does not close with New York knows them at its next session.
+
+    Examples
+    --------
+    >>> quotes_of("XNYS")["SP500"], quotes_of("XTKS")["SP500"]
+    (0, 1080)
+    """
+    more = 0 if exchange in CLOSE_WITH_NEW_YORK else BEFORE_NEW_YORK_MINUTES
+    return {name: minutes + more for name, minutes in AMERICAN_QUOTES_MINUTES.items()}
 
 
 class Inputs(Section):
@@ -55,13 +84,11 @@ class Inputs(Section):
     """Heat maps that take the enhanced file's columns which the catalogue does not know, filled in this order;
     absent, such columns are refused."""
     quote_delay_minutes: dict[str, Annotated[int, Field(ge=0, le=LONGEST_DELAY_MINUTES)]] = Field(
-        default_factory=lambda: (
-            {"VIX": 15, "SP500": 0, "NASDAQ": 0}
-            | dict.fromkeys(("SPY", "TLT", "IEF", "LQD", "TIP", "EEM", "EFA", *SECTOR_ETFS), 0)
-        )
+        default_factory=lambda: dict(AMERICAN_QUOTES_MINUTES)
     )
     """Macro series that are market quotes, with minutes after the session close until their value is known.
-    Every other series follows `available_date`, a date being usable from the next session on."""
+    Every other series follows `available_date`, a date being usable from the next session on. The default fits New
+    York; on exchanges that close earlier it is `quotes_of(exchange)`."""
 
     @model_validator(mode="after")
     def _prices_come_from_somewhere(self) -> Inputs:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
 from finnex.config.images import ImageSettings, LabelSettings, ModelSettings
-from finnex.config.inputs import SECTOR_ETFS, Inputs
+from finnex.config.inputs import SECTOR_ETFS, Inputs, quotes_of
 from finnex.config.places import TLS_KEYS, DaskSettings, MlflowSettings, StateSettings, StoreSettings
 from finnex.config.section import Section
 from finnex.config.state import state_folder
@@ -62,6 +62,17 @@ class Config(Section):
         own = given.get("augmentation", {}) if isinstance(given, dict) else None
         if isinstance(preset, str) and preset in AUGMENTATION_PRESETS and isinstance(own, dict):
             return given | {"augmentation": AUGMENTATION_PRESETS[preset] | own}
+        return given
+
+    @model_validator(mode="before")
+    @classmethod
+    def _quotes_wait_for_new_york(cls, given: Any) -> Any:
+        """Put the delays of quotes that fit the exchange where [inputs] names none."""
+        if not isinstance(given, dict) or not isinstance(exchange := given.get("exchange", "XNYS"), str):
+            return given
+        inputs = given.get("inputs")
+        if isinstance(inputs, dict) and "quote_delay_minutes" not in inputs:
+            return given | {"inputs": inputs | {"quote_delay_minutes": quotes_of(exchange)}}
         return given
 
     @model_validator(mode="after")

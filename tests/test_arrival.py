@@ -233,6 +233,7 @@ def small_store(runs: FlowRuns, served_project: Path, tmp_path_factory: pytest.T
     return config
 
 
+@pytest.mark.accept
 @pytest.mark.integration
 def test_quality_is_checked_from_the_ui_and_damage_fails_the_run(runs: FlowRuns, small_store: Path) -> None:
     request = QaRequest(config=str(small_store), sample=16)
@@ -254,6 +255,7 @@ def test_quality_is_checked_from_the_ui_and_damage_fails_the_run(runs: FlowRuns,
         chunk.write_bytes(whole)
 
 
+@pytest.mark.accept
 @pytest.mark.integration
 def test_the_audit_runs_from_the_ui_and_answers_for_every_table(runs: FlowRuns, small_store: Path) -> None:
     run: UUID = runs.start("finnex-audit/audit", AuditRequest(config=str(small_store), sessions=1))

@@ -43,6 +43,7 @@ def test_a_build_goes_on_when_a_worker_is_killed_and_loses_nothing_when_it_is_ki
         assert f"workers          {kind} " in done.stdout
 
 
+@pytest.mark.accept
 def test_whole_builds_that_are_killed_at_random_moments_lose_nothing() -> None:
     done = run("crash", "--random-kills", "3", "--seed", "3")
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
@@ -55,6 +56,7 @@ def test_readers_see_one_state_or_the_other_between_any_two_changes_of_a_file() 
     assert "read meanwhile" in done.stdout
 
 
+@pytest.mark.accept
 def test_the_kills_find_files_that_are_not_replaced_whole() -> None:
     done = run("crash", "--scenario", "quarantine", "--points", "12", "--again", "0", "--in-place")
     assert done.returncode == 1, done.stdout + done.stderr[-2000:]
@@ -75,6 +77,7 @@ def test_a_power_cut_loses_nothing_that_was_reported_as_done() -> None:
     assert "nothing was lost" in done.stdout
 
 
+@pytest.mark.accept
 @needs_a_loop_device
 def test_the_power_cuts_find_what_is_not_flushed() -> None:
     done = run("power_cuts", "--cuts", "4", "--seed", "5", "--without-flush")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from halves import halved
+from thirds import every_third
 
 import finnex.pipeline.company
 import finnex.pipeline.loop
@@ -141,7 +141,7 @@ def harm(path: Path, where: str, kind: str) -> Path:
     return place
 
 
-@pytest.mark.parametrize(("where", "kind"), halved(CASES))
+@pytest.mark.parametrize(("where", "kind"), every_third(CASES))
 def test_a_build_or_the_remedy_that_it_names_gives_the_undisturbed_store(
     whole: Path, config: Config, where: str, kind: str
 ) -> None:

@@ -331,6 +331,7 @@ def test_a_run_whose_process_hangs_before_it_starts_is_crashed_by_the_server_and
     assert state_of(runs, hung).message == told
 
 
+@pytest.mark.accept
 @pytest.mark.integration
 def test_a_run_that_takes_too_long_is_cancelled_by_the_server_and_the_next_one_completes(
     runs: FlowRuns, served_project: Path, tmp_path: Path

@@ -83,6 +83,7 @@ def test_a_full_disk_fails_the_run_with_its_reason_and_the_next_one_completes(
         completes(runs, project, tmp_path, now)
 
 
+@pytest.mark.accept
 def test_a_store_on_a_read_only_mount_fails_the_run_with_its_reason(
     runs: FlowRuns, served_project: Path, tmp_path: Path
 ) -> None:
@@ -101,6 +102,7 @@ def test_a_store_on_a_read_only_mount_fails_the_run_with_its_reason(
     completes(runs, project, tmp_path, before)
 
 
+@pytest.mark.accept
 def test_a_damaged_chunk_is_found_by_its_checksum_and_drawn_again(
     runs: FlowRuns, served_project: Path, tmp_path: Path
 ) -> None:
@@ -137,6 +139,7 @@ if "PREFECT__FLOW_RUN_ID" in os.environ and not (died := pathlib.Path({marker!r}
 """
 
 
+@pytest.mark.accept
 def test_a_flow_that_is_killed_between_image_and_status_shows_neither_and_the_next_run_shows_both(
     served_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

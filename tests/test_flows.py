@@ -370,6 +370,7 @@ def test_the_nightly_schedule_really_creates_runs(stack: Stack) -> None:
         assert start.weekday() < 5
 
 
+@pytest.mark.accept
 @pytest.mark.integration
 def test_a_stopped_stack_cancels_what_runs_and_leaves_alone_what_has_ended(
     served_project: Path, tmp_path: Path

@@ -208,6 +208,7 @@ def test_a_page_of_another_local_port_creates_and_reads_nothing_behind_the_gate(
     assert all("<script" not in shown and "may not use this server" in shown for shown in frames), frames
 
 
+@pytest.mark.accept
 @pytest.mark.parametrize("server", ["prefect", "mlflow"])
 def test_the_same_page_succeeds_on_a_server_without_a_gate(
     server: str, ungated: dict[str, str], browser: Browser, attacker: Attacker

@@ -137,7 +137,8 @@ def killing(client: distributed.Client, how_many: int) -> Callable[[int], None]:
     return kill
 
 
-@pytest.mark.parametrize("killed", [pytest.param(1, marks=pytest.mark.accept), 2])
+@pytest.mark.accept
+@pytest.mark.parametrize("killed", [1, 2])
 def test_workers_that_are_killed_in_mid_batch_cost_no_session(
     killed: int, sample_config: Maker, tmp_path: Path
 ) -> None:

@@ -252,6 +252,7 @@ def status(address: str, headers: dict[str, str] | None = None, body: dict[str, 
     return 200
 
 
+@pytest.mark.accept
 @pytest.mark.integration
 def test_a_backfill_and_a_night_run_through_worker_and_dask_into_the_store(
     production: tuple[Composed, Path],

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from halves import halved
 from stores import publish
 from test_store_upgrade import DAYS, TEMPLATE, image_of
+from thirds import every_third
 
 from finnex.data.calendar import session_calendar
 from finnex.errors import StoreError
@@ -154,7 +154,7 @@ def damage(path: Path, file: str, kind: str) -> None:
         (path / file).write_bytes(changed)
 
 
-@pytest.mark.parametrize(("file", "kind"), halved(itertools.product([*OF_STORE, *CHUNKS, *WORDS], OTHERS)))
+@pytest.mark.parametrize(("file", "kind"), every_third(itertools.product([*OF_STORE, *CHUNKS, *WORDS], OTHERS)))
 def test_after_a_repair_and_a_build_the_store_is_as_it_was(whole: Path, tmp_path: Path, file: str, kind: str) -> None:
     path = tmp_path / "images.zarr"
     shutil.copytree(whole, path)

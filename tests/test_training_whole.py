@@ -178,7 +178,8 @@ def test_on_shuffled_labels_five_seeds_together_are_no_better_than_the_majority(
     assert pooled < 0.6  # with the labels that the images carry it is above 0.95
 
 
-@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.accept), signal.SIGINT])
+@pytest.mark.accept
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_ctrl_c_ends_the_command_with_what_to_do_next_and_resume_does_it(
     sample_config: Callable[..., Config], sample_inputs: dict[str, Path], tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -39,6 +39,7 @@ def page() -> Iterator[Page]:
         browser.close()
 
 
+@pytest.mark.accept
 def test_a_build_shows_its_tasks_and_its_progress(
     page: Page, runs: FlowRuns, served_project: Path, tmp_path: Path
 ) -> None:

@@ -180,14 +180,32 @@ def parse_config(document: dict[str, object], path: Path) -> Config:
     return config.model_copy(update=changes)
 
 
-def load_config(path: Path) -> Config:
+def load_config(path: str | Path) -> Config:
     """Read and check a `finnex.toml`.
+
+    Parameters
+    ----------
+    path
+        The file; relative paths in it start at its folder.
+
+    Returns
+    -------
+    Config
+        Every setting, those that the file leaves out with their defaults.
 
     Raises
     ------
     ConfigError
         With every problem of the file, one a line.
+
+    Examples
+    --------
+    >>> load_config("no_such_file.toml")
+    Traceback (most recent call last):
+    ...
+    finnex.errors.ConfigError: no_such_file.toml: ...
     """
+    path = Path(path)
     try:
         text = read_text(path)
     except ValueError as error:

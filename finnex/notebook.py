@@ -1,0 +1,271 @@
+"""What a notebook does with a store and a configuration: open, look at a session, train, predict.
+
+`import finnex` offers these names; everything heavy is imported when it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from finnex.config import Config
+from finnex.errors import StoreError, nearest
+from finnex.explain import PixelAnswer, explain
+from finnex.images.decode import decode
+from finnex.layout import Layout, stored_layout
+from finnex.store import LABEL_WORDS, READY, ImageStore
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from finnex.datasets.image_dataset import ImageDataset
+    from finnex.tracking.nightly_predictions import Prediction
+    from finnex.training import TrainingResult
+
+MOST_NAMED = 8
+
+
+@dataclass(frozen=True, eq=False)
+class SessionView:
+    """One published session of a company; a cell of a notebook shows its picture."""
+
+    store: ImageStore
+    symbol: str
+    day: date
+
+    @property
+    def image(self) -> npt.NDArray[np.float32]:
+        """(y, x, channel) float32 in [0, 1], 0 where not known; its bytes are checked.
+
+        Raises
+        ------
+        StoreCorrupt
+            The bytes on disk are not those that were published.
+        """
+        return self.store.image(self.symbol, np.datetime64(self.day, "D"))
+
+    @property
+    def labels(self) -> pd.DataFrame:
+        """Labels by horizon in sessions (rows): for each kind its word and simple return; missing while unknown."""
+        data = self._data()
+        columns: dict[str, list[object]] = {}
+        for name in sorted(map(str, data.data_vars)):
+            if name.startswith("label_") and not name.startswith("label_end_"):
+                kind = name.removeprefix("label_")
+                columns[kind] = [LABEL_WORDS.get(int(code)) if code >= 0 else None for code in data[name].to_numpy()]
+                columns[f"return_{kind}"] = data[f"return_{kind}"].to_numpy().tolist()
+        return pd.DataFrame(columns, index=pd.Index(data["horizon"].to_numpy(), name="horizon_sessions"))
+
+    @property
+    def features(self) -> pd.Series[float]:
+        """Original values of the session by feature, in the units of the catalogue; NaN where not known."""
+        data = self._data()
+        return pd.Series(data["feature_original"].to_numpy(), index=data["feature"].to_numpy(), name=str(self.day))
+
+    def explain(self, row: int, column: int) -> list[PixelAnswer]:
+        """Say what a pixel shows, one answer a channel: see `finnex.explain.explain`."""
+        return explain(self.store, self.symbol, self.day, row, column)
+
+    def decode(self) -> pd.DataFrame:
+        """Read the normalised panel back from the pixels: lag in sessions (rows) by feature, in [0.02, 1] or NaN."""
+        weights = self._data()["region_weight"].to_numpy()
+        return decode(self.image, self._layout(), weights)
+
+    def picture(self, out: Path | None = None) -> bytes:
+        """Return a PNG of the image, its channels and a legend of its regions; write it where `out` is given."""
+        from finnex.reporting.figures import show_session  # noqa: PLC0415
+        from finnex.reporting.report import session_coverage  # noqa: PLC0415
+
+        known = session_coverage(self.store, self.symbol, np.datetime64(self.day, "D"))
+        return show_session(self.image, self._layout().regions, known, f"{self.symbol}  {self.day}", out)
+
+    def _repr_png_(self) -> bytes:
+        return self.picture()
+
+    def _layout(self) -> Layout:
+        return stored_layout(self.store.attrs)
+
+    def _data(self) -> xr.Dataset:
+        return self.store.open_images(self.symbol).sel(date=np.datetime64(self.day, "ns"))
+
+
+@dataclass(frozen=True, eq=False)
+class CompanyView(Mapping[str, SessionView]):
+    """The published sessions of a company, by date: `"2016-03-01"` or a `datetime.date`."""
+
+    store: ImageStore
+    symbol: str
+
+    @property
+    def sessions(self) -> pd.DatetimeIndex:
+        """Published sessions, ascending."""
+        state = self.store.state(self.symbol)
+        return pd.DatetimeIndex(state.days[state.status == READY], name="date")
+
+    def __getitem__(self, day: str | date) -> SessionView:
+        try:
+            wanted = pd.Timestamp(day)
+        except ValueError:
+            raise StoreError(f"'{day}' is no date. Write it as YYYY-MM-DD.") from None
+        sessions = self.sessions
+        if wanted not in sessions:
+            at = int(sessions.searchsorted(wanted))
+            near = ", ".join(str(one.date()) for one in sessions[max(0, at - 1) : at + 1])
+            raise StoreError(
+                f"{self.store.path} has no published image of {self.symbol} for {wanted.date()}. "
+                + (f"Published next to it: {near}." if near else "It has none of this company; run `finnex build`.")
+            )
+        return SessionView(self.store, self.symbol, wanted.date())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.sessions.strftime("%Y-%m-%d"))
+
+    def __len__(self) -> int:
+        return len(self.sessions)
+
+    def __contains__(self, day: object) -> bool:
+        try:
+            return pd.Timestamp(day) in self.sessions  # type: ignore[arg-type]
+        except (ValueError, TypeError):
+            return False
+
+    def to_xarray(self) -> xr.Dataset:
+        """Return images, features and labels of the published sessions as a lazy data set."""
+        return self.store.open_images(self.symbol)
+
+    def __repr__(self) -> str:
+        sessions = self.sessions
+        span = f", {sessions[0].date()} to {sessions[-1].date()}" if len(sessions) else ""
+        return f"<{self.symbol}: {len(sessions)} published sessions{span}>"
+
+
+@dataclass(frozen=True, eq=False)
+class StoreView(Mapping[str, CompanyView]):
+    """An image store by company: `store["NVDA"]["2016-03-01"].image`."""
+
+    store: ImageStore
+
+    @property
+    def symbols(self) -> list[str]:
+        """Companies of the store, sorted."""
+        return sorted(self.store.symbols)
+
+    @property
+    def layout(self) -> Layout:
+        """What the images show, as it travels with them."""
+        return stored_layout(self.store.attrs)
+
+    def __getitem__(self, symbol: str) -> CompanyView:
+        if symbol not in self.store.symbols:
+            raise StoreError(f"{self.store.path} has no company '{symbol}'. {nearest(symbol, self.symbols)}")
+        return CompanyView(self.store, symbol)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.symbols)
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    def __contains__(self, symbol: object) -> bool:
+        return symbol in self.store.symbols
+
+    def _rows(self) -> list[tuple[str, int, str, str]]:
+        rows = []
+        for symbol in self.symbols[:MOST_NAMED]:
+            sessions = self[symbol].sessions
+            ends = [str(day.date()) for day in (*sessions[:1], *sessions[-1:])] or ["", ""]
+            rows.append((symbol, len(sessions), ends[0], ends[1]))
+        return rows
+
+    def __repr__(self) -> str:
+        lines = [f"<image store {self.store.path}, {len(self)} companies>"]
+        lines += [f"  {symbol}: {count} sessions, {first} to {last}" for symbol, count, first, last in self._rows()]
+        return "\n".join([*lines, *(["  ..."] if len(self) > MOST_NAMED else [])])
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{name}</th>" for name in ("symbol", "sessions", "first", "last"))
+        body = "".join(
+            "<tr>" + "".join(f"<td>{escape(str(one))}</td>" for one in row) + "</tr>" for row in self._rows()
+        )
+        more = f"<p>and {len(self) - MOST_NAMED} more</p>" if len(self) > MOST_NAMED else ""
+        return f"<p>image store {escape(str(self.store.path))}</p><table><tr>{head}</tr>{body}</table>{more}"
+
+
+def open_store(path: str | Path) -> StoreView:
+    """Open an image store for reading; `finnex.open`.
+
+    Parameters
+    ----------
+    path
+        A folder, or `s3://bucket/prefix`.
+
+    Raises
+    ------
+    StoreError
+        There is no store.
+
+    Examples
+    --------
+    >>> import finnex
+    >>> finnex.open("no_such_folder")
+    Traceback (most recent call last):
+    ...
+    finnex.errors.StoreError: ...
+    """
+    return StoreView(ImageStore.open(path))
+
+
+def train(config: Config) -> TrainingResult:
+    """Train the configured network and its baselines on the configured store: see `finnex.training.train`.
+
+    Nothing is recorded in MLflow: `finnex train` does that.
+
+    Raises
+    ------
+    StoreError, TrainingError
+        As `finnex.training.train`.
+    """
+    from finnex.training import train as train_on  # noqa: PLC0415
+
+    return train_on(config, ImageStore.open(config.store.path))
+
+
+def predict(config: Config, sessions: int = 1) -> list[Prediction]:
+    """Ask the champion about each symbol's newest published sessions without a prediction, and keep its answers.
+
+    Parameters
+    ----------
+    sessions
+        How many of the newest sessions of each symbol are looked at.
+
+    Raises
+    ------
+    TrainingError
+        There is no champion, or it was trained on another layout or other labels.
+    """
+    from finnex.tracking.nightly_predictions import predict_newest  # noqa: PLC0415
+    from flows.recording import recording_server  # noqa: PLC0415
+
+    with recording_server(config) as uri:
+        return predict_newest(config, uri, sessions)
+
+
+def dataset(config: Config) -> ImageDataset:
+    """Return the labelled sessions of the configured store as a torch data set: see `ImageDataset`.
+
+    Raises
+    ------
+    StoreError, TrainingError
+        There is no store, or it has no such labels.
+    """
+    from finnex.datasets.image_dataset import ImageDataset  # noqa: PLC0415
+
+    return ImageDataset(ImageStore.open(config.store.path), config.labels, config.symbols)

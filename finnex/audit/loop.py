@@ -74,7 +74,7 @@ def audit(
     vintage
         A later vintage of the enhanced file: its values for published rows must not differ.
     on_progress
-        Called with what is done, what there is to do (it grows when a leak is traced), and what it is about.
+        Called with the steps done, the total (which grows when a leak is traced), and the current step's description.
     make, labels
         What computes the panel and the labels, should it not be the shipped code.
     tables

@@ -23,7 +23,7 @@ Read = Callable[[Rows, Tensor | None], Tensor]
 
 @dataclass(frozen=True)
 class Batch:
-    """What a network is shown at once.
+    """The images and labels of one forward pass.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""The images a trainer works on, whatever they came from: a notebook's array, an image store, an exported folder."""
+"""The images a trainer works on, from any source: a notebook's array, an image store, an exported folder."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class MegaImages:
     version_source: Callable[[], str] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what no trainer can work with, all problems at once."""
+        """Refuse what no trainer can work with; the error lists all problems."""
         count, height, width, channels = self.shape
         layout = self.layout
         problems = []

@@ -133,7 +133,7 @@ class PartBatches(IterableDataset[Batch]):
                 yield Batch(_channels_first(pixels), labels, samples, torch.from_numpy(self._sessions.patch[rows]))
 
     def _read(self, rows: Rows) -> npt.NDArray[np.float16]:
-        """Return patches (n, patch_px, patch_px, channel), reading each session's at once."""
+        """Return patches (n, patch_px, patch_px, channel), reading those of one session together."""
         session = self._sessions.session[rows]
         wanted = np.unique(session)
         if not self.in_memory:

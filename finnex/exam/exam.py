@@ -28,7 +28,7 @@ Outcome = Literal["caught", "caught elsewhere", "missed", "cannot be known", "no
 Audit = Callable[..., AuditReport]
 Progress = Callable[[int, int, str], None]
 AUDITED = 4
-"""Sessions that an audit of the exam rebuilds at random, beside those it always takes."""
+"""Random sessions that an audit of the exam rebuilds, in addition to those it always rebuilds."""
 SESSIONS = 420
 
 
@@ -41,7 +41,7 @@ class ExamAnswer:
     right
         The findings that name what is wrong, each as 'kind (table: features)'.
     wrong
-        The others: of a leak, what was found beside it; of honest data, every finding.
+        The other findings: of a leak, all that do not name it; of honest data, every finding.
     why
         Of a kind that cannot be known, why; else ''.
     """
@@ -245,7 +245,7 @@ def run_null(
     ask: Audit = audit,
     on_progress: Progress | None = None,
 ) -> tuple[NullAnswer, ...]:
-    """Audit clean random markets: whatever is found in them is a false alarm."""
+    """Audit clean random markets: any finding in them is a false alarm."""
     found = []
     for number, (own_seed, size) in enumerate(null_sizes(markets, sessions, seed)):
         if on_progress is not None:

@@ -105,7 +105,7 @@ def sessions_to_the_next_split(market: Market, rng: np.random.Generator) -> Plan
 def hard_coded_crisis_dates(
     market: Market, rng: np.random.Generator, count: int = 8, span: int = 10, feature: str = "regime_stressed"
 ) -> Planted:
-    """A feature is 1 in the worst falls of the market, whose dates stand in the code, from their first session on."""
+    """A feature is 1 in the worst falls of the market, whose dates are hard-coded, from their first session on."""
     close = np.log(own_bars(market)["close"])
     fall = close.shift(-span) - close
     crises: list[tuple[str, str]] = []

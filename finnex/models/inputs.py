@@ -64,7 +64,7 @@ def check_values(x: Tensor) -> None:
 
 
 def check_whole_images(x: Tensor, image_px: int) -> None:
-    """Refuse anything but whole images (B, C, image_px, image_px), whatever their number of channels.
+    """Refuse anything but whole images (B, C, image_px, image_px) of any number of channels.
 
     Raises
     ------

@@ -143,7 +143,7 @@ class Branch(nn.Module):
 class SectionAlignment(nn.Module):
     """Lays the sections' sessions side by side and convolves them along time: (B, 3, T, width) -> (B, 3, T, width).
 
-    What one section did a few sessions before another did is then one vector, whatever the place in the window.
+    A lead of a few sessions of one section over another is then one vector, independent of the place in the window.
     Attention alone memorises the training images of a lead-lag rule and stays at chance on new ones.
     """
 
@@ -198,7 +198,7 @@ class CrossModalAttention(nn.Module):
     """Sessions of each section look at sessions of all three; then each section is summed up in one vector.
 
     What a head of the attention prefers is a learned table over (section asking, section asked, lag in sessions):
-    'sentiment two sessions before price' is one cell of it, whatever the place in the window.
+    'sentiment two sessions before price' is one cell of it, independent of the place in the window.
     """
 
     def __init__(self, width: int, heads: int, steps: int, dropout: float) -> None:
@@ -275,7 +275,7 @@ def session_summary(sessions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 class FusionLayer(nn.Module):
     """Joins the sections' vectors: (B, 3, width) -> (B, fused).
 
-    The straight way beside the hidden layer decides whether a small network finds a rule before it memorises
+    The linear path parallel to the hidden layer decides whether a small network finds a rule before it memorises
     the images.
     """
 

@@ -198,7 +198,7 @@ class FinancialTransformerBlock(nn.Module):
         self.expand = nn.Linear(width, hidden)
         self.contract = nn.Linear(hidden, width)
         self.dropout = nn.Dropout(dropout)
-        for last in (self.out, self.contract):  # a block begins as nothing and does not stand in the stem's way
+        for last in (self.out, self.contract):  # a block begins as the identity and leaves the stem's output unchanged
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
 
@@ -213,12 +213,12 @@ class FinancialTransformerBlock(nn.Module):
         return torch.cat([q, asks], dim=-1), torch.cat([k, answers], dim=-1), v, scale
 
     def attention(self, tokens: Tensor, shares: Tensor) -> Tensor:
-        """Return who looks at whom (B, heads, N, N), rows summing to 1."""
+        """Return the attention weights (B, heads, N, N), query by key; rows sum to 1."""
         q, k, _, scale = self._heads(tokens, shares)
         return torch.as_tensor((q @ k.transpose(2, 3) * scale).softmax(dim=-1))
 
     def forward(self, tokens: Tensor, shares: Tensor) -> Tensor:
-        """Look around and think: (B, N, width) -> (B, N, width).
+        """Apply attention, then the feed-forward layer: (B, N, width) -> (B, N, width).
 
         Parameters
         ----------
@@ -234,7 +234,7 @@ class FinancialTransformerBlock(nn.Module):
 
 
 class RegimeAwareClassifier(nn.Module):
-    """One head per regime; which of them speaks is read from the macro section alone.
+    """One head per regime; the weights of the heads are computed from the macro section alone.
 
     Jacobs and others, Adaptive Mixtures of Local Experts (1991), with linear experts and a gate of its own input.
     """

@@ -148,7 +148,7 @@ def _check(layout: Layout, patch_px: int | None, images: Tensor) -> None:
 
 @torch.no_grad()
 def answer(model: nn.Module, samples: Iterable[Shown], layout: Layout, patch_px: int | None) -> Answered:
-    """Ask a network about samples, whatever their number of patches a session: votes are pooled to their mean.
+    """Ask a network about samples of any number of patches per session: votes are pooled to their mean.
 
     Raises
     ------
@@ -166,9 +166,9 @@ def answer(model: nn.Module, samples: Iterable[Shown], layout: Layout, patch_px:
     try:
         for shown in samples:
             _check(layout, patch_px, shown.images)
-            told = None if shown.patches is None else shown.patches.to(device)
+            numbers = None if shown.patches is None else shown.patches.to(device)
             for way, pixels in ways.altered(shown):
-                logits, attended, *_ = ask(model, pixels.float().to(device), told)
+                logits, attended, *_ = ask(model, pixels.float().to(device), numbers)
                 check_answers(logits)
                 votes.setdefault(way, []).append(logits.double().softmax(-1).cpu().numpy())
                 if way == ALL:

@@ -53,13 +53,13 @@ class FinNeXCNNTrainer:
     ----------
     mega_images
         What `create_mega_image_batch` returned; the path of an image store, `s3://` too; or a folder with
-        `mega_images_full.npy` and the files beside it that `finnex.datasets.exported_folder` lists.
+        `mega_images_full.npy` and the other files that `finnex.datasets.exported_folder` lists.
     patch_size
         Side of a patch in pixels.
     symbol
         Which company of a store that holds several.
     layout
-        Name or layout of images that do not tell it.
+        Name or layout of images that do not name it.
     labels
         Kind and horizon of the labels of a store; by default the default label.
 
@@ -224,7 +224,7 @@ class FinNeXCNNTrainer:
             With everything in `config` that is unknown or does not fit images, patches or network.
         TrainingError
             One class only, a label that is not known yet, a loss that is not a number, a store that changed
-            meanwhile, or a `folder` with the checkpoint of another training.
+            during training, or a `folder` with the checkpoint of another training.
         """
         plan = read_training_config(config)
         self._check(plan, model)

@@ -1,4 +1,4 @@
-"""The specification's `training_config`: the dictionary, and what it stands for."""
+"""The specification's `training_config`: the dictionary, and the plan it describes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ OWN = ("patches_per_session",)
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What a `training_config` stands for.
+    """The plan that a `training_config` describes.
 
     Attributes
     ----------

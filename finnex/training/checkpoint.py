@@ -106,7 +106,7 @@ def load_weights(path: Path, weights: Mapping[str, Tensor], model: nn.Module) ->
 
 
 def check_same(where: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Refuse to go on with what was begun under other circumstances; list everything that differs.
+    """Refuse to resume what was begun under other conditions; list everything that differs.
 
     Raises
     ------
@@ -120,9 +120,9 @@ def check_same(where: Path, found: Mapping[str, Any], wanted: Mapping[str, Any])
         raise TrainingError(
             "\n".join(
                 [
-                    f"{where} was made under other circumstances and is kept as it is:",
+                    f"{where} was made under other conditions and is kept as it is:",
                     *different,
-                    "Put these back to go on with it, or train anew without --resume.",
+                    "Restore these to resume it, or train anew without --resume.",
                 ]
             )
         )

@@ -1,4 +1,4 @@
-"""Images and patches as NumPy files, written session by session, each with its dates and labels beside it."""
+"""Images and patches as NumPy files, written session by session, with their dates and labels."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """How a version became champion, sealed: earned against baselines and champion, or forced; and which trial it was.
 
-A record stays with the version for ever: one that was forced once is a forced champion, whatever it shows later.
+A record stays with the version for ever: one that was forced once is a forced champion, regardless of its later results.
 """
 
 from __future__ import annotations

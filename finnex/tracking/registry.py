@@ -78,7 +78,7 @@ def register(
     tags = {key: str(value) for key, value in for_people.items()} | {"symbols": " ".join(config.symbols)}
     made = client.create_model_version(
         name, source=logged.uri, run_id=run_id, tags=tags | sealed(statement, make_key(key_file(config))),
-        model_id=logged.model_id,  # the server refuses a source that the id beside it does not own
+        model_id=logged.model_id,  # the server refuses a source that this id does not own
     )  # fmt: skip
     trial = trial_of(client, ModelVersion(int(made.version), statement), key_file(config))
     client.set_model_version_tag(name, str(made.version), "trial", str(trial))
@@ -245,7 +245,7 @@ def _answers(
     """Return the champion's answers for the rows asked, from the store; of another layout, those that it gave then."""
     if asked.empty or champion.said.layout_hash != store.attrs["layout_hash"]:
         return own_answers(predictions_of(client, uri, champion, FORCE), champion)
-    # The companies that the challenger was asked about, whatever the configuration has become since.
+    # The companies that the challenger was asked about; the configuration may have changed since.
     samples = labelled_samples(store, config.labels, tuple(sorted(set(asked["symbol"].astype(str)))))
     wanted = asked[["symbol", "decision_date"]].drop_duplicates()
     model, found = load_network(client, uri, champion, FORCE), []

@@ -1,6 +1,6 @@
 """How a version became champion, sealed: earned against baselines and champion, or forced; and which trial it was.
 
-A record stays with the version for ever: one that was forced once is a forced champion, regardless of its later results.
+A record stays with the version permanently: one that was forced once stays a forced champion with any later results.
 """
 
 from __future__ import annotations

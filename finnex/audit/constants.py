@@ -20,7 +20,7 @@ SHUFFLES, CONFIRMING = 6, 12
 """Shuffles of every audit, and those that follow where a run agrees in all of them."""
 LEAST_RUN_SESSIONS = 5
 WARM_UP_SESSIONS = 63
-"""Sessions from a feature's first value in which a run says nothing: recursions start from a fixed value."""
+"""Sessions from a feature's first value in which a run is no evidence: recursions start from a fixed value."""
 MOST_FROZEN = 0.3
 """Share of sessions that keep their value above which the feature depends on dates alone, as days since a filing do."""
 BY_CHANCE = 1e-3

@@ -1,4 +1,4 @@
-"""The whole audit in one call."""
+"""The complete audit in one call."""
 
 from __future__ import annotations
 
@@ -288,7 +288,7 @@ def _labels(
 
 
 def _first_row(finding: Finding, enhanced: pd.DataFrame, timing: Timing) -> LeakedRow:
-    """Return the first row of an enhanced column that a finding speaks of."""
+    """Return the first row of an enhanced column that a finding names."""
     own = enhanced["symbol"] == finding.symbol if finding.symbol else enhanced["symbol"].notna()
     rows = enhanced[own & enhanced[finding.features[0]].notna()]
     return timing.describe("enhanced", rows.iloc[0])

@@ -148,7 +148,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class AuditReport:
-    """The whole answer of an audit.
+    """The result of an audit.
 
     Attributes
     ----------

@@ -27,11 +27,11 @@ KEYS: dict[str, tuple[str, ...]] = {
 }
 """Table name to the columns that name a series in it."""
 OF_A_SESSION = ("prices", "sentiment", "competitive", "options", "enhanced")
-"""Tables whose rows speak of one session; a row of the others holds until the next one."""
+"""Tables whose rows describe one session each; a row of the others holds until the next one."""
 COLUMNS = {"prices": ("close",), "sentiment": ("score",)}
 """Columns that are asked for, where not all numbers are."""
 OBSERVED_AT_THE_CLOSE = ("options", "competitive")
-"""Tables whose rows speak of the close of their date, whenever they become known."""
+"""Tables whose rows describe the close of their date, even where they become known later."""
 SOON_MINUTES = 60
 """Delay of a market quote up to which it is made at the close of its own session."""
 

@@ -19,7 +19,7 @@ from finnex.data.calendar import SessionCalendar, calendar_library
 NEARLY_ALL = 0.95
 LEAST_RECORDS, LEAST_DAYS = 5, 2
 RECORDS_A_DAY = 1.5
-"""Records on a day that has any, from which their hours are those of people."""
+"""Records on a day that has any, from which their hours are taken as people's activity."""
 MIDNIGHT_SHARE = 0.05
 """Share of stamps at exactly midnight, to the second, above which they mean a missing time."""
 LEAST_OF_A_SEASON = 100

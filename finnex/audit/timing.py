@@ -230,7 +230,7 @@ class Timing:
         return tuple(name for name in self.full.features if name in moved)
 
     def shuffle(self, number: int) -> Panel | None:
-        """Return the panel of tables whose values are shuffled over their whole history."""
+        """Return the panel of tables whose values are shuffled over their full history."""
         self._tick(f"{self.symbol}, all values shuffled ({number + 1})")
         rng = np.random.default_rng([self._seed, 11, number])
         changed = {table: shuffled(table, frame, rng) for table, frame in self.frames.items()}

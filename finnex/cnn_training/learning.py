@@ -112,7 +112,7 @@ def _what(part: PatchPart, known: SessionsOf, version: str) -> str:
 
 
 def _samples(parts: list[SessionsOf]) -> Samples:
-    """Return the parts' sessions one after another, as the loop's objective knows samples."""
+    """Return the parts' sessions one after another, in the form of samples that the loop's objective takes."""
     symbol = np.concatenate([part.symbol for part in parts])
     names, code = np.unique(symbol, return_inverse=True)
     decision = np.concatenate([part.day for part in parts])

@@ -248,7 +248,7 @@ def _stored_panel(store: ImageStore, symbol: str) -> PatchPanel:
 
 
 def _store_of(images: xr.DataArray) -> ImageStore | None:
-    """Return the store that the images say they are read from, where it is there and of their layout."""
+    """Return the store that the images name as their source, where it exists and has their layout."""
     path = images.attrs.get("store")
     if path is None:
         return None

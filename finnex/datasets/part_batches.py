@@ -30,7 +30,7 @@ HALF_BYTES = 2
 
 
 def takes_whole_images(model: nn.Module) -> bool:
-    """Whether a network says that it is made for whole images: it has an `image_size`."""
+    """Whether a network takes whole images: it has an `image_size`."""
     return getattr(model, "image_size", None) is not None
 
 
@@ -40,7 +40,7 @@ class PartBatches(IterableDataset[Batch]):
     Parameters
     ----------
     sessions
-        What `sessions_of` says of the part.
+        Result of `sessions_of` for the part.
     first_session
         Sample number of the part's first session.
     whole_images

@@ -1,4 +1,4 @@
-"""Patches and what is said of each, as sequences that compute and read when asked: a year of patches is 792 MB.
+"""Patches and their metadata, as sequences that compute and read when asked: a year of patches is 792 MB.
 
 Both number patches image by image, row by row within an image. Both can be narrowed to some of them without copying.
 """
@@ -82,7 +82,7 @@ class Patches:
 
 
 class _Known:
-    """What is said of all patches of some images, computed once for all readers."""
+    """Metadata of all patches of some images, computed once for all readers."""
 
     def __init__(self, images: MegaImages, grid: PatchGrid) -> None:
         self.images, self.grid = images, grid

@@ -79,7 +79,7 @@ class Sessions:
 
 @dataclass(frozen=True)
 class Answered:
-    """Answers by session, under every way of looking.
+    """Predictions by session, under every alteration of the pixels.
 
     Attributes
     ----------
@@ -107,7 +107,7 @@ class Answered:
 
 
 class _Ways:
-    """The ways of looking at a sample, each as a change of its pixels."""
+    """The alterations of a sample, each as a change of its pixels."""
 
     def __init__(self, layout: Layout, patch_px: int | None) -> None:
         self.layout = layout
@@ -115,7 +115,7 @@ class _Ways:
         self.section_of = None if patch_px is None else torch.from_numpy(patch_grid(layout, patch_px).section_of)
 
     def altered(self, shown: Shown) -> Iterator[tuple[str | Subset, Tensor]]:
-        """Yield the name and the pixels of every way that changes them, but the one that shows nothing."""
+        """Yield the name and the pixels of every alteration that changes them, except the one that shows nothing."""
         yield ALL, shown.images
         for some in subsets(self.layout.channels)[1:-1]:
             left = shown.images.clone()

@@ -209,7 +209,7 @@ def _classification_report(label: npt.NDArray[np.int64], probabilities: Probabil
 
 
 def _cautions(given: npt.NDArray[np.integer], temporal: bool | None) -> list[str]:
-    """Return what speaks against relying on the scores."""
+    """Return the reasons not to rely on the scores."""
     found = []
     if temporal is False:
         found.append("The parts were cut at random dates: neighbours of these sessions were trained on.")

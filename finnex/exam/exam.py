@@ -34,7 +34,7 @@ SESSIONS = 420
 
 @dataclass(frozen=True)
 class ExamAnswer:
-    """What the audit said of one kind.
+    """Result of the audit of one kind.
 
     Attributes
     ----------
@@ -100,7 +100,7 @@ class ExamReport:
 
 @dataclass(frozen=True)
 class NullAnswer:
-    """What the audit said of one clean market; every finding is a false alarm."""
+    """Result of the audit of one clean market; every finding is a false alarm."""
 
     seed: int
     sessions: int
@@ -172,7 +172,7 @@ def _ask(one: Kind, sessions: int, seed: int, ask: Audit) -> ExamAnswer:
 
 
 def refused(error: InputError) -> tuple[Finding, ...]:
-    """Return what a refusal of the files says, as findings: one a table. A leak that is refused does no harm."""
+    """Return a refusal of the files as findings, one per table. A leak that is refused does no harm."""
     first = {Path(problem.file).stem: problem for problem in reversed(error.problems)}
     return tuple(Finding("refused", table, (), str(problem), problem.remedy) for table, problem in first.items())
 

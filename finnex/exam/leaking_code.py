@@ -131,7 +131,7 @@ def normalised_over_everything(tables: Tables, config: Config, symbol: str, spec
 def late_closes(
     tables: Tables, config: Config, symbol: str, specs: Specs, *, minutes: int, summer: bool = False
 ) -> Panel:
-    """Decide with a calendar that closes late: all year, or in summer as one that knows winter time only."""
+    """Decide with a calendar that closes late: all year, or in summer as one without daylight saving time."""
 
     def late(tables: Tables, config: Config, symbol: str) -> SessionCalendar:
         right = symbol_calendar(tables, config, symbol)

@@ -163,7 +163,7 @@ def code_reads_sentiment_by_day(market: Market, rng: np.random.Generator) -> Pla
 
 @kind(KINDS, tables=("events",), features=("sessions_to_fomc", "sessions_to_cpi"))
 def code_reads_events_before_they_are_announced(market: Market, rng: np.random.Generator) -> Planted:
-    """Events carry the right date of announcement, and the code does not look at it."""
+    """Events have the right date of announcement, and the code ignores it."""
     return _made(market, leaking_code.of_changed_tables, change=announced_for_ever)
 
 

@@ -34,7 +34,7 @@ class ExportPlan:
     Attributes
     ----------
     folder
-        Where it will be; nothing is there yet.
+        The target; it does not exist yet.
     parts
         Names in the order in which they are written.
     images

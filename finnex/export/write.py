@@ -40,7 +40,7 @@ class Exported:
     Attributes
     ----------
     failed_checks
-        Names of the quality checks that failed; the report says more.
+        Names of the quality checks that failed; the report has the details.
     """
 
     folder: Path
@@ -88,7 +88,7 @@ def export(
     Parameters
     ----------
     folder
-        A new folder; one that is there is never written into.
+        A new folder; an existing one is never written into.
     parts
         Which parts of the tree, by default all: six times the 3.1 MB of a session's image.
     start, end

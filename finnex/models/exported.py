@@ -1,4 +1,4 @@
-"""A trained network as others call it: whole images in, class probabilities out, one tensor each.
+"""A trained network as other programs call it: whole images in, class probabilities out, one tensor each.
 
 Both wrappers refuse with TrainingError what is no whole image of values in [0, 1], and give no probabilities of answers
 that are no numbers; an empty batch has an empty answer.

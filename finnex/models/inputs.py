@@ -1,4 +1,4 @@
-"""What a network may be shown, and what may leave it: garbage is refused in words, and never becomes a class.
+"""Checks of a network's input and output: invalid values raise an error, and never become a class.
 
 `argmax` of three values that are no numbers is 0, which is 'sell'. So pixels are looked at before they are read and
 answers before they are probabilities, eagerly with the place in the message, and by an assertion of the graph where

@@ -93,7 +93,7 @@ class FinNeXMultiScaleCNN(nn.Module):
             (B, C, 512, 512) or (B, C, patch_size, patch_size), any float type, in [0, 1]; 0 is 'not known'.
             B may be 0.
         patch
-            (B,) numbers of the patches, row by row from the top left corner; absent, a patch is read as one of nowhere.
+            (B,) numbers of the patches, row by row from the top left corner; absent, a patch has no position.
 
         Returns
         -------
@@ -110,7 +110,7 @@ class FinNeXMultiScaleCNN(nn.Module):
         return self.classifier(fused), attended
 
     def attend(self, x: Tensor, patch: Tensor | None = None) -> Tensor:
-        """Show which session of which section looks at which.
+        """Return which session of which section attends to which.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""`FinNeXViT`: patches of a mega-image that look at each other, knowing which section each one is of."""
+"""`FinNeXViT`: patches of a mega-image that attend to each other, each with an embedding of its section."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class FinNeXViT(nn.Module):
         return self.classification_head(fused, macro), tokens
 
     def attend(self, x: Tensor, patch: Tensor | None = None) -> Tensor:
-        """Show which patch looks at which.
+        """Return which patch attends to which.
 
         Parameters
         ----------

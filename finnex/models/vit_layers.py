@@ -1,4 +1,4 @@
-"""The parts of `FinNeXViT`: patches that know their section and their sessions, and attention that knows sections.
+"""The parts of `FinNeXViT`: patches embedded with their section and sessions, and attention with a bias per section.
 
 A plain patch embedding with a learned position left a small transformer at chance: a patch of 32 pixels cuts across
 three and a half sessions, and what two sections did one after the other is spread over patches that first have to find
@@ -181,9 +181,9 @@ class SectorAwarePositionalEncoding(nn.Module):
 class FinancialTransformerBlock(nn.Module):
     """A pre-norm transformer block whose heads prefer pairs of sections (Vaswani 2017; Xiong 2020).
 
-    `section_bias[h, a, b]` is added to head h's score of a patch in section a that looks at one in section b, in units
-    of the softmax. It enters as three further dimensions of queries and keys, not as a mask: that is the same sum, and
-    keeps the fast attention kernels, which take no gradient of a mask.
+    `section_bias[h, a, b]` is added to head h's score of a patch in section a that attends to one in section b, in
+    units of the softmax. It enters as three further dimensions of queries and keys, not as a mask: the sum is the
+    same, and the fast attention kernels, which take no gradient of a mask, can be used.
     """
 
     def __init__(self, width: int, heads: int, mlp_ratio: float, dropout: float) -> None:

@@ -149,7 +149,7 @@ def save_model(artifact: Path, result: TrainingResult, classes: Sequence[str], a
     Parameters
     ----------
     about
-        What MLflow knows of it already, such as its run.
+        What MLflow has already recorded of it, such as its run.
     """
     from mlflow import pyfunc  # noqa: PLC0415
     from mlflow.models import ModelSignature  # noqa: PLC0415

@@ -58,7 +58,7 @@ class TrackedRun:
     model_uri
         MLflow's address of the model.
     version
-        Of the registered model; the challenger until `finnex promote` says more.
+        Of the registered model; the challenger until `finnex promote` changes it.
     """
 
     run_id: str
@@ -70,7 +70,7 @@ class TrackedRun:
 class StudyRecorder(Observer):
     """Writes a study into MLflow while it runs; made by `recording`.
 
-    A server that is away for a while costs no training: what could not be logged is logged with the next epoch.
+    An outage of the server does not stop a training: what could not be logged is logged with the next epoch.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The registry: every training is a new version and the challenger; `promote` decides who is the champion."""
+"""The registry: every training is a new version and the challenger; `promote` decides which is the champion."""
 
 from __future__ import annotations
 
@@ -88,12 +88,12 @@ def register(
 
 @dataclass(frozen=True)
 class Champion:
-    """The version that speaks, ready to be asked.
+    """The version in use, ready to predict.
 
     Attributes
     ----------
     about
-        How it became champion, and how it stood against its baselines when it was trained.
+        How it became champion, and its result against its baselines when it was trained.
     """
 
     version: ModelVersion
@@ -186,7 +186,7 @@ def promote(
     version
         Which version challenges; by default the newest that was trained.
     force
-        Whether it takes the place without a comparison, as where the champion is refused; the version says so for ever.
+        Whether it takes the place without a comparison, as where the champion is refused; this is recorded with it.
 
     Raises
     ------

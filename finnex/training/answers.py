@@ -1,4 +1,4 @@
-"""What a network says about sessions: probabilities of the classes and, where it was asked, a return."""
+"""A network's predictions for sessions: probabilities of the classes and, where configured, a return."""
 
 from __future__ import annotations
 

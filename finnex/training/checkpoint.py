@@ -1,4 +1,4 @@
-"""Checkpoints: tensors and plain values in one file that is whole or not there, and is checked before it is used."""
+"""Checkpoints: tensors and plain values in one file that is complete or absent, and is checked before it is used."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EARLIER_SUFFIX = ".pt"
 
 
 def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a checkpoint; a file of that name is replaced only when the new one is whole.
+    """Write a checkpoint; a file of that name is replaced only when the new one is complete.
 
     Parameters
     ----------

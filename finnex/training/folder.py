@@ -1,4 +1,4 @@
-"""A study's folder: what it is, what of it is done, and who works in it."""
+"""A study's folder: its identity, its finished parts, and its lock."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def finish(folder: Path) -> None:
 
 @contextmanager
 def until_recorded(folder: Path) -> Iterator[None]:
-    """Leave a finished study open for `--resume` where what follows, its report or its record, does not come to an end.
+    """Leave a finished study open for `--resume` where the following step, its report or its record, does not finish.
 
     Resuming then trains nothing again: what is done is read and reported to observers.
     """
@@ -199,7 +199,7 @@ def until_recorded(folder: Path) -> Iterator[None]:
 
 
 def keep_table(path: Path, table: pd.DataFrame) -> None:
-    """Write predictions; the file is there when it is whole."""
+    """Write predictions; the file appears only when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
         table.to_parquet(file, index=False)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a network trains: they wait until a batch is done, so that what is saved is whole."""
+"""Ctrl-C and SIGTERM while a network trains: deferred to the end of a batch, for a consistent saved state."""
 
 from __future__ import annotations
 

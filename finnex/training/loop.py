@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 
 def warmup_cosine(warmup_steps: int, steps: int) -> Callable[[int], float]:
-    """Return the learning rate's factor by step: a straight line up, then half a cosine down to nought."""
+    """Return the learning rate's factor by step: a linear rise, then half a cosine down to zero."""
 
     def factor(step: int) -> float:
         if step < warmup_steps:
@@ -74,7 +74,7 @@ def fit(
     train, validation
         This process' share of the batches.
     about
-        Plain values that identify the training: a `last.safetensors` that says otherwise is refused.
+        Plain values that identify the training: a `last.safetensors` with other values is refused.
     describe
         Names a batch in an error.
     before_epoch
@@ -294,7 +294,7 @@ def _seed(*numbers: int) -> None:
 
 
 def _over_processes(accelerator: Accelerator, *values: float) -> list[float]:
-    """Sum plain numbers over all processes, so that all of them come to the same decision."""
+    """Sum plain numbers over all processes, so that all of them make the same decision."""
     if accelerator.num_processes == 1:
         return list(values)
     together = torch.tensor(values, dtype=torch.float64, device=accelerator.device)

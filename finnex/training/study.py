@@ -43,7 +43,7 @@ from finnex.training.result import Member, MemberResult, Observer, Parameters, P
 from finnex.training.siblings import build_sibling, same_samples, sibling_path
 
 LEAST_PER_PART = 8
-"""Below this many samples a part says nothing, not even that training works."""
+"""Below this many samples the scores of a part mean nothing, not even that training works."""
 WITHOUT_EFFECT = ("training.preset", "training.readers", "training.checkpoint_minutes")
 """Settings that an interrupted study may be resumed without."""
 

@@ -44,13 +44,13 @@ def moved(prices: pd.DataFrame, symbols: list[str], sessions: int, columns: list
 BARS = ["open", "high", "low", "close", "volume"]
 EVERYONE = [SYMBOL, *PEERS, *SECTORS]
 CASES = {
-    "all early": (EVERYONE, 1, BARS, "all bars stand a session early, or SP500 of the macro table late"),
-    "all late": (EVERYONE, -1, BARS, "all bars stand a session late, or SP500 of the macro table early"),
-    "the symbol early": ([SYMBOL], 1, BARS, f"the bars of {SYMBOL} stand a session early"),
-    "the symbol late": ([SYMBOL], -2, BARS, f"the bars of {SYMBOL} stand 2 sessions late"),
+    "all early": (EVERYONE, 1, BARS, "all bars are a session early, or SP500 of the macro table late"),
+    "all late": (EVERYONE, -1, BARS, "all bars are a session late, or SP500 of the macro table early"),
+    "the symbol early": ([SYMBOL], 1, BARS, f"the bars of {SYMBOL} are a session early"),
+    "the symbol late": ([SYMBOL], -2, BARS, f"the bars of {SYMBOL} are 2 sessions late"),
     "funds early": (list(SECTORS), 1, BARS, "the bars of XLE, "),
-    "volumes early": (EVERYONE, 1, ["volume"], f"the volumes of {SYMBOL} stand a session early"),
-    "volumes late": (EVERYONE, -1, ["volume"], f"the volumes of {SYMBOL} stand a session late"),
+    "volumes early": (EVERYONE, 1, ["volume"], f"the volumes of {SYMBOL} are a session early"),
+    "volumes late": (EVERYONE, -1, ["volume"], f"the volumes of {SYMBOL} are a session late"),
 }
 
 

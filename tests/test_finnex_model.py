@@ -155,18 +155,18 @@ def test_the_same_part_as_plain_arrays_gives_the_same_answer(found: dict[str, An
     mixed = np.random.default_rng(0).permutation(len(plain[1]))
     shuffled = (plain[0][mixed], plain[1][mixed], [plain[2][one] for one in mixed])
     assert evaluate_finnex_model(Reads(macro=4), shuffled, horizon=5, prices=bars) == other
-    with pytest.raises(TrainingError, match=r"does not tell how many sessions its labels look ahead. Give horizon="):
+    with pytest.raises(TrainingError, match=r"does not report how many sessions its labels look ahead. Give horizon="):
         evaluate_finnex_model(Reads(macro=4), plain)
     untold = evaluate_finnex_model(Reads(macro=4), plain, horizon=5)
     assert untold["financial_performance"] == {
-        "unavailable": "prices are not known: the images tell none; give prices="
+        "unavailable": "prices are not known: the images have none; give prices="
     }
 
 
 def test_a_loader_of_images_is_evaluated_with_what_is_said_of_it(trainer: FinNeXCNNTrainer) -> None:
     images = torch.from_numpy(np.stack([np.moveaxis(trainer.images.image(i), -1, 0) for i in range(12)]))
     loader = DataLoader(TensorDataset(images, torch.from_numpy(trainer.labels[:12])), batch_size=8)
-    with pytest.raises(TrainingError, match=r"a loader does not tell how many sessions .* Give horizon="):
+    with pytest.raises(TrainingError, match=r"a loader does not report how many sessions .* Give horizon="):
         evaluate_finnex_model(Reads(), loader)
     bare = evaluate_finnex_model(Reads(), loader, horizon=5)
     assert bare["ml_metrics"]["accuracy"]["value"] == 1

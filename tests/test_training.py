@@ -319,7 +319,7 @@ def test_an_interrupted_study_goes_on_to_the_same_predictions_and_trains_nothing
     assert again.study is not None
     assert again.study.resumed
     pd.testing.assert_frame_equal(result.predictions, whole.predictions)
-    with pytest.raises(TrainingError, match="is done; there is nothing to go on with"):
+    with pytest.raises(TrainingError, match="is done; there is nothing to resume"):
         train(config, planted, folder=folder, resume=True)
     with pytest.raises(OSError, match="the report"), until_recorded(folder):
         raise OSError("the report could not be written")

@@ -32,7 +32,7 @@ class Alteration:
     rows
         Positions in `frame` of the later rows, earliest known first; for `added`, positions in `other`.
     other
-        Scrambled: the whole table with its later rows changed. Added: the new rows. Cut: not looked at.
+        Scrambled: the whole table with its later rows changed. Added: the new rows. Cut: not used.
     """
 
     table: str

@@ -44,7 +44,7 @@ class Asked:
     Attributes
     ----------
     features, tables
-        Name to what the test says of it.
+        Name to the result of its test.
     filings
         What was asked of figures of the next filing, in a sentence.
     """
@@ -56,7 +56,7 @@ class Asked:
 
 
 def others_of(run: Run, symbol: str) -> list[str]:
-    """Return the symbols of the prices table that features of a symbol look at: sector funds, then its peers."""
+    """Return the symbols of the prices table that features of a symbol read: sector funds, then its peers."""
     config, known = run.config, set(run.tables.prices["symbol"])
     peers = config.peers or sorted(known - set(config.sectors))
     return [name for name in dict.fromkeys([*config.sectors, *peers]) if name in known and name != symbol]

@@ -1,4 +1,4 @@
-"""Values that stand in the code and not in the tables: sessions at which no change of any table moves a feature.
+"""Values that are written in the code and not in the tables: sessions where no change of any table moves a feature.
 
 A feature that is 1 in 'the crisis of 2020' because its code says so agrees with itself however the tables are cut. In
 tables whose returns and values are shuffled over the whole history, past included, such sessions keep their value.
@@ -20,7 +20,7 @@ SHUFFLES, CONFIRMING = 6, 12
 """Shuffles of every audit, and those that follow where a run agrees in all of them."""
 LEAST_RUN_SESSIONS = 5
 WARM_UP_SESSIONS = 63
-"""Sessions from a feature's first value in which a run says nothing: recursions start from a fixed value."""
+"""Sessions from a feature's first value in which a run is no evidence: recursions start from a fixed value."""
 MOST_FROZEN = 0.3
 """Share of sessions that keep their value above which the feature depends on dates alone, as days since a filing do."""
 BY_CHANCE = 1e-3
@@ -114,7 +114,7 @@ def frozen_runs(
     original, others
         (sessions, features) float64 of the tables as they are and of each shuffle; NaN where not known.
     unmoved
-        Features that no change of any table moved, dates included: where they vary, all their values stand in code.
+        Features that no change of any table moved, dates included: where they vary, their values come from code alone.
     """
     known = ~np.isnan(original)
     kept = known & np.all([other == original for other in others], axis=0)
@@ -158,7 +158,7 @@ def _said(one: Frozen, days: npt.NDArray[np.datetime64], symbol: str, shuffles: 
     since = f"from {days[one.first]} on for {one.sessions} sessions however all tables are shuffled ({shuffles} times)"
     if np.isnan(one.value):
         return f"{symbol}: {one.feature} keeps its values, which vary, {since}: it is computed from no table."
-    return f"{symbol}: {one.feature} is {one.value:g} {since}, and moves with them elsewhere: dates stand in its code."
+    return f"{symbol}: {one.feature} is {one.value:g} {since}, and moves with them elsewhere: its code contains dates."
 
 
 def as_findings(

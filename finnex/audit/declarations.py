@@ -172,7 +172,7 @@ def macro_dated_by_observation(macro: pd.DataFrame, quotes: Mapping[str, int]) -
         remedy = (
             "Remove it from quote_delay_minutes and give release dates."
             if quoted and slow
-            else "Give the release date as available_date; only a market quote is known at once (quote_delay_minutes)."
+            else "Give the release date as available_date; only a market quote is immediate (quote_delay_minutes)."
         )
         rows = macro.index.isin(own.index[early])
         found.append(Declared(Finding("macro_dated_by_observation", "macro", (), evidence, remedy), rows))

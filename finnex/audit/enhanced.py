@@ -60,7 +60,7 @@ def _fitted(values: Floats) -> str:
 
 @dataclass(frozen=True)
 class Vintage:
-    """What a later vintage of the enhanced file says.
+    """Comparison with a later vintage of the enhanced file.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class Vintage:
 
 
 def compare_vintage(current: pd.DataFrame, later: pd.DataFrame, paths: tuple[Path | None, Path]) -> Vintage:
-    """Compare what was published with what a later vintage of the file says of the same rows."""
+    """Compare the published values with those of the same rows in a later vintage of the file."""
     before, after = current.set_index(list(KEYS)), later.set_index(list(KEYS))
     findings: list[Finding] = []
     remedy = "Compute the column from rows up to its own session; a value that was published must stay."

@@ -53,7 +53,7 @@ class Targets:
     what
         Words of each target.
     amounts
-        (quarters, targets), NaN where not known, or where the last known filing says the same.
+        (quarters, targets), NaN where not known, or where the last known filing has the same value.
     new
         Deviation of what is new in each, (quarters, targets).
     grain

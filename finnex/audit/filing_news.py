@@ -43,7 +43,7 @@ def associated_figures(
     origins: int,
     seed: int,
 ) -> list[KnownFiling]:
-    """Return the opinions whose mean over a quarter goes with what is new in its figures.
+    """Return the opinions whose mean over a quarter is correlated with the news in its figures.
 
     Parameters
     ----------

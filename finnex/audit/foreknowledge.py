@@ -177,8 +177,8 @@ def foreknowing(families: Sequence[Mapping[str, Floats]], bars: Bars, seed: int 
     Parameters
     ----------
     families
-        Name to (sessions,) float64, NaN where not known. Each family has its own null: the largest by chance of 400
-        features says little of 40 series.
+        Name to (sessions,) float64, NaN where not known. Each family has its own null: that of 400 features
+        has little power for 40 series.
     bars
         Bars of the symbol on the same sessions.
     """

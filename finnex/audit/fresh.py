@@ -1,8 +1,9 @@
 """Run a computation in a process of its own that has computed nothing before, and record what it opens.
 
-What code keeps from an earlier call (a module's memo, a fitted value) would make a rebuild from cut tables agree with
-the full one. A fork of a process that never ran the code has no such memory. What the code reads beside its tables (a
-file, a socket, another program) is recorded: values fitted to a file are seen by no comparison of tables.
+State that code keeps from an earlier call (a module's cache, a fitted value) would make a rebuild from cut tables
+agree with the full one. A fork of a process that never ran the code has no such state. Other inputs than the tables (a
+file, a socket, another program) are recorded: a comparison of tables cannot detect values that
+were fitted and saved to a file.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ MOST_SEEN = 20
 
 @dataclass(frozen=True)
 class Opened:
-    """Something beside the tables that a computation opened: a file, an address or a program, and by which function."""
+    """An input other than the tables: a file, an address or a program, and the function that opened it."""
 
     what: str
     by: str
@@ -47,7 +48,7 @@ class Fresh(Generic[T]):
     error
         What it raised, as a sentence; empty where it returned.
     opened
-        What it opened beside code, time zones and its tables.
+        What it opened other than code, time zones and its tables.
     """
 
     value: T | None

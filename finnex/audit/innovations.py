@@ -1,4 +1,4 @@
-"""What is new in a series at each session: what its own past and the bars leave of it, and what that goes with."""
+"""Innovations of a series: the residual of each session given its own past and the bars, and its correlations."""
 
 from __future__ import annotations
 

@@ -117,9 +117,9 @@ def _other_future(bars: pd.DataFrame, position: int, rng: np.random.Generator) -
 
 
 def trending(bars: pd.DataFrame, position: int, sign: int) -> pd.DataFrame:
-    """Return the bars with later sessions that only rise, or only fall: what one hits the other misses.
+    """Return the bars with later sessions that only rise, or only fall: a barrier that one hits the other misses.
 
-    Noise alone may hit both barriers of a label at once, as the true bars may have hit one, and change nothing.
+    Noise alone may hit both barriers of a label in one bar, where the true bars may have hit one, and change nothing.
     """
     changed = bars.copy()
     later = changed.index > position

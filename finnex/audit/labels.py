@@ -131,7 +131,7 @@ def _same(ours: npt.NDArray[np.floating], theirs: npt.NDArray[np.floating]) -> b
 def known_already(
     end: npt.NDArray[np.datetime64], label: npt.NDArray[np.int8], days: npt.NDArray[np.datetime64]
 ) -> str:
-    """Return, in words, which labels say that they are known by their own decision; empty where none does."""
+    """Return, in words, which labels claim to be known by their own decision; empty where none does."""
     early = (label >= 0) & ~np.isnat(end) & (end <= days)
     if not early.any():
         return ""

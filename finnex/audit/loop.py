@@ -1,4 +1,4 @@
-"""The whole audit in one call."""
+"""The complete audit in one call."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def audit(
     vintage
         A later vintage of the enhanced file: its values for published rows must not differ.
     on_progress
-        Called with what is done, what there is to do (it grows when a leak is traced), and what it is about.
+        Called with the steps done, the total (which grows when a leak is traced), and the current step's description.
     make, labels
         What computes the panel and the labels, should it not be the shipped code.
     tables
@@ -289,7 +289,7 @@ def _labels(
 
 
 def _first_row(finding: Finding, enhanced: pd.DataFrame, timing: Timing) -> LeakedRow:
-    """Return the first row of an enhanced column that a finding speaks of."""
+    """Return the first row of an enhanced column that a finding names."""
     own = enhanced["symbol"] == finding.symbol if finding.symbol else enhanced["symbol"].notna()
     rows = enhanced[own & enhanced[finding.features[0]].notna()]
     return timing.describe("enhanced", rows.iloc[0])

@@ -55,7 +55,7 @@ def quotes_of_other_markets(
     Parameters
     ----------
     others
-        Symbols of the prices table that features look at, beside the symbol itself.
+        Symbols of the prices table that features read, in addition to the symbol itself.
     """
     first, last = calendar.days[0].item(), calendar.days[-1].item()
     home = session_calendar(HOME, first, last)

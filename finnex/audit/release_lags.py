@@ -53,7 +53,7 @@ RELEASE_LAGS: Final[dict[str, tuple[int, str]]] = {
     "STLFSI": (3, "https://fred.stlouisfed.org/series/STLFSI4"),
     "STLFSI4": (3, "https://fred.stlouisfed.org/series/STLFSI4"),
 }
-"""Series, as FRED names it, to the days of the earliest release and where the schedule stands."""
+"""Series, as FRED names it, to the days of the earliest release and where the schedule is published."""
 
 
 def least_lag_days(series: str) -> int | None:

@@ -1,6 +1,6 @@
 """What an audit answers: three answers per feature and table, findings with the row that leaked, and what is not shown.
 
-The answers are of three kinds, and none stands for another. *Computation*: the feature is the same, bit for bit, from
+The answers are of three kinds, and none implies another. *Computation*: the feature is the same, bit for bit, from
 tables without later rows, at the sessions compared. *Availability*: the dates of the rows are plausible; that they are
 right is not provable from one file. *Foreknowledge*: its values are not associated with what came after, beyond chance.
 What none of them can show (today's revised values, the choice of symbols) is named in notes, each explained once in
@@ -149,7 +149,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class AuditReport:
-    """The whole answer of an audit.
+    """The result of an audit.
 
     Attributes
     ----------
@@ -158,7 +158,7 @@ class AuditReport:
     rebuilds
         How many panels were computed.
     caveats
-        What is not shown of the inputs given, by name, whatever the verdicts say.
+        What is not shown of the inputs given, by name; independent of the verdicts.
     store
         What was seen of the published store, in a sentence.
     next_filing

@@ -27,11 +27,11 @@ KEYS: dict[str, tuple[str, ...]] = {
 }
 """Table name to the columns that name a series in it."""
 OF_A_SESSION = ("prices", "sentiment", "competitive", "options", "enhanced")
-"""Tables whose rows speak of one session; a row of the others holds until the next one."""
+"""Tables whose rows describe one session each; a row of the others holds until the next one."""
 COLUMNS = {"prices": ("close",), "sentiment": ("score",)}
 """Columns that are asked for, where not all numbers are."""
 OBSERVED_AT_THE_CLOSE = ("options", "competitive")
-"""Tables whose rows speak of the close of their date, whenever they become known."""
+"""Tables whose rows describe the close of their date, even where they become known later."""
 SOON_MINUTES = 60
 """Delay of a market quote up to which it is made at the close of its own session."""
 
@@ -48,14 +48,14 @@ def table_series(
     Parameters
     ----------
     others
-        Symbols of the prices table that features look at, beside the symbol itself.
+        Symbols of the prices table that features read, in addition to the symbol itself.
 
     Notes
     -----
-    A row that speaks of the close of its date stands at that session, which is a stricter question than what was known:
-    it must not know the session after, even where it becomes known only then. Where several rows stand at one session
-    their mean is taken. NaN before the first row; in tables whose rows
-    speak of one session, also where a session has none.
+    A row that describes the close of its date is assigned to that session. This is stricter than the date on which it
+    becomes known: the row must not depend on the session after, even if it is published only then. Several rows of one
+    session are averaged. NaN before the first row; in tables whose rows describe one session each, also where a session
+    has none.
     """
     found = {}
     for table, frame in frames.items():
@@ -80,7 +80,7 @@ def table_series(
 def _placed(
     table: str, frame: pd.DataFrame, calendar: SessionCalendar, quote_delay_minutes: Mapping[str, int]
 ) -> npt.NDArray[np.intp]:
-    """Return the session at which each row stands: of its date where it was made then, else the first to use it."""
+    """Return the session of each row: that of its date where it was made on that date, else the first to use it."""
     known = known_session(table, frame, calendar, quote_delay_minutes)
     if table == "macro":
         soon = [series for series, delay in quote_delay_minutes.items() if delay <= SOON_MINUTES]

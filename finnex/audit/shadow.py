@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 OPENERS = ((builtins, "open"), (io, "open"), (os, "open"), (os, "stat"), (os, "access"), (os, "lstat"))
-"""What Python's own readers and writers go by; files that a C library opens by itself are not shadowed."""
+"""The functions that Python's own readers and writers call; files that a C library opens directly are not shadowed."""
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""Whether bars, and the volumes in them, stand at the session that they are of: what moves together moves at once.
+"""Whether bars and their volumes have the date of their own session: series of one market move in the same session.
 
 Two series of one market have their largest correlation at the same session. Where it lies a session apart, and is
-clearly larger there, one of the two stands under a wrong date. By the date that is written, whenever a row is used.
+clearly larger there, one of the two has a wrong date. The date written in the row decides, not when the row is used.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class Step:
 
     sessions: int
     there: float
-    at_once: float
+    same_session: float
 
     @property
     def words(self) -> str:
         """Return both correlations."""
         side = "later" if self.sessions > 0 else "before"
-        return f"rank correlation {self.there:+.2f} {self.apart} {side}, {self.at_once:+.2f} at the same session"
+        return f"rank correlation {self.there:+.2f} {self.apart} {side}, {self.same_session:+.2f} at the same session"
 
     @property
     def apart(self) -> str:
@@ -94,7 +94,7 @@ def step(left: Floats, right: Floats) -> Step | None:
 
 
 def out_of_step(symbol: str, bars: Bars, others: pd.DataFrame, indices: pd.DataFrame) -> list[Finding]:
-    """Find bars and volumes of a symbol, and bars of others, that stand at a wrong session.
+    """Find bars and volumes of a symbol, and bars of others, that are dated at a wrong session.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def _of_symbols(symbol: str, own: Floats, others: Mapping[str, Floats]) -> list[
         which, early, moves_with = ", ".join(alike), first.sessions > 0, f"{name} moves with {symbol}"
     else:
         return []
-    text = f"the bars of {which} stand {first.apart} {'early' if early else 'late'}: {moves_with}, {first.words}."
+    text = f"the bars of {which} are {first.apart} {'early' if early else 'late'}: {moves_with}, {first.words}."
     return [Finding("out_of_step", "prices", (), text, REMEDY, symbol)]
 
 
@@ -175,7 +175,7 @@ def _of_volume(symbol: str, bars: Bars) -> list[Finding]:
     if found is None:
         return []
     text = (
-        f"the volumes of {symbol} stand {found.apart} {'early' if found.sessions > 0 else 'late'}: they move with its "
+        f"the volumes of {symbol} are {found.apart} {'early' if found.sessions > 0 else 'late'}: they move with its "
         f"true range, {found.words}."
     )
     return [Finding("out_of_step", "prices", (), text, REMEDY, symbol)]
@@ -187,7 +187,7 @@ def _of_indices(steps: Mapping[str, Step | None]) -> list[Finding]:
         return []  # an index in step shows that the bars are right; the other one is asked for foreknowledge
     name, first = max(found.items(), key=lambda each: abs(each[1].there))
     text = (
-        f"all bars stand {first.apart} {'late' if first.sessions > 0 else 'early'}, or {', '.join(found)} of the macro "
+        f"all bars are {first.apart} {'late' if first.sessions > 0 else 'early'}, or {', '.join(found)} of the macro "
         f"table {'early' if first.sessions > 0 else 'late'}: {name} moves with the mean of all symbols, {first.words}."
     )
     return [Finding("out_of_step", "prices", (), text, REMEDY)]

@@ -26,7 +26,7 @@ NEIGHBORS = (1, 2, 3, 5, 20, -1, -2)
 COMPARED_AS_THEY_ARE = 36
 """Further images that are compared with the drawing from the tables as they are, without a rebuild."""
 MOST_NAMED = 3
-"""Images that findings name; more of the same says nothing new."""
+"""Images that findings name; more of them add no information."""
 RELATIVE, ABSOLUTE = 1e-4, 1e-6  # of stored float32 outcomes
 REBUILD = "Build the store again with `finnex build --force`, and audit it again; if this stays, report it as a defect."
 
@@ -152,7 +152,7 @@ def _outcomes(
 def outcomes_of(
     kind: str, bars: pd.DataFrame, position: npt.NDArray[np.intp], horizon: int, settings: LabelSettings
 ) -> npt.NDArray[np.float64]:
-    """Return the outcomes of some sessions, written out once more and apart from `finnex.data.labels`.
+    """Return the outcomes of some sessions, implemented a second time, independently of `finnex.data.labels`.
 
     Parameters
     ----------

@@ -19,9 +19,9 @@ from finnex.data.calendar import SessionCalendar, calendar_library
 NEARLY_ALL = 0.95
 LEAST_RECORDS, LEAST_DAYS = 5, 2
 RECORDS_A_DAY = 1.5
-"""Records on a day that has any, from which their hours are those of people."""
+"""Records on a day that has any, from which their hours are taken as people's activity."""
 MIDNIGHT_SHARE = 0.05
-"""Share of stamps at exactly midnight, to the second, above which they stand for a missing time."""
+"""Share of stamps at exactly midnight, to the second, above which they mean a missing time."""
 LEAST_OF_A_SEASON = 100
 LEAST_CONCENTRATION = 0.15
 """Length of the mean vector of the hours (Mardia and Jupp 2000, 2.2) below which they have no centre."""
@@ -32,7 +32,7 @@ MORNING_HOUR = 9.25
 """Centre of a day, in the exchange's zone, before which people's records without that shift are read as wall time:
 New York's 13:00 to 13:30, labelled UTC, is 8:30 to 9:00 there."""
 STANDARD_ERRORS, ONE_SIDED = 3.0, 1.65
-"""Standard errors for a finding by itself, and for one of two signs that must both be there."""
+"""Standard errors for a finding from one sign alone, and for each of two signs that are both required."""
 NIGHT_HOURS = (1.0, 8.75)
 """Centre of a provider's day, in the exchange's zone, at which its stamps are earlier than its public wakes. Centres of
 real providers of headlines and tweets: 13.2 and 15.0."""

@@ -27,7 +27,7 @@ from finnex.images.render import Renderer
 from finnex.pipeline import Run
 
 Make = Callable[[Tables, Config, str, Sequence[FeatureSpec]], Panel]
-"""Makes the panel of a symbol: `finnex.data.panel.make_panel`, or what stands in its place."""
+"""Makes the panel of a symbol: `finnex.data.panel.make_panel`, or a replacement."""
 SEVERAL = "several tables"
 FAILURES = (FinnexError, ArithmeticError, LookupError, ValueError, TypeError)
 """What code that needs the future raises without it: an answer, not an accident."""
@@ -218,7 +218,7 @@ class Timing:
             self.leaks.append(Leak(self.symbol, day.item(), "splits", "added", fresh, row, shown=False))
 
     def without_what_was_opened(self) -> tuple[str, ...]:
-        """Return the features that differ in tables cut half-way where what was opened beside them is not there."""
+        """Return the features that differ in tables cut half-way where the other files that were opened are absent."""
         self._tick(f"{self.symbol}, without what was opened")
         position = len(self.full.calendar) // 2
         cut = {table: one.first(len(one)) for table, one in self.alterations(position, "cut").items()}
@@ -230,7 +230,7 @@ class Timing:
         return tuple(name for name in self.full.features if name in moved)
 
     def shuffle(self, number: int) -> Panel | None:
-        """Return the panel of tables whose values are shuffled over their whole history."""
+        """Return the panel of tables whose values are shuffled over their full history."""
         self._tick(f"{self.symbol}, all values shuffled ({number + 1})")
         rng = np.random.default_rng([self._seed, 11, number])
         changed = {table: shuffled(table, frame, rng) for table, frame in self.frames.items()}

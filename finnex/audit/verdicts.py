@@ -1,4 +1,4 @@
-"""From what was seen to three answers for each table and each feature."""
+"""Derive three verdicts for each table and each feature from the observations of an audit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ AS_CLAIMED = Answer("as claimed", "its dates are plausible; that they are right 
 
 @dataclass(frozen=True)
 class Tested:
-    """What the test of foreknowledge said of one feature or table."""
+    """Result of the test of foreknowledge for one feature or table."""
 
     sessions: int
     untested: str = ""

@@ -42,7 +42,7 @@ def learn(
     Parameters
     ----------
     folder
-        Where checkpoints are kept, to go on from; None where that is not wanted.
+        Where checkpoints are kept, to resume from; None keeps none.
     about
         What identifies images and symbol; "fingerprint" is that of their store, empty where there is none.
 
@@ -71,7 +71,7 @@ def learn(
 
     threads = arithmetic_threads(settings, accelerator.num_processes)
     what = {}
-    if folder is not None:  # somebody may go on from it: with the same data, or not at all
+    if folder is not None:  # a training may resume from it, with the same data only
         version = str(about["fingerprint"])
         what = {
             "training data": _what(train, parts[0], version), "validation data": _what(validation, parts[1], version)
@@ -95,9 +95,9 @@ def learn(
 
 
 def _what(part: PatchPart, known: SessionsOf, version: str) -> str:
-    """Return a digest of what is learned from a part: whose patches, of when, which labels, and which pixels.
+    """Return a digest of the training data of a part: symbols, dates, patch numbers, labels and pixels.
 
-    A store's fingerprint stands for the pixels that are read from it; all others are read here.
+    A store's fingerprint represents the pixels that are read from it; all others are read here.
     """
     digest = blake2b(digest_size=16)
     for values in (known.symbol[known.session], known.day[known.session], known.patch, np.asarray(part.labels)):
@@ -112,7 +112,7 @@ def _what(part: PatchPart, known: SessionsOf, version: str) -> str:
 
 
 def _samples(parts: list[SessionsOf]) -> Samples:
-    """Return the parts' sessions one after another, as the loop's objective knows samples."""
+    """Return the parts' sessions one after another, in the form of samples that the loop's objective takes."""
     symbol = np.concatenate([part.symbol for part in parts])
     names, code = np.unique(symbol, return_inverse=True)
     decision = np.concatenate([part.day for part in parts])

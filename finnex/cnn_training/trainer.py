@@ -53,13 +53,13 @@ class FinNeXCNNTrainer:
     ----------
     mega_images
         What `create_mega_image_batch` returned; the path of an image store, `s3://` too; or a folder with
-        `mega_images_full.npy` and the files beside it that `finnex.datasets.exported_folder` lists.
+        `mega_images_full.npy` and the other files that `finnex.datasets.exported_folder` lists.
     patch_size
         Side of a patch in pixels.
     symbol
         Which company of a store that holds several.
     layout
-        Name or layout of images that do not tell it.
+        Name or layout of images that do not name it.
     labels
         Kind and horizon of the labels of a store; by default the default label.
 
@@ -99,7 +99,7 @@ class FinNeXCNNTrainer:
         self.history: tuple[EpochReport, ...] = ()
 
     def create_patch_dataset(self) -> tuple[Patches, npt.NDArray[np.int64], PatchMetadata]:
-        """Return all patches with the label of their session and what is said of each.
+        """Return all patches with the label of their session and their metadata.
 
         Returns
         -------
@@ -123,7 +123,7 @@ class FinNeXCNNTrainer:
         return extract_patches(mega_image, patch_size or self.patch_size)
 
     def generate_patch_features(self, image_patches: Image, img_idx: int) -> dict[str, Any]:
-        """Return what is said of the patches of one image, under the specification's names.
+        """Return the metadata of the patches of one image, under the specification's names.
 
         Parameters
         ----------
@@ -206,10 +206,10 @@ class FinNeXCNNTrainer:
         Parameters
         ----------
         config
-            A `training_config`; what it does not say is the specification's.
+            A `training_config`; missing keys have the specification's values.
         folder
-            Where checkpoints are kept, and from which a training that was broken off is gone on with: on the same
-            patches and labels, which are compared.
+            Where checkpoints are kept, and from which an interrupted training is resumed. Patches and labels are
+            compared and must be the same.
         on_epoch
             Called with every epoch; prints a line by default, None is silent.
 
@@ -224,7 +224,7 @@ class FinNeXCNNTrainer:
             With everything in `config` that is unknown or does not fit images, patches or network.
         TrainingError
             One class only, a label that is not known yet, a loss that is not a number, a store that changed
-            meanwhile, or a `folder` with the checkpoint of another training.
+            during training, or a `folder` with the checkpoint of another training.
         """
         plan = read_training_config(config)
         self._check(plan, model)

@@ -1,4 +1,4 @@
-"""The specification's `training_config`: the dictionary, and what it stands for."""
+"""The specification's `training_config`: the dictionary, and the plan it describes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ training_config: dict[str, Any] = {
     "input_shape": (3, 512, 512),  # channels, height, width
     "patch_size": 32,
     "num_classes": 3,  # sell, hold, buy
-    "training_params": {  # a batch is of what the network is fed with: patches, or whole images
+    "training_params": {  # a batch consists of the network's inputs: patches, or whole images
         **{name: TRAINING_PRESETS["specification"][name] for name in PRINTED},
         "scheduler": "cosine_annealing",
     },
@@ -44,7 +44,7 @@ OWN = ("patches_per_session",)
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What a `training_config` stands for.
+    """The plan that a `training_config` describes.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class TrainingPlan:
     settings, augmentation
         What the training loop takes.
     evaluation_metrics
-        What `evaluate_finnex_model` is to give: hand them to its `metrics`.
+        What `evaluate_finnex_model` is to return: pass them as its `metrics`.
     patches_per_session
         How many of a session's patches an epoch uses; None for all.
     """
@@ -71,7 +71,7 @@ class TrainingPlan:
 def read_training_config(given: Mapping[str, Any] | None = None) -> TrainingPlan:
     """Check a `training_config`; what it does not say is the specification's.
 
-    The specification knows neither early stopping nor label smoothing: both are off unless `training_params` gives
+    The specification has neither early stopping nor label smoothing: both are off unless `training_params` gives
     `patience_epochs` or `label_smoothing`.
 
     Raises

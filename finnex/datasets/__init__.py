@@ -1,4 +1,4 @@
-"""Images and patches from a store, as a network wants them: pinned, shuffled by seed and epoch, read ahead."""
+"""Images and patches from a store, as a network takes them: pinned, shuffled by seed and epoch, read ahead."""
 
 from finnex.datasets.batches import Batch, BatchSequence, ImageBatches
 from finnex.datasets.loader import ReadAhead, load

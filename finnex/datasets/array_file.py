@@ -47,7 +47,7 @@ class ArrayFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the file; what was broken off stays as it is, for its owner to remove."""
+        """Close the file; an incomplete one remains, for its owner to remove."""
         self._file.close()
         if kind is None and self._rows != self.shape[0]:
             raise ValueError(f"{self.path}: {self._rows} rows were written, {self.shape[0]} announced")

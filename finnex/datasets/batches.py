@@ -23,7 +23,7 @@ Read = Callable[[Rows, Tensor | None], Tensor]
 
 @dataclass(frozen=True)
 class Batch:
-    """What a network is shown at once.
+    """The images and labels of one forward pass.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Batch:
 class BatchSequence(IterableDataset[Batch]):
     """Batches in an order of their own; `finnex.datasets.loader.load` reads them ahead.
 
-    Images are read in groups, in an order that the plan knows; batches are put together from what was read. So
+    Images are read in groups, in the order of the plan; batches are put together from what was read. So
     processes can share the reading and the batches stay the same.
     """
 

@@ -11,20 +11,20 @@ import torch
 from torch import Tensor
 
 KEPT = 8
-"""Pieces that are kept for the next who asks; as many as are on their way at once."""
+"""Free buffers that are kept for reuse; as many as are in use at the same time."""
 
 
 def empty_images(count: int, shape: tuple[int, int, int]) -> npt.NDArray[np.float16]:
-    """Return new room for images (count, C, H, W), in the huge pages that NumPy asks the system for."""
+    """Allocate room for images (count, C, H, W), in the huge pages that NumPy requests from the system."""
     return np.empty((count, *shape), dtype=np.float16)
 
 
 class Room:
-    """Gives out room for float16 images (count, C, H, W).
+    """Provides buffers for float16 images (count, C, H, W), and reuses them.
 
-    A batch is some 50 MB. To be given so much by the system and to give it back costs as much as to read half of the
-    images, every time; so what a batch leaves behind is kept for the next one. A piece counts as left when the last
-    tensor over it, and the last view of that, is gone: a batch that somebody keeps stays what it is.
+    A batch is some 50 MB. Allocating that much and releasing it costs as much as reading half of the images, every
+    time; so the buffer of a finished batch is reused for the next one. A buffer is free when the last tensor over it,
+    and the last view of that tensor, is gone: a batch that is still referenced is not overwritten.
     """
 
     def __init__(self, shape: tuple[int, int, int]) -> None:
@@ -33,7 +33,7 @@ class Room:
         self._taking = threading.Lock()
 
     def take(self, count: int) -> Tensor:
-        """Return room for so many images; what is in it is anything."""
+        """Return a buffer for `count` images; its contents are undefined."""
         piece = self._take_free(count)
         if piece is None:
             piece = empty_images(count, self._shape)

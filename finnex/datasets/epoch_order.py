@@ -1,4 +1,4 @@
-"""What comes when: the sequence of an epoch, from sample numbers alone. Nothing here reads an image.
+"""The order of samples in an epoch, from sample numbers alone. Nothing here reads an image.
 
 A sequence follows from (seed, epoch) and the settings of its plan, so any part of it can be found again: the share
 of one process among several, the share of a worker, or all that comes after batch 17 of epoch 3.
@@ -31,7 +31,7 @@ class Plan:
     shuffle
         Permute by (seed, epoch); otherwise keep the order of `rows`.
     rank, world_size
-        This process and how many train together: all get the same number of batches, so that none waits for ever.
+        This process and how many train together: all get the same number of batches, so that none waits indefinitely.
     """
 
     rows: Rows

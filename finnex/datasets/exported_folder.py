@@ -92,7 +92,7 @@ def from_folder(folder: Path, layout: Layout | str | None = None) -> MegaImages:
     Parameters
     ----------
     layout
-        Where `mega_images.json` does not tell it.
+        Needed where `mega_images.json` does not name it.
 
     Raises
     ------

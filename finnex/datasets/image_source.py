@@ -1,4 +1,4 @@
-"""The images a trainer works on, whatever they came from: a notebook's array, an image store, an exported folder."""
+"""The images a trainer works on, from any source: a notebook's array, an image store, an exported folder."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class MegaImages:
     version_source: Callable[[], str] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what no trainer can work with, all problems at once."""
+        """Refuse what no trainer can work with; the error lists all problems."""
         count, height, width, channels = self.shape
         layout = self.layout
         problems = []
@@ -248,7 +248,7 @@ def _stored_panel(store: ImageStore, symbol: str) -> PatchPanel:
 
 
 def _store_of(images: xr.DataArray) -> ImageStore | None:
-    """Return the store that the images say they are read from, where it is there and of their layout."""
+    """Return the store that the images name as their source, where it exists and has their layout."""
     path = images.attrs.get("store")
     if path is None:
         return None

@@ -205,7 +205,7 @@ def _groups(processes: _Processes, batches: BatchSequence) -> Iterator[Tensor]:
             if isinstance(found, FinnexError):
                 raise found
             yield found
-    # What torch raises for a worker that is gone, and what Python does for the memory that it shared.
+    # The errors of torch for a worker that has died, and of Python for the memory that it shared.
     except (RuntimeError, ConnectionError, EOFError, FileNotFoundError) as error:
         if isinstance(error, RuntimeError) and not re.search("exited unexpectedly|killed by signal", str(error)):
             raise

@@ -30,7 +30,7 @@ HALF_BYTES = 2
 
 
 def takes_whole_images(model: nn.Module) -> bool:
-    """Whether a network says that it is made for whole images: it has an `image_size`."""
+    """Whether a network takes whole images: it has an `image_size`."""
     return getattr(model, "image_size", None) is not None
 
 
@@ -40,7 +40,7 @@ class PartBatches(IterableDataset[Batch]):
     Parameters
     ----------
     sessions
-        What `sessions_of` says of the part.
+        Result of `sessions_of` for the part.
     first_session
         Sample number of the part's first session.
     whole_images
@@ -133,7 +133,7 @@ class PartBatches(IterableDataset[Batch]):
                 yield Batch(_channels_first(pixels), labels, samples, torch.from_numpy(self._sessions.patch[rows]))
 
     def _read(self, rows: Rows) -> npt.NDArray[np.float16]:
-        """Return patches (n, patch_px, patch_px, channel), reading each session's at once."""
+        """Return patches (n, patch_px, patch_px, channel), reading those of one session together."""
         session = self._sessions.session[rows]
         wanted = np.unique(session)
         if not self.in_memory:

@@ -94,7 +94,7 @@ def sessions_of(labels: npt.NDArray[np.integer], metadata: Sequence[Mapping[str,
         raise TrainingError(
             f"patches of {symbol[odd[0]]} {day[odd[0]]} have different labels. A patch has the label of its session."
         )
-    # Where metadata say no number, the patches at hand are taken for the whole width of the image.
+    # Where metadata give no number, the given patches are taken to span the full width of the image.
     across = int(place[:, 1].max(initial=0)) + 1
     number = column(metadata, "patch", -1).astype(np.intp)
     return SessionsOf(

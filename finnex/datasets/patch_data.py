@@ -1,4 +1,4 @@
-"""Patches and what is said of each, as sequences that compute and read when asked: a year of patches is 792 MB.
+"""Patches and their metadata, as sequences that compute and read when asked: a year of patches is 792 MB.
 
 Both number patches image by image, row by row within an image. Both can be narrowed to some of them without copying.
 """
@@ -30,7 +30,7 @@ class Patches:
     """Patches as an array of shape (patches, patch_px, patch_px, channel), cut out of their images when read.
 
     A number gives one patch, a slice or an array of numbers an array of them, `numpy.asarray` all. Neighbours in a row
-    are read from one image at once.
+    are read together from one image.
     """
 
     def __init__(self, images: MegaImages, patch_px: int, rows: Rows | None = None) -> None:
@@ -82,7 +82,7 @@ class Patches:
 
 
 class _Known:
-    """What is said of all patches of some images, computed once for all readers."""
+    """Metadata of all patches of some images, computed once for all readers."""
 
     def __init__(self, images: MegaImages, grid: PatchGrid) -> None:
         self.images, self.grid = images, grid
@@ -110,10 +110,10 @@ class _Known:
 
     @cached_property
     def _special(self) -> dict[str, Callable[[Rows, Rows], npt.NDArray[Any]]]:
-        """Keys that the panel does not tell."""
+        """Keys that the panel does not contain."""
         images, grid = self.images, self.grid
-        nobody_said = np.full(len(images), np.datetime64("NaT"), dtype="datetime64[D]")
-        ends = nobody_said if images.label_end is None else images.label_end
+        unknown = np.full(len(images), np.datetime64("NaT"), dtype="datetime64[D]")
+        ends = unknown if images.label_end is None else images.label_end
         sections = np.array([patch.section for patch in grid.patches])
         regimes = np.array([regime_word(code) for code in (-1, 0, 1, 2)])
         return {
@@ -130,7 +130,7 @@ class _Known:
 
 
 class PatchMetadata(Sequence[Mapping[str, Any]]):
-    """What is said of each patch: a list of dictionaries to look at, columns to compute with.
+    """Metadata of each patch: a list of dictionaries to read, columns to compute with.
 
     `metadata[i]` is a dictionary with `KEYS`, NaN where not known; `metadata.column(name)` has that key of all;
     `metadata.to_frame()` is a table. docs/patches.md defines every number.
@@ -138,7 +138,7 @@ class PatchMetadata(Sequence[Mapping[str, Any]]):
     Attributes
     ----------
     train_frequencies
-        Shares of the classes in the training part this is a part beside, (classes,); None where nothing was split.
+        Shares of the classes in the training part of the same split, (classes,); None where nothing was split.
     temporal
         Whether the parts were cut in time; None where nothing was split.
     """

@@ -22,7 +22,7 @@ from finnex.store import NOT_A_DAY, READY, ImageStore
 MEMORY_SHARE = 4
 """Images may take a quarter of what is free: the model and the reader's cache need room as well."""
 MEMORY_AT_MOST_BYTES = 2 * 1024**3
-"""More are streamed unless a caller says otherwise: reading an image again costs a small part of learning from it."""
+"""More are streamed unless a caller sets another limit: reading an image again costs little next to training on it."""
 SHOWN_AT_MOST = 5
 
 
@@ -163,7 +163,7 @@ def memory_limit(processes: int = 1) -> int:
 
 @dataclass(frozen=True)
 class _Pin:
-    """What the store says of the samples of one symbol; arrays in the order of `rows`."""
+    """The store's data on the samples of one symbol; arrays in the order of `rows`."""
 
     symbol: str
     rows: Rows

@@ -1,7 +1,7 @@
 """The one splitter: by time, over dates across symbols, purged by `label_end`, with an embargo.
 
 A split is two dates. All symbols are cut at the same ones, because companies of one day share that day's news.
-Whatever a label's outcome overlaps is purged: a training label must have ended an embargo before the first
+A label whose outcome overlaps the next part is purged: a training label must have ended an embargo before the first
 decision it could inform. A walk-forward study is several such splits, made by the same `cut`.
 """
 
@@ -99,7 +99,7 @@ def walk_forward(
     folds: int = 1,
     window: Literal["expanding", "rolling"] = "expanding",
 ) -> tuple[TimeSplit, ...]:
-    """Split samples by time, as somebody would have who trained anew every so often.
+    """Split samples by time, as if the network were retrained at regular intervals.
 
     The first fold is cut at the two fractions. The sessions after them are tested in `folds` steps of equal length:
     at each step the three parts move on together, so that successive test parts neither overlap nor leave a gap.

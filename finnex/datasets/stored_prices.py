@@ -60,7 +60,7 @@ def _of_company(store: ImageStore, symbol: str) -> tuple[Days, Floats, Floats]:
 
 
 def _check(store: ImageStore, symbol: str, days: Days, data: xr.Dataset, opens: Floats, closes: Floats) -> None:
-    """Refuse prices that do not give the returns beside the labels: other features may have been put in their place."""
+    """Refuse prices that do not give the returns stored with the labels: other features may have replaced them."""
     last = int(np.flatnonzero(~np.isnan(closes)).max(initial=-1))
     outcomes = data[OUTCOMES].to_numpy().astype(np.float64)
     for column, horizon in enumerate(data["horizon"].to_numpy().tolist()):

@@ -79,7 +79,7 @@ class Sessions:
 
 @dataclass(frozen=True)
 class Answered:
-    """Answers by session, under every way of looking.
+    """Predictions by session, under every alteration of the pixels.
 
     Attributes
     ----------
@@ -107,7 +107,7 @@ class Answered:
 
 
 class _Ways:
-    """The ways of looking at a sample, each as a change of its pixels."""
+    """The alterations of a sample, each as a change of its pixels."""
 
     def __init__(self, layout: Layout, patch_px: int | None) -> None:
         self.layout = layout
@@ -115,7 +115,7 @@ class _Ways:
         self.section_of = None if patch_px is None else torch.from_numpy(patch_grid(layout, patch_px).section_of)
 
     def altered(self, shown: Shown) -> Iterator[tuple[str | Subset, Tensor]]:
-        """Yield the name and the pixels of every way that changes them, but the one that shows nothing."""
+        """Yield the name and the pixels of every alteration that changes them, except the one that shows nothing."""
         yield ALL, shown.images
         for some in subsets(self.layout.channels)[1:-1]:
             left = shown.images.clone()
@@ -148,7 +148,7 @@ def _check(layout: Layout, patch_px: int | None, images: Tensor) -> None:
 
 @torch.no_grad()
 def answer(model: nn.Module, samples: Iterable[Shown], layout: Layout, patch_px: int | None) -> Answered:
-    """Ask a network about samples, whatever their number of patches a session: votes are pooled to their mean.
+    """Ask a network about samples of any number of patches per session: votes are pooled to their mean.
 
     Raises
     ------
@@ -166,9 +166,9 @@ def answer(model: nn.Module, samples: Iterable[Shown], layout: Layout, patch_px:
     try:
         for shown in samples:
             _check(layout, patch_px, shown.images)
-            told = None if shown.patches is None else shown.patches.to(device)
+            numbers = None if shown.patches is None else shown.patches.to(device)
             for way, pixels in ways.altered(shown):
-                logits, attended, *_ = ask(model, pixels.float().to(device), told)
+                logits, attended, *_ = ask(model, pixels.float().to(device), numbers)
                 check_answers(logits)
                 votes.setdefault(way, []).append(logits.double().softmax(-1).cpu().numpy())
                 if way == ALL:

@@ -1,7 +1,7 @@
-"""What each channel is worth to a network: what is lost without it, what it tells alone, and its share of the score.
+"""What each channel is worth to a network: what is lost without it, what it gives alone, and its share of the score.
 
-What is lost without a channel does not tell one that others replace from one that is not used: both lose nothing. So
-the network is shown every subset of the channels, the others being 0, 'not known'. The share is the Shapley value, the
+The drop without a channel does not distinguish a redundant channel from an unused one: it is zero for both. So the
+network is shown every subset of the channels, the others being 0, 'not known'. The share is the Shapley value, the
 mean over all orders of what a channel adds to those before it (Shapley 1953, A Value for n-Person Games; of a network's
 inputs: Lundberg and Lee 2017, A Unified Approach to Interpreting Model Predictions). It is exact, and the shares add up
 to the score with all channels less that with none. Every figure is a mean over sessions, so each has an interval.
@@ -31,7 +31,7 @@ Values = npt.NDArray[np.float64]
 
 
 def subsets(channels: Sequence[str]) -> list[Subset]:
-    """Return which channels are shown at once, from all of them to none: what the figures below need."""
+    """Return the subsets of channels that are shown, from all of them to none, as the figures below need them."""
     count = len(channels)
     sizes = range(count, -1, -1) if count <= MOST_CHANNELS else sorted({count, count - 1, 1, 0}, reverse=True)
     return [frozenset(some) for size in sizes for some in combinations(channels, size)]
@@ -65,7 +65,7 @@ class Credit:
     share
         Its Shapley value; None where not every subset was shown.
     shared
-        `gain` less `drop`: above 0, others tell a part of what it tells.
+        `gain` less `drop`: above 0, other channels give a part of what it gives.
     most_changed
         Upper bound, of 95 %, of the share of sessions whose answered class depends on it in any subset.
     unchanged
@@ -107,7 +107,7 @@ class Credit:
             "alone",
             "redundant": "redundant: it gives accuracy alone, and more than is lost without it",
             "not used": f"not used: with it or without, accuracy differs by less than {MARGIN:g}",
-            "open": "open: the intervals do not tell whether it is needed, redundant or not used",
+            "open": "open: the intervals do not decide whether it is needed, redundant or not used",
         }[self.use]
 
     @property

@@ -1,7 +1,7 @@
 """`evaluate_finnex_model`: what a trained network is worth, as the specification asks for it, on unseen sessions.
 
-A session counts once, whatever the number of patches that voted on it. Every score has the number of sessions it was
-computed from, an interval where one can be given, and a baseline beside it.
+A session counts once, for any number of patches that voted on it. Every score is reported with the number of sessions
+it was computed from, an interval where one can be given, and a baseline.
 """
 
 from __future__ import annotations
@@ -70,15 +70,15 @@ def evaluate_finnex_model(
     borrow_fee_per_year
         Paid on what is sold short, a year, as a share of its value.
     layout, horizon, dates, prices
-        What a loader does not tell: layout of its images, sessions that a label looks ahead, sessions of the images,
+        What a loader does not contain: layout of its images, sessions that a label looks ahead, sessions of the images,
         and the company's prices (date, open, close). Without dates sessions count in the order in which they come;
-        without prices there is no financial performance. Images of a store tell all four.
+        without prices there is no financial performance. Images of a store contain all four.
 
     Returns
     -------
     dict
-        Plain numbers, lists, words and dictionaries. `ml_metrics`: scores, their interval, the majority class beside
-        them. `financial_performance`: by a daily simulation, net of costs, before them, and of buying and
+        Plain numbers, lists, words and dictionaries. `ml_metrics`: scores, their interval, the majority class for
+        comparison. `financial_performance`: by a daily simulation, net of costs, before them, and of buying and
         holding; None where it was not asked for.
         `attention_analysis`: what the network attends to, and what is lost without a section.
         `cross_modal_performance`: what is lost without a channel, what it gives alone, its Shapley value, and whether
@@ -105,7 +105,7 @@ def evaluate_finnex_model(
 
 
 class _Known:
-    """Answers beside what is known of their sessions."""
+    """Answers, and what is known of their sessions."""
 
     def __init__(self, test: Unseen, answers: Answered, model: str) -> None:
         self.test, self.answers, self.model = test, answers, model
@@ -209,7 +209,7 @@ def _classification_report(label: npt.NDArray[np.int64], probabilities: Probabil
 
 
 def _cautions(given: npt.NDArray[np.integer], temporal: bool | None) -> list[str]:
-    """Return what speaks against relying on the scores."""
+    """Return the reasons not to rely on the scores."""
     found = []
     if temporal is False:
         found.append("The parts were cut at random dates: neighbours of these sessions were trained on.")

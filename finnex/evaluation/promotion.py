@@ -2,7 +2,7 @@
 
 All answer for the same sessions, which come after everything that either was trained or chosen on. The log loss
 decides, because it is proper: its expectation is least for the forecaster's true belief (Gneiting
-and Raftery, Strictly Proper Scoring Rules, 2007). Accuracy can only stand in the way.
+and Raftery, Strictly Proper Scoring Rules, 2007). Accuracy can only prevent a promotion.
 """
 
 from __future__ import annotations

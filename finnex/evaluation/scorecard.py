@@ -45,7 +45,7 @@ class Scorecard:
     model
         The model that is judged; the other lines are what it must beat.
     rows, sessions
-        Predictions per model, and distinct dates among them. Sessions, not rows, are what tells how much was seen.
+        Predictions per model, and distinct dates among them. Sessions, not rows, measure how much was seen.
     lines
         The model first, then its baselines.
     gaps

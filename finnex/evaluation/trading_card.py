@@ -1,4 +1,4 @@
-"""What a study's models would have earned on its unseen sessions, beside buying and holding."""
+"""What a study's models would have earned on its unseen sessions, compared with buying and holding."""
 
 from __future__ import annotations
 

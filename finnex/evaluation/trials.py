@@ -35,7 +35,7 @@ class TestPart:
     last: date
 
     def shares(self, other: TestPart) -> bool:
-        """Return whether a date lies in both: then what is known of one tells of the other."""
+        """Return whether a date lies in both: then results on one part inform about the other."""
         return self.first <= other.last and other.first <= self.last
 
     def __str__(self) -> str:

@@ -56,9 +56,9 @@ def unseen(
     Parameters
     ----------
     layout
-        Where the test data does not tell it; a loader's is the default layout.
+        Needed where the test data does not name it; a loader's is the default layout.
     horizon
-        Where the test data does not tell it.
+        Needed where the test data does not name it.
     dates
         Of a loader's images, in its order.
     prices
@@ -68,7 +68,7 @@ def unseen(
     Raises
     ------
     TrainingError
-        It is none of these, its arrays do not fit each other, or nothing tells the horizon.
+        It is none of these, its arrays do not fit each other, or the horizon is given nowhere.
     InputError
         The prices cannot be used.
     """
@@ -84,18 +84,18 @@ def unseen(
     days = None if dates is None else np.asarray(dates).astype("datetime64[D]")
     if horizon is None:
         raise TrainingError(
-            "a loader does not tell how many sessions its labels look ahead. Give horizon=, as in [labels]."
+            "a loader does not report how many sessions its labels look ahead. Give horizon=, as in [labels]."
         )
     known, symbol = None, None
     if days is not None and prices is not None:
         known = session_prices(prices if "symbol" in prices.columns else prices.assign(symbol=UNNAMED))
         if len(known.symbols) != 1:
             raise TrainingError(
-                f"prices are of {len(known.symbols)} companies, and a loader does not tell whose its images are. "
+                f"prices are of {len(known.symbols)} companies, and a loader does not report whose its images are. "
                 "Give those of one company."
             )
         symbol = np.full(len(days), known.symbols[0])
-    sessions = Sessions(days, symbol, horizon, known, "" if known else "a loader tells none; give dates= and prices=")
+    sessions = Sessions(days, symbol, horizon, known, "" if known else "a loader has none; give dates= and prices=")
     return Unseen(_of_loader(test), sessions, layout or load_layout(DEFAULT_LAYOUT), None)
 
 
@@ -108,7 +108,7 @@ def _prices(
             given = given.assign(symbol=str(one[0]))
         return session_prices(given), ""
     if images is None or images.prices_source is None:
-        return None, "the images tell none; give prices="
+        return None, "the images have none; give prices="
     try:
         return images.prices_source(), ""
     except PricesUnknown as error:
@@ -146,7 +146,7 @@ def _of_patches(
     found_horizon = horizon or (0 if images is None else images.horizon)
     if found_horizon < 1:
         raise TrainingError(
-            "the test part does not tell how many sessions its labels look ahead. Give horizon=, as in [labels]."
+            "the test part does not report how many sessions its labels look ahead. Give horizon=, as in [labels]."
         )
     return Unseen(
         samples(),

@@ -1,8 +1,8 @@
 """Which of several differences may be called one: a step-down over all of them.
 
 The more baselines a model is held against, the more often noise leads one of them. Holm's step-down (A Simple
-Sequentially Rejective Multiple Test Procedure, 1979) keeps the chance of any false word within its level, whatever the
-dependence of the differences. `benchmarks/verdicts.py` simulates it.
+Sequentially Rejective Multiple Test Procedure, 1979) keeps the chance of any false statement within its level under
+any dependence of the differences. `benchmarks/verdicts.py` simulates it.
 """
 
 from __future__ import annotations

@@ -28,20 +28,20 @@ Outcome = Literal["caught", "caught elsewhere", "missed", "cannot be known", "no
 Audit = Callable[..., AuditReport]
 Progress = Callable[[int, int, str], None]
 AUDITED = 4
-"""Sessions that an audit of the exam rebuilds at random, beside those it always takes."""
+"""Random sessions that an audit of the exam rebuilds, in addition to those it always rebuilds."""
 SESSIONS = 420
 
 
 @dataclass(frozen=True)
 class ExamAnswer:
-    """What the audit said of one kind.
+    """Result of the audit of one kind.
 
     Attributes
     ----------
     right
         The findings that name what is wrong, each as 'kind (table: features)'.
     wrong
-        The others: of a leak, what was found beside it; of honest data, every finding.
+        The other findings: of a leak, all that do not name it; of honest data, every finding.
     why
         Of a kind that cannot be known, why; else ''.
     """
@@ -100,7 +100,7 @@ class ExamReport:
 
 @dataclass(frozen=True)
 class NullAnswer:
-    """What the audit said of one clean market; every finding is a false alarm."""
+    """Result of the audit of one clean market; every finding is a false alarm."""
 
     seed: int
     sessions: int
@@ -172,7 +172,7 @@ def _ask(one: Kind, sessions: int, seed: int, ask: Audit) -> ExamAnswer:
 
 
 def refused(error: InputError) -> tuple[Finding, ...]:
-    """Return what a refusal of the files says, as findings: one a table. A leak that is refused does no harm."""
+    """Return a refusal of the files as findings, one per table. A leak that is refused does no harm."""
     first = {Path(problem.file).stem: problem for problem in reversed(error.problems)}
     return tuple(Finding("refused", table, (), str(problem), problem.remedy) for table, problem in first.items())
 
@@ -245,7 +245,7 @@ def run_null(
     ask: Audit = audit,
     on_progress: Progress | None = None,
 ) -> tuple[NullAnswer, ...]:
-    """Audit clean random markets: whatever is found in them is a false alarm."""
+    """Audit clean random markets: any finding in them is a false alarm."""
     found = []
     for number, (own_seed, size) in enumerate(null_sizes(markets, sessions, seed)):
         if on_progress is not None:

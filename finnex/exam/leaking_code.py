@@ -108,7 +108,7 @@ def standardised_by_a_memo(tables: Tables, config: Config, symbol: str, specs: S
 
 
 def standardised_by_a_file(tables: Tables, config: Config, symbol: str, specs: Specs, *, feature: str) -> Panel:
-    """Standardise a feature by mean and deviation that were fitted once and written to a file beside the store."""
+    """Standardise a feature by mean and deviation that were fitted once and written to a file next to the store."""
     panel = make_panel(tables, config, symbol, specs)
     values, path = feature_of(panel, feature), config.inputs.prices
     assert path is not None  # markets have a table of prices
@@ -131,7 +131,7 @@ def normalised_over_everything(tables: Tables, config: Config, symbol: str, spec
 def late_closes(
     tables: Tables, config: Config, symbol: str, specs: Specs, *, minutes: int, summer: bool = False
 ) -> Panel:
-    """Decide with a calendar that closes late: all year, or in summer as one that knows winter time only."""
+    """Decide with a calendar that closes late: all year, or in summer as one without daylight saving time."""
 
     def late(tables: Tables, config: Config, symbol: str) -> SessionCalendar:
         right = symbol_calendar(tables, config, symbol)

@@ -32,7 +32,7 @@ class Market:
     tables
         Each as the readers of `finnex.data` give it.
     settings
-        What `finnex.toml` says, but for the paths of tables and store.
+        Content of `finnex.toml`, but for the paths of tables and store.
     sessions, seed, exchange
         What it was made from.
     """

@@ -105,7 +105,7 @@ def sessions_to_the_next_split(market: Market, rng: np.random.Generator) -> Plan
 def hard_coded_crisis_dates(
     market: Market, rng: np.random.Generator, count: int = 8, span: int = 10, feature: str = "regime_stressed"
 ) -> Planted:
-    """A feature is 1 in the worst falls of the market, whose dates stand in the code, from their first session on."""
+    """A feature is 1 in the worst falls of the market, whose dates are hard-coded, from their first session on."""
     close = np.log(own_bars(market)["close"])
     fall = close.shift(-span) - close
     crises: list[tuple[str, str]] = []
@@ -163,7 +163,7 @@ def code_reads_sentiment_by_day(market: Market, rng: np.random.Generator) -> Pla
 
 @kind(KINDS, tables=("events",), features=("sessions_to_fomc", "sessions_to_cpi"))
 def code_reads_events_before_they_are_announced(market: Market, rng: np.random.Generator) -> Planted:
-    """Events carry the right date of announcement, and the code does not look at it."""
+    """Events have the right date of announcement, and the code ignores it."""
     return _made(market, leaking_code.of_changed_tables, change=announced_for_ever)
 
 

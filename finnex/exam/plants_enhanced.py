@@ -13,7 +13,7 @@ from finnex.exam.plant import Kind, Planted, kind, log_closes, own_bars, planted
 KINDS: list[Kind] = []
 TABLE = ("enhanced",)
 COLUMN = "rsi_14"
-"""The column that leaks; those beside it are honest."""
+"""The column that leaks; the others are honest."""
 PUBLISHED = 0.9
 """Share of the sessions that the file has where a later vintage is given."""
 
@@ -115,7 +115,7 @@ def centred_mean_of_closes(market: Market, rng: np.random.Generator, span: int =
 
 @kind(KINDS, tables=TABLE, features=(COLUMN,), enhanced=True)
 def own_feature_one_session_early(market: Market, rng: np.random.Generator, lag: int = 1) -> Planted:
-    """A column stands under the date of the session before."""
+    """A column has the date of the session before."""
     assert market.tables.enhanced is not None
     return put_column(market, market.tables.enhanced.set_index("date")[COLUMN].shift(-lag))
 

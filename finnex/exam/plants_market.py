@@ -50,19 +50,19 @@ def bars_filled_from_a_later_close(market: Market, rng: np.random.Generator, sha
 
 @kind(KINDS, tables=PRICES, listed=True)
 def all_bars_one_session_late(market: Market, rng: np.random.Generator, lag: int = 1) -> Planted:
-    """Every bar stands under the date of the next session: all else is known before the price that it moves."""
+    """Every bar has the date of the next session: all else is known before the price that it moves."""
     return planted(market, prices=_with_bars(market, _all(market), -lag))
 
 
 @kind(KINDS, tables=PRICES)
 def all_bars_one_session_early(market: Market, rng: np.random.Generator, lag: int = 1) -> Planted:
-    """Every bar stands under the date of the session before."""
+    """Every bar has the date of the session before."""
     return planted(market, prices=_with_bars(market, _all(market), lag))
 
 
 @kind(KINDS, tables=PRICES)
 def sector_funds_one_session_early(market: Market, rng: np.random.Generator, lag: int = 1) -> Planted:
-    """The bars of the sector funds stand under the date of the session before; those of companies are right."""
+    """The bars of the sector funds have the date of the session before; those of companies are right."""
     return planted(market, prices=_with_bars(market, SECTORS, lag))
 
 

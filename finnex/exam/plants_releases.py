@@ -75,19 +75,19 @@ def _early_values(market: Market, series: str, lag: int) -> Planted:
 
 @kind(KINDS, tables=MACRO, features=("vix_", "fear_greed", "greed_", "implied_to"), listed=True)
 def vix_a_day_early(market: Market, rng: np.random.Generator, lag: int = 1) -> Planted:
-    """Every VIX stands under the date of the session before."""
+    """Every VIX has the date of the session before."""
     return _early_values(market, "VIX", lag)
 
 
 @kind(KINDS, tables=MACRO, features=("vix_", "fear_greed", "greed_", "implied_to"))
 def vix_two_days_early(market: Market, rng: np.random.Generator, lag: int = 2) -> Planted:
-    """Every VIX stands under the date of the session before the last one."""
+    """Every VIX has the date of two sessions before."""
     return _early_values(market, "VIX", lag)
 
 
 @kind(KINDS, tables=MACRO, features=("sp500_",))
 def index_of_tomorrow(market: Market, rng: np.random.Generator, lag: int = 1) -> Planted:
-    """Every close of the stock index stands under the date of the session before."""
+    """Every close of the stock index has the date of the session before."""
     return _early_values(market, "SP500", lag)
 
 
@@ -100,7 +100,7 @@ def monthly_series_before_their_month_is_over(market: Market, rng: np.random.Gen
 
 @kind(KINDS, tables=MACRO)
 def monthly_series_out_on_the_first_day_after(market: Market, rng: np.random.Generator, days: int = 1) -> Planted:
-    """Consumer prices of a month are available on the first day after it, ten days before anybody has them."""
+    """Consumer prices of a month are available on the first day after it, ten days before their release."""
     rows = _rows(market, "CPILFESL")
     ended = rows["date"] + pd.offsets.MonthBegin(1) + pd.Timedelta(days=days - 1)
     return _released(market, "CPILFESL", ended, only_date=True)

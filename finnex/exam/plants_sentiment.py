@@ -97,19 +97,19 @@ def _daily_at(market: Market, clock: str, zone: str) -> Planted:
 
 @kind(KINDS, tables=TABLE, listed=True)
 def daily_score_at_five_utc(market: Market, rng: np.random.Generator, clock: str = "05:00:00") -> Planted:
-    """A day's score, which knows all of the day, is stamped 05:00 UTC of that day."""
+    """A day's score, computed from all of the day, is stamped 05:00 UTC of that day."""
     return _daily_at(market, clock, "UTC")
 
 
 @kind(KINDS, tables=TABLE, listed=True)
 def daily_score_at_the_opening(market: Market, rng: np.random.Generator, clock: str = "09:30:00") -> Planted:
-    """A day's score, which knows all of the day, is stamped 09:30 New York of that day."""
+    """A day's score, computed from all of the day, is stamped 09:30 New York of that day."""
     return _daily_at(market, clock, ZONES[market.exchange])
 
 
 @kind(KINDS, tables=TABLE, listed=True)
 def daily_score_at_noon(market: Market, rng: np.random.Generator, clock: str = "12:00:00") -> Planted:
-    """A day's score, which knows all of the day, is stamped at noon of that day."""
+    """A day's score, computed from all of the day, is stamped at noon of that day."""
     return _daily_at(market, clock, ZONES[market.exchange])
 
 

@@ -22,7 +22,7 @@ LAST_SECOND = 23 * 3600 + 59 * 60
 
 @dataclass(frozen=True)
 class Voice:
-    """How one provider speaks: records a day, where its scores lie, and how many of its records repeat another."""
+    """One provider's style: records a day, where its scores lie, and how many of its records repeat another."""
 
     source: str
     provider: str
@@ -52,7 +52,7 @@ def sentiment(paths: Paths, bars: Bars) -> pd.DataFrame:
     before[session[inside] + 1] = np.clip(moves[inside], -4, 4)
     tone = wander(0.2 * before + 0.15 * random.standard_normal(len(days)), 0.85)
     parts = [_records(paths, bars, tone, voice) for voice in VOICES]
-    # A day's score knows all of its day, and is stamped at the end of it.
+    # A day's score is computed from all of its day, and is stamped at the end of it.
     now = np.zeros(len(days))
     now[session] = np.clip(moves + bars.news, -4, 4)
     level = tone + 0.3 * now + 0.2 * generator(paths.seed, DAILY_PROVIDER).standard_normal(len(days))
@@ -86,7 +86,7 @@ def _records(paths: Paths, bars: Bars, tone: Floats, voice: Voice) -> pd.DataFra
 def _so_far(paths: Paths, bars: Bars, hours: Floats, noise: Floats) -> Floats:
     """Return what the price had done at an hour of a day since the close before, in its expected volatility.
 
-    After the close of a session the news of the evening, in the same unit, come to it.
+    After the close of a session the news of the evening, in the same unit, are added.
     """
     session = np.searchsorted(paths.every_day, paths.days)
     local = pd.DatetimeIndex(paths.closes).tz_localize("UTC").tz_convert(paths.zone)

@@ -1,4 +1,4 @@
-"""Images and patches as NumPy files, written session by session, each with its dates and labels beside it."""
+"""Images and patches as NumPy files, written session by session, with their dates and labels."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def write_batches(plan: ExportPlan, folder: Path, step: Step) -> None:
 
 
 def write_patches(plan: ExportPlan, folder: Path, step: Step) -> None:
-    """Write one set of files a year: patches, labels, dates, the thirteen features, and what is said of each."""
+    """Write one set of files a year: patches, labels, dates, the thirteen features, and metadata."""
     here, grid, px = _made(folder / "patch_datasets"), plan.grid, plan.grid.patch_px
     for year, run in plan.years().items():
         rows = (run.stop - run.start) * len(grid)

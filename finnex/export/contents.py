@@ -40,7 +40,7 @@ class Part:
     pixels
         How many images' worth of pixels it writes.
     other_bytes
-        What it writes beside pixels, at most.
+        What it writes in addition to pixels, at most.
     """
 
     write: Callable[[ExportPlan, Path, Step], tuple[str, ...] | None]

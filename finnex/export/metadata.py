@@ -1,4 +1,4 @@
-"""What an export's numbers mean, as JSON: the data's statistics, how values became pixels, what stands where."""
+"""What an export's numbers mean, as JSON: the data's statistics, how values became pixels, and the layout."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def _normaliser(entry: CatalogueEntry) -> dict[str, Any]:
 
 
 def describe_layout(layout: Layout) -> dict[str, Any]:
-    """Return what stands where: by channel and region its place, encoder and features. Bounds include both ends."""
+    """Return the layout: place, encoder and features by channel and region. Bounds include both ends."""
     return {
         "layout": layout.name, "layout_hash": layout.hash, "height": layout.height, "width": layout.width,
         "lookback_sessions": layout.lookback, "blending": layout.blending, "unknown": 0.0, "lowest_known": FLOOR,

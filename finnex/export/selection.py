@@ -34,7 +34,7 @@ class ExportPlan:
     Attributes
     ----------
     folder
-        Where it will be; nothing is there yet.
+        The target; it does not exist yet.
     parts
         Names in the order in which they are written.
     images
@@ -162,7 +162,7 @@ def _parts(parts: Sequence[str]) -> tuple[PartName, ...]:
 def _check_folder(folder: Path) -> None:
     for parent in (Path(os.path.realpath(folder.parent)) / folder.name).parents:
         if (parent / "zarr.json").exists():
-            raise ExportError(f"{folder} lies inside the Zarr store {parent}. Choose a folder beside it.")
+            raise ExportError(f"{folder} lies inside the Zarr store {parent}. Choose a folder outside it.")
 
 
 def _reader(

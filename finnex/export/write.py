@@ -1,4 +1,4 @@
-"""An export is written under a random name beside its place and put there when it is whole."""
+"""An export is written under a random name in the target's parent folder and renamed when it is complete."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from finnex.reporting.file_names import PART_NAMES, PartName
 from finnex.store import ImageStore
 
 Progress = Callable[[int, int, str], None]
-"""Called with what is done, what there is to do, and what it is about at the moment."""
+"""Called with the steps done, their total, and the current step's description."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Exported:
     Attributes
     ----------
     failed_checks
-        Names of the quality checks that failed; the report says more.
+        Names of the quality checks that failed; the report has the details.
     """
 
     folder: Path
@@ -83,12 +83,12 @@ def export(
 ) -> Exported:
     """Write a symbol's images, patches, pictures and metadata as plain files.
 
-    Memory does not depend on the number of sessions. Whatever ends the export early leaves nothing behind.
+    Memory does not depend on the number of sessions. An export that ends early leaves no files.
 
     Parameters
     ----------
     folder
-        A new folder; one that is there is never written into.
+        A new folder; an existing one is never written into.
     parts
         Which parts of the tree, by default all: six times the 3.1 MB of a session's image.
     start, end
@@ -100,7 +100,7 @@ def export(
     ------
     ExportError
         An unknown part, no session, a folder that is taken, too little room, a disk that fills up, a store that
-        changes meanwhile.
+        changes during the export.
     StoreError, TrainingError
         The store has no such symbol, or not these labels.
     StoreCorrupt

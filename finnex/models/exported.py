@@ -1,4 +1,4 @@
-"""A trained network as others call it: whole images in, class probabilities out, one tensor each.
+"""A trained network as other programs call it: whole images in, class probabilities out, one tensor each.
 
 Both wrappers refuse with TrainingError what is no whole image of values in [0, 1], and give no probabilities of answers
 that are no numbers; an empty batch has an empty answer.
@@ -67,8 +67,8 @@ class PatchVotes(nn.Module):
         cut = images.unfold(2, px, px).unfold(3, px, px).permute(0, 2, 3, 1, 4, 5)  # (B, rows, columns, C, px, px)
         each = cut.shape[1] * cut.shape[2]
         patches = cut.reshape(count * each, channels, px, px)
-        told: dict[str, Any] = {}
+        position: dict[str, Any] = {}
         if self._takes_patch:
-            told["patch"] = torch.arange(each, device=images.device).repeat(count)
-        votes = probabilities(self.network(patches, **told)[0])
+            position["patch"] = torch.arange(each, device=images.device).repeat(count)
+        votes = probabilities(self.network(patches, **position)[0])
         return votes.reshape(count, each, votes.shape[1]).mean(dim=1)

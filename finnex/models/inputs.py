@@ -1,4 +1,4 @@
-"""What a network may be shown, and what may leave it: garbage is refused in words, and never becomes a class.
+"""Checks of a network's input and output: invalid values raise an error, and never become a class.
 
 `argmax` of three values that are no numbers is 0, which is 'sell'. So pixels are looked at before they are read and
 answers before they are probabilities, eagerly with the place in the message, and by an assertion of the graph where
@@ -64,7 +64,7 @@ def check_values(x: Tensor) -> None:
 
 
 def check_whole_images(x: Tensor, image_px: int) -> None:
-    """Refuse anything but whole images (B, C, image_px, image_px), whatever their number of channels.
+    """Refuse anything but whole images (B, C, image_px, image_px) of any number of channels.
 
     Raises
     ------

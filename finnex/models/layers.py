@@ -143,7 +143,7 @@ class Branch(nn.Module):
 class SectionAlignment(nn.Module):
     """Lays the sections' sessions side by side and convolves them along time: (B, 3, T, width) -> (B, 3, T, width).
 
-    What one section did a few sessions before another did is then one vector, whatever the place in the window.
+    A lead of a few sessions of one section over another is then one vector, independent of the place in the window.
     Attention alone memorises the training images of a lead-lag rule and stays at chance on new ones.
     """
 
@@ -195,10 +195,10 @@ class LeadLag(nn.Module):
 
 
 class CrossModalAttention(nn.Module):
-    """Sessions of each section look at sessions of all three; then each section is summed up in one vector.
+    """Sessions of each section attend to sessions of all three; then each section is pooled into one vector.
 
     What a head of the attention prefers is a learned table over (section asking, section asked, lag in sessions):
-    'sentiment two sessions before price' is one cell of it, whatever the place in the window.
+    'sentiment two sessions before price' is one cell of it, independent of the place in the window.
     """
 
     def __init__(self, width: int, heads: int, steps: int, dropout: float) -> None:
@@ -236,7 +236,7 @@ class CrossModalAttention(nn.Module):
         return table.permute(0, 1, 3, 2, 4).reshape(1, self.heads, 3 * steps, 3 * steps)
 
     def _tokens(self, sections: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the aligned sections (B, 3, T, width) and the tokens that look at each other (B, 3T, width)."""
+        """Return the aligned sections (B, 3, T, width) and the tokens that attend to each other (B, 3T, width)."""
         aligned = self.align(sections)
         return aligned, (aligned + self.section[:, None]).flatten(1, 2)
 
@@ -247,7 +247,7 @@ class CrossModalAttention(nn.Module):
         return q, k, v
 
     def attention(self, macro: Tensor, behavioral: Tensor, fundamental: Tensor) -> Tensor:
-        """Return who looks at whom (B, heads, 3T, 3T), rows summing to 1; a token is `section * T + session`."""
+        """Return the attention weights (B, heads, 3T, 3T), rows summing to 1; a token is `section * T + session`."""
         _, tokens = self._tokens(torch.stack([macro, behavioral, fundamental], dim=1))
         q, k, _ = self._heads(tokens)
         scores = q @ k.transpose(2, 3) / math.sqrt(q.shape[-1]) + self._bias(macro.shape[1])
@@ -275,7 +275,7 @@ def session_summary(sessions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 class FusionLayer(nn.Module):
     """Joins the sections' vectors: (B, 3, width) -> (B, fused).
 
-    The straight way beside the hidden layer decides whether a small network finds a rule before it memorises
+    The linear path parallel to the hidden layer decides whether a small network finds a rule before it memorises
     the images.
     """
 

@@ -40,7 +40,7 @@ PRESETS = {"small": Preset(64, 128, 4, 0.1), "base": Preset(256, 512, 8, 0.1)}
 class FinNeXMultiScaleCNN(nn.Module):
     """Multi-scale network over mega-images.
 
-    The macro branch sees the longest stretch of time at once, the fundamental branch the shortest; attention
+    The macro branch has the longest receptive field in time, the fundamental branch the shortest; attention
     then relates sessions of all three sections.
 
     Parameters
@@ -48,7 +48,7 @@ class FinNeXMultiScaleCNN(nn.Module):
     input_channels
         Channels of the image.
     num_classes
-        Classes to tell apart; sell, hold, buy by default.
+        Classes to distinguish; sell, hold, buy by default.
     patch_size
         Side of the patches that `forward` takes besides whole images.
     preset
@@ -78,7 +78,7 @@ class FinNeXMultiScaleCNN(nn.Module):
         self.macro_branch = Branch(*common, kernel=5, dilations=(1, 2, 4), dropout=size.dropout)  # 29 sessions
         self.behavioral_branch = Branch(*common, kernel=3, dilations=(1, 2, 4), dropout=size.dropout)  # 15 sessions
         self.fundamental_branch = Branch(*common, kernel=3, dilations=(1, 1), dropout=size.dropout)  # 5 sessions
-        # Where a patch lies; from zero, so that it is learned only where patches are, and told.
+        # Position of a patch; initially zero, so that it is learned only from patches whose number is given.
         self.patch_position = nn.Parameter(torch.zeros((IMAGE_PX // patch_size) ** 2, size.width))
         self.cross_modal_attention = CrossModalAttention(size.width, size.heads, STEPS, size.dropout)
         self.fusion_layer = FusionLayer(3 * size.width, size.fused, size.dropout)
@@ -93,7 +93,7 @@ class FinNeXMultiScaleCNN(nn.Module):
             (B, C, 512, 512) or (B, C, patch_size, patch_size), any float type, in [0, 1]; 0 is 'not known'.
             B may be 0.
         patch
-            (B,) numbers of the patches, row by row from the top left corner; absent, a patch is read as one of nowhere.
+            (B,) numbers of the patches, row by row from the top left corner; absent, a patch has no position.
 
         Returns
         -------
@@ -110,7 +110,7 @@ class FinNeXMultiScaleCNN(nn.Module):
         return self.classifier(fused), attended
 
     def attend(self, x: Tensor, patch: Tensor | None = None) -> Tensor:
-        """Show which session of which section looks at which.
+        """Return which session of which section attends to which.
 
         Parameters
         ----------

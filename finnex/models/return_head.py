@@ -1,4 +1,4 @@
-"""A second question to a network: how large the return will be, beside which class it falls into."""
+"""A second output of a network: the size of the return, in addition to its class."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class WithReturn(nn.Module):
 
     def forward(self, x: Tensor, patch: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits (B, classes), features (B, N, width) and standardised returns (B,)."""
-        told: dict[str, Any] = {"patch": patch} if self._takes_patch and patch is not None else {}
-        logits, features = self.network(x, **told)
+        position: dict[str, Any] = {"patch": patch} if self._takes_patch and patch is not None else {}
+        logits, features = self.network(x, **position)
         return logits, features, self.return_head(features)
 
 
 def takes_patch(network: nn.Module) -> bool:
-    """Tell whether a network's forward takes the index of the patch it looks at."""
+    """Return whether a network's forward takes the index of its patch."""
     return "patch" in inspect.signature(type(network).forward).parameters

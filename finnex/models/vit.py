@@ -1,4 +1,4 @@
-"""`FinNeXViT`: patches of a mega-image that look at each other, knowing which section each one is of."""
+"""`FinNeXViT`: patches of a mega-image that attend to each other, each with an embedding of its section."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ PRESETS = {
 class FinNeXViT(nn.Module):
     """Vision transformer over mega-images (Dosovitskiy 2021), with a stem aligned to sessions and a regime's heads.
 
-    The head reads the tokens, averaged by section and quarter of the window, and beside them the stem's summary of the
-    window: on that way a rule in time is found before the transformer has memorised the training images.
+    The head reads the tokens, averaged by section and quarter of the window, and the stem's summary of the window:
+    through it a rule in time is found before the transformer has memorised the training images.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class FinNeXViT(nn.Module):
     patch_size
         Side of a patch: 16, 32 or 64.
     num_classes
-        Classes to tell apart; sell, hold, buy by default.
+        Classes to distinguish; sell, hold, buy by default.
     preset
         `base` has the sizes of the specification, `small` trains on two CPU cores in minutes.
     input_channels
@@ -138,7 +138,7 @@ class FinNeXViT(nn.Module):
         return self.classification_head(fused, macro), tokens
 
     def attend(self, x: Tensor, patch: Tensor | None = None) -> Tensor:
-        """Show which patch looks at which.
+        """Return which patch attends to which.
 
         Parameters
         ----------

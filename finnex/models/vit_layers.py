@@ -1,4 +1,4 @@
-"""The parts of `FinNeXViT`: patches that know their section and their sessions, and attention that knows sections.
+"""The parts of `FinNeXViT`: patches embedded with their section and sessions, and attention with a bias per section.
 
 A plain patch embedding with a learned position left a small transformer at chance: a patch of 32 pixels cuts across
 three and a half sessions, and what two sections did one after the other is spread over patches that first have to find
@@ -181,9 +181,9 @@ class SectorAwarePositionalEncoding(nn.Module):
 class FinancialTransformerBlock(nn.Module):
     """A pre-norm transformer block whose heads prefer pairs of sections (Vaswani 2017; Xiong 2020).
 
-    `section_bias[h, a, b]` is added to head h's score of a patch in section a that looks at one in section b, in units
-    of the softmax. It enters as three further dimensions of queries and keys, not as a mask: that is the same sum, and
-    keeps the fast attention kernels, which take no gradient of a mask.
+    `section_bias[h, a, b]` is added to head h's score of a patch in section a that attends to one in section b, in
+    units of the softmax. It enters as three further dimensions of queries and keys, not as a mask: the sum is the
+    same, and the fast attention kernels, which take no gradient of a mask, can be used.
     """
 
     def __init__(self, width: int, heads: int, mlp_ratio: float, dropout: float) -> None:
@@ -198,7 +198,7 @@ class FinancialTransformerBlock(nn.Module):
         self.expand = nn.Linear(width, hidden)
         self.contract = nn.Linear(hidden, width)
         self.dropout = nn.Dropout(dropout)
-        for last in (self.out, self.contract):  # a block begins as nothing and does not stand in the stem's way
+        for last in (self.out, self.contract):  # a block begins as the identity and leaves the stem's output unchanged
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
 
@@ -213,12 +213,12 @@ class FinancialTransformerBlock(nn.Module):
         return torch.cat([q, asks], dim=-1), torch.cat([k, answers], dim=-1), v, scale
 
     def attention(self, tokens: Tensor, shares: Tensor) -> Tensor:
-        """Return who looks at whom (B, heads, N, N), rows summing to 1."""
+        """Return the attention weights (B, heads, N, N), query by key; rows sum to 1."""
         q, k, _, scale = self._heads(tokens, shares)
         return torch.as_tensor((q @ k.transpose(2, 3) * scale).softmax(dim=-1))
 
     def forward(self, tokens: Tensor, shares: Tensor) -> Tensor:
-        """Look around and think: (B, N, width) -> (B, N, width).
+        """Apply attention, then the feed-forward layer: (B, N, width) -> (B, N, width).
 
         Parameters
         ----------
@@ -234,7 +234,7 @@ class FinancialTransformerBlock(nn.Module):
 
 
 class RegimeAwareClassifier(nn.Module):
-    """One head per regime; which of them speaks is read from the macro section alone.
+    """One head per regime; the weights of the heads are computed from the macro section alone.
 
     Jacobs and others, Adaptive Mixtures of Local Experts (1991), with linear experts and a gate of its own input.
     """

@@ -1,1 +1,1 @@
-"""Patches of images: where they lie, which features they show, what is said of each."""
+"""Patches of images: their positions, the features they show, their metadata."""

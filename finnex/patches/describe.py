@@ -1,4 +1,4 @@
-"""All that is known of patches beside their pixels: of the patches of many images at once, or of one."""
+"""Metadata of patches, in addition to their pixels: of the patches of many images together, or of one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ENHANCED_FIELDS = ("patch_section", "spatial_neighbors", *ENHANCED)
 
 @dataclass(frozen=True, eq=False)
 class PatchDescription:
-    """What the panel tells of the patches of some images.
+    """What the panel contains about the patches of some images.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ def generate_enhanced_patch_features(
     patch_metadata
         Its `coordinates` (row, column), or `spatial_coordinates`.
     market_context
-        Where it stands; `FinNeXCNNTrainer.market_context` makes one.
+        Its market context; `FinNeXCNNTrainer.market_context` makes one.
 
     Returns
     -------

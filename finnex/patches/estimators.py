@@ -1,7 +1,7 @@
-"""Estimators over trailing windows of (sessions, patches): every one a pure function, causal, NaN where it cannot say.
+"""Estimators over trailing windows of (sessions, patches): every one a pure function, causal, NaN where undefined.
 
-Sums run from the oldest to the newest session of a window, value by value. So a window gives the same bits whatever
-lies before or after it, which a running sum would not.
+Sums run from the oldest to the newest session of a window, value by value. So the bits of a window do not
+depend on the sessions before or after it, as those of a running sum would.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The specification's enhanced features of a patch, each with its definition, range, NaN rule and source.
 
-All come from what the patch shows and from the session it stands in; nothing is fitted, nothing looks ahead. A patch
+All are computed from what the patch shows and from its session; nothing is fitted, nothing looks ahead. A patch
 on the left of an image shows older sessions, and is described as of the newest session that it shows.
 """
 
@@ -22,7 +22,7 @@ WEEK, MONTH, TWO_MONTHS = 5, 20, 40
 LEAST = 10  # known sessions of a month, below which nothing is said
 PAST = estimate.Simulation(window=MONTH, least=LEAST, ahead=WEEK, memory=120, least_paths=20, decay=0.98)
 HISTORY = PAST.memory + MONTH
-"""Sessions before an image's own that its features may need, beside those that the image shows."""
+"""Sessions before an image's own that its features may need, in addition to those that the image shows."""
 
 
 @dataclass(frozen=True)

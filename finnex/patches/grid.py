@@ -172,7 +172,7 @@ def join_patches(patches: npt.NDArray[Scalar], columns: int | None = None) -> np
     patches
         (..., patch, patch_px, patch_px, channel).
     columns
-        Patches beside each other; absent, as many as above each other.
+        Patches in a row; if absent, as many as in a column.
 
     Raises
     ------

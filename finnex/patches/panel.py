@@ -86,7 +86,7 @@ def decoded_panel(
             raise LayoutError(
                 f"the image of {day} shows {cells.features[feature]} of {calendar.days[rows[session]]} as "
                 f"{found[session, feature]:.4f}, an earlier image as {before[session, feature]:.4f}. "
-                "Images without blending agree; of blended ones the store tells the features."
+                "Images without blending agree; for blended ones, read the features from the store."
             )
         brightness[np.ix_(rows, columns)] = found
         seen[rows] = True

@@ -14,9 +14,9 @@ from finnex.patches.grid import PatchGrid
 
 Mask = npt.NDArray[np.bool_]
 GATHERED = 2_000_000
-"""Values looked up at once: 16 MB, whatever the number of sessions."""
+"""Values looked up together: 16 MB, for any number of sessions."""
 PRICE_BARS = "channel_position_55"
-"""What a pixel of a price chart counts as: where the close stands between the lowest low and the highest high."""
+"""What a pixel of a price chart counts as: the position of the close between the lowest low and the highest high."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -126,7 +126,7 @@ class Signals:
 
     @cached_property
     def patches(self) -> npt.NDArray[np.intp]:
-        """Numbers of the patches that the columns stand for."""
+        """Numbers of the patches, one per column."""
         return np.arange(len(self.grid)) if self.only is None else np.array([self.only])
 
     @cached_property

@@ -94,7 +94,7 @@ class Artifacts:
         ModelRefused
             A file's bytes are others.
         ServiceError
-            The server does not hand one out.
+            The server does not return one.
         """
         for name, digest in wanted.items():
             with _reading(self._uri, self._what):

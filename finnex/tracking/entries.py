@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 NETWORK = "network"
 """Folder of the network in the artifact, below MLflow's `data`."""
-PARAMETERS_A_CALL, METRICS_A_CALL = 100, 1000  # what the server takes at once
+PARAMETERS_A_CALL, METRICS_A_CALL = 100, 1000  # the server's limits per request
 CURVES = ("loss", "validation_loss", "validation_accuracy", "learning_rate", "images_per_second", "waiting_share")
 Metric = tuple[str, float, int]
 """Name, value, step."""
@@ -149,7 +149,7 @@ def save_model(artifact: Path, result: TrainingResult, classes: Sequence[str], a
     Parameters
     ----------
     about
-        What MLflow knows of it already, such as its run.
+        What MLflow has already recorded of it, such as its run.
     """
     from mlflow import pyfunc  # noqa: PLC0415
     from mlflow.models import ModelSignature  # noqa: PLC0415

@@ -15,7 +15,7 @@ from finnex.training.serving import ask_about
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the champion said of one session.
+    """The champion's prediction for one session.
 
     Attributes
     ----------
@@ -24,8 +24,8 @@ class Prediction:
     version
         Of the registered model.
     about
-        How the champion became one, and how it stood against its baselines when it was trained: a prediction is worth
-        no more.
+        How the champion became one, and its result against its baselines when it was trained: the evidence for its
+        predictions.
     """
 
     symbol: str

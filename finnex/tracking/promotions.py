@@ -1,6 +1,6 @@
 """How a version became champion, sealed: earned against baselines and champion, or forced; and which trial it was.
 
-A record stays with the version for ever: one that was forced once is a forced champion, whatever it shows later.
+A record stays with the version permanently: one that was forced once stays a forced champion with any later results.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ VERSIONS_A_PAGE = 100
 
 
 class Promotion(Section):
-    """What `promote` says of a version that it made champion."""
+    """What `promote` records of a version that it made champion."""
 
     format: Literal[1]
     name: str
@@ -46,7 +46,7 @@ class Promotion(Section):
 
 
 def promotion_of(entry: Entry, key_file: Path) -> Promotion | None:
-    """Return how a version became champion; None where no record of this state's key says so."""
+    """Return how a version became champion; None where no record is sealed with this state's key."""
     text, seal, key = entry.tags.get(RECORD), entry.tags.get(RECORD_SEAL), read_key(key_file)
     if text is None or seal is None or key is None or not seals(PURPOSE, text, key, seal):
         return None
@@ -157,7 +157,7 @@ def trial_of(client: MlflowClient, version: ModelVersion, key_file: Path) -> int
     for entry in versions_of(client, version.name):
         try:
             parts[int(entry.version)] = check_seal(entry, key_file, "").said.test_part
-        except ModelRefused:  # nothing says what it was judged on
+        except ModelRefused:  # its test part is not recorded
             continue
     return trial_among(version.version, version.said.test_part, parts)
 

@@ -58,7 +58,7 @@ class TrackedRun:
     model_uri
         MLflow's address of the model.
     version
-        Of the registered model; the challenger until `finnex promote` says more.
+        Of the registered model; the challenger until `finnex promote` changes it.
     """
 
     run_id: str
@@ -70,7 +70,7 @@ class TrackedRun:
 class StudyRecorder(Observer):
     """Writes a study into MLflow while it runs; made by `recording`.
 
-    A server that is away for a while costs no training: what could not be logged is logged with the next epoch.
+    An outage of the server does not stop a training: what could not be logged is logged with the next epoch.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class StudyRecorder(Observer):
         self._tags = dict(tags)
         self._experiment = _experiment(client, config.mlflow.experiment)
         self._open: list[str] = []
-        self._untold: list[tuple[str, list[Metric]]] = []
+        self._unsent: list[tuple[str, list[Metric]]] = []
         self._parent = self._child = ""
 
     def _start(self, name: str, tags: Mapping[str, str]) -> str:
@@ -129,15 +129,15 @@ class StudyRecorder(Observer):
 
     def on_epoch(self, member: Member, report: EpochReport) -> None:
         """Add an epoch to the curves."""
-        self._untold.append((self._child, of_epoch(report)))
-        with suppress(Exception):  # the server is away: the next epoch tells this one too
-            self._tell()
+        self._unsent.append((self._child, of_epoch(report)))
+        with suppress(Exception):  # the server is unreachable: the next epoch sends this one too
+            self._send()
 
-    def _tell(self) -> None:
-        while self._untold:
-            run_id, metrics = self._untold[0]
+    def _send(self) -> None:
+        while self._unsent:
+            run_id, metrics = self._unsent[0]
             log_values(self._client, run_id, metrics=metrics)
-            self._untold.pop(0)
+            self._unsent.pop(0)
 
     def on_member_end(self, result: MemberResult) -> None:
         """Close the child run with what its best epoch answers on its own test part."""
@@ -146,8 +146,8 @@ class StudyRecorder(Observer):
         scores = classification_scores(test["label"].to_numpy(), test[PROBABILITIES].to_numpy())
         found = [(f"test.{name}", float(value), 0) for name, value in vars(scores).items() if isinstance(value, float)]
         found += [("best_epoch", float(result.best.epoch), 0), ("seconds", result.seconds, 0)]
-        self._untold.append((self._child, found))
-        self._tell()
+        self._unsent.append((self._child, found))
+        self._send()
         self._client.set_tag(self._child, MACRO_AVERAGES, averaged_classes(scores.classes, CLASSES))
         self._end(self._child, "FINISHED")
 

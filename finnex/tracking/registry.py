@@ -1,4 +1,4 @@
-"""The registry: every training is a new version and the challenger; `promote` decides who is the champion."""
+"""The registry: every training is a new version and the challenger; `promote` decides which is the champion."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def register(
     tags = {key: str(value) for key, value in for_people.items()} | {"symbols": " ".join(config.symbols)}
     made = client.create_model_version(
         name, source=logged.uri, run_id=run_id, tags=tags | sealed(statement, make_key(key_file(config))),
-        model_id=logged.model_id,  # the server refuses a source that the id beside it does not own
+        model_id=logged.model_id,  # the server refuses a source that this id does not own
     )  # fmt: skip
     trial = trial_of(client, ModelVersion(int(made.version), statement), key_file(config))
     client.set_model_version_tag(name, str(made.version), "trial", str(trial))
@@ -88,12 +88,12 @@ def register(
 
 @dataclass(frozen=True)
 class Champion:
-    """The version that speaks, ready to be asked.
+    """The version in use, ready to predict.
 
     Attributes
     ----------
     about
-        How it became champion, and how it stood against its baselines when it was trained.
+        How it became champion, and its result against its baselines when it was trained.
     """
 
     version: ModelVersion
@@ -186,7 +186,7 @@ def promote(
     version
         Which version challenges; by default the newest that was trained.
     force
-        Whether it takes the place without a comparison, as where the champion is refused; the version says so for ever.
+        Whether it takes the place without a comparison, as where the champion is refused; this is recorded with it.
 
     Raises
     ------
@@ -245,7 +245,7 @@ def _answers(
     """Return the champion's answers for the rows asked, from the store; of another layout, those that it gave then."""
     if asked.empty or champion.said.layout_hash != store.attrs["layout_hash"]:
         return own_answers(predictions_of(client, uri, champion, FORCE), champion)
-    # The companies that the challenger was asked about, whatever the configuration has become since.
+    # The companies that the challenger was asked about; the configuration may have changed since.
     samples = labelled_samples(store, config.labels, tuple(sorted(set(asked["symbol"].astype(str)))))
     wanted = asked[["symbol", "decision_date"]].drop_duplicates()
     model, found = load_network(client, uri, champion, FORCE), []

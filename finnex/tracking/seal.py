@@ -1,4 +1,4 @@
-"""What `train` says of a version that it registers, and the seal by which that is recognised.
+"""What `train` records of a version that it registers, and the seal that authenticates it.
 
 The statement is one tag, the seal another: an HMAC-SHA-256 of the statement's very text. Everything that FinNeX goes by
 is taken from the statement; other tags are for people.

@@ -69,7 +69,7 @@ def load_network(client: MlflowClient, uri: str, version: ModelVersion, remedy: 
     ModelRefused
         Its files are not those that were registered.
     ServiceError
-        The server does not hand them out.
+        The server does not return them.
     """
     said = version.said
     with tempfile.TemporaryDirectory(prefix="finnex-") as folder:

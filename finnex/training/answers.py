@@ -1,4 +1,4 @@
-"""What a network says about sessions: probabilities of the classes and, where it was asked, a return."""
+"""A network's predictions for sessions: probabilities of the classes and, where configured, a return."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class Answers:
 def ask(model: nn.Module, images: Tensor, patches: Tensor | None) -> tuple[Tensor, ...]:
     """Run a network on a batch; one whose forward takes it is given the patch's number."""
     bare = getattr(model, "module", model)  # several processes wrap it
-    told: dict[str, Any] = {"patch": patches} if patches is not None and takes_patch(bare) else {}
-    return tuple(model(images, **told))
+    position: dict[str, Any] = {"patch": patches} if patches is not None and takes_patch(bare) else {}
+    return tuple(model(images, **position))
 
 
 def describe_rows(batch: Batch) -> str:

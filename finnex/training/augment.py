@@ -1,6 +1,6 @@
 """Random changes of training images, from kornia; a pixel that was 0, 'not known', stays 0.
 
-Flips move zeros with their image. Whatever changes brightness would turn 'not known' into a value, and noise could
+Flips move zeros with their image. Changes of brightness would turn 'not known' into a value, and noise could
 turn a value into 'not known': so after jitter and noise, values are kept within [0.02, 1] and the pixels that were
 not known are set to 0 again. Saturation and hue mix the channels, so a pixel may take over from what another channel
 knows at its place; it does so only where it was known itself. In a mixture a pixel is known where both images know

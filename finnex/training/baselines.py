@@ -1,4 +1,4 @@
-"""What a model must beat on exactly its sessions: rules that look at nothing, and table models that look at features.
+"""What a model must beat on exactly its sessions: rules without inputs, and table models of the features.
 
 Every one is fitted on the training part and chosen on the validation part of a fold; means and scales of the tabular
 inputs are the training part's alone. Table models come twice: on the session's own features, and on those of
@@ -46,7 +46,7 @@ def _frequencies(samples: Samples, split: TimeSplit) -> npt.NDArray[np.float64]:
 
 
 def majority(samples: Samples, split: TimeSplit, rows: Rows) -> Probabilities:
-    """Return the training part's class frequencies for every row: the best answer that looks at nothing."""
+    """Return the training part's class frequencies for every row: the best prediction without inputs."""
     return np.tile(_frequencies(samples, split), (len(rows), 1))
 
 
@@ -187,7 +187,7 @@ BASELINES: Mapping[BaselineName, Baseline] = {
 
 
 def answer(name: BaselineName, samples: Samples, split: TimeSplit, rows: Rows, threads: int = 1) -> Probabilities:
-    """Return what a baseline says of some rows.
+    """Return a baseline's predictions for some rows.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Checkpoints: tensors and plain values in one file that is whole or not there, and is checked before it is used."""
+"""Checkpoints: tensors and plain values in one file that is complete or absent, and is checked before it is used."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EARLIER_SUFFIX = ".pt"
 
 
 def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a checkpoint; a file of that name is replaced only when the new one is whole.
+    """Write a checkpoint; a file of that name is replaced only when the new one is complete.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def load_weights(path: Path, weights: Mapping[str, Tensor], model: nn.Module) ->
 
 
 def check_same(where: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Refuse to go on with what was begun under other circumstances; list everything that differs.
+    """Refuse to resume what was begun under other conditions; list everything that differs.
 
     Raises
     ------
@@ -120,9 +120,9 @@ def check_same(where: Path, found: Mapping[str, Any], wanted: Mapping[str, Any])
         raise TrainingError(
             "\n".join(
                 [
-                    f"{where} was made under other circumstances and is kept as it is:",
+                    f"{where} was made under other conditions and is kept as it is:",
                     *different,
-                    "Put these back to go on with it, or train anew without --resume.",
+                    "Restore these to resume it, or train anew without --resume.",
                 ]
             )
         )

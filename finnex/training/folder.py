@@ -1,4 +1,4 @@
-"""A study's folder: what it is, what of it is done, and who works in it."""
+"""A study's folder: its identity, its finished parts, and its lock."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STUDY_KEYS, MEMBER_KEYS = ("identity", "finished"), ("history", "seconds", "in_m
 
 
 def studies_root(config: Config) -> Path:
-    """Return where the studies of a store lie: `training` beside it.
+    """Return the folder of a store's studies: `training`, next to the store.
 
     Those of a store in a bucket lie in `$FINNEX_HOME/training`, else `~/.finnex/training`, by the store's address: a
     checkpoint is replaced by renaming, and a study locked by a file.
@@ -59,7 +59,7 @@ def new_folder(config: Config) -> Path:
             continue
         except OSError as error:
             raise TrainingError(
-                f"the folder {path} cannot be made ({error.strerror}). Checkpoints are kept beside the store."
+                f"the folder {path} cannot be made ({error.strerror}). Checkpoints are kept next to the store."
             ) from None
         return path
     raise TrainingError(f"{root} has a hundred studies of this second. Wait a moment.")
@@ -77,7 +77,7 @@ def unfinished_study(config: Config) -> Path:
     for path in sorted(root.glob(f"*/{STUDY}"), reverse=True):
         if not _read(path, STUDY_KEYS)["finished"] and not _busy(path.parent):
             return path.parent
-    raise TrainingError(f"there is no interrupted training in {root} to go on with. `finnex train` starts one.")
+    raise TrainingError(f"there is no interrupted training in {root} to resume. `finnex train` starts one.")
 
 
 def _lock(folder: Path) -> FileLock:
@@ -171,10 +171,10 @@ def begin(folder: Path, identity: Mapping[str, Any], *, resume: bool) -> None:
         _write(path, {"identity": dict(identity), "begun": datetime.now(UTC).isoformat(), "finished": False})
         return
     if not path.exists():
-        raise TrainingError(f"{folder} holds no study to go on with. Train without resuming.")
+        raise TrainingError(f"{folder} holds no study to resume. Train without resuming.")
     found = _read(path, STUDY_KEYS)
     if found["finished"]:
-        raise TrainingError(f"the study in {folder} is done; there is nothing to go on with. Train anew.")
+        raise TrainingError(f"the study in {folder} is done; there is nothing to resume. Train anew.")
     check_same(folder, found["identity"], json.loads(json.dumps(dict(identity), default=str)))
 
 
@@ -186,7 +186,7 @@ def finish(folder: Path) -> None:
 
 @contextmanager
 def until_recorded(folder: Path) -> Iterator[None]:
-    """Leave a finished study open for `--resume` where what follows, its report or its record, does not come to an end.
+    """Leave a finished study open for `--resume` where the following step, its report or its record, does not finish.
 
     Resuming then trains nothing again: what is done is read and reported to observers.
     """
@@ -199,7 +199,7 @@ def until_recorded(folder: Path) -> Iterator[None]:
 
 
 def keep_table(path: Path, table: pd.DataFrame) -> None:
-    """Write predictions; the file is there when it is whole."""
+    """Write predictions; the file appears only when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
         table.to_parquet(file, index=False)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a network trains: they wait until a batch is done, so that what is saved is whole."""
+"""Ctrl-C and SIGTERM while a network trains: deferred to the end of a batch, for a consistent saved state."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ SAME_SECONDS = 2.0
 
 
 class Interruption:
-    """Holds a signal back until `deliver`; one that comes later than two seconds after it goes through at once.
+    """Holds a signal back until `deliver`; one that comes more than two seconds after it is delivered immediately.
 
-    A launcher of several processes passes on a Ctrl-C that they have seen already: that is no second one.
+    A launcher of several processes forwards a Ctrl-C that they have already received: it is not a second one.
 
     The handlers that were there before get the signal: a terminal's Ctrl-C is a `KeyboardInterrupt`, and a flow
     that is stopped ends as it always does. A signal that is ignored stays ignored, and outside the main thread,
@@ -50,7 +50,7 @@ class Interruption:
         self._before = {}
 
     def deliver(self) -> None:
-        """Hand the signal on to the handler that was there before. Where that one returns, training goes on."""
+        """Deliver the signal to the previous handler. If that handler returns, training continues."""
         self._restore()
         signal.raise_signal(self._number)
         self.requested = False

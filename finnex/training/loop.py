@@ -1,9 +1,9 @@
 """The training loop: plain PyTorch on `accelerate`, readable in one sitting.
 
 What happens in a batch depends on the weights, the batch and (seed, epoch, batch, process) alone: the order of the
-images, what is altered about them, and dropout are all drawn anew from those numbers. So a training that goes on from
-a checkpoint, even in the middle of an epoch, gives the bits that it would have given without a break, and no state of
-a random generator has to be kept.
+images, what is altered about them, and dropout are all drawn anew from those numbers. So a training resumed
+from a checkpoint, even in the middle of an epoch, gives the same bits as an uninterrupted one, and no state of a random
+generator has to be kept.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 
 def warmup_cosine(warmup_steps: int, steps: int) -> Callable[[int], float]:
-    """Return the learning rate's factor by step: a straight line up, then half a cosine down to nought."""
+    """Return the learning rate's factor by step: a linear rise, then half a cosine down to zero."""
 
     def factor(step: int) -> float:
         if step < warmup_steps:
@@ -74,7 +74,7 @@ def fit(
     train, validation
         This process' share of the batches.
     about
-        Plain values that identify the training: a `last.safetensors` that says otherwise is refused.
+        Plain values that identify the training: a `last.safetensors` with other values is refused.
     describe
         Names a batch in an error.
     before_epoch
@@ -122,7 +122,7 @@ def fit(
 
 @dataclass
 class Standing:
-    """How far a training is: with the weights and the optimiser's state, all that is needed to go on.
+    """Progress of a training; with the weights and the optimiser's state, all that is needed to resume.
 
     `batch` counts this epoch's batches that are done, in each process; loss and images are summed over all.
     """
@@ -186,7 +186,7 @@ class _Learning:
         self.stepper.zero_grad(set_to_none=True)
         accelerator.backward(loss)
         norm = accelerator.clip_grad_norm_(self.learner.parameters(), self.settings.gradient_clip)
-        if accelerator.scaler is None:  # which leaves out such a step by itself
+        if accelerator.scaler is None:  # which skips such a step itself
             self._refuse_nan("gradient", float(norm), batch, describe)
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.learning_rate * self.factor((now.epoch - 1) * self.steps + now.batch)
@@ -239,7 +239,7 @@ class _Learning:
         return time.monotonic() - self._saved_at
 
     def save(self) -> None:
-        """Write down all that is needed to go on from here."""
+        """Write all that is needed to resume from here."""
         self._saved_at = time.monotonic()
         if self.accelerator.is_main_process:
             scaler = None if self.accelerator.scaler is None else self.accelerator.scaler.state_dict()
@@ -283,7 +283,7 @@ def _steps(train: Batches, accelerator: Accelerator) -> int:
 
 
 def _first(count: int, items: Iterator[T]) -> Iterator[T]:
-    """Yield as many items, then stop whatever reads more of them ahead."""
+    """Yield `count` items, then stop the reader that prefetches more of them."""
     with closing(items):  # type: ignore[type-var]
         yield from islice(items, count)
 
@@ -294,7 +294,7 @@ def _seed(*numbers: int) -> None:
 
 
 def _over_processes(accelerator: Accelerator, *values: float) -> list[float]:
-    """Sum plain numbers over all processes, so that all of them come to the same decision."""
+    """Sum plain numbers over all processes, so that all of them make the same decision."""
     if accelerator.num_processes == 1:
         return list(values)
     together = torch.tensor(values, dtype=torch.float64, device=accelerator.device)

@@ -69,7 +69,7 @@ def train_member(
     Raises
     ------
     TrainingError
-        As `fit` does, or the store changed meanwhile.
+        As `fit` does, or the store changed during training.
     """
     begun = time.perf_counter()
     settings = config.training.model_copy(update={"seed": member.seed})
@@ -90,10 +90,10 @@ def train_member(
         named = [f"{samples.symbols[samples.symbol[row]]} {samples.decision[row]}" for row in rows[:4]]
         return f"{', '.join(named)}{', ...' if len(rows) > len(named) else ''}"
 
-    def tell(progress: Progress) -> None:
+    def report_progress(progress: Progress) -> None:
         on_progress(replace(progress, member=member.number, members=member.of))
 
-    def tell_epoch(report: EpochReport) -> None:
+    def report_epoch(report: EpochReport) -> None:
         for observer in observers:
             observer.on_epoch(member, report)
 
@@ -105,7 +105,7 @@ def train_member(
         make_batches(pinned, split.validation, settings, accelerator),
         objective, settings, member.folder,
         about=about, augment=make_augmentation(config.augmentation, channels), describe=describe,
-        before_epoch=pinned.check, on_epoch=tell_epoch, on_progress=tell,
+        before_epoch=pinned.check, on_epoch=report_epoch, on_progress=report_progress,
     )  # fmt: skip
     rows = rows_to_answer(split)
     answers = predict(model, make_batches(pinned, rows, settings, accelerator), accelerator, describe)

@@ -21,7 +21,7 @@ from finnex.training.checkpoint import load_checkpoint, load_weights
 
 PATCH_PX = 32
 MOST_CHANNELS = 64
-"""A description that asks for more is refused: weights grow with the channels."""
+"""A description with more is refused: weights grow with the channels."""
 ARCHITECTURES: Mapping[str, Callable[[ModelSettings, int], nn.Module]] = {
     "multiscale_cnn": lambda settings, channels: FinNeXMultiScaleCNN(
         channels, len(CLASSES), PATCH_PX, preset=settings.preset

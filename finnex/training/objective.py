@@ -1,4 +1,4 @@
-"""What a network is trained to do: tell the class, and where it is asked to, the size of the return."""
+"""What a network is trained to predict: the class and, where the settings ask for it, the size of the return."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training tells while it runs: an epoch's report, and how far everything is."""
+"""What a training reports while it runs: an epoch's figures, and its progress."""
 
 from __future__ import annotations
 

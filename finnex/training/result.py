@@ -1,4 +1,4 @@
-"""What a study is before it starts, what it tells while it runs, and what it came to."""
+"""What a study is before it starts, what it reports while it runs, and its result."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class Observer:
         """Take note of a study: everything was checked, nothing is trained yet."""
 
     def on_member_start(self, member: Member) -> None:
-        """Take note of a training that starts, or goes on."""
+        """Take note of a training that starts or resumes."""
 
     def on_epoch(self, member: Member, report: EpochReport) -> None:
         """Take note of an epoch that is done, its checkpoint written."""
@@ -146,7 +146,7 @@ class TrainingResult:
     predictions
         One row per model, fold, seed, symbol and session of the validation and test parts;
         `finnex.evaluation.scorecard` derives every score from it. Baselines draw nothing at random (trees always
-        the same), so each stands there once a fold, under the study's first seed.
+        the same), so each has one entry per fold, under the study's first seed.
     members
         Every training.
     seconds
@@ -160,7 +160,7 @@ class TrainingResult:
 
     @property
     def chosen(self) -> MemberResult:
-        """The training whose model goes on: of the newest fold, the seed with the lowest validation loss."""
+        """The training whose model the study selects: of the newest fold, the seed with the lowest validation loss."""
         model = self.members[0].member.model
         newest = max(result.member.fold for result in self.members)
         own = [r for r in self.members if r.member.model == model and r.member.fold == newest]

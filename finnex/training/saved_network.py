@@ -117,7 +117,7 @@ def _read_about(folder: Path) -> SavedNetwork:
 
 def _read_weights(path: Path, about: SavedNetwork) -> dict[str, Tensor]:
     """Return weights whose names, shapes, types, size and digest are those of the description's network."""
-    with torch.device("meta"):  # names and shapes alone: no memory, whatever the description asks for
+    with torch.device("meta"):  # names and shapes alone: no memory, for any size in the description
         wanted: Mapping[str, Tensor] = about.network.build().state_dict()
     data_bytes = sum(prod(weight.shape) * weight.element_size() for weight in wanted.values())
     most = LENGTH_BYTES + HEADER_BYTES + data_bytes

@@ -1,4 +1,4 @@
-"""Stores of other layouts beside the main one: the same sessions drawn another way, for the same network."""
+"""Stores of other layouts next to the main one: the same sessions in another layout, for the same network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from finnex.training.reports import OnProgress, Progress, ignore_progress
 
 
 def sibling_path(config: Config, layout: str) -> StorePath:
-    """Return where the store of another layout lies: `images.zarr` has `images.price_only.zarr` beside it."""
+    """Return the path of another layout's store: of `images.zarr`, `images.price_only.zarr` in the same folder."""
     path = config.store.path
     return path.with_name(f"{path.stem}.{layout}{path.suffix}")
 

@@ -43,7 +43,7 @@ from finnex.training.result import Member, MemberResult, Observer, Parameters, P
 from finnex.training.siblings import build_sibling, same_samples, sibling_path
 
 LEAST_PER_PART = 8
-"""Below this many samples a part says nothing, not even that training works."""
+"""Below this many samples the scores of a part mean nothing, not even that training works."""
 WITHOUT_EFFECT = ("training.preset", "training.readers", "training.checkpoint_minutes")
 """Settings that an interrupted study may be resumed without."""
 
@@ -63,21 +63,21 @@ def train(
     on_progress
         Called with images read, batches, epochs and baselines.
     folder
-        Where the study keeps its checkpoints; by default a new folder in `training` beside the store.
+        Where the study keeps its checkpoints; by default a new folder in `training`, next to the store.
     resume
-        Go on with the study in `folder`, by default the newest that was interrupted. It must have been begun with the
-        same data and settings; the result is the one that it would have had without a break.
+        Resume the study in `folder`, by default the newest that was interrupted. It must have been begun with the same
+        data and settings; the result equals that of an uninterrupted study.
     memory_limit_bytes
         What images may take in memory, as float16; by default `memory_limit()`. More are streamed.
 
     Raises
     ------
     TrainingError
-        Too few sessions, one class only, no such labels, a store that changed meanwhile, a loss that is not a number,
-        a study that cannot be gone on with.
+        Too few sessions, one class only, no such labels, a store that changed during it, a loss that is not a number,
+        a study that cannot be resumed.
     """
     begun = time.perf_counter()
-    tell, settings = on_progress or ignore_progress, config.training
+    notify, settings = on_progress or ignore_progress, config.training
     _check_labels(config, store)
     samples = labelled_samples(store, config.labels, config.symbols)
     splits = walk_forward(
@@ -89,7 +89,7 @@ def train(
         _check_parts(samples, split)
     accelerator = make_accelerator(settings)
     pinned: dict[str, PinnedStore] = {config.model.architecture: PinnedStore(store, samples)}
-    for layout, sibling in _siblings(config, accelerator, tell).items():
+    for layout, sibling in _siblings(config, accelerator, notify).items():
         pinned[layout] = PinnedStore(sibling, same_samples(config, sibling, samples))
     first = pinned[config.model.architecture]
     fingerprint, image_shape = first.fingerprint, first.image_shape
@@ -114,9 +114,9 @@ def train(
             # One store's images at a time: each may fill what memory there is.
             own = [member for member in members if member.model == name]
             results += _train_all(
-                own, pinned.pop(name), splits, config, accelerator, identity, memory_limit_bytes, watchers, tell
+                own, pinned.pop(name), splits, config, accelerator, identity, memory_limit_bytes, watchers, notify
             )
-        baselines = _baselines(config, samples, splits, study, accelerator, threads, tell)
+        baselines = _baselines(config, samples, splits, study, accelerator, threads, notify)
         predictions = pd.concat([*(result.predictions for result in results), *baselines], ignore_index=True)
         result = TrainingResult(study, predictions, tuple(results), time.perf_counter() - begun)
         for observer in watchers:
@@ -129,14 +129,14 @@ def train(
 def _train_all(
     members: Sequence[Member], pinned: PinnedStore, splits: Sequence[TimeSplit], config: Config,
     accelerator: Accelerator, identity: Mapping[str, Any], memory_limit_bytes: int | None,
-    observers: Sequence[Observer], tell: OnProgress,
+    observers: Sequence[Observer], notify: OnProgress,
 ) -> list[MemberResult]:  # fmt: skip
     """Train a network's members one after another; what an earlier call has done is read and reported again."""
     known = {member.number: done_member(member) for member in members}
     in_memory = False
     if not all(known.values()):
         limit = memory_limit(accelerator.num_processes) if memory_limit_bytes is None else memory_limit_bytes
-        in_memory = pinned.hold_in_memory(limit, lambda done, total: tell(Progress("read", done, total)))
+        in_memory = pinned.hold_in_memory(limit, lambda done, total: notify(Progress("read", done, total)))
     results = []
     for member in members:
         for observer in observers:
@@ -145,7 +145,7 @@ def _train_all(
         if result is None:
             result = train_member(
                 member, pinned, splits[member.fold], config, accelerator, identity,
-                in_memory=in_memory, observers=observers, on_progress=tell,
+                in_memory=in_memory, observers=observers, on_progress=notify,
             )  # fmt: skip
             if accelerator.is_main_process:
                 keep_member(result)
@@ -162,7 +162,7 @@ def _train_all(
 
 def _baselines(
     config: Config, samples: Samples, splits: Sequence[TimeSplit], study: Study, accelerator: Accelerator,
-    threads: int, tell: OnProgress,
+    threads: int, notify: OnProgress,
 ) -> list[pd.DataFrame]:  # fmt: skip
     """Answer with every baseline on every fold, in the first process; all others read what it wrote."""
     names = config.training.baselines
@@ -170,7 +170,7 @@ def _baselines(
     paths = [study.folder / "baselines" / f"{name}-fold{split.fold}.parquet" for split, name in wanted]
     for done, ((split, name), path) in enumerate(zip(wanted, paths, strict=True)):
         if accelerator.is_main_process and not path.exists():
-            tell(Progress("baselines", done, len(wanted), member=len(study.members), members=len(study.members)))
+            notify(Progress("baselines", done, len(wanted), member=len(study.members), members=len(study.members)))
             said = answer(name, samples, split, rows_to_answer(split), threads)
             table = predictions_table(
                 name, config.training.seed, samples, split, said, None, config.labels, study.fingerprint
@@ -180,11 +180,11 @@ def _baselines(
     return [kept_table(path) for path in paths]
 
 
-def _siblings(config: Config, accelerator: Accelerator, tell: OnProgress) -> dict[str, ImageStore]:
+def _siblings(config: Config, accelerator: Accelerator, notify: OnProgress) -> dict[str, ImageStore]:
     """Bring the compared layouts' stores up to date, in the first process, and open them."""
     if accelerator.is_main_process:
         for layout in config.training.compare:
-            build_sibling(config, layout, tell)
+            build_sibling(config, layout, notify)
     accelerator.wait_for_everyone()
     return {layout: ImageStore.open(sibling_path(config, layout)) for layout in config.training.compare}
 
@@ -271,7 +271,7 @@ def _identity(
     found = {key: value for key, value in parameters.items() if key not in WITHOUT_EFFECT}
     return {
         **found,
-        # As many as there are, whatever was set: another number adds up in another order, and the last bits differ.
+        # The number in use, not the one configured: another one sums in another order, and the last bits differ.
         "training.threads": threads,
         **{f"data of {name}": fingerprint for name, fingerprint in fingerprints.items()},
         "processes": accelerator.num_processes,

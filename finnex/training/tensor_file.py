@@ -1,6 +1,6 @@
-"""Nested plain values and tensors in one safetensors file: reading one runs no code, whatever its bytes say.
+"""Nested plain values and tensors in one safetensors file: reading one runs no code, for any bytes.
 
-The tensors lie in the file under numbers; its header carries, as JSON, the dictionaries and lists that they belong to.
+The tensors are stored under numbers; the header holds, as JSON, the dictionaries and lists that contain them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def read_tensor_file(path: Path) -> dict[str, Any]:
     Raises
     ------
     Exception
-        Whatever the reader of a damaged file raises.
+        Any error that the reader of a damaged file raises.
     """
     with safe_open(path, framework="pt") as file:
         structure = json.loads((file.metadata() or {})[STRUCTURE])

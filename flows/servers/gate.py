@@ -27,7 +27,7 @@ OWN_PAGE = {"same-origin", "none"}
 """Values of Sec-Fetch-Site for a page of the server, and for an address that a person typed."""
 LOCALHOST = re.compile(r"localhost(:\d+)?")
 MLFLOW_CLOSED = ("/ajax-api/3.0/mlflow/assistant", "/api/3.0/mlflow/assistant")
-"""MLflow's assistant runs programs on this machine at the word of a page."""
+"""MLflow's assistant runs programs on this machine at the request of a page."""
 SHOWN = 100
 """Characters of a header that a refusal repeats."""
 

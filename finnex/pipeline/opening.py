@@ -16,7 +16,7 @@ from finnex.store import QUARANTINED, READY, Finding, ImageStore, StoreWriter, h
 from finnex.store_path import StorePath
 
 NAMED = 6
-"""So many mended things are named."""
+"""Most repairs that are named."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Opened:
     blocked: Mapping[str, str] = field(default_factory=dict)
 
     def refuse(self, symbols: Iterable[str]) -> None:
-        """Say of which companies nothing was drawn; call when the others are.
+        """Report the companies of which nothing was drawn; call when the others are drawn.
 
         Raises
         ------

@@ -24,7 +24,7 @@ def is_complete(company: Document) -> bool:
 def complete(place: Place, root: zarr.Group, symbols: Iterable[str]) -> None:
     """Complete the companies that an earlier version laid out. Call where their metadata is whole.
 
-    A chunk that is not there was never written, or was lost before FinNeX kept count: nothing tells which.
+    A chunk that is not there was never written, or was lost before FinNeX kept count: these cases look the same.
     """
     documents: dict[str, Document] = {}
     for symbol in symbols:

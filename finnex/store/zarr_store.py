@@ -73,7 +73,7 @@ class WritingStore(WrapperStore["Store"]):
         await asyncio.to_thread(self._place.put, key, memoryview(value.as_buffer_like()))
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
-        """Write a key that is not there; the writer's lock keeps others out meanwhile."""
+        """Write a key that is not there; the writer's lock excludes other writers."""
         if not await self.exists(key):
             await self.set(key, value)
 

@@ -1,4 +1,4 @@
-"""Check what the store holds, and write the report that says so."""
+"""Check the content of the store, and write the report."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def normalize(values: Floats, spec: FeatureSpec) -> Normalized:
     if spec.orientation < 0:
         unit = 1.0 - unit
     brightness = np.round((FLOOR + (1.0 - FLOOR) * unit) / QUANTUM) * QUANTUM
-    # One pattern of bits for every NaN: the hash of a window must not depend on how a NaN came about.
+    # One pattern of bits for every NaN: the hash of a window must not depend on how a NaN was computed.
     bright = np.where(np.isnan(brightness), np.float32(np.nan), np.maximum(brightness, FLOOR)).astype(np.float32)
     return Normalized(np.asarray(carried, dtype=np.float64), bright, location, scale)
 

@@ -1,4 +1,4 @@
-"""A new folder that is there when it is whole: made under a random name, marked, then renamed.
+"""A new folder that appears when it is complete: made under a random name, marked, then renamed.
 
 Nothing that FinNeX did not make is written into, removed or followed: names are looked up in open folders, and a
 draft counts as FinNeX's by the marker in it. A place where anything but an empty folder lies is refused.

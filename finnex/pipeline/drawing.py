@@ -1,6 +1,6 @@
 """Draw blocks of sessions: here, or on a Dask cluster, one task a block.
 
-A task is handed the rows its images look back on and nothing later; it leaves drafts in the store and returns
+A task gets the rows that its images look back on and nothing later; it writes drafts to the store and returns
 receipts. It may run twice, anywhere, in any order: the same window gives the same bytes.
 """
 

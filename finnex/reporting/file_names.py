@@ -14,7 +14,7 @@ import numpy as np
 PartName = Literal[
     "metadata", "visualizations", "trainer", "mega_images_full", "batch_tensors", "patch_datasets", "cnn_ready"
 ]
-"""In the order in which they are written: what may fail for want of data comes before what is large."""
+"""In the order in which they are written: parts that may fail for missing data come before large ones."""
 PART_NAMES: tuple[PartName, ...] = get_args(PartName)
 FileKind = Literal["daily_images", "batch_tensors", "patch_datasets", "cnn_splits", "metadata"]
 

@@ -1,7 +1,7 @@
-"""Companies of earlier versions get what later ones are laid out with: every chunk of the small arrays, checksummed.
+"""Upgrade of companies that earlier versions laid out: they get every chunk of the small arrays, with checksums.
 
 The checksum is added behind a chunk's bytes. Blosc reads no further than its header says, so both the earlier metadata
-and the new one read the chunk, and a crash in between is taken up by the next writer without a journal.
+and the new one read the chunk, and after a crash in between the next writer continues without a journal.
 """
 
 from __future__ import annotations

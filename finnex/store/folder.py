@@ -1,4 +1,4 @@
-"""A store in a folder: every file is replaced as a whole, and is on the disk before it is said to be."""
+"""A store in a folder: every file is replaced as a whole, and is on the disk before the change is reported."""
 
 from __future__ import annotations
 

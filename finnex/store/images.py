@@ -22,7 +22,7 @@ from finnex.store.journal import PUBLISH, read_intent
 from finnex.store.states import DRAFTED, EMPTY, FAILED, NO_BAR, QUARANTINED, READY
 
 LOOKS = 3
-"""At an image that seems damaged, before it is said to be."""
+"""Reads of an image that seems damaged, before it is reported."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""The writer's lock of a store in a bucket: a small object that its holder keeps fresh.
+"""The writer's lock of a store in a bucket: a lease, kept in a small object that its holder renews.
 
 It is created only where there is none, and taken over from a holder that has not renewed it for `LEASE_SECONDS` only if
-it is still the object that was looked at. Its generation grows with every acquisition. Ages are measured by the clock
+it is still the object that was read. Its generation grows with every acquisition. Ages are measured by the clock
 of S3.
 """
 

@@ -1,4 +1,4 @@
-"""`finnex repair`: what is damaged in a store is found and made again, from copies, the configuration and new drawings.
+"""`finnex repair`: finds damage in a store and restores it from copies, the configuration and images drawn again.
 
 A build does the same automatically, except for repairs that lose something: these need consent.
 """

@@ -1,7 +1,7 @@
 """Dask workers that a job queue or Kubernetes gives for the time of a flow: `[dask] cluster` and `options`.
 
 The scheduler of a job queue's workers lives in the flow's process and listens on the network, so its connections
-are encrypted, with an identity made for the occasion unless one is configured. Kubernetes' own network policy
+are encrypted, with a temporary identity unless one is configured. Kubernetes' own network policy
 guards the other.
 """
 

@@ -59,7 +59,7 @@ def cluster_settings() -> dict[str, Any]:
     before_spawn.pop("MALLOC_TRIM_THRESHOLD_", None)
     return {
         "distributed.nanny.pre-spawn-environ": before_spawn | {"NUMBA_NUM_THREADS": "1"},
-        # By default a cluster gives a worker up that takes 15 s to come back, for good: a busy machine takes longer.
+        # By default a cluster drops a worker permanently that does not return in 15 s: a busy machine takes longer.
         "distributed.deploy.lost-worker-timeout": f"{START_SECONDS:.0f} s",
         "distributed.scheduler.allowed-failures": 1,  # a date that kills two workers has failed
         # One task at work and one in hand: none waits for the scheduler, and nothing has to be moved between workers.

@@ -1,6 +1,6 @@
-"""Every deployment, in one table: `finnex up` serves it, and `deployments/prefect.yaml` says the same for a work pool.
+"""Every deployment, in one table: `finnex up` serves it, and `deployments/prefect.yaml` has the same for a work pool.
 
-A new flow is one line here and one entry there; a test holds the two against each other.
+A new flow is one line here and one entry there; a test compares the two.
 """
 
 from __future__ import annotations

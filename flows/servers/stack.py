@@ -1,4 +1,4 @@
-"""The local stack behind `finnex up`: starts its processes, watches them, and leaves none behind.
+"""The local stack behind `finnex up`: starts its processes, watches them, and stops all of them.
 
     with Stack(config.state.path) as stack:
         stack.wait()

@@ -38,7 +38,7 @@ LONGEST_LINE, LONGEST_MESSAGE, MOST_LINES = 700, 3600, 20
 MOST_OF_A_KIND = 20
 """Problems of one kind that are kept one by one; the rest are counted."""
 MOST_OPTIONS, LONGEST_OPTION = 1000, 60
-"""Valid words among which the nearest is looked for."""
+"""Most valid words, and characters of each, that are searched for the nearest word."""
 
 
 def shortened(value: object, most: int = LONGEST_VALUE) -> str:
@@ -58,7 +58,7 @@ def shown(value: object) -> str:
 def legible(text: str) -> str:
     """Return a message in printable characters and bounded size: lines are cut in their middle, further ones counted.
 
-    Whatever stands in a file, a message about it fits a screen and moves no cursor.
+    A message about any content of a file fits a screen and moves no cursor.
     """
     lines = text.split("\n")
     kept: list[str] = []
@@ -89,18 +89,18 @@ class FinnexError(Exception):
 
 
 class UnusableContent(FinnexError):
-    """What a file says cannot be used. The message is legible whatever the file holds: see `legible`."""
+    """The content of a file cannot be used. The message is legible for any content: see `legible`."""
 
     def __init__(self, text: str = "") -> None:
         super().__init__(legible(text))
 
 
 class ConfigError(UnusableContent):
-    """The run configuration cannot be used as it stands."""
+    """The run configuration cannot be used as it is."""
 
 
 class InputsMissing(ConfigError):
-    """The configuration names tables that are not there; they may be on their way."""
+    """The configuration names tables that do not exist yet; they may still arrive."""
 
 
 class InputsLate(FinnexError):
@@ -183,7 +183,7 @@ class StateBusy(ServiceError):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with an input table: where it stands, what stands there, what to do about it."""
+    """One problem of an input table: its place, the value found there, and the remedy."""
 
     file: str
     what: str
@@ -224,7 +224,7 @@ class InputError(UnusableContent):
         super().__init__("\n".join(_lines(self.problems)))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let the problems travel between processes: the message follows from them."""
+        """Pickle the problems alone: the message is made from them in the other process."""
         return type(self), (self.problems,)
 
 
@@ -263,7 +263,7 @@ def count(problems: Iterable[Problem]) -> int:
 
 
 def first_of(rows: Sequence[Any], most: int = MOST_OF_A_KIND) -> list[tuple[Any, int]]:
-    """Return the first of some rows, each with the number of further ones that it stands for: 0 but for the last."""
+    """Return the first of some rows, each with the number of further ones that it represents: 0 but for the last."""
     kept = [(row, 0) for row in islice(rows, most)]
     if len(rows) > most:
         kept[-1] = kept[-1][0], len(rows) - most
@@ -271,7 +271,7 @@ def first_of(rows: Sequence[Any], most: int = MOST_OF_A_KIND) -> list[tuple[Any,
 
 
 def first_line(error: BaseException) -> str:
-    """Return what a library's error says, without the pages that may follow; its type where it says nothing."""
+    """Return the first line of a library's error message; the error's type where the message is empty."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 

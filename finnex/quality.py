@@ -17,11 +17,11 @@ from finnex.layout import Section, parse_catalogue, parse_layout
 from finnex.pipeline import Run
 from finnex.store import LABEL_WORDS, READY, ImageStore
 
-LOWEST_KNOWN = 0.02  # what the renderer gives to the smallest known value; between 0 and it nothing may stand
-SMALLEST_DIFFERENCE = 0.05  # mean absolute pixel difference of two sessions that a reader can tell apart
+LOWEST_KNOWN = 0.02  # what the renderer gives to the smallest known value; no pixel may lie between 0 and it
+SMALLEST_DIFFERENCE = 0.05  # mean absolute pixel difference of two sessions that a reader can distinguish
 SMALLEST_DEVIATION = 0.01  # of a cell's pixels over sessions, below which the cell carries nothing
 NAMED = 5
-"""So many damaged images are named."""
+"""Most damaged images that are named."""
 SMALLEST_CLASS = 0.05
 NEWEST_SESSIONS = 20
 REDRAWN_SYMBOLS = 2
@@ -168,7 +168,7 @@ def _which_broken(broken: Sequence[str]) -> str:
 
 
 def _coverage_checks(store: ImageStore) -> list[Check]:
-    """Look for inputs that ran dry: a region whose newest sessions are known far less than the others.
+    """Look for inputs that have ended: a region whose newest sessions have far fewer known values than the others.
 
     A region that was never known has no input; that is a choice, and its value of 0 says so.
     """
@@ -240,7 +240,7 @@ def drawn_again(run: Run, store: ImageStore, *, images: int = 4, seed: int = 0) 
 
 
 def _silent(what: str) -> None:
-    """Take what a rebuild says of its progress."""
+    """Ignore the progress of a rebuild."""
 
 
 def quality_checks(

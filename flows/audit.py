@@ -1,4 +1,4 @@
-"""Look for the future in what the images are made of, and in the published images."""
+"""Audit the tables, features and labels, and the published images, for look-ahead."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flows.prefect_api.settling import WHEN_IT_ENDS
 
 @flow(name="finnex-audit", **WHEN_IT_ENDS)
 def look_ahead_audit(request: AuditRequest) -> None:
-    """Rebuild sampled sessions from tables with another future; fail on any finding, each named with its row."""
+    """Rebuild sampled sessions from tables with an altered future; fail on any finding, each named with its row."""
     progress = ProgressArtifact("audit", "Reading inputs")
     config = request.load()
     store = ImageStore.open(config.store.path) if holds_a_store(config.store.path) else None

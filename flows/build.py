@@ -36,16 +36,16 @@ from flows.prefect_api.progress import ProgressArtifact, publish_table
 from flows.prefect_api.requests import BackfillRequest
 
 BATCH_SESSIONS = 250
-"""About a year: enough that Prefect's own cost does not show, little enough that a retry costs seconds."""
+"""About a year: large enough that Prefect's overhead is negligible, small enough that a retry costs seconds."""
 WAIT_FOR_STORE_SECONDS = 3600.0
 """Flows that overlap queue for the store's writer lock."""
 FEW_SESSIONS = 16
-"""So many are drawn in this process before worker processes would have started: an ordinary night."""
+"""Up to so many sessions (an ordinary night), drawing in this process is faster than starting workers."""
 RETRY_AFTER_SECONDS = (2.0, 20.0)
 
 
 def build_images(
-    config: Config, request: BackfillRequest, run: Run | None = None, *, what_there_is: bool = False
+    config: Config, request: BackfillRequest, run: Run | None = None, *, skip_missing: bool = False
 ) -> BuildResult:
     """Draw and publish what is missing; call inside a flow.
 
@@ -53,7 +53,7 @@ def build_images(
     ----------
     run
         The inputs, where they have been read already.
-    what_there_is
+    skip_missing
         Leave out a symbol that has no session in the range, with a warning, where another one has.
 
     Raises
@@ -71,7 +71,7 @@ def build_images(
     run = run or read_run(config)
     for doubt in run.doubts:
         log.warning(doubt)
-    symbols = _with_sessions(run, symbols, request, what_there_is=what_there_is)  # before anything is made or written
+    symbols = _with_sessions(run, symbols, request, skip_missing=skip_missing)  # before anything is made or written
     built = skipped = 0
     drawing_seconds = 0.0
     failures: list[tuple[str, date, str]] = []
@@ -127,7 +127,7 @@ def build_images(
 
 
 def _with_sessions(
-    run: Run, symbols: Sequence[str], request: BackfillRequest, *, what_there_is: bool
+    run: Run, symbols: Sequence[str], request: BackfillRequest, *, skip_missing: bool
 ) -> tuple[str, ...]:
     """Return the symbols that have a session in the range; raise `ConfigError` where one has none that must."""
     refused: dict[str, ConfigError] = {}
@@ -135,7 +135,7 @@ def _with_sessions(
         try:
             sessions_wanted(run, symbol, request.start, request.end)
         except ConfigError as error:
-            if not what_there_is:
+            if not skip_missing:
                 raise
             get_run_logger().warning("Left out: %s", error)
             refused[symbol] = error

@@ -1,4 +1,4 @@
-"""What a training comes to, for people: progress in words, a report on disk, rows of scores."""
+"""Results of a training for display: progress in words, a report on disk, rows of scores."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ READING_SHARE, BASELINES_SHARE = 0.1, 0.1
 
 
 def progress_words(progress: Progress) -> tuple[float, str]:
-    """Return how much of a study is done, 0 to 1, and what it is about."""
+    """Return the fraction of a study that is done, 0 to 1, and its current step in words."""
     within = progress.done / max(progress.total, 1)
     if progress.stage == "draw":
         return 0.0, f"{progress.done} images of a compared layout drawn"
@@ -45,7 +45,7 @@ def progress_words(progress: Progress) -> tuple[float, str]:
 def write_report(
     config: Config, store: ImageStore, result: TrainingResult | None = None, *, sample: int = 64, champion: str = ""
 ) -> tuple[Report, StorePath]:
-    """Check the store, judge the training, and write the report and its pictures beside the store.
+    """Check the store, judge the training, and write the report and its pictures next to the store.
 
     It is `report/report.html` where there is a training, `report/quality.html` where there is none.
 

@@ -1,4 +1,4 @@
-"""Draw whatever is missing up to the last close, so that an outage heals in the first night after it."""
+"""Draw every missing session up to the last close; the first run after an outage catches up."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOOK_AGAIN_SECONDS = 600
 
 
 def _may_arrive(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
-    """Look again for what is late, is not there, or is still being written; what is wrong stays wrong."""
+    """Return whether to read again: inputs that are late, missing or still being written, but not wrong ones."""
     error = state.result(raise_on_failure=False)
     if isinstance(error, InputError):
         return still_written(error)
@@ -49,11 +49,11 @@ def read_inputs(request: NightlyRequest, now: np.datetime64) -> Run:
 
 @flow(name="finnex-nightly", **WHEN_IT_ENDS)
 def nightly(request: NightlyRequest) -> None:
-    """Draw every session that is missing, up to the last close; idle on a day without a session.
+    """Draw every missing session up to the last close; do nothing on a day without a session.
 
-    The range does not follow the scheduled time: a run that comes late, or twice, does the same work. Inputs that have
-    not arrived, or not whole, are waited for; then the run fails and says which table ends where, or what is wrong with
-    it. What there is it draws first, where only the newest rows are missing.
+    The range does not depend on the scheduled time: a late or repeated run does the same work. The run waits for inputs
+    that are missing or incomplete. After `wait_minutes` it fails and reports which table ends where, or what is wrong
+    with it. Where only the newest rows are missing, it draws the available sessions first.
     """
     draw_tonight(request)
 
@@ -64,9 +64,9 @@ def draw_tonight(request: NightlyRequest) -> None:
     Raises
     ------
     InputsLate
-        They did not arrive; everything else was drawn.
+        They did not arrive; all available sessions were drawn.
     InputsMissing, InputError
-        A table did not come, or not as one that can be trusted; nothing was drawn.
+        A table is missing or cannot be trusted; nothing was drawn.
     """
     looks, rest = divmod(60 * request.wait_minutes, LOOK_AGAIN_SECONDS)
     pauses = [float(LOOK_AGAIN_SECONDS)] * looks + [float(rest)] * (rest > 0)
@@ -74,12 +74,12 @@ def draw_tonight(request: NightlyRequest) -> None:
     found = reading(request, np.datetime64("now"), return_state=True).result(raise_on_failure=False)
     everything = BackfillRequest(config=request.config)
     if isinstance(found, InputsLate):
-        get_run_logger().warning("%s Drawing what there is.", found)
+        get_run_logger().warning("%s Drawing the available sessions.", found)
         try:
-            build_images(request.load(), everything, what_there_is=True)
+            build_images(request.load(), everything, skip_missing=True)
         except FinnexError as error:
-            get_run_logger().error("What there is could not all be drawn: %s", error)
+            get_run_logger().error("Not all available sessions could be drawn: %s", error)
         raise found
     if isinstance(found, Exception):
         raise found
-    build_images(found.config, everything, found, what_there_is=True)
+    build_images(found.config, everything, found, skip_missing=True)

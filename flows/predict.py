@@ -1,4 +1,4 @@
-"""Draw the newest session, ask the champion about it, and keep what it says."""
+"""Draw the newest session, predict it with the champion, and store the prediction."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from flows.recording import recording_server
 
 @flow(name="finnex-predict", **WHEN_IT_ENDS)
 def predict(request: PredictRequest) -> None:
-    """Do what a night does, then write the champion's answers for the newest sessions into the store.
+    """Draw as `nightly` does, then write the champion's predictions of the newest sessions into the store.
 
-    A prediction is made once: what was said on the night stays, with the model's version and the time. Where inputs
-    have not arrived, or an image could not be drawn, it is made for what there is; then the run fails and says so.
+    A prediction is made once and never replaced; it is stored with the model's version and the time. Where inputs have
+    not arrived, or an image could not be drawn, the available sessions are predicted; then the run fails.
     """
     incomplete: BuildError | InputsLate | None = None
     try:
         draw_tonight(request)
     except (BuildError, InputsLate) as error:
-        incomplete = error  # one company that was not traded or drawn keeps no other from its answer
+        incomplete = error  # a symbol without a session or an image must not prevent the other predictions
     said = _ask(request.load(), request.sessions)
     rows = [prediction.row() for prediction in said]
     publish_table("predictions", rows, said[0].about if said else "Every session asked for was predicted before")

@@ -1,4 +1,4 @@
-"""Check what the store holds, and write the report that says so."""
+"""Check the content of the store, and write the report."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flows.prefect_api.settling import WHEN_IT_ENDS
 def qa(request: QaRequest) -> None:
     """Check pixels, cells, variety, checksums, coverage and labels, draw images again; fail where a check does.
 
-    The report is written first: it lies beside the store, as `report/quality.html`.
+    The report is written first, next to the store, as `report/quality.html`.
     """
     config = request.load()
     report, path = write_report(config, ImageStore.open(config.store.path), sample=request.sample)
@@ -31,7 +31,7 @@ def qa(request: QaRequest) -> None:
     publish_table("quality-report", [{"report": path}], "Where to look")
     get_run_logger().info("%d of %d checks pass. Report: %s", len(rows) - len(report.failed), len(rows), path)
     if report.failed:
-        told = "; ".join(
+        failures = "; ".join(
             f"{check.name} is {check.value:.4g}, wanted {check.limit} ({check.meaning})" for check in report.failed
         )
-        raise QualityError(f"{len(report.failed)} of {len(rows)} checks failed: {told}. See {path}.")
+        raise QualityError(f"{len(report.failed)} of {len(rows)} checks failed: {failures}. See {path}.")

@@ -89,7 +89,7 @@ def _server_of(state: Path) -> Iterator[str]:
 
 @contextmanager
 def _using(state: Path) -> Iterator[None]:
-    """Keep the command that started the server from ending it."""
+    """Prevent the command that started the server from ending it."""
     with (state / USERS).open("a") as file:
         fcntl.flock(file, fcntl.LOCK_SH)
         yield

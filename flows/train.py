@@ -29,15 +29,15 @@ from flows.recording import end_open_runs, recording_server
 def train_network(
     config: Config, store: ImageStore, progress: ProgressArtifact, recorder: StudyRecorder
 ) -> TrainingResult:
-    """Train every fold and seed and the baselines, predict the unseen sessions; MLflow is told meanwhile."""
+    """Train every fold and seed and the baselines, predict the unseen sessions, and record the progress in MLflow."""
 
-    def tell(at: Progress) -> None:
+    def show(at: Progress) -> None:
         done, text = progress_words(at)
-        progress.show(done, 1.1, text)  # what comes after the training is the rest
+        progress.show(done, 1.1, text)  # the steps after the training take the rest
         if at.report is not None:
             get_run_logger().info(text)
 
-    return train(config, store, observers=[recorder], on_progress=tell)
+    return train(config, store, observers=[recorder], on_progress=show)
 
 
 @task(name="check and report", task_run_name="check and report", cache_policy=NO_CACHE, persist_result=False)
@@ -65,7 +65,7 @@ def record(recorder: StudyRecorder, result: TrainingResult, report: Report) -> T
 
 
 def end_its_mlflow_run(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Let no MLflow run say RUNNING for ever where the flow's process was killed."""
+    """End the MLflow run of a killed flow: it would keep the status RUNNING for ever."""
     config = TrainRequest.model_validate(flow_run.parameters["request"]).load()
     with recording_server(config) as uri:
         end_open_runs(uri, config.mlflow.experiment, str(flow_run.id))
@@ -85,7 +85,7 @@ def train_model(request: TrainRequest) -> None:
     progress = ProgressArtifact("training", "Reading images")
     flow_run = str(runtime.flow_run.id)
     with (
-        recording_server(config) as uri,  # told now if it does not answer, not after the training
+        recording_server(config) as uri,  # a server that does not answer fails the run now, not after the training
         recording(config, store, uri, flow_run_id=flow_run) as recorder,
     ):
         result = train_network(untouched(config), untouched(store), untouched(progress), untouched(recorder))

@@ -159,12 +159,12 @@ def test_a_path_that_no_file_system_takes_names_no_file(tmp_path: Path) -> None:
 def test_names_with_control_characters_are_shown_escaped(tmp_path: Path, cell: str) -> None:
     problems: list[Problem] = []
     read_prices(written(tmp_path / "p.csv", HEADER + ROW.replace("ACME", cell) * 3), problems)
-    assert "stands in an earlier row" in checked(InputError(problems))
+    assert "appears in an earlier row" in checked(InputError(problems))
 
 
 def test_a_column_that_stands_twice_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "p.csv", HEADER.replace("open", "close ") + ROW)
-    assert "column 'close': the column stands twice" in refused(lambda: parse.read_text(path), InputError)
+    assert "column 'close': the column appears twice" in refused(lambda: parse.read_text(path), InputError)
 
 
 def test_a_metric_may_not_have_a_name_that_the_reader_makes(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def test_a_feature_in_no_heat_map_is_refused_where_the_canvas_asks_for_every_one
     start, end = (less.index('[[region]]\nname = "valuation"'), less.index('[[region]]\nname = "competitive"'))
     less = less[:start] + less[end:].replace("rows = [390, 511]", "rows = [342, 511]")
     assert "sales_to_price" not in parse_layout(less, MEGA.catalogue).rows
-    with pytest.raises(LayoutError, match=r"group 'valuation' stand in no heat map: 'sales_to_price'") as caught:
+    with pytest.raises(LayoutError, match=r"group 'valuation' appear in no heat map: 'sales_to_price'") as caught:
         parse_layout(less.replace("every_feature = false", "every_feature = true"), MEGA.catalogue)
     assert len(str(caught.value).splitlines()) == 1
 

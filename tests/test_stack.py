@@ -118,7 +118,7 @@ def test_a_killed_supervisor_is_cleared_away_and_a_dead_server_ends_the_stack(tm
             mlflow.kill()
             _, errors = second.communicate(timeout=60)
             assert second.returncode == 2
-            assert "MLflow server ended by itself" in errors
+            assert "MLflow server ended unexpectedly" in errors
             assert str(state / "logs" / "mlflow.log") in errors
             assert 'Traceback (most recent call last)\n  File "finnex' not in errors
     assert members(state) == []

@@ -205,7 +205,7 @@ def test_ctrl_c_ends_the_command_with_what_to_do_next_and_resume_does_it(
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
     assert "Traceback" not in said
-    assert f"finnex train --config {tmp_path / 'finnex.toml'} --resume goes on" in " ".join(said.split())
+    assert f"finnex train --config {tmp_path / 'finnex.toml'} --resume continues" in " ".join(said.split())
     standing = load_checkpoint(next(tmp_path.glob(f"{member}/last.safetensors")))["standing"]
     assert standing["epoch"] < 40
     if number == signal.SIGTERM:  # what an operator's `kill` sends; resuming is the same

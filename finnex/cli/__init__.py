@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _output_is_broken() -> bool:
-    """Return whether the standard output takes nothing more; one that does gets an empty line before the traceback."""
+    """Return whether the standard output takes no more bytes; else write an empty line before the traceback."""
     try:
         print(flush=True)
     except OSError:

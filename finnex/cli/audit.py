@@ -1,4 +1,4 @@
-"""`finnex audit`: whether anything in the images knows what could not be known."""
+"""`finnex audit`: whether anything in the images was not known at its decision time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 MOST_SYMBOLS = 6
-"""Of which the terminal says what was asked of their next filing; JSON says it of all."""
+"""Number of companies whose next-filing questions the terminal prints; JSON has those of all."""
 
 
 def audit(
@@ -39,7 +39,7 @@ def audit(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Rebuild sampled sessions from tables with another future, and name every feature and row that leaks.
+    """Rebuild sampled sessions from tables with an altered future, and name every feature and row that leaks.
 
     Exit code 1 on any finding. What is not shown is listed by name. Published images are drawn again, where there is a
     store.

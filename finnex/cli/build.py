@@ -33,7 +33,7 @@ def init(
 
 
 class _Counter:
-    """Counts images symbol by symbol: what is due is known only when a symbol's turn comes."""
+    """Counts images symbol by symbol: the number to draw is known only when a symbol is started."""
 
     def __init__(self, show: Progress) -> None:
         self._show = show

@@ -44,7 +44,7 @@ def demo(
             screen.print(f"Servers: Prefect UI {stack.prefect_address}, MLflow UI {stack.mlflow_address}")
             outcome = _run_flows(stack, config, screen)
     except KeyboardInterrupt:
-        err().print(f"Stopped, the servers too. `finnex demo {directory}` goes on with what is built.")
+        err().print(f"Stopped, the servers too. `finnex demo {directory}` continues with what is built.")
         raise typer.Exit(130) from None
     _summary(screen, config, outcome, time.monotonic() - began)
 
@@ -136,7 +136,7 @@ def _summary(screen: Console, config: Path, outcome: _Outcome, seconds: float) -
     screen.print(f"\nThe sample's {' and '.join(SYNTHETIC_TABLES)} are SYNTHETIC. {SAMPLE_LIMITS}")
     screen.print(
         f"\nImages       {store}\n"
-        f"Report       {outcome.where['report']}, its pictures beside it\n"
+        f"Report       {outcome.where['report']}, its pictures in the same folder\n"
         f"Runs         {folder / 'state' / 'mlflow' / 'mlflow.db'}\n"
         f"Logs         {folder / 'state' / 'logs'}\n"
         f"Look around  finnex up --state {folder / 'state'} --config {config}\n"

@@ -1,4 +1,4 @@
-"""`finnex deploy`: tell a Prefect server everything about FinNeX; for servers that `finnex up` does not start."""
+"""`finnex deploy`: register FinNeX's deployments with a Prefect server that `finnex up` does not start."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def deploy(
 ) -> None:
     """Create work pool, deployments, schedule, limits and automations on the server of PREFECT_API_URL.
 
-    Run it again after every upgrade: what is the same stays as it is.
+    Run it again after every upgrade: what has not changed is left as it is.
     """
     from flows.deploy.deploying import WORK_POOL
     from flows.deploy.deploying import deploy as apply

@@ -1,4 +1,4 @@
-"""`finnex explain`: ask a pixel what it is."""
+"""`finnex explain`: the meaning of a pixel."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def explain(
     channel: Annotated[str | None, typer.Option(help="red, green or blue; absent, all three.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell what a pixel shows: feature, session, value, unit, source and weight."""
+    """Explain a pixel: feature, session, value, unit, source and weight."""
     from finnex.config import load_config
     from finnex.explain import explain as ask
     from finnex.explain import of_channel
@@ -34,7 +34,7 @@ def explain(
     if channel is not None:
         answers = [of_channel(answers, channel)]
     if as_json:
-        # The first channel's answer stands on top, so that one channel reads without a list.
+        # The first channel's answer is at the top level, so that one channel reads without a list.
         more = {} if channel is not None else {"channels": [answer.as_dict() for answer in answers]}
         print_json(answers[0].as_dict() | more)
     else:

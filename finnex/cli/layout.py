@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from finnex.layout import Layout
 
 layout = typer.Typer(
-    help="Check and draw layouts: which region stands where, drawn by which encoder from which features.",
+    help="Check and draw layouts: the place, encoder and features of each region.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -1,4 +1,4 @@
-"""What a training looks like on a terminal: a bar for the whole, a line for every epoch."""
+"""Display of a training on a terminal: one progress bar, and a line for every epoch."""
 
 from __future__ import annotations
 

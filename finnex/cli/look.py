@@ -20,7 +20,7 @@ DECISION_RULE = (
 
 
 def info(config: ConfigOption, as_json: JsonOption = False) -> None:
-    """Tell what the store holds, where the inputs end, and by which rules the images were made."""
+    """Show what the store holds, where the inputs end, and by which rules the images were made."""
     from finnex.config import load_config
     from finnex.data.flow_warnings import derived_quarters
     from finnex.pipeline import read_run

@@ -1,4 +1,4 @@
-"""`finnex models`, `promote` and `predict`: which model speaks, why, and what it says of the newest sessions."""
+"""`finnex models`, `promote` and `predict`: which model is the champion, why, and its newest predictions."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def promote(
 
 
 def models(config: ConfigOption, as_json: JsonOption = False) -> None:
-    """List every model that was trained: which one speaks, and whether it earned that or was forced.
+    """List every model that was trained: which one is the champion, and whether it was promoted by force.
 
     The trial says how many models had been judged on a part of the same sessions, this one included.
     """
@@ -90,7 +90,7 @@ def predict(
     sessions: Annotated[int, typer.Option(min=1, help="Newest sessions of each symbol.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask the champion about the newest sessions that have no prediction yet, and keep its answers in the store."""
+    """Predict the newest sessions that have no prediction yet with the champion, and store the predictions."""
     from rich.table import Table
 
     from finnex.config import load_config

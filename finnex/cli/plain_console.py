@@ -28,7 +28,7 @@ class PlainConsole(Console):
         super().print(*(one if is_renderable(one) else str(one) for one in objects), **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Return the text of a string: Rich calls this for each that it prints, title and cell of a table too."""
+        """Return the text of a string: Rich calls this for each that it prints, also for titles and table cells."""
         reading = {"markup": False, "emoji": False, "highlight": False, "highlighter": None}
         return super().render_str(plain_text(text), **(options | reading))
 

@@ -47,13 +47,13 @@ def repair(
         template = read_run(settings).template
     with writing(settings.store.path):
         found = restore(settings.store.path, template, agree, dry=dry_run)
-    beside = list(_beside_the_store(settings))
+    others = list(_outside_the_store(settings))
     if as_json:
         print_json(
             {
                 "store": [vars(one) for one in found],
                 "kept": [vars(one) for one in kept],
-                "beside": beside,
+                "beside": others,
                 "changed": not dry_run and len(found) > len(kept),
             }
         )
@@ -61,10 +61,10 @@ def repair(
         screen = out()
         for one in found:
             screen.print(("Left as it is. " if one in kept else "") + _sentence(one))
-        for line in beside:
+        for line in others:
             screen.print(line)
-        screen.print(_ending(found, kept, beside, dry_run=dry_run))
-    if kept or beside or (dry_run and found):
+        screen.print(_ending(found, kept, others, dry_run=dry_run))
+    if kept or others or (dry_run and found):
         raise typer.Exit(1)
 
 
@@ -77,8 +77,8 @@ def _sentence(finding: Finding) -> str:
     return f"{finding.where} is damaged: {finding.what}.{lost}"
 
 
-def _ending(found: list[Finding], kept: list[Finding], beside: list[str], *, dry_run: bool) -> str:
-    if not found and not beside:
+def _ending(found: list[Finding], kept: list[Finding], others: list[str], *, dry_run: bool) -> str:
+    if not found and not others:
         return "No damage was found. `finnex qa` reads every image."
     if dry_run and found:
         return "Nothing was changed. Without --dry-run this is mended; what is lost for good is asked for."
@@ -87,8 +87,8 @@ def _ending(found: list[Finding], kept: list[Finding], beside: list[str], *, dry
     return "Now run: finnex build." if found else "The store is whole."
 
 
-def _beside_the_store(config: Config) -> Iterator[str]:
-    """Yield what is damaged in the state folder and among the studies, and what to do."""
+def _outside_the_store(config: Config) -> Iterator[str]:
+    """Yield a message for each damaged database of the state folder and each damaged study, with its remedy."""
     state = config.state.path or Path()
     for name in DATABASES:
         file = state / name

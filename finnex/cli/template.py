@@ -32,7 +32,7 @@ _TEMPLATE = """\
 # Macro series that are market quotes, with minutes after the close until they are known. Every other series
 # counts from the session after its `available_date`.
 # quote_delay_minutes = {{ VIX = 15, SP500 = 0 }}
-# Files as somebody else has them (docs/specification.md):
+# Files with other names and words (docs/specification.md):
 # preset = "specification"   # names and words of the enhanced, sentiment and competitive files
 # columns = {{ sentiment = {{ score = "sentiment_score" }} }}   # our name = the file's name
 # timestamp_zone = "America/New_York"   # of time stamps that carry no zone; absent: they are refused
@@ -64,7 +64,7 @@ _TEMPLATE = """\
 # preset = "specification"   # the specification's values for all that is not given, in [augmentation] too
 # input = "{training.input}"         # or "patches" of 32 x 32 pixels, whose votes are pooled to the session
 # task = "{training.task}"           # or "class_and_return"
-# return_weight = {training.return_weight}        # of the return's loss beside that of the classes
+# return_weight = {training.return_weight}        # of the return's loss, relative to that of the classes
 {epochs}
 # batch_size = {training.batch_size}
 # learning_rate = {training.learning_rate}
@@ -83,32 +83,32 @@ _TEMPLATE = """\
 # precision = "{training.precision}"       # mixed on a CUDA device; or "float32", "bfloat16", "float16"
 # seed = {training.seed}
 # seeds = {training.seeds}                  # trainings of each fold: with seed, seed + 1, ...
-# What the model is held against on the same sessions:
+# What the model is compared with on the same sessions:
 # baselines = {baselines}
 # Layouts on which the same network is trained too: "price_only", "sentiment_only", "candlestick", "chart".
 # compare = []
-# checkpoint_minutes = {training.checkpoint_minutes}   # between two records of where a training stands
+# checkpoint_minutes = {training.checkpoint_minutes}   # between two checkpoints of a training
 # readers = {training.readers}                # processes that read images; 0 is a thread, enough for a local disk
 # threads = 2                # threads of the arithmetic; absent: one less than the cores
 
 [augmentation]               # training images altered at random
 # random_horizontal_flip = {augmentation.random_horizontal_flip}   # share of images whose time runs backwards
-# random_vertical_flip = {augmentation.random_vertical_flip}     # share of images that stand upside down
+# random_vertical_flip = {augmentation.random_vertical_flip}     # share of images that are turned upside down
 # color_jitter = {jitter}   # greatest change of brightness, contrast, saturation, hue
 # gaussian_noise = {augmentation.gaussian_noise}       # standard deviation, of pixels in [0, 1]
 # mixup_alpha = {augmentation.mixup_alpha}          # mixes images and their labels, in shares from Beta(alpha, alpha)
 
-[trading]                    # what acting on predictions costs, in the figures beside the scores
+[trading]                    # costs of acting on predictions, in the trading figures
 # cost_bps = {trading.cost_bps}             # basis points of each amount that is bought or sold
 # borrow_fee_per_year = {trading.borrow_fee_per_year}   # of the value that is short, as a share
 
 [state]                      # databases, artifacts and logs: of `finnex up`, and of every training
-# path = "state"             # absent: $FINNEX_HOME, else the folder "state" beside this file
+# path = "state"             # absent: $FINNEX_HOME, else the folder "state" next to this file
 
 [mlflow]
 # uri = "http://127.0.0.1:5000"   # absent: the server that runs on the state folder, or one for the time being
 # experiment = "finnex"      # trainings that are compared with each other
-# model = "finnex"           # the registered model whose champion `finnex predict` asks
+# model = "finnex"           # the registered model whose champion `finnex predict` uses
 
 [dask]                       # where images are drawn
 # workers = {dask.workers}                # local worker processes; 0 draws in the calling process
@@ -145,7 +145,7 @@ def configuration_text(
     synthetic: Sequence[str] = (),
     epochs: int | None = None,
 ) -> str:
-    """Return a commented configuration; what is not given stands there as a comment with its default."""
+    """Return a commented configuration; a value that is not given is a comment with its default."""
     tables = [
         _line(name, json.dumps(inputs[name]), columns, given=True)
         if name in inputs

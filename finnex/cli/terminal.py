@@ -50,7 +50,7 @@ SymbolOption = Annotated[
 ]
 
 Progress = Callable[[int, int, str], None]
-"""Called with what is done, what there is to do, and what it is about at the moment."""
+"""Called with the number of steps done, the number in all, and the current step in words."""
 
 
 def out() -> Console:

@@ -9,13 +9,13 @@ import typer
 
 from finnex.cli.terminal import ConfigOption, JsonOption, err, out, print_json, print_scores, print_trading
 
-ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the newest training that was interrupted.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Continue the newest training that was interrupted.")]
 
 
 def train(config: ConfigOption, resume: ResumeOption = False, as_json: JsonOption = False) -> None:
     """Train the configured model and its baselines, write the report, and record the run in MLflow.
 
-    Ctrl-C leaves a checkpoint; --resume goes on from it to the result there would have been. Several GPUs:
+    Ctrl-C leaves a checkpoint; --resume continues from it, with the result of an uninterrupted run. Several GPUs:
     torchrun --nproc_per_node 2 -m finnex.cli train --config F. Without [mlflow] uri, a running `finnex up` records
     it; without one, a server is started for the time being.
     """
@@ -32,7 +32,7 @@ def train(config: ConfigOption, resume: ResumeOption = False, as_json: JsonOptio
 
     settings = load_config(config)
     store = ImageStore.open(settings.store.path)
-    if int(os.environ.get("RANK", "0")) > 0:  # one of several processes: the first one tells and records
+    if int(os.environ.get("RANK", "0")) > 0:  # one of several processes: the first one prints and records
         train_model(settings, store, resume=resume)
         return
     folder = unfinished_study(settings) if resume else None
@@ -49,7 +49,7 @@ def train(config: ConfigOption, resume: ResumeOption = False, as_json: JsonOptio
                     pictures = {picture.name: picture.png for picture in report.pictures}
                     tracked = recorder.finish(result, report.html, pictures)
     except KeyboardInterrupt:
-        err().print(f"Stopped. finnex train --config {config} --resume goes on with what is done.")
+        err().print(f"Stopped. finnex train --config {config} --resume continues from there.")
         raise typer.Exit(130) from None
     assert report.card is not None  # there was a training
     assert report.trading is not None

@@ -1,4 +1,4 @@
-"""The input tables: where they lie, how other people's files are read, when their rows become known."""
+"""The input tables: their paths, how files of other formats are read, and when their rows become known."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from finnex.config.section import Section
 from finnex.errors import nearest
 
 SECTOR_ETFS = ("XLB", "XLC", "XLE", "XLF", "XLI", "XLK", "XLP", "XLRE", "XLU", "XLV", "XLY")
-"""The eleven sector funds: reference instruments, never somebody's competitors."""
+"""The eleven sector funds: reference instruments, never competitors of a company."""
 
 TABLES = (
     "prices", "macro", "fundamentals", "sentiment", "competitive", "events", "options", "splits", "enhanced",
@@ -73,7 +73,7 @@ class Inputs(Section):
     synthetic: tuple[str, ...] = ()
     """Names of tables that hold generated data; written into every store and report."""
     preset: Literal["specification"] | None = None
-    """How other people's enhanced, sentiment and competitive files are read: `finnex.data.mapping`."""
+    """How enhanced, sentiment and competitive files of another format are read: `finnex.data.mapping`."""
     columns: dict[MappedTable, dict[str, str]] = Field(default_factory=dict)
     """By table, our name of a column to the file's name of it; goes before the preset."""
     timestamp_zone: str | None = None

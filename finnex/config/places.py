@@ -27,7 +27,7 @@ def _without_credentials(address: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(_without_credentials)]
-"""A URL; what is secret about it stands in the environment."""
+"""A URL without a password: secrets are read from the environment."""
 
 
 def _store_path(given: object, info: ValidationInfo) -> StorePath:
@@ -40,7 +40,7 @@ def _store_path(given: object, info: ValidationInfo) -> StorePath:
 
 
 class StoreSettings(Section):
-    """Where the images live."""
+    """Where the images are stored."""
 
     path: Annotated[StorePath, PlainValidator(_store_path)]
     """A folder, or `s3://bucket/prefix`."""
@@ -50,7 +50,7 @@ class StateSettings(Section):
     """Where databases, artifacts and logs lie."""
 
     path: Path | None = None
-    """Absent: `$FINNEX_HOME`, else `state` beside the configuration. Set by `load_config`, absolute."""
+    """Absent: `$FINNEX_HOME`, else `state` next to the configuration. Set by `load_config`, absolute."""
 
 
 class MlflowSettings(Section):
@@ -61,11 +61,11 @@ class MlflowSettings(Section):
     experiment: str = "finnex"
     """The study: its trainings are compared with each other."""
     model: Annotated[str, Field(min_length=1, pattern=r"^[^/:@']+$")] = "finnex"
-    """Name of the registered model, whose champion `finnex predict` asks."""
+    """Name of the registered model, whose champion `finnex predict` uses."""
 
 
 class DaskSettings(Section):
-    """Where images are drawn: local worker processes, a scheduler that is there, or workers that are asked for."""
+    """Where images are drawn: local worker processes, an existing scheduler, or workers that are requested."""
 
     address: Address | None = None
     cluster: DaskCluster = "local"
@@ -75,7 +75,7 @@ class DaskSettings(Section):
     dates_per_task: PositiveInt = 1
     memory_limit: str = "2GiB"
     options: dict[str, JsonValue] = Field(default_factory=dict)
-    """What the cluster needs to know beside: queue, account and walltime; image and namespace; ..."""
+    """Further settings of the cluster: queue, account and walltime; image and namespace; ..."""
     tls_ca: Path | None = None
     """Certificate of the authority that signed `tls_cert` and those of scheduler and workers; PEM."""
     tls_cert: Path | None = None

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 DEFAULT = "state"
-"""Name of the folder beside the configuration."""
+"""Name of the folder next to the configuration."""
 HOME = "FINNEX_HOME"
 REGISTRY = Path("mlflow") / "mlflow.db"
 
@@ -19,8 +19,8 @@ def earlier_state_folder() -> Path:
 def state_folder(root: Path, given: Path | None = None) -> Path:
     """Return the one state folder of a study.
 
-    `[state] path`; else `$FINNEX_HOME`; else `state` beside the configuration; else `~/.finnex`, where an earlier
-    version kept a registry there and there is none beside the configuration.
+    `[state] path`; else `$FINNEX_HOME`; else `state` next to the configuration; else `~/.finnex`, where an earlier
+    version kept a registry there and there is none next to the configuration.
 
     Parameters
     ----------
@@ -33,10 +33,10 @@ def state_folder(root: Path, given: Path | None = None) -> Path:
         return (root / given.expanduser()).resolve()
     if home := os.environ.get(HOME):
         return Path(home).expanduser().resolve()
-    beside, earlier = (root / DEFAULT).resolve(), earlier_state_folder().resolve()
-    return earlier if is_earlier(beside, earlier) else beside
+    default, earlier = (root / DEFAULT).resolve(), earlier_state_folder().resolve()
+    return earlier if is_earlier(default, earlier) else default
 
 
-def is_earlier(beside: Path, earlier: Path) -> bool:
+def is_earlier(default: Path, earlier: Path) -> bool:
     """Return whether only an earlier version's folder holds a registry."""
-    return (earlier / REGISTRY).is_file() and not (beside / REGISTRY).is_file()
+    return (earlier / REGISTRY).is_file() and not (default / REGISTRY).is_file()

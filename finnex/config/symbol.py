@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 MARKS = ".-_^=&+!@:"
-"""Beside letters and digits: BRK.B, BRK-B, ^GSPC, EURUSD=X, ES=F, ES1!, BTC:USD."""
+"""Allowed in addition to letters and digits: BRK.B, BRK-B, ^GSPC, EURUSD=X, ES=F, ES1!, BTC:USD."""
 LONGEST = 40
 RESERVED = {"zarr.json"}
 """A file of the store. Names that Windows keeps for devices are tickers (CON, PRN), and FinNeX runs on Linux."""

@@ -49,7 +49,7 @@ class TrainingSettings(Section):
     """`patches` cuts each image into squares; their votes are pooled to the session."""
     task: Literal["class", "class_and_return"] = "class"
     return_weight: Annotated[float, Field(gt=0, le=100)] = 0.5
-    """Of the return's loss beside that of the classes, for `class_and_return`."""
+    """Of the return's loss, relative to that of the classes, for `class_and_return`."""
     epochs: PositiveInt = 12
     batch_size: PositiveInt = 16
     """Images (or patches) of one step of one process."""
@@ -66,7 +66,7 @@ class TrainingSettings(Section):
     train_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.7
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     folds: PositiveInt = 1
-    """The sessions after the first two parts are tested in so many steps; each step trains anew on what came before."""
+    """Steps in which the sessions after the first two parts are tested; each step trains anew on earlier sessions."""
     window: Literal["expanding", "rolling"] = "expanding"
     """Whether later folds train on all earlier sessions, or on as many as the first."""
     embargo_sessions: Annotated[int, Field(ge=0)] = 5
@@ -80,7 +80,7 @@ class TrainingSettings(Section):
     compare: tuple[ComparedLayout, ...] = ()
     """Layouts on which the same network is trained too, with the same folds, sessions and seeds."""
     checkpoint_minutes: Annotated[float, Field(ge=0)] = 5.0
-    """Between two records of where a training stands; Ctrl-C and the end of an epoch make one anyway."""
+    """Between two checkpoints of a training; Ctrl-C and the end of an epoch write one anyway."""
     readers: Annotated[int, Field(ge=0)] = 0
     """Processes that read images the memory does not hold; with 0 a thread does, which is enough for a local disk."""
     threads: PositiveInt | None = None
@@ -113,7 +113,7 @@ class AugmentationSettings(Section):
     random_horizontal_flip: Probability = 0.0
     """Share of images whose time runs backwards."""
     random_vertical_flip: Probability = 0.0
-    """Share of images whose rows stand upside down."""
+    """Share of images whose rows are turned upside down."""
     color_jitter: tuple[Probability, Probability, Probability, Annotated[float, Field(ge=0, le=0.5)]] = (
         0.0,
         0.0,

@@ -1,6 +1,6 @@
 """Exchange sessions and the first of the two clocks: `decision_time`.
 
-A session is a trading day of the exchange. Its decision time is its close, in UTC: whatever was not known by
+A session is a trading day of the exchange. Its decision time is its close, in UTC: what was not known by
 then is not in its image. The second clock, `available_at`, belongs to table rows (`finnex.data.point_in_time`).
 """
 
@@ -25,7 +25,7 @@ Days = npt.NDArray[np.datetime64]
 """Dates at day precision, `datetime64[D]`: the one form in which FinNeX compares dates."""
 
 
-@dataclass(frozen=True, eq=False)  # equal by identity, so that a calendar can key a cache
+@dataclass(frozen=True, eq=False)  # equal by identity, so that a calendar can be a cache key
 class SessionCalendar:
     """Consecutive sessions of one exchange.
 

@@ -32,7 +32,7 @@ ARRIVING = "The rest may be on its way: wait until it has arrived. If it is whol
 
 @dataclass(frozen=True)
 class Facts:
-    """What the pass over a CSV file found.
+    """Result of the pass over a CSV file.
 
     Attributes
     ----------

@@ -150,7 +150,7 @@ def _in_quarters(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     """Return the figures of a sound table with durations (`start`, `quarters`): a row a period end and filing."""
     parts = []
     for name in names:
-        # Balances hold at the period's end, whatever the period; of what is no sum, longer periods say no quarter.
+        # Balances hold at the end of a period of any length. Metrics that are no sums are taken from single quarters.
         most, least = 4 if name in METRICS else 1, 1 if name in FLOWS else 0
         own = frame[frame["quarters"].between(least, most) & frame[name].notna()]
         parts.append(own[[*ROW, "start"]].assign(metric=name, value=own[name], derived=False))

@@ -1,4 +1,4 @@
-"""What is odd about the periods of filed figures: half years, years and sums where single quarters should stand."""
+"""Warnings about the periods of filed figures: half years, years and sums where single quarters are expected."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def derived_quarters(filings: pd.DataFrame | None) -> dict[str, int]:
 
 
 def odd_periods(filings: pd.DataFrame | None, symbol: str) -> list[str]:
-    """Say what of a symbol's flows does not look like single quarters, by origin; of a restated figure the last."""
+    """Return warnings of flows that do not look like single quarters, by origin; of a restated figure the last."""
     if filings is None:
         return []
     own = filings[filings["symbol"] == symbol]

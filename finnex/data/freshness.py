@@ -26,11 +26,11 @@ def expected_session(config: Config, now: np.datetime64) -> date:
 
 
 def late_inputs(tables: Tables, config: Config, expected: date) -> str:
-    """Say what ends before it should, and where every other table ends; '' where nothing is late.
+    """Return a sentence on the late tables, and on where every other table ends; '' where none is late.
 
     A night waits for the bars of the configured symbols and peers, for the symbols' rows of the enhanced table, and for
-    the market quotes of the macro table that `quote_delay_minutes` calls known by the close. Other tables come when
-    they come, and what ends more than fifteen days before the newest bar is not waited for: `ended` names it.
+    the market quotes of the macro table that `quote_delay_minutes` calls known by the close. It does not wait for
+    other tables, and what ends more than fifteen days before the newest bar is not waited for: `ended` names it.
     """
     late = {name: found for name, found in _late(tables, config, expected) if found}
     if not late:

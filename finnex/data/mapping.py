@@ -1,7 +1,7 @@
-"""Files as somebody else has them: column names and words to ours, by configuration or by a named preset.
+"""Files of other formats: column names and words to ours, by configuration or by a named preset.
 
-A mapping renames and fills in what is the same for a whole file; it judges nothing. The readers of
-`finnex.data.tables` check what comes out as they check every file, and their messages name the file's own columns.
+A mapping renames, and fills in values that are the same for a whole file; it checks nothing. The readers of
+`finnex.data.tables` check the result as they check every file, and their messages name the file's own columns.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ FILED = Preset(
     },
     left_out=("accn", "cik", "ddate", "entityname", "form", "fp", "frame", "fy", "label"),
 )
-"""Fundamentals, whatever the preset: EDGAR's names of columns are aliases, as FRED's names of series are."""
+"""Fundamentals, with any preset: EDGAR's names of columns are aliases, as FRED's names of series are."""
 
 PLATFORMS: Mapping[str, str] = {
     **{source: source for source in SOURCES},

@@ -32,7 +32,7 @@ def read_prices(path: Path, problems: list[Problem]) -> pd.DataFrame:
 
 
 def bars_from(text: pd.DataFrame, path: Path, problems: list[Problem]) -> pd.DataFrame:
-    """Return the bars that stand in a file's text."""
+    """Return the bars in a file's text."""
     columns = ("symbol", "date", *PRICE_COLUMNS)
     if missing := parse.require_columns(text, columns, path):
         problems += missing

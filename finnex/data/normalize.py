@@ -105,7 +105,7 @@ def normalize(values: Floats, spec: FeatureSpec) -> Normalized:
     if spec.normalizer == "zscore":
         rolling = pd.Series(carried).rolling(spec.window_sessions, min_periods=LEAST)
         location, spread = rolling.mean().to_numpy(dtype="float64"), rolling.std().to_numpy(dtype="float64")
-        flat = spread <= 1e-9 * np.abs(location) + 1e-15  # a value that never moved stands at its own mean
+        flat = spread <= 1e-9 * np.abs(location) + 1e-15  # a value that never moved equals its own mean
         scale = np.where(flat, 0.0, spread)
         scaled = np.where(flat, 0.0, (carried - location) / np.where(flat, 1.0, spread))
     else:
@@ -114,7 +114,7 @@ def normalize(values: Floats, spec: FeatureSpec) -> Normalized:
     if spec.orientation < 0:
         unit = 1.0 - unit
     brightness = np.round((FLOOR + (1.0 - FLOOR) * unit) / QUANTUM) * QUANTUM
-    # One pattern of bits for every NaN: the hash of a window must not depend on how a NaN came about.
+    # One pattern of bits for every NaN: the hash of a window must not depend on how a NaN was computed.
     bright = np.where(np.isnan(brightness), np.float32(np.nan), np.maximum(brightness, FLOOR)).astype(np.float32)
     return Normalized(np.asarray(carried, dtype=np.float64), bright, location, scale)
 
@@ -124,7 +124,7 @@ def denormalize(
 ) -> npt.NDArray[np.float64]:
     """Return original values from brightness: the inverse of `normalize`.
 
-    NaN where the brightness is unknown or stands at an end of its scale: there the value may have been clipped.
+    NaN where the brightness is unknown or at an end of its scale: there the value may have been clipped.
     Exact to half a quantum of the scale, `(high - low) * scale / 2**21`.
     """
     bright = np.asarray(brightness, dtype=np.float64)

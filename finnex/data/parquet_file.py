@@ -55,7 +55,7 @@ def read_parquet(path: Path) -> pd.DataFrame:
                 "Leave out the rows and columns that nothing reads.",
             )
     text = [name for name in names if _is_text(schema.field(name).type)]
-    with pq.ParquetFile(path, read_dictionary=text) as file:  # each value once, however often it stands there
+    with pq.ParquetFile(path, read_dictionary=text) as file:  # each value once, however often it occurs
         table = file.read(columns=names, use_threads=False)
     _check_texts(path, table, size)
     return pd.DataFrame({name: _cells(path, name, table.column(name)) for name in names})

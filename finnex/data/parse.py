@@ -20,7 +20,7 @@ LARGEST = 1e24
 CELLS_AT_ONCE = 1_000_000
 """Text cells that become numbers in one call: a column of fifty years and 80 companies, or many short ones."""
 HEADER_ROWS = 2
-"""A frame's first row stands in line 2 of its file: line 1 is the header."""
+"""A frame's first row is line 2 of its file: line 1 is the header."""
 
 
 MIDNIGHT = r"^(\d{4})([-/]?)(\d{2})\2(\d{2})(?:[T ]00:00(?::00(?:[.,]0+)?)?\s*(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)?)?$"
@@ -175,7 +175,7 @@ def refuse(frame: pd.DataFrame, bad: pd.Series[bool], path: Path, column: str, w
 
 
 def duplicates(frame: pd.DataFrame, key: list[str], path: Path) -> list[Problem]:
-    """Return a problem for each row whose key stands in an earlier one."""
+    """Return a problem for each row whose key appears in an earlier one."""
     again = frame.duplicated(key, keep="first") & frame[key].notna().all(axis=1)
     problems = []
     for row, further in first_of(frame.index[again].tolist()):
@@ -185,7 +185,7 @@ def duplicates(frame: pd.DataFrame, key: list[str], path: Path) -> list[Problem]
         problems.append(
             Problem(
                 str(path),
-                f"the same ({', '.join(key)}) stands in an earlier row",
+                f"the same ({', '.join(key)}) appears in an earlier row",
                 "Keep one of the rows.",
                 row=int(row) + HEADER_ROWS,
                 column=key[-1],

@@ -26,7 +26,7 @@ ORIGIN_PRECEDENCE = ("sec", "synthetic", "yahoo", "income_statement", "")
 def _with_numbers(
     frame: pd.DataFrame, text: pd.DataFrame, known: set[str], path: Path, problems: list[Problem]
 ) -> pd.DataFrame:
-    """Return a frame with every other column of a table as numbers; all at once, since each insertion copies."""
+    """Return a frame with every other column of a table as numbers; in one step, since each insertion copies."""
     names = [column for column in text.columns if column not in known]
     if taken := [column for column in names if column in frame.columns]:
         problems.append(Problem(str(path), "the column has a name that FinNeX uses", "Rename it.", column=taken[0]))
@@ -117,7 +117,7 @@ def read_enhanced(path: Path, problems: list[Problem], reading: Reading | None =
 
 
 def read_bars_of_enhanced(path: Path, problems: list[Problem], reading: Reading) -> pd.DataFrame:
-    """Read the prices that stand in an enhanced file, checked as a table of prices is."""
+    """Read the prices of an enhanced file, with the checks of a table of prices."""
     return bars_from(reading.read(path, problems), path, problems)
 
 

@@ -32,7 +32,7 @@ class SessionPrices:
     close: npt.NDArray[np.float64]
 
     def __post_init__(self) -> None:
-        """Check what is computed with."""
+        """Check the prices."""
         shape = (len(self.days), len(self.symbols))
         if self.open.shape != shape or self.close.shape != shape:
             raise ValueError(f"opens {self.open.shape} and closes {self.close.shape} are not of shape {shape}")

@@ -44,7 +44,7 @@ def check_columns(path: Path, names: Sequence[str]) -> None:
     Raises
     ------
     InputError
-        It has more columns than any table, or one of them stands twice.
+        It has more columns than any table, or the same column twice.
     """
     if len(names) > MOST_COLUMNS:
         raise refused(
@@ -52,4 +52,4 @@ def check_columns(path: Path, names: Sequence[str]) -> None:
         )
     again = [name for name, times in Counter(names).items() if times > 1]
     if again:
-        raise refused(path, "the column stands twice", "Keep one, or give each a name of its own.", again[0])
+        raise refused(path, "the column appears twice", "Keep one, or give each a name of its own.", again[0])

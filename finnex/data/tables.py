@@ -82,7 +82,7 @@ def _without_bars(prices: pd.DataFrame, path: Path, config: Config) -> list[Prob
 
 
 def _not_closed(prices: pd.DataFrame, path: Path, exchange: str) -> list[Problem]:
-    """Refuse bars of sessions that go on or are to come: an image, and an answer, made of one would stay."""
+    """Refuse bars of sessions that have not closed: an image or prediction made from one would be kept."""
     closed = last_close(exchange, np.datetime64("now"))
     late = prices[prices["date"] > pd.Timestamp(closed)]
     if late.empty:

@@ -1,4 +1,4 @@
-"""What is odd about tables that passed every check: built all the same, and said aloud."""
+"""Warnings about tables that passed every check: the build continues and prints them."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Price charts with volume: the picture a trader looks at.
+"""Price charts with volume, as traders use them.
 
 `ohlc` after Jiang, Kelly and Xiu, (Re-)Imag(in)ing Price Trends (2023): the open as a tick to the left, high to low as
 a line, the close as a tick to the right; their moving average as a line, their volume below. `candle` fills open to
 close as a body, as in Kusuma et al., Using Deep Learning Neural Networks and Candlestick Chart Representation to
-Predict Stock Market (2019). Volume stands against its own trailing mean instead of the window's maximum: its level is
-kept.
+Predict Stock Market (2019). Volume is relative to its own trailing mean, not to the window's maximum: that keeps its
+level.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class Delta(Encoder):
         return bands(drawn, self.session_px, height)
 
     def origin(self, sessions: int, features: int, height: int) -> Origin:
-        """One feature a row; the newer session of the pair by column, the older one beside it."""
+        """One feature a row; the newer session of a pair by column, and the older one `lag_sessions` before it."""
         return of_rows(feature_of_row(features, height), sessions, self.session_px, apart=self.lag_sessions)
 
 

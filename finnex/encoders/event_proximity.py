@@ -39,7 +39,7 @@ class EventProximity(Encoder):
 def rows_of(events: int, height: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
     """Return for each row which feature it shows, and how near an event must be for its bar to reach the row.
 
-    The reach is in (0, 1]: small beside the middle line of a band, 1 at its edges.
+    The reach is in (0, 1]: small next to the middle line of a band, 1 at its edges.
     """
     row = np.arange(height)
     band = row * events // height

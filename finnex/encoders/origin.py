@@ -1,4 +1,4 @@
-"""Where a pixel comes from: which feature, how many sessions ago, beside which other session."""
+"""Where a pixel comes from: which feature, how many sessions ago, compared with which other session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recurrence plot of one feature: the sessions on which it stood where it stands now.
+"""Recurrence plot of one feature: the nearness of its values on every two sessions.
 
 Eckmann, Kamphorst and Ruelle, Recurrence Plots of Dynamical Systems (1987), without a threshold: nearness instead
 of a yes or no, so that nothing is lost.

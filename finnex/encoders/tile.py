@@ -1,4 +1,4 @@
-"""What every encoder is: parameters in, `draw` and `origin` out."""
+"""The interface of every encoder: parameters, `draw` and `origin`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Encoder(ABC):
     session_px: int = 3
 
     def __post_init__(self) -> None:
-        """Refuse parameters that cannot be drawn, all at once; layouts come from files, so types are checked too."""
+        """Refuse parameters that cannot be drawn, in one error; layouts come from files, so types are checked too."""
         mistakes = []
         for field in fields(self):
             value, kind = getattr(self, field.name), type(field.default)
@@ -65,7 +65,7 @@ class Encoder(ABC):
 
     @abstractmethod
     def origin(self, sessions: int, features: int, height: int) -> Origin:
-        """Return where each pixel of such a tile comes from: the map that explaining and decoding stand on."""
+        """Return the origin of each pixel of such a tile: the map that `explain` and `decode` use."""
 
 
 def to_unit(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

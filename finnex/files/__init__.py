@@ -1,4 +1,4 @@
-"""Files that FinNeX writes for people: whole or absent, never through a link, never over what it did not write.
+"""Files that FinNeX writes for users: whole or absent, never through a link, never over files of others.
 
-And small files that people write for FinNeX, read with limits.
+And small files that users write for FinNeX, read with limits.
 """

@@ -35,7 +35,7 @@ class Draft:
         return through if through.exists() else parent / self.name
 
     def close(self) -> None:
-        """Let the lock go."""
+        """Release the lock."""
         os.close(self.lock)
         os.close(self.folder)
 
@@ -86,7 +86,7 @@ def clear_draft(above: int, name: str, target: str) -> bool:
                 if not listing.strange:
                     remove_tree(name, above, listing)
     except (FileNotFoundError, NotADirectoryError, PermissionError):
-        pass  # gone meanwhile, or not FinNeX's
+        pass  # already removed, or not FinNeX's
     return False
 
 

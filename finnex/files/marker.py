@@ -16,7 +16,7 @@ MOST_BYTES = 1 << 16
 
 @dataclass(frozen=True)
 class Marker:
-    """Whose a folder is.
+    """Content of a marker.
 
     Attributes
     ----------

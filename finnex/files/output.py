@@ -1,4 +1,4 @@
-"""Files under a name that somebody chose: written whole, and only over files that FinNeX wrote."""
+"""Files under a name that a user chose: written whole, and only over files that FinNeX wrote."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def write_constant_files(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _in_the_way(path: Path) -> str | None:
-    """Say what is at a path that is not to be replaced; None where nothing is."""
+    """Return what is at a path that must not be replaced, in words; None where nothing is."""
     try:
         found = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:

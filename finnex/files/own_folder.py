@@ -1,4 +1,4 @@
-"""A new folder that is there when it is whole: made under a random name, marked, then renamed.
+"""A new folder that appears when it is complete: made under a random name, marked, then renamed.
 
 Nothing that FinNeX did not make is written into, removed or followed: names are looked up in open folders, and a
 draft counts as FinNeX's by the marker in it. A place where anything but an empty folder lies is refused.
@@ -21,7 +21,7 @@ from finnex.files.tree import opened
 from finnex.store_path import scheme_of
 
 TRIES = 5
-"""Two exports that begin at the same moment both step back; one of them is alone in one of the next tries."""
+"""Attempts to make the only draft: two exports that begin at the same moment both withdraw and wait at random."""
 
 
 def refuse_taken(target: Path) -> None:
@@ -49,7 +49,7 @@ def own_folder(target: Path) -> Iterator[Path]:
     Yields
     ------
     Path
-        The folder, by its descriptor: whatever happens to the names above it, what is written ends in it.
+        The folder, by its descriptor: files are written into it even where a name above it is changed.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def _look(above: int, name: str, target: Path) -> None:
 
 
 def _alone(above: int, name: str, target: Path) -> Draft:
-    """Make a draft, and see to it that no other process makes one for the same target; clear what killed ones left.
+    """Make the only draft for a target among all processes; remove the drafts of killed ones.
 
     Every process makes and locks its own before it looks for others', so that of two at least one sees the other.
     """

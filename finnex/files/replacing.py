@@ -1,4 +1,4 @@
-"""A file that is replaced whole: written under a random name beside its place, then renamed."""
+"""A file that is replaced whole: written under a random name in the same folder, then renamed."""
 
 from __future__ import annotations
 

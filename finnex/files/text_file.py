@@ -1,4 +1,4 @@
-"""Files that people write for FinNeX, read with limits: their bytes, and what TOML makes of them."""
+"""Files that users write for FinNeX, read with limits: their text, and its parsed TOML."""
 
 from __future__ import annotations
 

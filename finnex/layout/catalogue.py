@@ -118,7 +118,7 @@ def parse_catalogue(text: str, name: str = "catalogue.csv") -> Catalogue:
                 f"{name}, row {number}: {shown(entry.name)} is no name. Use 1 to {LONGEST_NAME} characters."
             )
         if entry.name in seen:
-            problems.append(f"{name}, row {number}: feature '{shortened(entry.name)}' stands twice. Keep one row.")
+            problems.append(f"{name}, row {number}: feature '{shortened(entry.name)}' appears twice. Keep one row.")
         seen.add(entry.name)
         entries.append(entry)
     if problems:

@@ -68,7 +68,7 @@ class Items:
             return ()
         known = set(valid)
         for word in repeated(found):
-            self.mistakes.append(f"{where}: '{shortened(word)}' stands twice in {key}. Keep one.")
+            self.mistakes.append(f"{where}: '{shortened(word)}' appears twice in {key}. Keep one.")
         strange = [word for word in found if known and word not in known]
         self.mistakes += [
             f"{where}: {key[:-1]} '{shortened(word)}' is not in the catalogue. {nearest(word, known)}"

@@ -1,4 +1,4 @@
-"""The layout: which region stands where, in which channel, drawn by which encoder from which features."""
+"""The layout: place, channel, encoder and features of every region."""
 
 from __future__ import annotations
 

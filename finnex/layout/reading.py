@@ -155,7 +155,7 @@ class _Reader(Items):
         return Section(name, rows) if name and rows else None
 
     def region(self, item: Item, sections: list[Section], channels: tuple[str, ...]) -> tuple[Place, Region | None]:
-        """Return where a region stands, as far as that can be read, and the region where all of it can."""
+        """Return the place of a region, as far as it can be read, and the region where all of it can."""
         where = f"region '{shortened(item.get('name', '?'), 40)}'"
         self.only(item, REGION, where)
         name = self.need(item, "name", where, str, "a word")
@@ -252,7 +252,7 @@ class _Reader(Items):
             for feature in region.features if region.encoder_name == "heatmap" else ():
                 if feature in drawn:
                     self.mistakes.append(
-                        f"feature '{feature}' stands in two heat maps, '{drawn[feature]}' and '{region.name}'. "
+                        f"feature '{feature}' appears in two heat maps, '{drawn[feature]}' and '{region.name}'. "
                         "Keep one."
                     )
                 drawn[feature] = region.name
@@ -261,6 +261,6 @@ class _Reader(Items):
             if missing:
                 shown = ", ".join(f"'{name}'" for name in missing[:3]) + (", ..." if len(missing) > 3 else "")
                 self.mistakes.append(
-                    f"{len(missing)} of the catalogue's group '{group}' stand in no heat map: {shown}. "
+                    f"{len(missing)} of the catalogue's group '{group}' appear in no heat map: {shown}. "
                     "Give them a region, or take every_feature from the canvas."
                 )

@@ -17,7 +17,7 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a region stands, half-open; None where the file does not say it legibly."""
+    """Place of a region, half-open; None where the file does not give it legibly."""
 
     name: str
     channel: str | None

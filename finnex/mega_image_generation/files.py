@@ -1,4 +1,4 @@
-"""From the specification's three files to a run with a store that may go when the process ends."""
+"""From the specification's three files to a run, with a store that may be temporary."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEATMAPS = ("technical", "market", "fundamentals")
 
 
 def configuration(files: Mapping[str, str | Path], options: Mapping[str, Any]) -> Config:
-    """Return the configuration that three files and the generator's options stand for."""
+    """Return the configuration that three files and the generator's options describe."""
     given = dict(options)
     inputs = {name: str(path) for name, path in files.items()} | {
         "preset": "specification",
@@ -33,14 +33,14 @@ def configuration(files: Mapping[str, str | Path], options: Mapping[str, Any]) -
 
 
 def _scratch() -> Path:
-    """Return a place for a store that goes when the process ends: images are read from it until then."""
+    """Return a place for a temporary store: images are read from it until the process ends."""
     folder = Path(tempfile.mkdtemp(prefix="finnex-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder / "images.zarr"
 
 
 def elsewhere(config: Config) -> Config:
-    """Return the configuration with a store that goes when the process ends."""
+    """Return the configuration with a temporary store, which is removed when the process ends."""
     return config.model_copy(update={"store": config.store.model_copy(update={"path": _scratch()})})
 
 

@@ -132,7 +132,7 @@ class FinNeXMegaImageGenerator:
         mega_images
             (date, y, x, channel) float32 in [0, 1], read from the image store when used; `np.asarray` reads all.
             Coordinates of `date`: label (0 sell, 1 hold, 2 buy, -1 not known yet), label_end, forward_return, of the
-            configured kind and horizon. `attrs["skipped"]` tells, for each day not drawn, why; `attrs["store"]` names
+            configured kind and horizon. `attrs["skipped"]` says of each day not drawn why; `attrs["store"]` names
             the store that the images are read from.
         metadata
             One dictionary per image, in its order: date, labels, meta.

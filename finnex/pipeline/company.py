@@ -34,7 +34,7 @@ LEAST_PER_TASK = 4
 
 @dataclass(frozen=True)
 class BatchOutcome:
-    """What became of a batch."""
+    """Result of a batch."""
 
     built: int
     failed: tuple[tuple[date, str], ...]
@@ -141,11 +141,10 @@ def prepare_symbol(
 ) -> SymbolBuild:
     """Compute a symbol's panel, lay out its calendar, write its features and labels, and find what is due.
 
-    Features are computed from the first row of the inputs whatever `start` says, so a nightly run and a full
-    build agree bit for bit. A session is due when it has no image, when its window, the layout or the renderer
-    changed since, or when its bytes are no longer those that were published; a quarantined one counts as published.
-    By `force` all are due, and a session of
-    the range whose bar is gone loses its image.
+    Features are computed from the first row of the inputs for any `start`, so a nightly run and a full build agree
+    bit for bit. A session is due when it has no image, when its window, the layout or the renderer changed since, or
+    when its bytes are no longer those that were published; a quarantined one counts as published. With `force` all
+    sessions are due, and a session of the range that has lost its bar loses its image.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """Draw blocks of sessions: here, or on a Dask cluster, one task a block.
 
-A task is handed the rows its images look back on and nothing later; it leaves drafts in the store and returns
+A task gets the rows that its images look back on and nothing later; it writes drafts to the store and returns
 receipts. It may run twice, anywhere, in any order: the same window gives the same bytes.
 """
 
@@ -65,7 +65,7 @@ def _renderer(address: str, layout_hash: str) -> Renderer:
 
 
 def draw_block(block: Block) -> list[Receipt]:
-    """Draw the images of a block and leave them as drafts. Runs anywhere; a failure costs one session only."""
+    """Draw the images of a block and write them as drafts. Runs anywhere; a failure costs one session only."""
     receipts: list[Receipt] = []
     canvas: npt.NDArray[np.float32] | None = None
     lookback = len(block.rows) - (block.ends[-1] - block.ends[0]) if block.ends else 0
@@ -101,7 +101,7 @@ def draw_here(blocks: Sequence[Block]) -> Iterator[list[Receipt]]:
 
 @dataclass(frozen=True)
 class _Sent:
-    """A block on its way to a worker: its rows lie beside the drafts, and the worker reads these rows alone.
+    """A block on its way to a worker: its rows are in a file next to the drafts, of which the worker reads these alone.
 
     Through the scheduler they would cost more than the drawing (84 kB a session).
     """
@@ -119,7 +119,7 @@ class _Sent:
 
 
 def _send(blocks: Sequence[Block], run: str) -> list[_Sent]:
-    """Leave the rows of all blocks in one file, each block's by itself; return what a worker needs of each."""
+    """Write the rows of all blocks to one file, block after block; return what a worker needs of each."""
     sent, first = [], 0
     nothing = np.empty((0, 0), dtype=np.float32)
     for block in blocks:
@@ -132,25 +132,25 @@ def _send(blocks: Sequence[Block], run: str) -> list[_Sent]:
 
 
 class _Watch:
-    """Waits for a cluster as long as there is somebody in it to work: Dask itself would wait for ever.
+    """Waits for a cluster as long as it has a worker: Dask itself would wait for ever.
 
-    A future that is done is no promise either: its receipts go with the worker that holds them.
+    A finished future is no guarantee either: its receipts are lost with the worker that holds them.
     """
 
-    def __init__(self, client: Client, tell: Callable[[str], None]) -> None:
-        self.client, self.tell = client, tell
+    def __init__(self, client: Client, warn: Callable[[str], None]) -> None:
+        self.client, self.warn = client, warn
         self.workers = set(client.nthreads())
         self.seen = self.looked = time.monotonic()
 
     def look(self, *, last: bool = False) -> None:
-        """Tell of workers that are gone; raise `ServiceError` where there has been none for `WORKERLESS_SECONDS`."""
+        """Warn of lost workers; raise `ServiceError` where there has been none for `WORKERLESS_SECONDS`."""
         now = time.monotonic()
         if now - self.looked < LOOK_SECONDS and not last:
             return
         self.looked = now
         before, self.workers = self.workers, set(self.client.nthreads())
         if gone := sorted(before - self.workers):
-            self.tell(
+            self.warn(
                 f"Dask lost {len(gone)} of {len(before)} workers ({', '.join(gone)}); what they held is drawn again."
             )
         if self.workers:
@@ -186,11 +186,11 @@ class _Watch:
             gathering.cancel()
 
 
-def draw_on_dask(client: Client, tell: Callable[[str], None] = lambda _: None) -> Draw:
+def draw_on_dask(client: Client, warn: Callable[[str], None] = lambda _: None) -> Draw:
     """Return a `Draw` that sends one task per block to a Dask cluster, a sliding window of them at a time.
 
     A worker that dies fails only the sessions it held when Dask gives up on them; without any worker it gives up.
-    `tell` is called with a sentence about workers that are gone.
+    `warn` is called with a sentence about lost workers.
     """
     from distributed import as_completed  # noqa: PLC0415
     from distributed.scheduler import KilledWorker  # noqa: PLC0415
@@ -199,14 +199,14 @@ def draw_on_dask(client: Client, tell: Callable[[str], None] = lambda _: None) -
         run = uuid.uuid4().hex[:8]
         held: dict[Any, Block] = {}
         running = as_completed([], loop=client.loop)
-        watch = _Watch(client, tell)
+        watch = _Watch(client, warn)
         waiting: list[_Sent] = []
 
         room = TASKS_PER_WORKER * max(1, sum(client.nthreads().values()))
 
         def refill() -> None:
             if not waiting or len(held) > room // 2:
-                return  # a handful at once: each submission costs as much as several tasks
+                return  # several together: each submission costs as much as several tasks
             some = [waiting.pop() for _ in range(min(room - len(held), len(waiting)))]
             # Keys of their own: Dask must not answer with another run's future of the same arguments.
             keys = [f"image-{run}-{one.block.indexes[0]}" for one in some]
@@ -220,7 +220,7 @@ def draw_on_dask(client: Client, tell: Callable[[str], None] = lambda _: None) -
             while held:
                 watch.look()
                 done = watch.next_batch(running)
-                if waiting:  # there is enough to do meanwhile: fetching receipts one by one costs the workers more
+                if waiting:  # the workers are busy: fetching receipts one by one costs them more
                     time.sleep(GATHER_SECONDS)
                     done += running.next_batch(block=False)
                 found = watch.gather({future.key: future for future in done if future.status == "finished"})
@@ -237,7 +237,7 @@ def draw_on_dask(client: Client, tell: Callable[[str], None] = lambda _: None) -
                                 Receipt(index, input_hash, error=KILLED)
                                 for index, input_hash in zip(block.indexes, block.hashes, strict=True)
                             ]
-                    else:  # its worker is gone, and the receipts with it: Dask does it again
+                    else:  # its worker and the receipts are lost: Dask runs the task again
                         running.add(future)
                 refill()
             watch.look(last=True)

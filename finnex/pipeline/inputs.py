@@ -32,7 +32,7 @@ class Run:
     layout: Layout
     template: StoreTemplate
     doubts: tuple[str, ...]
-    """What is odd about the inputs, one sentence each; worth saying, not worth refusing."""
+    """Warnings about the inputs, one sentence each: no reason to refuse them."""
 
 
 def read_run(config: Config) -> Run:

@@ -1,4 +1,4 @@
-"""The store of a run, opened for writing: damage is mended, and no image goes for want of input."""
+"""The store of a run, opened for writing: damage is repaired, and no image is removed because inputs are missing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from finnex.store import QUARANTINED, READY, Finding, ImageStore, StoreWriter, h
 from finnex.store_path import StorePath
 
 NAMED = 6
-"""So many mended things are named."""
+"""Most repairs that are named."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Opened:
     blocked: Mapping[str, str] = field(default_factory=dict)
 
     def refuse(self, symbols: Iterable[str]) -> None:
-        """Say of which companies nothing was drawn; call when the others are.
+        """Report the companies of which nothing was drawn; call when the others are drawn.
 
         Raises
         ------
@@ -50,8 +50,8 @@ class Opened:
 def open_for_writing(run: Run, *, force: bool = False) -> Opened:
     """Open the run's store for writing, making it where there is none. Call under `finnex.store.writing`.
 
-    What is damaged and can be made again without loss is mended. A company where something would be lost is blocked,
-    and stays as it is; the others are not held up.
+    Damage that can be repaired without loss is repaired. A company where something would be lost is blocked and left
+    as it is; the others are drawn.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def _refuse_lost_bars(run: Run, store: ImageStore, symbols: Iterable[str]) -> No
 
 
 def take_out_lost_bars(run: Run, store: StoreWriter, symbol: str, start: date | None, end: date | None) -> None:
-    """Make the sessions of a range whose bar is gone sessions without a bar: their images are no longer shown."""
+    """Mark sessions of a range that have lost their bar as without a bar: their images are no longer shown."""
     days = _lost_bars(run, store, symbol)
     if start is not None:
         days = days[days >= np.datetime64(start, "D")]

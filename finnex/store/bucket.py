@@ -118,7 +118,7 @@ class Bucket:
         self.delete(source)
 
     def delete(self, key: str) -> None:
-        """Remove the object that this writer knows of; a draft whatever it is. Of the journal its mark stays.
+        """Remove the object that this writer knows of; a draft in any version. Of the journal its mark stays.
 
         Raises
         ------

@@ -1,6 +1,6 @@
-"""The chunks of a company's small arrays: each is there from the layout on, and carries its own checksum.
+"""The chunks of a company's small arrays: each exists from the layout on, and has its own checksum.
 
-So a chunk that is gone is damage and never read as empty. Of `image` a chunk is there where a session was published.
+So a missing chunk is damage and never read as empty. `image` has a chunk for each session that was published.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from finnex.store_path import StorePath, store_path
 class CompanyArrays:
     """The companies of a store and their small arrays, as far as the root record goes.
 
-    What is read follows the root record: companies and lengths that it names, whatever a writer is doing meanwhile.
+    Readers follow the root record, with the companies and lengths that it names, also while a writer changes the store.
     """
 
     def __init__(self, path: StorePath, attributes: dict[str, Any]) -> None:

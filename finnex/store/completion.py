@@ -1,7 +1,7 @@
-"""Companies of earlier versions get what later ones are laid out with: every chunk of the small arrays, checksummed.
+"""Upgrade of companies that earlier versions laid out: they get every chunk of the small arrays, with checksums.
 
 The checksum is added behind a chunk's bytes. Blosc reads no further than its header says, so both the earlier metadata
-and the new one read the chunk, and a crash in between is taken up by the next writer without a journal.
+and the new one read the chunk, and after a crash in between the next writer continues without a journal.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def is_complete(company: Document) -> bool:
 def complete(place: Place, root: zarr.Group, symbols: Iterable[str]) -> None:
     """Complete the companies that an earlier version laid out. Call where their metadata is whole.
 
-    A chunk that is not there was never written, or was lost before FinNeX kept count: nothing tells which.
+    A chunk that is not there was never written, or was lost before FinNeX kept count: these cases look the same.
     """
     documents: dict[str, Document] = {}
     for symbol in symbols:

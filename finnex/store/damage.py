@@ -1,7 +1,7 @@
 """Which metadata of a company is damaged: three copies of each array's are compared.
 
-An array's metadata lies in its own file, in the company's and in the root's. What two copies agree on holds; where all
-differ, the company's holds, then the root's.
+An array's metadata lies in its own file, in the company's and in the root's. A version of which there are
+two copies is right; where all differ, the company's is, then the root's.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ _encoder = Blosc(cname="lz4", clevel=3, shuffle=Blosc.SHUFFLE)
 
 @dataclass(frozen=True)
 class Receipt:
-    """What a worker tells of one image: where its draft lies and what its bytes sum to, or why there is none."""
+    """What a worker reports of one image: the key of its draft and the crc32 of its bytes, or why there is none."""
 
     index: int
     input_hash: int
@@ -60,11 +60,11 @@ class DraftTarget:
         return key, zlib.crc32(encoded)
 
     def leave(self, name: str, data: bytes) -> None:
-        """Leave something else beside the drafts, for this run's workers; it goes when drafts are swept."""
+        """Write other bytes next to the drafts, for this run's workers; they are removed when drafts are swept."""
         place_of(self.address).draft(f"{drafts_of(self.symbol)}/{name}", data)
 
     def read(self, name: str, first: int, length: int) -> bytes:
-        """Read some bytes of what was left.
+        """Read some bytes of what `leave` wrote.
 
         Raises
         ------
@@ -79,7 +79,7 @@ class DraftTarget:
         return found
 
     def clear(self, name: str) -> None:
-        """Remove what was left."""
+        """Remove what `leave` wrote."""
         place_of(self.address).delete(f"{drafts_of(self.symbol)}/{name}")
 
 

@@ -1,4 +1,4 @@
-"""What a repair finds."""
+"""Findings of a repair."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Finding:
     what
         What is done about it.
     lost
-        What is lost by it for good; '' where nothing is.
+        What is lost permanently; '' where nothing is.
     symbol
         The company that it belongs to; '' where it belongs to all.
     """

@@ -1,4 +1,4 @@
-"""A store in a folder: every file is replaced as a whole, and is on the disk before it is said to be."""
+"""A store in a folder: every file is replaced as a whole, and is on the disk before the change is reported."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from finnex.store.rights import check_right_to_write
 
 WORKING = ".finnex"
 PARTIAL = f"{WORKING}/partial"
-"""Folder of files that are being written; what lies there is of a process that died."""
+"""Folder of files that are being written; a file that stays there is from a process that died."""
 SET_ASIDE = f"{WORKING}/set_aside"
 """Folder of what lay where a file or folder of the store belongs."""
 NOTHING_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}
@@ -88,7 +88,7 @@ class Folder:
         return 0
 
     def put(self, key: str, data: bytes | memoryview) -> None:
-        """Write a file beside the others, flush it, and rename it into its place.
+        """Write a file under a temporary name, flush it, and rename it into its place.
 
         Raises
         ------

@@ -22,7 +22,7 @@ from finnex.store.journal import PUBLISH, read_intent
 from finnex.store.states import DRAFTED, EMPTY, FAILED, NO_BAR, QUARANTINED, READY
 
 LOOKS = 3
-"""At an image that seems damaged, before it is said to be."""
+"""Reads of an image that seems damaged, before it is reported."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ class ImageStore(CompanyArrays):
         return np.array(suspects, dtype=np.intp)
 
     def matching(self, symbol: str) -> npt.NDArray[np.bool_]:
-        """Return for every session whether there are an image and a checksum that agree, whatever its status."""
+        """Return for every session whether there are an image and a checksum that agree, for any status."""
         crcs = self._read(symbol, "image_crc")
         found = np.zeros(len(crcs), dtype=bool)
         for index in np.flatnonzero(crcs):

@@ -1,7 +1,7 @@
-"""The journal of intent: what a writer is about to do, so that the next writer finishes or undoes it after a crash.
+"""The journal: the change that a writer is about to make. After a crash the next writer replays it or rolls it back.
 
-One entry at a time. It is on the disk before the first step, and goes when the last step is on the disk; every step
-may be taken twice.
+One entry at a time. It is on the disk before the first step, and is removed when the last step is on the disk; every
+step is idempotent.
 """
 
 from __future__ import annotations

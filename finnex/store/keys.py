@@ -1,6 +1,6 @@
-"""Keys of a store that lie beside its groups, where Zarr's readers do not look."""
+"""Keys of a store outside its groups, where Zarr's readers do not look."""
 
 DRAFTS = ".finnex/drafts"
-"""Folder of images on their way into the store, and of what workers need meanwhile."""
+"""Folder of drafts, and of the rows that workers draw them from."""
 JOURNAL = ".finnex/journal.json"
 """The change that a writer is making."""

@@ -1,7 +1,7 @@
-"""The writer's lock of a store in a bucket: a small object that its holder keeps fresh.
+"""The writer's lock of a store in a bucket: a lease, kept in a small object that its holder renews.
 
 It is created only where there is none, and taken over from a holder that has not renewed it for `LEASE_SECONDS` only if
-it is still the object that was looked at. Its generation grows with every acquisition. Ages are measured by the clock
+it is still the object that was read. Its generation grows with every acquisition. Ages are measured by the clock
 of S3.
 """
 
@@ -23,7 +23,7 @@ from finnex.errors import StoreBusy, StoreError
 from finnex.store.s3 import Version, filesystem, out_of_reach, put_if, read, versions
 
 LEASE_SECONDS = 60.0
-"""A holder that was killed keeps others waiting for so long."""
+"""Time after which the lease of a killed holder expires."""
 RENEW_SECONDS = 15.0
 ASK_AGAIN_SECONDS = 2.0
 CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -39,7 +39,7 @@ class Lease:
     Parameters
     ----------
     address
-        `s3://bucket/prefix` of the store; the lock lies beside it.
+        `s3://bucket/prefix` of the store; the lock lies next to it.
     """
 
     def __init__(self, address: str) -> None:
@@ -159,7 +159,7 @@ class Lease:
         """Give up the lease, as S3 refused a write; return what to raise."""
         self._lost = True
         return StoreBusy(
-            f"the right to write to {self._address} was lost: {key} was written by another process meanwhile. "
+            f"the right to write to {self._address} was lost: {key} was written by another process. "
             "Nothing half-made is visible; run again."
         )
 

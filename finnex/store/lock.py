@@ -22,7 +22,7 @@ from finnex.store_path import StorePath, store_path
 
 REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ESTALE}
 NO_FOLDER_LOCK = {errno.EBADF, errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS}
-"""Network file systems answer so where a folder cannot be locked: there the file beside the store is the lock."""
+"""Network file systems answer so where a folder cannot be locked: there the file next to the store is the lock."""
 NO_UNNAMED_FILE = {errno.ENOTSUP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
 """File systems answer so that cannot make a file without a name."""
 ASK_AGAIN_SECONDS = 0.1
@@ -45,8 +45,8 @@ LIMITS = {
 def writing(path: StorePath | str, wait_seconds: float = 0.0) -> Iterator[None]:
     """Hold the store's writer lock: one writer at a time, readers never wait.
 
-    The store's tree stays plain Zarr. In a bucket the lock is an object beside the store that is kept fresh. On a disk
-    it is a file beside the real path, so that symbolic links lead to one lock, and the folder itself, so that other
+    The store's tree stays plain Zarr. In a bucket the lock is an object next to the store that is renewed. On a disk
+    it is a file next to the real path, so that symbolic links lead to one lock, and the folder itself, so that other
     mounts of it do.
 
     Raises
@@ -110,11 +110,11 @@ class _FolderRight:
 @contextmanager
 def _folder(path: Path, wait_seconds: float) -> Iterator[None]:
     real = Path(os.path.realpath(path))
-    beside, deadline = FileLock(str(real.with_name(f".{real.name}.lock"))), time.monotonic() + wait_seconds
+    file_lock, deadline = FileLock(str(real.with_name(f".{real.name}.lock"))), time.monotonic() + wait_seconds
     right: _FolderRight | None = None
     try:
         _make(real.parent)
-        beside.acquire(timeout=wait_seconds)
+        file_lock.acquire(timeout=wait_seconds)
         made = _make(real)
         right = _FolderRight(path, real)
         right.lock(deadline)
@@ -122,7 +122,7 @@ def _folder(path: Path, wait_seconds: float) -> Iterator[None]:
     except (Timeout, OSError) as error:
         if right is not None:
             right.close()
-        beside.release()
+        file_lock.release()
         if isinstance(error, Timeout):
             raise StoreBusy(f"another process is writing to {path}. Wait for it to end, or stop it.") from None
         raise StoreError(
@@ -144,7 +144,7 @@ def _folder(path: Path, wait_seconds: float) -> Iterator[None]:
             with contextlib.suppress(OSError):
                 real.rmdir()  # only where nothing was written
         right.close()
-        beside.release()
+        file_lock.release()
 
 
 def _in_words(error: OSError, path: Path, real: Path) -> StoreError | None:
@@ -171,7 +171,7 @@ def _make(folder: Path) -> bool:
 
 
 def _probe(folder: Path) -> None:
-    """Raise `OSError` where no file can be made in a folder; a process that is killed meanwhile leaves none."""
+    """Raise `OSError` where no file can be made in a folder; a process that is killed during the test leaves none."""
     if hasattr(os, "O_TMPFILE"):
         try:
             os.close(os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o600))

@@ -63,11 +63,11 @@ class Overlay:
         self.delete(source)
 
     def delete(self, key: str) -> None:
-        """Take a key for removed."""
+        """Mark a key as removed."""
         self._written[key] = None
 
     def delete_folder(self, folder: str) -> None:
-        """Take a folder for removed."""
+        """Mark a folder as removed."""
         for key in [one for one in self._written if one.startswith(f"{folder}/")]:
             del self._written[key]
         self._removed.append(f"{folder}/")

@@ -39,7 +39,7 @@ class Place(Protocol):
         """Return what lies under a key, so that no earlier writer can replace it any more."""
 
     def tag(self, key: str) -> int:
-        """Return 64 bits by which the storage tells versions of what lies under a key apart, 0 where it has none."""
+        """Return 64 bits that identify the version of what lies under a key, 0 where the storage has no versions."""
 
     def draft(self, key: str, data: bytes | memoryview, *, flushed: bool = False) -> None:
         """Write bytes that readers do not look at; on their way to the disk, or there where `flushed`."""

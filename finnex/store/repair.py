@@ -13,8 +13,8 @@ from finnex.store.place import Place
 def mend_metadata(place: Place, symbols: Iterable[str]) -> list[str]:
     """Write the damaged metadata of companies again; return the keys that were damaged.
 
-    Before the steps of a change that a crash interrupted: they may be taken again from either side of it. A company
-    without a readable copy is left as it is: reading it says so, and the others can be read.
+    Call before the journal is replayed: the replay accepts metadata from before or after the interrupted change. A
+    company without a readable copy is left as it is: reading it raises, and the others can be read.
     """
     mended: list[str] = []
     for symbol in symbols:

@@ -1,6 +1,6 @@
-"""`finnex repair`: what is damaged in a store is found and made again, from copies, the configuration and new drawings.
+"""`finnex repair`: finds damage in a store and restores it from copies, the configuration and images drawn again.
 
-A build does the same by itself, except for what loses something: that needs consent.
+A build does the same automatically, except for repairs that lose something: these need consent.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def restore(
     agree
         Asked before something is lost; by default nothing is.
     dry
-        Change nothing: the repair works in memory, and agrees to everything, so that it comes to all that there is.
+        Change nothing: the repair works in memory, and agrees to everything, so that it finds all damage.
 
     Returns
     -------

@@ -61,7 +61,7 @@ def rebuilt_metadata(place: Place, symbol: str, template: StoreTemplate) -> Step
 
 
 def removal(store: StoreWriter, symbol: str, where: str) -> Step:
-    """Return the last resort: a company goes, and is drawn anew."""
+    """Return the removal of a company, where nothing else is possible; the next build draws it again."""
     lost = f"predictions of {symbol}, and which of its sessions are quarantined"
     finding = Finding(where, "the company is removed; the next build draws it", lost, symbol)
     return finding, lambda: store.remove(symbol)

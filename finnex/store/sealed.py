@@ -14,7 +14,7 @@ def seal(content: dict[str, Any]) -> bytes:
 
 
 def unseal(data: bytes) -> dict[str, Any]:
-    """Return what was sealed.
+    """Return the sealed content.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The steps of every change of a store. Each may be taken twice: after a crash the next writer takes them again."""
+"""The steps of every change of a store. Each is idempotent: after a crash the next writer replays the journal."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class StoreSteps(ImageStore):
         steps[intent.action](intent.symbol, intent.details)
 
     def _undo_lay_out(self, symbol: str, details: dict[str, Any]) -> None:
-        """Remove a company that a crash left half laid out; one that the root record names is complete."""
+        """Remove a company whose layout a crash interrupted; a company that the root record names is complete."""
         if symbol not in self.record().companies:
             self._place.delete_folder(symbol)
 

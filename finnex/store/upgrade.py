@@ -72,7 +72,7 @@ def derive_record(place: Place) -> RootRecord:
 
 
 def company_values(place: Place, symbol: str, name: str) -> npt.NDArray[Any]:
-    """Return an array as it lies there, whatever the root record says.
+    """Return an array as it is stored, without regard to the root record.
 
     Raises
     ------

@@ -88,7 +88,7 @@ class StoreWriter(StoreSteps):
 
     @classmethod
     def unrecovered(cls, path: StorePath) -> StoreWriter:
-        """Open a store for a repair: what a crash interrupted waits for `recover`.
+        """Open a store for a repair, without replaying the journal: `recover` does that.
 
         Raises
         ------
@@ -100,7 +100,7 @@ class StoreWriter(StoreSteps):
         return cls(path, ImageStore.open(path).attrs)
 
     def recover(self) -> None:
-        """Finish or undo what a writer that crashed had begun, and remove what it left."""
+        """Replay or roll back the journal of a writer that crashed, and remove the files that it left."""
         intent = journal.read_intent(self._place, claim=True)
         mend_metadata(self._place, self.record().companies)
         if intent is not None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class WithoutGaps(WrapperStore["Store"]):
-    """A company whose small chunks are all there: one that is gone is damage, where Zarr would read it as empty.
+    """A company whose small chunks all exist: a missing one is damage, where Zarr would read it as empty.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class WithoutGaps(WrapperStore["Store"]):
         Raises
         ------
         ValueError
-            It is a chunk of a small array, and is gone.
+            It is a missing chunk of a small array.
         """
         found = await super().get(key, prototype, byte_range)
         if found is None and not key.startswith(f"{IMAGE}/") and key.partition("/")[2][:1] == "c":
@@ -73,7 +73,7 @@ class WritingStore(WrapperStore["Store"]):
         await asyncio.to_thread(self._place.put, key, memoryview(value.as_buffer_like()))
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
-        """Write a key that is not there; the writer's lock keeps others out meanwhile."""
+        """Write a key that is not there; the writer's lock excludes other writers."""
         if not await self.exists(key):
             await self.set(key, value)
 

@@ -1,7 +1,7 @@
 """Dask workers that a job queue or Kubernetes gives for the time of a flow: `[dask] cluster` and `options`.
 
 The scheduler of a job queue's workers lives in the flow's process and listens on the network, so its connections
-are encrypted, with an identity made for the occasion unless one is configured. Kubernetes' own network policy
+are encrypted, with a temporary identity unless one is configured. Kubernetes' own network policy
 guards the other.
 """
 
@@ -38,9 +38,9 @@ WORKER_ENVIRONMENT = {
     "DASK_DISTRIBUTED__NANNY__PRE_SPAWN_ENVIRON": "{'MALLOC_TRIM_THRESHOLD_': None, 'NUMBA_NUM_THREADS': 1}",
     "DASK_LOGGING__DISTRIBUTED": "warning",
 }
-"""What every worker process that we do not start ourselves should find in its environment."""
+"""Environment of every worker process that FinNeX does not start itself."""
 IDLE_SECONDS = 900
-"""After so long without work Kubernetes takes the workers away, whatever became of the flow that asked for them."""
+"""After this time without work Kubernetes removes the workers, even where the flow that requested them has died."""
 SHARED_PREFIX = ".finnex-dask-"
 VOLUME_KEYS = ("volume_claim", "volume_path")
 
@@ -110,13 +110,13 @@ def kubernetes(settings: DaskSettings) -> Any:
 def kubernetes_spec(settings: DaskSettings) -> dict[str, Any]:
     """Return the DaskCluster resource that Kubernetes is given.
 
-    Beside the arguments of `dask_kubernetes.operator.make_cluster_spec`, options may name a `volume_claim` that
-    holds the store, and the `volume_path` under which all know it.
+    In addition to the arguments of `dask_kubernetes.operator.make_cluster_spec`, options may name a `volume_claim` that
+    holds the store, and the `volume_path` where every process mounts it.
 
     Raises
     ------
     ConfigError
-        The image is not named, or the claim or its path stands alone.
+        The image is not named, or only one of the claim and its path is given.
     """
     module = _adapter("dask_kubernetes.operator", "kubernetes")
     options: dict[str, Any] = dict(settings.options)

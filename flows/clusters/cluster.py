@@ -1,4 +1,4 @@
-"""Where images are drawn: local worker processes, a Dask scheduler that is there, or workers that are asked for."""
+"""Where images are drawn: local worker processes, an existing Dask scheduler, or workers that are requested."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """A TLS identity for one Dask cluster, and the folder of this account alone that holds it.
 
-Dask runs what its ports are sent, whatever account of the machine sends it. With TLS it accepts only who presents a
+Dask executes code that any account of the machine sends to its ports. With TLS it accepts only clients with a
 certificate of the cluster's own authority. The authority signs one certificate when a cluster starts; its key is never
-written. `python -m flows.clusters.identity FOLDER` leaves such an identity for the containers of `docker/compose.yaml`.
+written. `python -m flows.clusters.identity FOLDER` writes such an identity for the containers of `docker/compose.yaml`.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def temporary_folder() -> Path:
 def _make(parent: Path, prefix: str, remedy: str) -> tuple[Path, int]:
     while True:
         try:
-            path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))  # mode 700, whatever the umask
+            path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))  # mode 700 for any umask
             held = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError as error:
             raise ServiceError(

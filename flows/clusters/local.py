@@ -1,4 +1,4 @@
-"""Dask workers on this machine: processes of this account, that accept nothing from any other."""
+"""Dask workers on this machine: processes of this account that accept connections from no other account."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from flows.clusters.identity import make_identity, private_folder, temporary_fol
 from flows.servers.access import LOOPBACK
 
 STARTS = 3
-"""A worker that is killed while it starts takes the whole cluster with it; so often another one is started."""
+"""Attempts to start a cluster: a worker that is killed while it starts ends the whole cluster."""
 START_SECONDS = 120.0
 FILES, FILES_PER_WORKER = 40, 16
-"""Open files that this process needs beside a cluster, and for each worker of it; 22 and 12 were seen."""
+"""Open files that this process needs without a cluster, and per worker of a cluster; measured: 22 and 12."""
 SAFE_PATH = "PYTHONSAFEPATH"
 NO_HTTP = "flows.clusters.no_http"
 
@@ -59,7 +59,7 @@ def cluster_settings() -> dict[str, Any]:
     before_spawn.pop("MALLOC_TRIM_THRESHOLD_", None)
     return {
         "distributed.nanny.pre-spawn-environ": before_spawn | {"NUMBA_NUM_THREADS": "1"},
-        # By default a cluster gives a worker up that takes 15 s to come back, for good: a busy machine takes longer.
+        # By default a cluster drops a worker permanently that does not return in 15 s: a busy machine takes longer.
         "distributed.deploy.lost-worker-timeout": f"{START_SECONDS:.0f} s",
         "distributed.scheduler.allowed-failures": 1,  # a date that kills two workers has failed
         # One task at work and one in hand: none waits for the scheduler, and nothing has to be moved between workers.

@@ -1,6 +1,6 @@
-"""What Dask's configuration names as `preload`: its schedulers and workers then serve no web pages.
+"""A `preload` module of Dask's configuration: with it schedulers and workers serve no web pages.
 
-Their HTTP servers know no password and would tell every account of the machine what runs.
+Their HTTP servers have no password and would show every account of the machine what runs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What Prefect does by itself about runs that are stuck: without these, a dead run says Running for ever.
+"""Prefect automations for stuck runs: without them, a run whose process died keeps the state Running for ever.
 
-A run's process tells every minute that it is alive. Silence, a start that does not come, and a run that goes on and
-on are noticed by the server, from events, wherever the run's process was.
+A run's process sends a heartbeat every minute. From events the server detects a missing heartbeat, a missing start and
+a run that exceeds its longest duration, on whichever machine the run's process was.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from flows.servers.services import HEARTBEAT_SECONDS
 SILENT_SECONDS = 5 * HEARTBEAT_SECONDS
 PENDING_MINUTES = 15
 OURS = "FinNeX: "
-"""All automations that start so are ours: what is no longer in the list is removed."""
+"""Prefix of all automations of FinNeX: one that is no longer in the list is removed."""
 
 ALIVE = {f"prefect.flow-run.{sign}" for sign in ("heartbeat", "Running", "Cancelling")}
 """After each of these another event must come. A cancelled run whose process is gone stays Cancelling."""
@@ -64,7 +64,7 @@ def _cancel_what_takes_too_long(line: Deployment) -> AutomationCore:
 def _absence(
     after: set[str], expected: set[str], seconds: float, related: dict[str, str] | None = None
 ) -> EventTrigger:
-    """Return what fires when a run of ours shows nothing of `expected` for so long after one of `after`."""
+    """Return a trigger: a run of ours has no event of `expected` within `seconds` after one of `after`."""
     tagged = {"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{TAGS[0]}"}
     return EventTrigger(
         match={"prefect.resource.id": "prefect.flow-run.*"},

@@ -10,7 +10,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 PATIENCE_SECONDS = 60.0
-"""A server that is started beside may take so long to answer."""
+"""Longest wait for a server that is started at the same time."""
 
 
 def make_buckets(names: Sequence[str]) -> None:

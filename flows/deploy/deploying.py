@@ -35,7 +35,7 @@ def deploy(file: Path) -> tuple[str, ...]:
         No Prefect server answers at `PREFECT_API_URL`, it refuses, or the file is not there or wrong.
     """
     if not file.is_file():
-        raise ServiceError(f"there is no {file}. Name the file with --file; it stands in deployments/ of the project.")
+        raise ServiceError(f"there is no {file}. Name the file with --file; it is in deployments/ of the project.")
     address = PREFECT_API_URL.value()
     if address is None:
         raise ServiceError(

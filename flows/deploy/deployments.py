@@ -1,6 +1,6 @@
-"""Every deployment, in one table: `finnex up` serves it, and `deployments/prefect.yaml` says the same for a work pool.
+"""Every deployment, in one table: `finnex up` serves it, and `deployments/prefect.yaml` has the same for a work pool.
 
-A new flow is one line here and one entry there; a test holds the two against each other.
+A new flow is one line here and one entry there; a test compares the two.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ EVENING = "30 18 * * 1-5"
 """Two and a half hours after the close; on holidays the run finds nothing to do."""
 TAGS = ("finnex",)
 STORE_WRITERS = "finnex-store-writers"
-"""Global concurrency limit of one, shared by the deployments that write a store. A run takes its place before its
-process starts, so one that waits occupies no worker. The lock beside the store is what keeps it safe."""
+"""Global concurrency limit of one, shared by the deployments that write a store. A run takes its slot before its
+process starts, so a waiting run occupies no worker. The guarantee of one writer is the store's own lock."""
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
 
 
@@ -38,11 +38,11 @@ class Deployment:
     entrypoint
         Dotted path of the flow, found from any folder, unlike a file's path.
     longest_hours
-        A run that takes longer is stuck, and cancelled.
+        A run that takes longer is considered stuck and is cancelled.
     writes_store
         Whether it shares the limit of those that write a store; else it has a limit of one to itself.
     cron
-        When it runs by itself, in `ZONE`; '' if only on demand.
+        Schedule in the time zone `ZONE`; '' where it runs on demand only.
     """
 
     name: str
@@ -68,10 +68,10 @@ DEPLOYMENTS = (
     Deployment("nightly", "flows.nightly.nightly", 6, True, "Draws every session that is missing so far.", EVENING),
     Deployment("backfill", "flows.backfill.backfill", 48, True, "Draws a range of sessions, or draws them again."),
     Deployment("train", "flows.train.train_model", 48, False, "Trains a model, judges it, and records it in MLflow."),
-    Deployment("predict", "flows.predict.predict", 6, True, "Draws the newest session and asks the champion about it."),
+    Deployment("predict", "flows.predict.predict", 6, True, "Draws the newest session; the champion predicts it."),
     Deployment("qa", "flows.qa.qa", 6, False, "Checks what the store holds, and writes the report."),
     Deployment("export", "flows.export.export_files", 12, False, "Writes a symbol's images as plain files."),
-    Deployment("audit", "flows.audit.look_ahead_audit", 24, False, "Looks for the future in what images are made of."),
+    Deployment("audit", "flows.audit.look_ahead_audit", 24, False, "Checks tables, features, labels for look-ahead."),
 )
 
 

@@ -32,18 +32,18 @@ RUNS_AT_ONCE = 2
 """A build and a training fill two cores."""
 UNDER_WAY = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 EXIT_SECONDS = 10.0
-"""What a process may take to end after its run has."""
+"""Longest time from the end of a run to the end of its process."""
 
 
 class FlowRunner(Runner):
-    """A runner that, told to stop, cancels what runs and leaves alone what has ended.
+    """A runner that, on a stop signal, cancels the runs under way and leaves completed runs unchanged.
 
     Prefect's own handler calls `astop` without awaiting it, so that runs are killed and stay `Running` for ever;
-    and `astop` calls a run cancelled that has completed while its process is still on its way out.
+    and `astop` marks a completed run as cancelled while its process is still ending.
     """
 
     def handle_sigterm(self, *args: object, **kwargs: object) -> None:
-        """Cancel what runs, then end the polling loop."""
+        """Cancel the runs under way, then end the polling loop."""
         if not self.started or self._loop is None:
             sys.exit(0)
         self._loop.call_soon_threadsafe(lambda: asyncio.ensure_future(self._end()))
@@ -62,8 +62,8 @@ class FlowRunner(Runner):
 def crash_what_was_left(client: SyncPrefectClient) -> int:
     """End the runs that an earlier stack of this database left under way; return how many there were.
 
-    Their processes are gone: a stack that was killed is cleared away before the next one starts. Else they would
-    say Running for ever, and keep others from the store.
+    Their processes have ended: what a killed stack left is removed before the next one starts. Otherwise the runs would
+    keep the state Running for ever, and block others from the store.
     """
     gone: State[None] = Crashed(message="Its process was gone when the stack was started again.")
     flow_runs = FlowRunFilter(
@@ -80,12 +80,12 @@ def crash_what_was_left(client: SyncPrefectClient) -> int:
 
 
 def main() -> None:
-    """Register everything, say so in the ready file, then serve until a signal arrives."""
+    """Register everything, write the ready file, then serve until a signal arrives."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--config", type=Path, help="finnex.toml that runs use unless told otherwise")
+    options.add_argument("--config", type=Path, help="finnex.toml of runs that name no other")
     options.add_argument("--ready-file", type=Path, help="file to make once all deployments are registered")
     given = options.parse_args()
-    # A stopped stack must not pause the nightly schedule: it goes on when the stack is started again.
+    # A stopped stack must not pause the nightly schedule: it continues at the next start of the stack.
     runner = FlowRunner(name="finnex", pause_on_shutdown=False, limit=RUNS_AT_ONCE)
     with get_client(sync_client=True) as client:
         crash_what_was_left(client)

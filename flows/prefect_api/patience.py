@@ -15,7 +15,7 @@ EVERY_SECONDS = 2.0
 
 
 def patiently(call: Callable[[], T]) -> T:
-    """Return what a call answers, asking again for two minutes while no server answers, or it fails at its own work."""
+    """Return the result of a call; repeat it for two minutes while no server answers or the server has an error."""
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
         try:
@@ -34,7 +34,7 @@ def _passes(error: httpx.HTTPError) -> bool:
 
 
 def if_there(call: Callable[[], object]) -> None:
-    """Make a call that may be lost: progress is told again two seconds later."""
+    """Make a call that may be lost: the next progress update follows two seconds later."""
     try:
         call()
     except httpx.HTTPError as error:

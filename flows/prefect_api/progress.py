@@ -1,4 +1,4 @@
-"""What a flow run tells while it runs, as artifacts: the Prefect UI shows them, the terminal follows them."""
+"""Progress of a flow run, as artifacts: the Prefect UI shows them, the terminal follows them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prefect.artifacts import create_progress_artifact, create_table_artifact, u
 from flows.prefect_api.patience import if_there, patiently
 
 EVERY_SECONDS = 2.0
-"""An update is one call to the server; more of them would cost more than they tell."""
+"""An update is one call to the server; more frequent ones would cost more than they show."""
 
 
 class ProgressArtifact:
@@ -27,15 +27,15 @@ class ProgressArtifact:
         made = patiently(lambda: create_progress_artifact(progress=0.0, key=key, description=text))
         assert isinstance(made, UUID)  # outside an event loop it is the id itself
         self._id = made
-        self._told = time.monotonic()
+        self._updated = time.monotonic()
 
     def show(self, done: float, total: float, text: str) -> None:
         """Show `done` of `total`, unless it was shown less than two seconds ago."""
-        if time.monotonic() - self._told >= EVERY_SECONDS:
+        if time.monotonic() - self._updated >= EVERY_SECONDS:
             self._update(100.0 * done / max(total, 1), text)
 
     def wait(self, text: str) -> None:
-        """Show at once what is waited for: nothing more will be shown until it is there."""
+        """Show immediately what the run waits for: there is no other update until it has arrived."""
         self._update(0.0, text)
 
     def finish(self, text: str) -> None:
@@ -45,7 +45,7 @@ class ProgressArtifact:
     def _update(self, percent: float, text: str) -> None:
         shown = round(min(percent, 100.0), 1)
         if_there(lambda: update_progress_artifact(self._id, progress=shown, description=text))
-        self._told = time.monotonic()
+        self._updated = time.monotonic()
 
 
 def publish_table(key: str, rows: Sequence[Mapping[str, object]], description: str) -> None:

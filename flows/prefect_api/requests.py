@@ -99,7 +99,7 @@ class TrainRequest(ConfiguredRun):
     task: Literal["as configured", "class", "class_and_return"] = Field(
         default=AS_CONFIGURED,
         title="Question",
-        description="The class alone, or the return beside it.",
+        description="The class alone, or the class and the return.",
         json_schema_extra={"position": 3},
     )
     epochs: int = Field(
@@ -133,7 +133,7 @@ class TrainRequest(ConfiguredRun):
 
 
 class PredictRequest(NightlyRequest):
-    """Draw the newest session, and ask the champion what it thinks of it."""
+    """Draw the newest session, and predict it with the champion."""
 
     sessions: int = Field(
         default=1,
@@ -160,7 +160,7 @@ class QaRequest(ConfiguredRun):
 
 
 class AuditRequest(ConfiguredRun):
-    """Look for the future in features, tables and labels."""
+    """Check features, tables and labels for look-ahead."""
 
     sessions: int = Field(
         default=8,

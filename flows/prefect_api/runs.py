@@ -108,7 +108,7 @@ class FlowRunEnded(ServiceError):
     Attributes
     ----------
     explained
-        Whether the message says what to do about it; else the log of the flows tells more.
+        Whether the message says what to do about it; else the log of the flows has the details.
     """
 
     def __init__(self, message: str, *, explained: bool) -> None:
@@ -117,9 +117,9 @@ class FlowRunEnded(ServiceError):
 
 
 def _ended(client: SyncPrefectClient, run: UUID, state: State[Any]) -> FlowRunEnded:
-    told = re.match(r"Flow run encountered an exception: (\w+): (.*)", state.message or "", re.DOTALL)
-    if told and _is_ours(told[1]):
-        return FlowRunEnded(told[2], explained=True)
+    failure = re.match(r"Flow run encountered an exception: (\w+): (.*)", state.message or "", re.DOTALL)
+    if failure and _is_ours(failure[1]):
+        return FlowRunEnded(failure[2], explained=True)
     errors = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run]), level=LogFilterLevel(ge_=ERROR_LEVEL))
     said = state.message or "\n".join(log.message for log in client.read_logs(errors)[-3:]) or "it left no message"
     return FlowRunEnded(f"the flow run ended as {state.name}: {said}", explained=False)

@@ -1,4 +1,4 @@
-"""What became of a run's tasks, where none was left to say so: the server was away, or the run's process is gone."""
+"""Final states of tasks that could not report them: the server was down, or the run's process has died."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GONE_SECONDS = 3.0
 LONG_AGO = timedelta(minutes=10)
 NOT_OVER = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING]
 """Scheduled is a task that waits for its retry."""
-LOST = "Its run had ended before it could report what became of it."
+LOST = "Its run had ended before it could report its final state."
 
 
 def settle_tasks(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:

@@ -1,4 +1,4 @@
-"""Who may reach the servers: on loopback anybody of this machine, elsewhere only who knows the password."""
+"""Access to the servers: on loopback any account of this machine, elsewhere only with the password."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_everywhere(host: str) -> bool:
-    """Return whether `host` stands for every address of this machine."""
+    """Return whether `host` means every address of this machine."""
     return host in {"0.0.0.0", "::"}
 
 
@@ -76,5 +76,5 @@ def host_names(host: str) -> tuple[str, ...]:
 
 
 def at_port(name: str, port: int) -> str:
-    """Return `name:port` as it stands in an address; IPv6 in brackets."""
+    """Return `name:port` as written in an address; IPv6 in brackets."""
     return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"

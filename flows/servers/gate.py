@@ -1,11 +1,11 @@
 """One gate before Prefect and MLflow.
 
 `python -m flows.servers.gate --host H --port P` is the Prefect server behind it; `mlflow server --app-name finnex`
-(an entry point of this package) is MLflow behind it. Gate and server are one process: no port leads around it.
+(an entry point of this package) is MLflow behind it. Gate and server are one process: no port bypasses it.
 
 Both servers answer every program of this machine. A web page open in a browser on it may therefore drive them: by a
 plain POST, by a WebSocket, under a name of its own that it points at 127.0.0.1, or from another local port; and a
-deployment is a program that runs. The gate lets a request through only if it asks for this server by one of its names
+deployment runs a program. The gate passes a request only if it asks for this server by one of its names
 and, where a browser sends it for a page, the page is this server's own.
 """
 
@@ -27,7 +27,7 @@ OWN_PAGE = {"same-origin", "none"}
 """Values of Sec-Fetch-Site for a page of the server, and for an address that a person typed."""
 LOCALHOST = re.compile(r"localhost(:\d+)?")
 MLFLOW_CLOSED = ("/ajax-api/3.0/mlflow/assistant", "/api/3.0/mlflow/assistant")
-"""MLflow's assistant runs programs on this machine at the word of a page."""
+"""MLflow's assistant runs programs on this machine at the request of a page."""
 SHOWN = 100
 """Characters of a header that a refusal repeats."""
 

@@ -1,7 +1,7 @@
-"""The three processes of the local stack: how each is started, and how to tell that it is ready.
+"""The three processes of the local stack: the command of each, and the check that it is ready.
 
-Everything they run with is written here and nothing is inherited: `PREFECT_*` and `MLFLOW_*` variables of the
-calling shell do not reach them. Reasons for the settings that look odd stand beside them.
+All their settings are here and none is inherited: `PREFECT_*` and `MLFLOW_*` variables of the calling shell do not
+reach them. A comment gives the reason of each unusual setting.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MARK = "FINNEX_STACK"
 READY_FILE = "flows.ready"
 """Made in the state folder once all deployments are registered."""
 HEARTBEAT_SECONDS = 60
-"""How often a run's process tells that it is alive: an event of a kilobyte until it is vacuumed."""
+"""Interval of a run's heartbeats: each is an event of a kilobyte until it is vacuumed."""
 PREFECT_SERVER_SETTINGS = {
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -217,7 +217,7 @@ def flow_service(state: Path, prefect: Door, mlflow: Door, config: Path | None) 
             state,
             **_prefect_client(state, prefect),
             **{HOME: str(state)},  # a configuration that names no state folder has this one
-            PREFECT_RUNNER_POLL_FREQUENCY="2",  # seconds until a run that somebody started begins
+            PREFECT_RUNNER_POLL_FREQUENCY="2",  # seconds until a requested run begins
             PREFECT_FLOWS_HEARTBEAT_FREQUENCY=str(HEARTBEAT_SECONDS),
             DASK_LOGGING__DISTRIBUTED="warning",
             MLFLOW_TRACKING_URI=mlflow.inside,

@@ -1,11 +1,11 @@
-"""The local stack behind `finnex up`: starts its processes, watches them, and leaves none behind.
+"""The local stack behind `finnex up`: starts its processes, watches them, and stops all of them.
 
     with Stack(config.state.path) as stack:
         stack.wait()
 
-One stack owns one state folder (databases, artifacts, logs). Whatever runs in it carries the folder's name in
-its environment, so that stopping finds every descendant, however it was started, and a stack that was killed
-with SIGKILL is cleared away by the next one.
+One stack owns one state folder (databases, artifacts, logs). Every process in it has the folder's name in its
+environment, so that stopping finds every descendant, however it was started, and the next stack ends what a
+stack that was killed with SIGKILL left.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ class Stack:
         self.auth_string = f"{USER}:{password}" if password else None
         self._take_state_folder()
         try:
-            _kill_members(self.state)  # we hold the lock: whatever runs here has lost its supervisor
+            _kill_members(self.state)  # we hold the lock: a process that still runs here has lost its supervisor
             mlflow = Door(self._host, _choose_port(self._host, self._ports[1], "--mlflow-port"), password)
             self.mlflow_address = mlflow.address
             if self._only_mlflow:
@@ -212,11 +212,11 @@ class Stack:
                 time.sleep(0.2)
 
     def check(self) -> None:
-        """Raise `ServiceError` with the end of its log if a process has ended by itself."""
+        """Raise `ServiceError` with the end of its log if a process has ended unexpectedly."""
         for service, process in self._running:
             if process.poll() is not None:
                 raise ServiceError(
-                    f"{service.name} ended by itself (exit code {process.returncode}). "
+                    f"{service.name} ended unexpectedly (exit code {process.returncode}). "
                     f"The end of {service.log}:\n{tail(service.log)}"
                 )
 
@@ -226,7 +226,7 @@ class Stack:
         Raises
         ------
         ServiceError
-            One of them ended by itself.
+            One of them ended unexpectedly.
         """
         while not until():
             self.check()
@@ -286,7 +286,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 @contextlib.contextmanager
 def _no_interruption() -> Iterator[None]:
-    """Let a second Ctrl-C not leave half a stack behind."""
+    """Ignore SIGINT and SIGTERM in the block: a second Ctrl-C must not interrupt the stopping of the stack."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -16,7 +16,7 @@ from finnex.data.features.context import Context, Features
 from finnex.data.point_in_time import known_from
 
 HORIZON = 120
-"""Sessions beyond which an event is too far away to tell."""
+"""Longest distance to an event, in sessions: longer ones are capped."""
 TABLE_EVENTS = {"fomc": "FOMC", "cpi": "CPI"}
 
 
@@ -93,7 +93,7 @@ def _distances(
     """
     here = np.arange(offset, offset + sessions)[:, None]
     known = public[None, :] <= here
-    # What is not public yet must not even hide a later event that is.
+    # An event that is not public yet must not hide a later public one.
     following = np.where(known & (positions[None, :] >= here), positions, np.inf).min(axis=1, initial=np.inf)
     last = np.where(known & (positions[None, :] <= here), positions, -np.inf).max(axis=1, initial=-np.inf)
     to_next, since = following - here[:, 0], here[:, 0] - last

@@ -65,7 +65,7 @@ def views(filings: pd.DataFrame | None, symbol: str, calendar: SessionCalendar) 
 def _latest(quarters: Quarters) -> dict[str, float]:
     """Return each figure as of the newest quarter that has it, at most one quarter behind the newest.
 
-    A filing may bring a few figures first and the others later; those then stand as of the quarter before.
+    A filing may bring a few figures first and the others later; those are then as of the quarter before.
     """
     newest = max(quarters)
     found = _figures(quarters, newest)
@@ -177,7 +177,7 @@ def on_prices_basis(shares: Floats, filed: Days, splits: pd.DataFrame) -> Floats
 
     A filing counts shares as they were then, so it is multiplied by every later split; a provider may have done so
     already. Of the two, the one counts that continues the count before it. Prices carry splits that came after the
-    session, and so must the count: their product is the market value of the day, whatever came later.
+    session, and so must the count: their product is the market value of the day, with or without later splits.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Technical features of one symbol's bars: momentum, trend, volume, statistics, candlestick patterns.
 
-Indicators are TA-Lib's, computed on traded bars and free of scale: whatever is in units of price is divided by
-the close, whatever accumulates for ever (OBV, A/D) is summed over a window instead, so that a split of the stock
-or the first row of the file changes nothing.
+Indicators are TA-Lib's, computed on traded bars and free of scale: values in units of price are divided by the
+close, and cumulative sums (OBV, A/D) are taken over a window instead, so that neither a split of the stock nor the
+first row of the file changes them.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def _log_of(traded: pd.Series[float]) -> pd.Series[float]:
 
 
 def _cycles(c: Floats) -> Features:
-    """Hilbert transform indicators: the dominant cycle, where in it the price stands, and whether there is one."""
+    """Hilbert transform indicators: the dominant cycle, the price's phase in it, and whether there is one."""
     sine, _ = talib.HT_SINE(c)
     return {
         "cycle_period": talib.HT_DCPERIOD(c),

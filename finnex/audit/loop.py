@@ -27,7 +27,7 @@ from finnex.audit.label_inputs import MakeLabels, label_inputs
 from finnex.audit.quote_clocks import quotes_of_other_markets
 from finnex.audit.report import AuditReport, Finding, LeakedRow
 from finnex.audit.sampling import sampled, special
-from finnex.audit.stored import StoredAudit, audit_stored
+from finnex.audit.stored import StoredAudit, audit_stored, what_was_compared
 from finnex.audit.time_of_day import released_at_midnight, sentiment_clocks
 from finnex.audit.timing import SEVERAL, Leak, Make, Timing
 from finnex.audit.verdicts import Tested, caveats, feature_verdicts, table_verdicts
@@ -156,14 +156,12 @@ def audit(
 def _of_store(published: Mapping[str, StoredAudit], store: ImageStore | None) -> str:
     if store is None:
         return "no published store was audited"
-    compared = sum(one.compared for one in published.values())
     others = sum(one.other_inputs for one in published.values())
-    outcomes = sum(one.outcomes for one in published.values())
     found = sum(len(one.findings) for one in published.values())
-    said = f"{compared} published images drawn again from tables cut at their decision, {outcomes:,} stored outcomes "
-    said += f"computed again: {found or 'no'} finding{'' if found == 1 else 's'}"
+    said = f"computed again of the store: {what_was_compared([*published.values()])}; "
+    said += f"{found or 'no'} finding{'' if found == 1 else 's'} in it"
     if others:
-        said += f"; {others} of the images were drawn from other inputs than these, so that nothing is shown by them"
+        said += f"; {others} further image{'' if others == 1 else 's'} of other inputs than these, which show nothing"
     return said
 
 

@@ -99,8 +99,8 @@ def audit(
     findings: list[Finding] = []
     timings: list[Timing] = []
     days: dict[str, tuple[date, ...]] = {}
-    tested: dict[str, Tested] = {}
-    of_tables: dict[str, Tested] = {}
+    tested: dict[str, list[Tested]] = {}
+    of_tables: dict[str, dict[str, Tested]] = {}
     filings: dict[str, str] = {}
     published: dict[str, StoredAudit] = {}
     for number, symbol in enumerate(chosen):
@@ -123,8 +123,11 @@ def audit(
         findings += _constants(timing) + _opened(timing) + _labels(run, timing, every, labels, rng)
         asked = ask(timing, seed)
         findings += asked.findings + decision_times(timing.full.calendar)
-        tested |= asked.features
-        of_tables |= asked.tables
+        for name, one in asked.features.items():
+            tested.setdefault(name, []).append(one)
+        for table, series in asked.tables.items():
+            named = {name if len(chosen) == 1 else f"{symbol}: {name}": one for name, one in series.items()}
+            of_tables.setdefault(table, {}).update(named)
         filings[symbol] = asked.filings
         findings += _declared(bars_filled_backwards(run.tables.prices, symbol), timing)
         if store is not None:

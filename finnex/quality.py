@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from finnex.audit.stored import audit_stored
+from finnex.audit.stored import audit_stored, what_was_compared
 from finnex.audit.timing import Timing
 from finnex.data.panel import make_panel
 from finnex.errors import StoreError
@@ -214,12 +214,13 @@ def _label_checks(store: ImageStore, kind: str, horizon: int) -> list[Check]:
 
 
 def drawn_again(run: Run, store: ImageStore, *, images: int = 4, seed: int = 0) -> Check:
-    """Draw sampled published images again from tables cut at their decision time, and compare what readers see.
+    """Compare what readers see of up to two symbols with what the tables give: images, features and labels.
 
     Parameters
     ----------
     images
-        Of up to two symbols, chosen by the seed: a rebuild of the symbol's features each.
+        Drawn again from tables cut at their decision, of the symbols that the seed chooses: a rebuild of the symbol's
+        features each.
     """
     rng = np.random.default_rng(seed)
     symbols = [name for name in run.config.symbols if name in store.symbols]
@@ -229,11 +230,10 @@ def drawn_again(run: Run, store: ImageStore, *, images: int = 4, seed: int = 0) 
         for name in chosen
     ]
     wrong = [finding for one in found for finding in one.findings]
-    compared = sum(one.compared - one.other_inputs for one in found)
     others = sum(one.other_inputs for one in found)
-    meaning = f"of {compared} published images, and their outcomes, those that their tables do not give"
+    meaning = f"of {what_was_compared(found)}, findings of what the tables do not give"
     if others:
-        meaning += f"; {others} more were drawn from other inputs than these, and show nothing"
+        meaning += f"; {others} more image{'' if others == 1 else 's'} of other inputs than these, which show nothing"
     if wrong:
         meaning += f": {wrong[0].evidence}"
     return Check("drawn again", not wrong, len(wrong), "= 0", meaning)

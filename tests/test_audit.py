@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -10,10 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finnex.audit import AuditReport, audit, audit_labels
+from finnex.audit import Answer, AuditReport, audit, audit_labels
 from finnex.audit.enhanced import Vintage, compare_vintage, fitted_on_everything
 from finnex.audit.foreknowledge import Bars, foreknowing
 from finnex.audit.time_of_day import sentiment_clocks
+from finnex.audit.verdicts import Tested as OneTested
+from finnex.audit.verdicts import answer_of_feature, answer_of_table
 from finnex.cli import main
 from finnex.config import Config, LabelSettings, parse_config
 from finnex.data.calendar import session_calendar
@@ -120,6 +123,54 @@ def test_an_answer_carries_what_is_not_shown(sample_config: MakeConfig, inputs: 
     assert report.feature("credit_spread").notes == ("revised_macro",)
     assert set(report.table("prices").notes) == {"adjusted_prices", "chosen_symbols"}
     assert {"revised_macro", "calendar_closures", "chosen_symbols", "adjusted_prices"} <= set(report.caveats)
+
+
+def test_the_answer_of_a_table_counts_the_series_that_were_tested_and_names_the_others(
+    sample_config: MakeConfig, inputs: Tables
+) -> None:
+    def the_spread_alone(_: Context, found: Features) -> None:
+        for name in set(found) - {"credit_spread"}:
+            del found[name]
+
+    assert inputs.macro is not None
+    report = audit(sample_config(**APRIL), sessions=1, make=one_family("macro", the_spread_alone), tables=inputs)
+    answer = report.table("macro").foreknowledge
+    told = re.match(r"in (\d+) of (\d+) series, over at most (\d+) sessions; not tested: macro", answer.evidence)
+    assert answer.word == "none found"
+    assert told is not None
+    tested, series, most = map(int, told.groups())
+    assert series == inputs.macro["series"].nunique()
+    assert 0 < tested < series
+    assert f"and {series - tested - 3} more" in answer.evidence or series - tested <= 3
+    assert 500 < most < inputs.prices["date"].nunique()  # fewer than there are: a comparison needs sessions around it
+    assert report.table("events").foreknowledge == Answer("not tested", "no series of numbers")
+    assert report.table("macro").computation.evidence.endswith("changed nothing before, and 1 feature after")
+    assert report.feature("credit_spread").computation.evidence.startswith("at ")
+
+
+def test_a_table_of_which_nothing_was_tested_is_not_called_free_of_foreknowledge() -> None:
+    few, enough = OneTested(0, "known in 40 sessions, 100 are needed"), OneTested(380)
+    reason = "(known in 40 sessions, 100 are needed)"
+    assert answer_of_table({"a": few}) == Answer("not tested", f"none of 1 series: a {reason}")
+    assert answer_of_table({"a": few, "b": enough, "c": OneTested(1200)}) == Answer(
+        "none found", f"in 2 of 3 series, over at most 1,200 sessions; not tested: a {reason}"
+    )
+    many = answer_of_table(dict.fromkeys("abcde", few) | {"f": enough}).evidence
+    assert many.endswith(f"not tested: a {reason}, b {reason}, c {reason} and 2 more")
+    assert answer_of_feature([few, enough]) == Answer("none found", "in 380 sessions of 1 of 2 symbols")
+    assert answer_of_feature([few, few]) == Answer("not tested", few.untested)
+
+
+def test_an_enhanced_table_is_neither_called_causal_nor_tested_where_its_column_is_not(
+    inputs: Tables, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    close = inputs.prices.loc[inputs.prices["symbol"] == "NVDA", "close"].reset_index(drop=True)
+    config = prices_only(tmp_path, inputs, rsi_14=close.where(close.index % 10 == 0).to_numpy())
+    answer = json.loads(run(capsys, "--config", config, "--sessions", 1, "--json")[1])
+    (verdict,) = (one for one in answer["tables"] if one["name"] == "enhanced")
+    assert verdict["computation"]["word"] == "not shown"
+    assert verdict["foreknowledge"]["word"] == "not tested"
+    assert verdict["foreknowledge"]["evidence"].startswith("none of 1 series: rsi_14 (known in ")
 
 
 # Planted leaks. Each says the feature, the table, and something of the row that must be named.

@@ -74,6 +74,23 @@ def test_stamps_that_are_hours_too_early_are_found() -> None:
     assert kinds(honest.assign(timestamp=honest["timestamp"] - pd.Timedelta(hours=6))) == ["sentiment_at_night"]
 
 
+def test_a_finding_about_stamps_gives_both_explanations_and_what_to_do_of_each() -> None:
+    """Authors of another continent, or a program with an hour of its own, have such stamps and no leak."""
+    honest = records(hours_of_people())
+    utc = honest["timestamp"].dt.tz_localize("UTC")
+    cases = (
+        (honest.assign(timestamp=honest["timestamp"] - pd.Timedelta(hours=6)), "the clock of another zone"),
+        (honest.assign(timestamp=utc.dt.tz_convert(NEW_YORK).dt.tz_localize(None)), "the clock of another zone"),
+        (records(np.full(730, 9.5)), "or they are published at that time"),
+        (records(np.concatenate([np.zeros(100), hours_of_people()[:630]])), "or they are published at midnight"),
+    )
+    for found, other in cases:
+        (one,) = sentiment_clocks(found, CALENDAR, "XNYS")
+        assert "either" in one.finding.evidence
+        assert other in one.finding.evidence
+        assert one.finding.remedy.endswith("the stamps are right and stay.")
+
+
 @pytest.mark.parametrize(
     ("clock", "zone"), [("05:00", "UTC"), ("09:30", NEW_YORK), ("12:00", "UTC"), ("00:00", NEW_YORK)]
 )
@@ -266,6 +283,8 @@ def test_events_announced_years_before_are_found_and_a_yearly_schedule_is_not() 
     (one,) = events_announced_too_early(events)
     assert one.finding.kind == "events_announced_too_early"
     assert one.rows.all()
+    assert "of meetings with a published schedule (FOMC and the like), 90 days" in one.finding.remedy
+    assert "Of other events, which may be called at short notice, it is not" in one.finding.remedy
     assert f"{len(events)} of {len(events)} are announced more than 760 days" in one.finding.evidence
     by_year = events.assign(announced=pd.to_datetime((dates.year - 2).astype(str) + "-12-15"))
     assert events_announced_too_early(by_year) == []

@@ -44,13 +44,33 @@ def moved(prices: pd.DataFrame, symbols: list[str], sessions: int, columns: list
 BARS = ["open", "high", "low", "close", "volume"]
 EVERYONE = [SYMBOL, *PEERS, *SECTORS]
 CASES = {
-    "all early": (EVERYONE, 1, BARS, "all bars are a session early, or SP500 of the macro table late"),
-    "all late": (EVERYONE, -1, BARS, "all bars are a session late, or SP500 of the macro table early"),
-    "the symbol early": ([SYMBOL], 1, BARS, f"the bars of {SYMBOL} are a session early"),
-    "the symbol late": ([SYMBOL], -2, BARS, f"the bars of {SYMBOL} are 2 sessions late"),
-    "funds early": (list(SECTORS), 1, BARS, "the bars of XLE, "),
-    "volumes early": (EVERYONE, 1, ["volume"], f"the volumes of {SYMBOL} are a session early"),
-    "volumes late": (EVERYONE, -1, ["volume"], f"the volumes of {SYMBOL} are a session late"),
+    "all early": (EVERYONE, 1, BARS, "either all bars are a session early, or SP500 of the macro table late"),
+    "all late": (EVERYONE, -1, BARS, "either all bars are a session late, or SP500 of the macro table early"),
+    "the symbol early": (
+        [SYMBOL],
+        1,
+        BARS,
+        f"either the bars of {SYMBOL} are a session early, or prices of the others follow",
+    ),
+    "the symbol late": (
+        [SYMBOL],
+        -2,
+        BARS,
+        f"either the bars of {SYMBOL} are 2 sessions late, or prices of {SYMBOL}",
+    ),
+    "funds early": (list(SECTORS), 1, BARS, "either the bars of XLE, "),
+    "volumes early": (
+        EVERYONE,
+        1,
+        ["volume"],
+        f"either the volumes of {SYMBOL} are a session early, or its highs",
+    ),
+    "volumes late": (
+        EVERYONE,
+        -1,
+        ["volume"],
+        f"either the volumes of {SYMBOL} are a session late, or its highs",
+    ),
 }
 
 
@@ -62,6 +82,20 @@ def test_what_stands_at_another_session_is_named(case: str, seed: int) -> None:
     found = asked(one, moved(one.tables.prices, symbols, sessions, columns))
     assert any(finding.evidence.startswith(words) for finding in found), [finding.evidence for finding in found]
     assert {(finding.kind, finding.table) for finding in found} == {("out_of_step", "prices")}
+
+
+def test_a_thin_stock_that_follows_the_others_is_given_as_the_other_explanation() -> None:
+    """Its dates are right: every close is what the others were worth a session before."""
+    one = market(2)
+    close = one.tables.prices.pivot(index="date", columns="symbol", values="close")
+    follows = np.exp(np.log(close[[*SECTORS, *PEERS]]).mean(axis=1).shift(1)).bfill()
+    prices = one.tables.prices.copy()
+    own = prices["symbol"] == SYMBOL
+    prices.loc[own, "close"] = follows.reindex(prices.loc[own, "date"]).to_numpy()
+    (finding,) = (each for each in asked(one, prices) if "the bars of" in each.evidence)
+    assert finding.evidence.startswith(f"either the bars of {SYMBOL} are a session late, or prices of {SYMBOL} follow")
+    assert "those of the others a session later, as in thin trading" in finding.evidence
+    assert "where they are right" in finding.remedy
 
 
 @pytest.mark.parametrize("sessions", [260, 420, 1000])

@@ -20,7 +20,7 @@ from finnex.exam.kinds import ALL, LEAKS
 from finnex.exam.market import Market, random_market, write_market
 from finnex.exam.plant import Kind, Planted, own_bars
 from finnex.layout import load_catalogue
-from finnex.store import READY, ImageStore
+from finnex.store import NOT_A_DAY, READY, ImageStore
 
 SESSIONS = 260
 
@@ -164,3 +164,32 @@ def test_a_store_ahead_shows_the_images_of_the_next_session(tmp_path: Path, monk
     same = [np.array_equal(a, b) for a, b in zip(honest, leaking, strict=True)]
     assert same == [False, True, True, True]
     assert np.array_equal(leaking[0], honest[1])
+
+
+STORED = {
+    "stored_classes_of_the_session_before": {"label_price_movement", "label_triple_barrier"},
+    "stored_labels_that_end_the_next_session": {"label_end_price_movement", "label_end_triple_barrier"},
+    "stored_features_one_session_ahead": {
+        "feature_normalized", "feature_original", "feature_location", "feature_scale",
+    },
+}  # fmt: skip
+
+
+def test_a_store_that_is_wrong_beside_its_images_differs_in_that_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plants_store, "DRAWN", 2)
+    arrays = {}
+    for name in ("a_store_as_it_should_be", *STORED):
+        one = plant(ALL[name], SESSIONS, 0)
+        store = ImageStore.open(one.store(write_market(tmp_path / name, one.tables, one.settings)))
+        arrays[name] = {array: store.values(SYMBOL, array) for array in store.array_names(SYMBOL) if array != "image"}
+    honest = arrays.pop("a_store_as_it_should_be")
+    for name, leaking in arrays.items():
+        assert set(leaking) == set(honest)
+        differing = {array for array in honest if leaking[array].tobytes() != honest[array].tobytes()}
+        assert differing - {"rendered_at"} == STORED[name]
+    ends = arrays["stored_labels_that_end_the_next_session"]["label_end_price_movement"]
+    known = ends != NOT_A_DAY
+    assert known.sum() > 500
+    assert np.array_equal(ends[known], np.broadcast_to(ends[:, :1], ends.shape)[known])  # at one session's horizon

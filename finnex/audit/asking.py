@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from finnex.audit.clock import known_session
+from finnex.audit.enhanced import columns_of
 from finnex.audit.equal_figures import KnownFiling
 from finnex.audit.filed_figures import filed_figures
 from finnex.audit.foreknowledge import Bars, Foreknowledge, Search, foreknowing
@@ -43,15 +44,17 @@ class Asked:
 
     Attributes
     ----------
-    features, tables
-        Name to the result of its test.
+    features
+        Name to how it was tested.
+    tables
+        Table to its series, each with how it was tested; of the enhanced table its columns, which are features.
     filings
         What was asked of figures of the next filing, in a sentence.
     """
 
     findings: list[Finding]
     features: dict[str, Tested] = field(default_factory=dict)
-    tables: dict[str, Tested] = field(default_factory=dict)
+    tables: dict[str, dict[str, Tested]] = field(default_factory=dict)
     filings: str = ""
 
 
@@ -84,20 +87,24 @@ def ask(timing: Timing, seed: int) -> Asked:
     bars = bars_of(timing, closes)
     series = {name: values for name, (_, values) in raw.items()}
     search = foreknowing([features, series], bars, seed)
-    untested, strongest = search.untested, sorted(search.found, key=lambda one: -abs(one.correlation))
+    strongest = sorted(search.found, key=lambda one: -abs(one.correlation))
     filings = _ask_filings(timing, raw, bars.close, seed)
     findings = _findings(strongest, REMEDY, timing, raw) + _findings(filings.found, REMEDY_OF_FILINGS, timing, raw)
     steps = out_of_step(timing.symbol, bars, closes, stock_indices(run.tables.macro, full.calendar))
     shifted = None if steps else _bars_out_of_step(search, raw, timing.symbol)
     findings += steps if shifted is None else [shifted]
-    sessions = int((~np.isnan(full.original)).any(axis=1).sum())
-    tested = {name: Tested(int((~np.isnan(values)).sum()), untested.get(name, "")) for name, values in features.items()}
-    tables = {}
-    for table in timing.frames:
-        names = [name for name, (of, _) in raw.items() if of == table]
-        answered = any(name not in untested for name in names) or table == "enhanced"
-        tables[table] = Tested(sessions, "" if answered else "too few values that change from session to session")
+    tested = {name: _tested(search, name) for name in features}
+    tables = {
+        table: {name: _tested(search, name) for name, (of, _) in raw.items() if of == table} for table in timing.frames
+    }
+    if (enhanced := run.tables.enhanced) is not None:
+        tables["enhanced"] = {name: tested[name] for name in columns_of(enhanced) if name in tested}
     return Asked(findings, tested, tables, filings.said)
+
+
+def _tested(search: Search, name: str) -> Tested:
+    untested = search.untested.get(name, "")
+    return Tested(0, untested) if untested else Tested(len(search.statistics[name].rows))
 
 
 def filing_series(run: Run, panel: Panel, raw: Mapping[str, tuple[str, Floats]]) -> tuple[dict[str, Floats], set[str]]:

@@ -80,6 +80,13 @@ def fundamentals_dated_by_period_end(filings: pd.DataFrame) -> list[Declared]:
     return found
 
 
+NOTICE_REMEDY = (
+    "Give the day on which the event was announced, or its schedule published. Where that day is unknown: of meetings "
+    "with a published schedule (FOMC and the like), 90 days before the meeting is cautious. Of other events, which may "
+    "be called at short notice, it is not: leave those out."
+)
+
+
 def events_announced_too_early(events: pd.DataFrame) -> list[Declared]:
     """Find scheduled events whose dates are said to be public years before: schedules are announced by the year."""
     found = []
@@ -93,8 +100,7 @@ def events_announced_too_early(events: pd.DataFrame) -> list[Declared]:
             f"'{name}': {int(rows.sum())} of {len(own)} are announced more than {LONGEST_NOTICE_DAYS} days before they "
             f"happen, such as {example['date'].date()}, announced {example['announced'].date()}."
         )
-        remedy = "Give the day on which the schedule was published; where it is unknown, 90 days before is cautious."
-        found.append(Declared(Finding("events_announced_too_early", "events", (), evidence, remedy), rows))
+        found.append(Declared(Finding("events_announced_too_early", "events", (), evidence, NOTICE_REMEDY), rows))
     return found
 
 

@@ -28,7 +28,7 @@ from finnex.audit.label_inputs import MakeLabels, label_inputs
 from finnex.audit.quote_clocks import quotes_of_other_markets
 from finnex.audit.report import AuditReport, Finding, LeakedRow
 from finnex.audit.sampling import sampled, special
-from finnex.audit.stored import StoredAudit, audit_stored
+from finnex.audit.stored import StoredAudit, audit_stored, what_was_compared
 from finnex.audit.time_of_day import released_at_midnight, sentiment_clocks
 from finnex.audit.timing import SEVERAL, Leak, Make, Timing
 from finnex.audit.verdicts import Tested, caveats, feature_verdicts, table_verdicts
@@ -100,8 +100,8 @@ def audit(
     findings: list[Finding] = []
     timings: list[Timing] = []
     days: dict[str, tuple[date, ...]] = {}
-    tested: dict[str, Tested] = {}
-    of_tables: dict[str, Tested] = {}
+    tested: dict[str, list[Tested]] = {}
+    of_tables: dict[str, dict[str, Tested]] = {}
     filings: dict[str, str] = {}
     published: dict[str, StoredAudit] = {}
     for number, symbol in enumerate(chosen):
@@ -124,8 +124,11 @@ def audit(
         findings += _constants(timing) + _opened(timing) + _labels(run, timing, every, labels, rng)
         asked = ask(timing, seed)
         findings += asked.findings + decision_times(timing.full.calendar)
-        tested |= asked.features
-        of_tables |= asked.tables
+        for name, one in asked.features.items():
+            tested.setdefault(name, []).append(one)
+        for table, series in asked.tables.items():
+            named = {name if len(chosen) == 1 else f"{symbol}: {name}": one for name, one in series.items()}
+            of_tables.setdefault(table, {}).update(named)
         filings[symbol] = asked.filings
         findings += _declared(bars_filled_backwards(run.tables.prices, symbol), timing)
         if store is not None:
@@ -157,14 +160,12 @@ def audit(
 def _of_store(published: Mapping[str, StoredAudit], store: ImageStore | None) -> str:
     if store is None:
         return "no published store was audited"
-    compared = sum(one.compared for one in published.values())
     others = sum(one.other_inputs for one in published.values())
-    outcomes = sum(one.outcomes for one in published.values())
     found = sum(len(one.findings) for one in published.values())
-    said = f"{compared} published images drawn again from tables cut at their decision, {outcomes:,} stored outcomes "
-    said += f"computed again: {found or 'no'} finding{'' if found == 1 else 's'}"
+    said = f"computed again of the store: {what_was_compared([*published.values()])}; "
+    said += f"{found or 'no'} finding{'' if found == 1 else 's'} in it"
     if others:
-        said += f"; {others} of the images were drawn from other inputs than these, so that nothing is shown by them"
+        said += f"; {others} further image{'' if others == 1 else 's'} of other inputs than these, which show nothing"
     return said
 
 

@@ -30,6 +30,10 @@ MOST_COMPARED = 24
 STOCK_INDICES: Final = ("SP500", "NASDAQ", "DJIA")
 NEW_YORK: Final = ("XNYS", "XNAS", "XASE")
 REMEDY = "Compare a few dates of both with another source, and correct those that are wrong."
+REMEDY_OF_SYMBOLS = (
+    "Compare a few dates of both with another source. Where they are wrong, correct them; where they are right, the "
+    "one that follows trades too thinly for its close to be of that session: give closing quotes, or leave it out."
+)
 
 
 @dataclass(frozen=True)
@@ -143,15 +147,21 @@ def _of_symbols(symbol: str, own: Floats, others: Mapping[str, Floats]) -> list[
     stepping = {name: one for name, values in some.items() if (one := step(values, own)) is not None}
     mean = step(_mean(list(others.values())), own) if len(others) > 1 else None
     if mean is not None and not any(_in_step(values, own) for values in some.values()):  # it differs from all others
-        which, early, moves_with, first = symbol, mean.sessions < 0, "the mean of the others moves with them", mean
+        which, against, first, early = symbol, "the others", mean, mean.sessions < 0
+        moves_with = f"the mean of the others moves with {symbol}"
     elif stepping:
         name, first = max(stepping.items(), key=lambda each: abs(each[1].there))
         alike = sorted(name for name, one in stepping.items() if one.sessions == first.sessions)
-        which, early, moves_with = ", ".join(alike), first.sessions > 0, f"{name} moves with {symbol}"
+        which, against, early = ", ".join(alike), symbol, first.sessions > 0
+        moves_with = f"{name} moves with {symbol}"
     else:
         return []
-    text = f"the bars of {which} are {first.apart} {'early' if early else 'late'}: {moves_with}, {first.words}."
-    return [Finding("out_of_step", "prices", (), text, REMEDY, symbol)]
+    ahead, behind = (which, against) if early else (against, which)
+    text = (
+        f"either the bars of {which} are {first.apart} {'early' if early else 'late'}, or prices of {behind} follow "
+        f"those of {ahead} {first.apart} later, as in thin trading: {moves_with}, {first.words}."
+    )
+    return [Finding("out_of_step", "prices", (), text, REMEDY_OF_SYMBOLS, symbol)]
 
 
 def _mean(values: Sequence[Floats]) -> Floats:
@@ -174,9 +184,10 @@ def _of_volume(symbol: str, bars: Bars) -> list[Finding]:
     found = step(_changes(volume), _changes(true_range))
     if found is None:
         return []
+    early = found.sessions > 0
     text = (
-        f"the volumes of {symbol} are {found.apart} {'early' if found.sessions > 0 else 'late'}: they move with its "
-        f"true range, {found.words}."
+        f"either the volumes of {symbol} are {found.apart} {'early' if early else 'late'}, or its highs and lows "
+        f"{'late' if early else 'early'}: the volumes move with its true range, {found.words}."
     )
     return [Finding("out_of_step", "prices", (), text, REMEDY, symbol)]
 
@@ -186,8 +197,9 @@ def _of_indices(steps: Mapping[str, Step | None]) -> list[Finding]:
     if not found or len(found) < len(steps):
         return []  # an index in step shows that the bars are right; the other one is asked for foreknowledge
     name, first = max(found.items(), key=lambda each: abs(each[1].there))
+    bars, quotes = ("late", "early") if first.sessions > 0 else ("early", "late")
     text = (
-        f"all bars are {first.apart} {'late' if first.sessions > 0 else 'early'}, or {', '.join(found)} of the macro "
-        f"table {'early' if first.sessions > 0 else 'late'}: {name} moves with the mean of all symbols, {first.words}."
+        f"either all bars are {first.apart} {bars}, or {', '.join(found)} of the macro table {quotes}: {name} moves "
+        f"with the mean of all symbols, {first.words}."
     )
     return [Finding("out_of_step", "prices", (), text, REMEDY)]

@@ -36,7 +36,10 @@ STANDARD_ERRORS, ONE_SIDED = 3.0, 1.65
 NIGHT_HOURS = (1.0, 8.75)
 """Centre of a provider's day, in the exchange's zone, at which its stamps are earlier than its public wakes. Centres of
 real providers of headlines and tweets: 13.2 and 15.0."""
-REMEDY = "Correct the zone of the stamps (timestamp_zone in the mapping), or give the time of publication in UTC."
+REMEDY = (
+    "Where the zone is wrong, correct it (timestamp_zone in the mapping), or give the time of publication in UTC; "
+    "where the records are published by another clock, the stamps are right and stay."
+)
 
 
 def sentiment_clocks(records: pd.DataFrame, calendar: SessionCalendar, exchange: str) -> list[Declared]:
@@ -84,9 +87,13 @@ def _one_hour(
         evidence = (
             f"{name}: {(minute == most).mean():.0%} of {len(utc)} records are stamped "
             f"{most // 60:02d}:{most % 60:02d} in {where}, before the close; {int(early.sum())} enter the session of "
-            "their own day, which a score of the whole day does not know."
+            "their own day: either they are scores of the whole day, not known by then, or they are published at that "
+            "time."
         )
-        remedy = "Give the time of publication, or stamp a day's score with its date alone (YYYY-MM-DD)."
+        remedy = (
+            "Stamp a score of the whole day with its date alone (YYYY-MM-DD), or with its time of publication; where "
+            "that is the time stamped, the stamps are right and stay."
+        )
         return Finding("sentiment_stamped_at_one_hour", "sentiment", (), evidence, remedy)
     return None
 
@@ -96,10 +103,13 @@ def _midnight(name: str, local: pd.Series[pd.Timestamp], zone: str) -> Finding |
     if share.mean() < MIDNIGHT_SHARE or share.sum() < LEAST_RECORDS:
         return None
     evidence = (
-        f"{name}: {int(share.sum())} of {len(local)} records are stamped exactly 00:00:00 in {zone}, as records "
-        "without a time are; they enter the session of their own day."
+        f"{name}: {int(share.sum())} of {len(local)} records are stamped exactly 00:00:00 in {zone}, and enter the "
+        "session of their own day: either their time of day is missing, or they are published at midnight."
     )
-    remedy = f"Give these a date alone (YYYY-MM-DD), or the file's zone (timestamp_zone = '{zone}') with naive stamps."
+    remedy = (
+        f"Give records without a time a date alone (YYYY-MM-DD), or the file's zone (timestamp_zone = '{zone}') with "
+        "naive stamps; where they are published at midnight, the stamps are right and stay."
+    )
     return Finding("sentiment_stamped_at_one_hour", "sentiment", (), evidence, remedy)
 
 
@@ -150,7 +160,7 @@ def _season(
     evidence = (
         f"{name}: from winter to summer its stamps move by {shift:+.1f} hours (standard error {error:.2f}); people "
         f"who live by {zone}, in UTC, move by {low - high:+.0f}; the centre of its day would be {_clock(centre)} "
-        f"there: wall time of {zone} is labelled UTC."
+        f"there: either wall time of {zone} is labelled UTC, or the records are published by the clock of another zone."
     )
     return Finding("sentiment_in_wall_time", "sentiment", (), evidence, REMEDY)
 
@@ -171,7 +181,8 @@ def _night(name: str, local: pd.Series[pd.Timestamp], zone: str, *, people: bool
         return None
     evidence = (
         f"{name}: the centre of its day is {_clock(centre)} in {zone}, before the exchange "
-        f"opens ({len(local)} records): the stamps are of another zone than they say, some hours too early."
+        f"opens ({len(local)} records): either the stamps are of another zone than they say, some hours too early, or "
+        "the records are published by the clock of another zone."
     )
     return Finding("sentiment_at_night", "sentiment", (), evidence, REMEDY)
 

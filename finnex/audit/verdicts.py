@@ -24,12 +24,50 @@ from finnex.pipeline import Run
 AS_CLAIMED = Answer("as claimed", "its dates are plausible; that they are right is not provable from one file")
 
 
+NAMED = 3
+"""Series that were not tested, of which a table's answer gives the name and the reason."""
+
+
 @dataclass(frozen=True)
 class Tested:
-    """Result of the test of foreknowledge for one feature or table."""
+    """How a feature, or one series of a table, was tested for foreknowledge, for one symbol.
+
+    Attributes
+    ----------
+    sessions
+        Sessions compared.
+    untested
+        Why it was not tested; '' where it was.
+    """
 
     sessions: int
     untested: str = ""
+
+
+def answer_of_feature(tested: Sequence[Tested]) -> Answer:
+    """Return the answer for a feature without a finding, from what was tested of it for each symbol."""
+    compared = [one for one in tested if not one.untested]
+    if not compared:
+        return Answer("not tested", "; ".join(dict.fromkeys(one.untested for one in tested)) or "never known")
+    where = f" of {len(compared)} of {len(tested)} symbols" if len(tested) > 1 else ""
+    return Answer("none found", f"in {sum(one.sessions for one in compared):,} sessions{where}")
+
+
+def answer_of_table(series: Mapping[str, Tested]) -> Answer:
+    """Return the answer for a table without a finding: how many of its series were tested, and which were not."""
+    untested = [f"{name} ({one.untested})" for name, one in series.items() if one.untested]
+    compared = [one.sessions for one in series.values() if not one.untested]
+    listed = ", ".join(untested[:NAMED]) + (f" and {len(untested) - NAMED} more" if len(untested) > NAMED else "")
+    if not series:
+        return Answer("not tested", "no series of numbers")
+    if not compared:
+        return Answer("not tested", f"none of {len(series)} series: {listed}")
+    said = f"in {len(compared)} of {len(series)} series, over at most {max(compared):,} sessions"
+    return Answer("none found", f"{said}; not tested: {listed}" if untested else said)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def caveats(tables: Iterable[str]) -> dict[str, str]:
@@ -46,24 +84,33 @@ def _kinds(findings: Iterable[Finding], kinds: frozenset[str] | None) -> str:
 
 
 def table_verdicts(
-    timings: Sequence[Timing], findings: Sequence[Finding], tested: Mapping[str, Tested]
+    timings: Sequence[Timing], findings: Sequence[Finding], tested: Mapping[str, Mapping[str, Tested]]
 ) -> tuple[Verdict, ...]:
-    """Return the answers for each table, and for the calendar."""
-    found = []
+    """Return the answers for each table, and for the calendar.
+
+    Parameters
+    ----------
+    tested
+        Table to its series, each with how it was tested.
+    """
+    found, no_series = [], answer_of_table({})
     for table in timings[0].frames:
         own = [finding for finding in findings if finding.table == table]
         rows = sum(timing.altered[table] for timing in timings)
         fed = set().union(*(timing.fed.get(table, set()) for timing in timings))
         if kinds := _kinds(own, None):
             computation = Answer("leak", kinds)
+        elif table == "enhanced":
+            computation = Answer("not shown", "its columns are used as given: how they were made is not seen")
         elif not fed:
             computation = Answer(
                 "not shown", "no feature of a later session follows its rows: nothing could have failed"
             )
         else:
-            reason = f"{rows:,} later rows changed nothing before, and {len(fed)} features after"
+            reason = f"{_count(rows, 'later row')} changed nothing before, and {_count(len(fed), 'feature')} after"
             computation = Answer("causal", reason)
-        found.append(_verdict(table, computation, own, tested.get(table), (table,), CAVEATS_OF[table]))
+        known = answer_of_table(tested.get(table, {}))
+        found.append(_verdict(table, computation, own, known, (table,), CAVEATS_OF[table]))
     if timings[0].run.tables.splits is not None:
         own = [finding for finding in findings if finding.table == "splits"]
         kinds = _kinds(own, None)
@@ -72,10 +119,10 @@ def table_verdicts(
             if kinds
             else Answer("causal", "a later split, with the prices it adjusts, changed nothing before it")
         )
-        found.append(_verdict("splits", computation, own, Tested(0, "no series"), ("splits",), CAVEATS_OF["splits"]))
+        found.append(_verdict("splits", computation, own, no_series, ("splits",), CAVEATS_OF["splits"]))
     own = [finding for finding in findings if finding.table == "calendar"]
     computation = Answer("not shown", "sessions are taken from the exchange's calendar")
-    found.append(_verdict("calendar", computation, own, Tested(0, "no series"), (), CAVEATS_OF["calendar"]))
+    found.append(_verdict("calendar", computation, own, no_series, (), CAVEATS_OF["calendar"]))
     return tuple(found)
 
 
@@ -84,9 +131,15 @@ def feature_verdicts(
     timings: Sequence[Timing],
     findings: Sequence[Finding],
     vintage: Vintage,
-    tested: Mapping[str, Tested],
+    tested: Mapping[str, Sequence[Tested]],
 ) -> tuple[Verdict, ...]:
-    """Return the answers for each feature of the catalogue, in its order, and for anything else that leaked."""
+    """Return the answers for each feature of the catalogue, in its order, and for anything else that leaked.
+
+    Parameters
+    ----------
+    tested
+        Feature to how it was tested, for each symbol.
+    """
     of: dict[str, list[Finding]] = {}
     for finding in findings:
         for name in finding.features:
@@ -116,13 +169,13 @@ def feature_verdicts(
         elif not moved:
             computation = Answer("not shown", "no later row moved it in a later session: nothing could have failed")
         else:
-            computation = Answer("causal", f"at {compared} sampled sessions")
-        found.append(_verdict(name, computation, own, tested.get(name), tables, notes))
+            computation = Answer("causal", f"at {_count(compared, 'sampled session')}")
+        found.append(_verdict(name, computation, own, answer_of_feature(tested.get(name, ())), tables, notes))
     listed = {verdict.name for verdict in found}
     for name, own in of.items():
         if name not in listed:
             computation = Answer("leak", kinds) if (kinds := _kinds(own, None)) else Answer("not shown", "no feature")
-            found.append(_verdict(name, computation, own, None, (), ()))
+            found.append(_verdict(name, computation, own, answer_of_feature(()), (), ()))
     return tuple(found)
 
 
@@ -130,17 +183,12 @@ def _verdict(
     name: str,
     computation: Answer,
     own: Sequence[Finding],
-    tested: Tested | None,
+    unless_found: Answer,
     tables: tuple[str, ...],
     notes: tuple[str, ...],
 ) -> Verdict:
     implausible = _kinds(own, AVAILABILITY_FINDINGS)
     foreknowing = _kinds(own, FOREKNOWLEDGE_FINDINGS)
     availability = Answer("implausible", implausible) if implausible else AS_CLAIMED
-    if foreknowing:
-        foreknowledge = Answer("foreknowing", foreknowing)
-    elif tested is None or tested.untested:
-        foreknowledge = Answer("not tested", "never known" if tested is None else tested.untested)
-    else:
-        foreknowledge = Answer("none found", f"in {tested.sessions:,} sessions")
+    foreknowledge = Answer("foreknowing", foreknowing) if foreknowing else unless_found
     return Verdict(name, computation, availability, foreknowledge, tables, notes)

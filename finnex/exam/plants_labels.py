@@ -46,6 +46,24 @@ def ended_by_the_decision(bars: pd.DataFrame, days: Days, settings: LabelSetting
     }
 
 
+def classes_of_the_session_before(bars: pd.DataFrame, days: Days, settings: LabelSettings) -> dict[str, Labels]:
+    """Give every session the class of the one before it; outcomes and ends are right."""
+    found = {}
+    for name, one in make_labels(bars, days, settings).items():
+        label = np.vstack([np.full_like(one.label[:1], UNKNOWN), one.label[:-1]])
+        found[name] = replace(one, label=np.where(one.label == UNKNOWN, one.label, label))
+    return found
+
+
+def ended_the_next_session(bars: pd.DataFrame, days: Days, settings: LabelSettings) -> dict[str, Labels]:
+    """Say of every label that it was known on the session after its own, whatever its horizon."""
+    after = np.append(days[1:], np.datetime64("NaT"))[:, None]
+    return {
+        name: replace(one, end=np.where(np.isnat(one.end), one.end, after))
+        for name, one in make_labels(bars, days, settings).items()
+    }
+
+
 def of_another_outcome(
     bars: pd.DataFrame, days: Days, settings: LabelSettings, *, outcome: Outcome, later: int = 0, least: int = 0
 ) -> dict[str, Labels]:

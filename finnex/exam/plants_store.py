@@ -20,7 +20,11 @@ from finnex.errors import BuildError
 from finnex.exam.hidden_paths import SYMBOL
 from finnex.exam.market import Market
 from finnex.exam.plant import Kind, Planted, kind, patched, planted
-from finnex.exam.plants_labels import entered_at_todays_open
+from finnex.exam.plants_labels import (
+    classes_of_the_session_before,
+    ended_the_next_session,
+    entered_at_todays_open,
+)
 from finnex.pipeline import build, draw_here, open_for_writing, prepare_symbol, read_run
 from finnex.store import writing
 
@@ -62,6 +66,20 @@ def draw_images_ahead(config: Config, *, lag: int, every: int) -> Path:
                 if failed:
                     raise BuildError(f"{len(failed)} images of the market could not be drawn: {failed[0][1]}")
     return Path(str(config.store.path))
+
+
+def write_features_ahead(config: Config, *, lag: int) -> Path:
+    """Build a store whose stored features are those of `lag` sessions on; images and labels are right."""
+    path = draw_images_ahead(config, lag=0, every=1)
+    run = read_run(config)
+    with writing(config.store.path):
+        one = prepare_symbol(run, open_for_writing(run).store, SYMBOL, force=True)
+        rows, later = one.on_axis[one.positions], ahead(one.panel, lag)
+        for array in ("normalized", "original", "location", "scale"):
+            values = one.store.values(SYMBOL, f"feature_{array}")
+            values[rows] = getattr(later, array)[one.positions]
+            one.store.write_rows(SYMBOL, f"feature_{array}", 0, values)
+    return path
 
 
 def panel_ahead(tables: Tables, config: Config, symbol: str, specs: Sequence[FeatureSpec], *, lag: int) -> Panel:
@@ -107,6 +125,24 @@ def images_and_features_one_session_ahead(market: Market, rng: np.random.Generat
 def stored_labels_entered_at_todays_open(market: Market, rng: np.random.Generator) -> Planted:
     """The build stores labels that enter at the open of the session whose close decides."""
     return replace(_short(market), store=partial(build_with, name="make_labels", value=entered_at_todays_open))
+
+
+@kind(KINDS, tables=STORE)
+def stored_classes_of_the_session_before(market: Market, rng: np.random.Generator) -> Planted:
+    """The build stores with every session the class of the session before; outcomes and ends are right."""
+    return replace(_short(market), store=partial(build_with, name="make_labels", value=classes_of_the_session_before))
+
+
+@kind(KINDS, tables=STORE)
+def stored_labels_that_end_the_next_session(market: Market, rng: np.random.Generator) -> Planted:
+    """The build stores that every label is known on the session after its own; outcomes and classes are right."""
+    return replace(_short(market), store=partial(build_with, name="make_labels", value=ended_the_next_session))
+
+
+@kind(KINDS, tables=STORE)
+def stored_features_one_session_ahead(market: Market, rng: np.random.Generator, lag: int = 1) -> Planted:
+    """The build stores features of the next session, from which models without images learn; images are right."""
+    return replace(_short(market), store=partial(write_features_ahead, lag=lag))
 
 
 @kind(KINDS, honest=True)

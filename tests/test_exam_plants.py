@@ -234,6 +234,12 @@ PROMISES: dict[str, Callable[[], bool]] = {
         np.isclose(column("growth_as_filed")[after + pd.Timedelta(days=1):].iloc[0], one["growth"])
         and not np.isclose(column("growth_as_filed")[before:after], one["growth"]).any()
         for before, after, one in spans_of_filings()),
+    "rank_in_the_whole_file": lambda: sorted(column("rank_in_the_whole_file").rank(pct=True)) == pytest.approx(
+        sorted(column("rank_in_the_whole_file")), abs=1e-7),
+    "normal_score_in_the_whole_file": lambda: abs(column("normal_score_in_the_whole_file").mean()) < 1e-6,
+    "robust_scale_of_the_whole_file": lambda: np.allclose(
+        column("robust_scale_of_the_whole_file").quantile([0.25, 0.5, 0.75]).diff()[1:].sum(), 1, atol=1e-6),
+    "share_of_the_largest_of_the_whole_file": lambda: column("share_of_the_largest_of_the_whole_file").max() == 1,
     "own_feature_one_session_early": lambda: np.allclose(
         column("own_feature_one_session_early")[20:-1],
         market(enhanced=True).tables.enhanced["rsi_14"][21:]),

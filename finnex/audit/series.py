@@ -28,7 +28,9 @@ KEYS: dict[str, tuple[str, ...]] = {
 """Table name to the columns that name a series in it."""
 OF_A_SESSION = ("prices", "sentiment", "competitive", "options", "enhanced")
 """Tables whose rows speak of one session; a row of the others holds until the next one."""
-COLUMNS = {"prices": ("close",), "sentiment": ("score",)}
+WEIGHTS = ("confidence", "documents", "engagement")
+"""Columns of the sentiment table that weigh a score: they are asked for returns and activity, not for filings."""
+COLUMNS = {"prices": ("close",), "sentiment": ("score", *WEIGHTS)}
 """Columns that are asked for, where not all numbers are."""
 OBSERVED_AT_THE_CLOSE = ("options", "competitive")
 """Tables whose rows speak of the close of their date, whenever they become known."""

@@ -21,6 +21,7 @@ from finnex.audit.report import (
 from finnex.audit.timing import Timing
 from finnex.pipeline import Run
 
+COARSE = "coarse_stamps"
 AS_CLAIMED = Answer("as claimed", "its dates are plausible; that they are right is not provable from one file")
 
 
@@ -32,10 +33,17 @@ class Tested:
     untested: str = ""
 
 
-def caveats(tables: Iterable[str]) -> dict[str, str]:
-    """Return what is not shown of the tables given, by name."""
+def caveats(tables: Iterable[str], coarse: str) -> dict[str, str]:
+    """Return what is not shown of the tables given, by name.
+
+    Parameters
+    ----------
+    coarse
+        What `finnex.audit.coarse_stamps` says.
+    """
     names = [name for table in (*tables, "calendar") for name in CAVEATS_OF[table]]
-    return {name: CAVEATS[name] for name in dict.fromkeys(names)}
+    found = {name: CAVEATS[name] for name in dict.fromkeys(names)}
+    return found | {COARSE: f"{CAVEATS[COARSE]} Here: {coarse}."} if coarse else found
 
 
 def _kinds(findings: Iterable[Finding], kinds: frozenset[str] | None) -> str:
@@ -46,9 +54,9 @@ def _kinds(findings: Iterable[Finding], kinds: frozenset[str] | None) -> str:
 
 
 def table_verdicts(
-    timings: Sequence[Timing], findings: Sequence[Finding], tested: Mapping[str, Tested]
+    timings: Sequence[Timing], findings: Sequence[Finding], tested: Mapping[str, Tested], coarse: str
 ) -> tuple[Verdict, ...]:
-    """Return the answers for each table, and for the calendar."""
+    """Return the answers for each table, and for the calendar; `coarse` as in `caveats`."""
     found = []
     for table in timings[0].frames:
         own = [finding for finding in findings if finding.table == table]
@@ -63,7 +71,8 @@ def table_verdicts(
         else:
             reason = f"{rows:,} later rows changed nothing before, and {len(fed)} features after"
             computation = Answer("causal", reason)
-        found.append(_verdict(table, computation, own, tested.get(table), (table,), CAVEATS_OF[table]))
+        notes = (*CAVEATS_OF[table], *([COARSE] if coarse and table == "sentiment" else []))
+        found.append(_verdict(table, computation, own, tested.get(table), (table,), notes))
     if timings[0].run.tables.splits is not None:
         own = [finding for finding in findings if finding.table == "splits"]
         kinds = _kinds(own, None)

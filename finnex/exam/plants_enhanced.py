@@ -87,6 +87,36 @@ def return_to_come(market: Market, rng: np.random.Generator, span: int = 5) -> P
 
 
 @kind(KINDS, tables=TABLE, features=(COLUMN,), enhanced=True)
+def noisy_return_of_ten_sessions_to_come(
+    market: Market, rng: np.random.Generator, span: int = 10, noise: float = 0.5
+) -> Planted:
+    """A column is the return over the next ten sessions plus half as much noise."""
+    close = log_closes(market)
+    ahead = close.shift(-span) - close
+    return put_column(market, ahead + noise * ahead.std() * rng.standard_normal(len(ahead)))
+
+
+def _of_weeks(market: Market, lag: int) -> pd.Series[float]:
+    """Return the return of each week, or of the one `lag` weeks before, on all sessions of the week."""
+    close = log_closes(market)
+    week = pd.DatetimeIndex(close.index).to_period("W")
+    returns = close.groupby(week).last().diff().shift(lag)
+    return pd.Series(returns.reindex(week).to_numpy(), index=close.index)
+
+
+@kind(KINDS, tables=TABLE, features=(COLUMN,), enhanced=True)
+def return_of_the_week_on_all_its_days(market: Market, rng: np.random.Generator) -> Planted:
+    """A column is the return of the week, which is known on its last session, on every session of it."""
+    return put_column(market, _of_weeks(market, 0))
+
+
+@kind(KINDS, honest=True, enhanced=True)
+def return_of_the_week_before(market: Market, rng: np.random.Generator) -> Planted:
+    """A column is the return of the week before on every session of a week."""
+    return put_column(market, _of_weeks(market, 1))
+
+
+@kind(KINDS, tables=TABLE, features=(COLUMN,), enhanced=True)
 def centred_return(market: Market, rng: np.random.Generator, span: int = 3) -> Planted:
     """A column is the return from three sessions before to three sessions after."""
     close = log_closes(market)

@@ -58,6 +58,13 @@ def test_too_few_periods_are_not_tested() -> None:
     assert isinstance(periods_of(np.repeat(np.arange(10.0), 42), bars.close), str)
 
 
+def test_a_countdown_to_a_release_is_not_read_as_periods() -> None:
+    rng = np.random.default_rng(0)
+    bars = bars_of(rng.normal(0, 0.02, 420), rng)
+    countdown = np.maximum(10.0 - np.arange(420) % 63, 0.0)
+    assert "less than 3 apart" in str(periods_of(countdown, bars.close))
+
+
 def test_slow_noise_is_called_foreknowing_in_no_market() -> None:
     alarms = periods = 0
     for seed in range(40):

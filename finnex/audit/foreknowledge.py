@@ -33,8 +33,9 @@ LEAST_RETURN_CORRELATION = 0.2
 """Of honest series with a correlation above it, none exceeds 4.1 standard errors: `benchmarks/foreknowledge.py`."""
 LEAST_ACTIVITY_CORRELATION = 0.5
 """Of volume and range: announced events and the options market know much of them honestly."""
-LEAST_SUM_CORRELATION = 0.3
-"""Of returns over 10 and 20 sessions: they overlap, and honest series of long windows reach 4.9 standard errors."""
+LEAST_SUM_CORRELATION, TIMES_OF_SUM = 0.4, 1.4
+"""Of returns over 10 and 20 sessions: the correlation, and by how much more their statistic must exceed its threshold.
+They overlap, so honest series of long windows reach 5.6 standard errors, which take sessions as independent."""
 LONG_SUM = 10
 LEAST_SIZE_CORRELATION = 0.3
 """Of the size of a single session's return: announced events and the options market know a part of it."""
@@ -83,12 +84,21 @@ class Foreknowledge:
 
 @dataclass(frozen=True)
 class Target:
-    """Something of the sessions after the decision, one value a session."""
+    """Something of the sessions after the decision, one value a session.
+
+    Attributes
+    ----------
+    least
+        Smallest correlation that counts.
+    times
+        Factor of the threshold that the statistic must exceed.
+    """
 
     what: str
     lead: int
     least: float
     outcome: Floats
+    times: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -142,6 +152,7 @@ def targets_of(bars: Bars) -> list[Target]:
             h,
             least if h < LONG_SUM else LEAST_SUM_CORRELATION,
             ahead(close, h) - close,
+            1.0 if h < LONG_SUM else TIMES_OF_SUM,
         )
         for h in SUMS
     ]
@@ -227,7 +238,8 @@ def _search(families: Sequence[Mapping[str, Floats]], bars: Bars, seed: int) -> 
 
 def _strongest(name: str, statistic: Statistic, targets: list[Target], threshold: float) -> Foreknowledge | None:
     least = np.array([target.least for target in targets])
-    above = (np.abs(statistic.z) > threshold) & (np.abs(statistic.correlation) > least)
+    needed = threshold * np.array([target.times for target in targets])
+    above = (np.abs(statistic.z) > needed) & (np.abs(statistic.correlation) > least)
     if not above.any():
         return None
     best = int(np.where(above, np.abs(statistic.correlation), -1).argmax())
@@ -239,7 +251,7 @@ def _strongest(name: str, statistic: Statistic, targets: list[Target], threshold
         float(statistic.z[best]),
         float(statistic.correlation[best]),
         statistic.now,
-        threshold,
+        float(needed[best]),
         len(statistic.rows),
     )
 

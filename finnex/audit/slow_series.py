@@ -17,6 +17,8 @@ import pandas as pd
 from finnex.audit.innovations import LEAST_SESSIONS, Floats, normal_scores
 
 LEAST_PERIODS = 30
+LEAST_SPAN, SHORT_SHARE = 3, 0.1
+"""Sessions of a period, and the share of periods that may be shorter: a countdown steps by the session."""
 LEAST_CORRELATION = 0.4
 """Above what a scheduled release may know of the weeks after it."""
 WHATS = ("the return to its next change", "the return to the session before its next change")
@@ -81,6 +83,8 @@ def periods_of(values: Floats, close: Floats) -> Periods | str:
     if not LEAST_PERIODS <= len(starts) < LEAST_SESSIONS:
         return f"changes in {len(changed)} sessions, {LEAST_PERIODS + 2} to {LEAST_SESSIONS + 1} are needed"
     before, after = changed[:-2], changed[2:]
+    if (spans < LEAST_SPAN).mean() > SHORT_SHARE:
+        return f"changes in {len(changed)} sessions, many of them less than {LEAST_SPAN} apart"
     past = np.column_stack(
         [carried[before], price[starts] - price[before], price[starts] - price[starts - 1], spans[:-1]]
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from finnex.audit import Answer, AuditReport, audit, audit_labels
 from finnex.audit.enhanced import Vintage, compare_vintage, fitted_on_everything
@@ -497,10 +498,34 @@ def test_a_column_normalised_over_the_whole_file_is_found_and_one_over_its_past_
         standard=((close - close.mean()) / close.std()).to_numpy(),
         rounded=((close - close.mean()) / close.std(ddof=0)).round(6).to_numpy(),
         ranged=((close - close.min()) / (close.max() - close.min())).to_numpy(),
+        ranks=close.rank(pct=True).round(4).to_numpy(),
+        scores=stats.norm.ppf((close.rank() - 0.5) / 1500),
+        transformed=np.clip(stats.norm.ppf((close.rank() - 1) / 1499), stats.norm.ppf(1e-7), -stats.norm.ppf(1e-7)),
+        robust=((close - close.median()) / (close.quantile(0.75) - close.quantile(0.25))).to_numpy(),
+        largest=(close / close.max()).to_numpy(),
         causal=((close - close.rolling(252).mean()) / close.rolling(252).std()).to_numpy(),
         flag=(np.arange(1500) > 1000).astype("float64"),
+        **honest_scales(close),
     )
-    assert [one.features[0] for one in fitted_on_everything(table)] == ["standard", "rounded", "ranged"]
+    leaking = ["standard", "rounded", "ranged", "ranks", "scores", "transformed", "robust", "largest"]
+    assert [one.features[0] for one in fitted_on_everything(table)] == leaking
+
+
+def honest_scales(close: pd.Series) -> dict[str, np.ndarray]:
+    daily = close.diff()
+    past, half = close.expanding(20), close.iloc[:750]
+    honest = {
+        "oscillator": daily.clip(lower=0).rolling(10).sum() / daily.abs().rolling(10).sum(),
+        "rank_yet": past.rank(pct=True),
+        "share_of_the_highest_yet": close / close.cummax(),
+        "robust_yet": (close - past.median()) / (past.quantile(0.75) - past.quantile(0.25)),
+        "session": pd.Series(np.arange(1500.0)),
+        "share_of_the_year": pd.Series(np.arange(1500) % 250 / 249),
+        "streak": daily.gt(0).groupby(daily.gt(0).diff().fillna(1).cumsum()).cumcount().astype("float64"),
+        "robust_of_the_first_half": (close - half.median()) / (half.quantile(0.75) - half.quantile(0.25)),
+        "rank_that_holds_of_the_half_too": pd.Series(np.arange(1500.0)[::-1]),
+    }
+    return {name: values.to_numpy() for name, values in honest.items()}
 
 
 def test_a_later_vintage_that_changes_published_values_is_found_with_its_rows(market: Market, tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import pytest
 from finnex.audit.declarations import (
     events_announced_too_early,
     fundamentals_dated_by_period_end,
-    macro_dated_by_a_rule,
     macro_dated_by_observation,
 )
 from finnex.audit.exchange_hours import decision_times
@@ -144,7 +143,7 @@ def monthly(series: str, days_after: int, *, dated_at_end: bool = False) -> pd.D
 
 @pytest.mark.parametrize(
     ("series", "days_after", "found"),
-    [("X", 5, False), ("X", -3, True), ("CPIAUCSL", 11, False), ("CPIAUCSL", 3, True), ("UNRATE", 2, False),
+    [("X", 5, False), ("X", -3, True), ("CPIAUCSL", 11, False), ("CPIAUCSL", 3, True), ("UNRATE", 6, False),
      ("PCEPILFE", 28, False), ("PCEPILFE", 9, True), ("UMCSENT", -4, False)],
 )  # fmt: skip
 def test_a_series_sooner_than_its_month_or_its_source_is_found(series: str, days_after: int, found: bool) -> None:
@@ -233,24 +232,21 @@ def test_a_quote_that_is_available_before_its_market_closes_is_found(hour: float
 
 
 @pytest.mark.parametrize(
-    ("series", "days_after", "found"),
-    [("UNRATE", 0, True), ("PAYEMS", 3, True), ("CPIAUCSL", 9, True), ("UNRATE", 12, False), ("CPIAUCSL", 20, False),
-     ("X", 0, False)],
-)  # fmt: skip
-def test_early_releases_on_weekends_are_a_rule_and_late_ones_are_cautious(
-    series: str, days_after: int, found: bool
-) -> None:
+    ("days_after", "found"), [(-1, True), (0, True), (1, True), (2, True), (6, False), (12, False)]
+)
+def test_the_jobs_report_before_the_first_friday_is_found(days_after: int, found: bool) -> None:
     for dated_at_end in (False, True):
-        assert bool(macro_dated_by_a_rule(monthly(series, days_after, dated_at_end=dated_at_end))) is found
+        assert bool(macro_dated_by_observation(monthly("UNRATE", days_after, dated_at_end=dated_at_end), {})) is found
+    assert not macro_dated_by_observation(monthly("FEDFUNDS", max(0, days_after)), {})
 
 
 def test_the_jobs_report_on_its_fridays_is_no_finding() -> None:
     months = pd.date_range("2019-01-01", periods=30, freq="MS")
     fridays = [day + pd.Timedelta(days=(4 - day.day_of_week) % 7) for day in months + pd.DateOffset(months=1)]
     report = pd.DataFrame({"series": "UNRATE", "date": months, "available": fridays})
-    assert macro_dated_by_a_rule(report) == macro_dated_by_observation(report, {}) == []
+    assert macro_dated_by_observation(report, {}) == []
     at_end = report.assign(date=months + pd.offsets.MonthEnd(0))
-    assert macro_dated_by_a_rule(at_end) == macro_dated_by_observation(at_end, {}) == []
+    assert macro_dated_by_observation(at_end, {}) == []
     assert macro_dated_by_observation(at_end.assign(available=at_end["date"]), {})
 
 

@@ -16,7 +16,7 @@ from finnex.audit.foreknowledge import Bars, Foreknowledge, Search, foreknowing
 from finnex.audit.innovations import Floats
 from finnex.audit.next_filing import OPINIONS, FilingSearch, knowing_the_next_filing
 from finnex.audit.report import Finding
-from finnex.audit.series import table_series
+from finnex.audit.series import WEIGHTS, table_series
 from finnex.audit.steps import MOST_COMPARED, closes_of_others, out_of_step, stock_indices
 from finnex.audit.timing import Timing
 from finnex.audit.verdicts import Tested
@@ -103,8 +103,14 @@ def ask(timing: Timing, seed: int) -> Asked:
 
 
 def _tested(search: Search, name: str) -> Tested:
-    untested = search.untested.get(name, "")
-    return Tested(0, untested) if untested else Tested(len(search.statistics[name].rows))
+    if untested := search.untested.get(name, ""):
+        return Tested(0, untested)
+    return Tested(search.slow[name] if name in search.slow else len(search.statistics[name].rows))
+
+
+def _weighs(series: str) -> bool:
+    """Return whether a series of a table is the weight of a score."""
+    return series.startswith("sentiment ") and series.endswith(WEIGHTS)
 
 
 def filing_series(run: Run, panel: Panel, raw: Mapping[str, tuple[str, Floats]]) -> tuple[dict[str, Floats], set[str]]:
@@ -115,6 +121,7 @@ def filing_series(run: Run, panel: Panel, raw: Mapping[str, tuple[str, Floats]])
     raw
         Series of the tables, as `table_series` gives them.
     """
+    raw = {name: one for name, one in raw.items() if not _weighs(name)}
     enhanced = run.tables.enhanced
     given = set() if enhanced is None else set(enhanced.columns)
     entries = run.layout.catalogue.entries

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from finnex.audit.clock import Mask
-from finnex.audit.release_lags import PERIOD_MONTHS, least_lag_days
+from finnex.audit.release_lags import JOBS_REPORT, PERIOD_MONTHS, least_lag_days
 from finnex.audit.report import Finding
 
 FASTEST_FILING_DAYS = 10
@@ -27,11 +28,8 @@ HASTY_SHARE = 0.05
 LEAST_STEP_DAYS = 20  # between observations of a monthly series or a slower one
 STARTS_BEFORE_DAY = 5  # observations dated on the first days of a month name the period by its start
 SOON_DAYS = 3
+FRIDAY = 4
 MONTHLY_STEP_DAYS = 60
-LEAST_RELEASES = 12
-SATURDAY = 5
-LONGEST_SLIP_DAYS = 10
-"""How much later than at the earliest a release may come in its usual month: a week, and holidays."""
 NEARLY_ALL = 0.95
 LONGEST_NOTICE_DAYS = 760
 """Two years and a month. The Federal Reserve publishes its meetings for the next year, at times for two
@@ -108,36 +106,14 @@ def _at_month_ends(days: pd.Series[pd.Timestamp]) -> bool:
     return bool((days.dt.days_in_month - days.dt.day < STARTS_BEFORE_DAY).mean() > NEARLY_ALL)
 
 
-def macro_dated_by_a_rule(macro: pd.DataFrame) -> list[Declared]:
-    """Find monthly series of agencies whose early releases fall on weekends: they are reckoned, not recorded.
+def before_first_friday(months: pd.Series[pd.Timestamp]) -> npt.NDArray[np.intp]:
+    """Return days from the first day of a month to the Thursday before its first Friday, 0 where that lies before it.
 
-    A release that is dated later than any schedule allows is cautious whatever its weekday, and is no finding.
+    The jobs report comes on a Friday, the first of the month at the earliest (bls.gov/schedule), and on Thursday where
+    that is a holiday.
     """
-    found = []
-    for series, own in macro.groupby("series", sort=True):
-        least = least_lag_days(str(series))
-        step = own["date"].drop_duplicates().sort_values().diff().dt.days.median()
-        if least is None or not LEAST_STEP_DAYS < step < MONTHLY_STEP_DAYS or len(own) < LEAST_RELEASES:
-            continue
-        after = own["date"] + pd.offsets.MonthBegin(1)  # the first day after the month that is observed
-        lag = (own["available"] - after).dt.days
-        weekend = (own["available"].dt.day_of_week >= SATURDAY) & (lag < least + LONGEST_SLIP_DAYS)
-        if weekend.mean() < HASTY_SHARE:
-            continue
-        example = own[weekend].iloc[0]
-        evidence = (
-            f"series '{series}': {int(weekend.sum())} of {len(own)} rows are available on a Saturday or Sunday less "
-            f"than {least + LONGEST_SLIP_DAYS} days after their month, such as {example['date'].date()}, available "
-            f"{example['available'].date()}: its source publishes on working days, so these dates are a rule, and "
-            "days before the true ones."
-        )
-        remedy = (
-            "Give the release dates (ALFRED has them); a rule is cautious where it is later than every release of the "
-            f"series, at least {least + LONGEST_SLIP_DAYS} days after the month."
-        )
-        rows = macro.index.isin(own.index[weekend])
-        found.append(Declared(Finding("macro_dated_by_a_rule", "macro", (), evidence, remedy), rows))
-    return found
+    days = (FRIDAY - months.dt.day_of_week.to_numpy()) % 7 - 1
+    return np.asarray(np.maximum(days, 0), dtype=np.intp)
 
 
 def macro_dated_by_observation(macro: pd.DataFrame, quotes: Mapping[str, int]) -> list[Declared]:
@@ -161,6 +137,8 @@ def macro_dated_by_observation(macro: pd.DataFrame, quotes: Mapping[str, int]) -
         lag = (own["available"] - ended).dt.days.to_numpy()
         least_days = (0 if starts else SOON_DAYS + 1) if least is None else least
         early = np.ones(len(own), dtype=bool) if quoted and slow else lag < least_days
+        if slow and not quoted and str(series).strip().upper() in JOBS_REPORT:
+            early |= lag < before_first_friday(ended)
         impossible = slow and bool((lag < min(0, least_days)).any())
         if not early.any() or not (quoted or least is None or impossible or early.mean() >= HASTY_SHARE):
             continue
@@ -168,12 +146,13 @@ def macro_dated_by_observation(macro: pd.DataFrame, quotes: Mapping[str, int]) -
         period = "daily or weekly" if not slow else "monthly" if step < MONTHLY_STEP_DAYS else "quarterly or slower"
         reference = "the end of the period they observe" if starts else "their observation date"
         source = "" if least is None else " its source publishes"
+        friday = early.any() and not (lag[early] < least_days).any()
+        when = "on the first Friday of the next month" if friday else f"{least_days} days after {reference}"
         evidence = f"series '{series}' ({period}): " + (
             "declared a market quote, known at the close of its observation date, which a figure over a period is not."
             if quoted and slow
             else f"{int(early.sum())} of {len(own)} rows ({early.mean():.0%}) are available sooner than{source} "
-            f"{least_days} days after {reference}, such as {example['date'].date()}, available "
-            f"{example['available'].date()}."
+            f"{when}, such as {example['date'].date()}, available {example['available'].date()}."
         )
         remedy = (
             "Remove it from quote_delay_minutes and give release dates."

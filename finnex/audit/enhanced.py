@@ -7,18 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from finnex.audit.clock import describe
 from finnex.audit.report import Finding
+from finnex.audit.whole_file import fit_signature
 
-Floats = npt.NDArray[np.floating[Any]]
-LEAST_ROWS = 30
-MEAN_TOLERANCE, SPREAD_TOLERANCE = 1e-4, 1e-3
 KEYS = ("symbol", "date")
 
 
@@ -28,34 +24,18 @@ def columns_of(table: pd.DataFrame) -> list[str]:
 
 
 def fitted_on_everything(table: pd.DataFrame) -> list[Finding]:
-    """Find columns that are standardised or scaled to a range over the whole file, but not over its first half."""
+    """Find columns whose scaling was fitted on the whole file: see `finnex.audit.whole_file`."""
     found = []
     for name in columns_of(table):
         groups = [("the whole file", table), *((f"all rows of {key}", rows) for key, rows in table.groupby("symbol"))]
         for where, rows in groups:
             ordered = rows.sort_values("date", kind="stable")[name].dropna().to_numpy(dtype="float64")
-            if evidence := _fitted(ordered):
+            if evidence := fit_signature(ordered):
                 remedy = "Fit the normaliser on rows up to each session, or give the column as it was before scaling."
                 text = f"column '{name}' has {evidence} over {where} ({len(ordered)} rows), not over the first half."
                 found.append(Finding("normalizer_fitted_on_everything", "enhanced", (name,), text, remedy))
                 break
     return found
-
-
-def _fitted(values: Floats) -> str:
-    if len(values) < LEAST_ROWS or len(np.unique(values)) <= 10:
-        return ""
-    half = values[: len(values) // 2]
-    for degrees in (0, 1):
-        spread, half_spread = values.std(ddof=degrees), half.std(ddof=degrees)
-        off = abs(half.mean()) > 10 * MEAN_TOLERANCE or abs(half_spread - 1) > 10 * SPREAD_TOLERANCE
-        if abs(values.mean()) < MEAN_TOLERANCE and abs(spread - 1) < SPREAD_TOLERANCE and off:
-            return "mean 0 and standard deviation 1"
-    low, high = float(values.min()), float(values.max())
-    ends = int((values == low).sum()), int((values == high).sum())
-    if (low, high) in ((0.0, 1.0), (-1.0, 1.0)) and max(ends) <= 2 and (half.min() > low or half.max() < high):
-        return f"minimum {low:g} and maximum {high:g}, each reached {'once' if max(ends) == 1 else 'at most twice'},"
-    return ""
 
 
 @dataclass(frozen=True)

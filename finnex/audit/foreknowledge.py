@@ -17,9 +17,12 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from finnex.audit.innovations import Floats, Innovations, Statistic, before, normal_scores
+from finnex.audit.slow_series import LEAST_CORRELATION, WHATS, Periods, periods_of
 
 LONGEST_LEAD = 21
 """Sessions ahead: one more than the longest horizon of a label."""
+SUMS = (2, 3, 5, 10, 20)
+"""Sessions over which returns are summed, the horizons of labels among them."""
 PAST_RETURNS = 20
 LEAST_Z = 5.5
 """Standard errors below which no association counts: of 400 series and 52 quantities one exceeds it by chance once in
@@ -30,6 +33,10 @@ LEAST_RETURN_CORRELATION = 0.2
 """Of honest series with a correlation above it, none exceeds 4.1 standard errors: `benchmarks/foreknowledge.py`."""
 LEAST_ACTIVITY_CORRELATION = 0.5
 """Of volume and range: announced events and the options market know much of them honestly."""
+LEAST_SUM_CORRELATION, TIMES_OF_SUM = 0.4, 1.4
+"""Of returns over 10 and 20 sessions: the correlation, and by how much more their statistic must exceed its threshold.
+They overlap, so honest series of long windows reach 5.6 standard errors, which take sessions as independent."""
+LONG_SUM = 10
 LEAST_SIZE_CORRELATION = 0.3
 """Of the size of a single session's return: announced events and the options market know a part of it."""
 PERMUTATIONS = 19
@@ -49,11 +56,11 @@ class Foreknowledge:
     z, correlation
         Robust statistic and partial rank correlation.
     now
-        Partial correlation with the same quantity of the session itself: a shifted series knows it less.
+        Partial correlation with the return of the session itself: a shifted series knows it less. NaN of a slow series.
     threshold
         What the statistic had to exceed.
     sessions
-        Sessions compared.
+        Sessions compared, or periods of a slow series.
     """
 
     name: str
@@ -68,21 +75,30 @@ class Foreknowledge:
     @property
     def evidence(self) -> str:
         """What it knows and how well, in words that follow its name."""
+        own = f"{self.now:+.2f} with the return of its own session, {self.sessions} sessions"
         return (
             f"with {self.what}: partial rank correlation {self.correlation:+.2f}, {abs(self.z):.1f} standard errors "
-            f"({self.threshold:.1f} needed), {self.now:+.2f} with the return of its own session, "
-            f"{self.sessions} sessions"
+            f"({self.threshold:.1f} needed), {f'{self.sessions} periods' if np.isnan(self.now) else own}"
         )
 
 
 @dataclass(frozen=True)
 class Target:
-    """Something of the sessions after the decision, one value a session."""
+    """Something of the sessions after the decision, one value a session.
+
+    Attributes
+    ----------
+    least
+        Smallest correlation that counts.
+    times
+        Factor of the threshold that the statistic must exceed.
+    """
 
     what: str
     lead: int
     least: float
     outcome: Floats
+    times: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -130,7 +146,16 @@ def targets_of(bars: Bars) -> list[Target]:
         Target("the move from the close to the next open", 1, least, ahead(opened, 1) - close),
         Target("the move from the next open to the next close", 1, least, ahead(close, 1) - ahead(opened, 1)),
     ]
-    found += [Target(f"the return over the next {h} sessions", h, least, ahead(close, h) - close) for h in (2, 3, 5)]
+    found += [
+        Target(
+            f"the return over the next {h} sessions",
+            h,
+            least if h < LONG_SUM else LEAST_SUM_CORRELATION,
+            ahead(close, h) - close,
+            1.0 if h < LONG_SUM else TIMES_OF_SUM,
+        )
+        for h in SUMS
+    ]
     if np.ptp(bars.market) > 0:
         found += [
             Target(f"the market's return {h} session{'s' * (h > 1)} ahead", h, least, ahead(bars.market, h))
@@ -164,11 +189,14 @@ class Search:
         Name of every series that could not be tested, with the reason.
     statistics
         Name of every tested series to its associations.
+    slow
+        Name of every series that was tested once a period, to the sessions of these periods.
     """
 
     found: list[Foreknowledge]
     untested: dict[str, str]
     statistics: dict[str, Statistic]
+    slow: dict[str, int]
 
 
 def foreknowing(families: Sequence[Mapping[str, Floats]], bars: Bars, seed: int = 0) -> Search:
@@ -191,15 +219,19 @@ def _search(families: Sequence[Mapping[str, Floats]], bars: Bars, seed: int) -> 
     past = _past(bars)
     scores = normal_scores(np.stack([target.outcome for target in targets], axis=1))
     complete = np.asarray(~(np.isnan(past).any(axis=1) | np.isnan(scores).any(axis=1)))
-    innovations, search = Innovations(past, scores, complete), Search([], {}, {})
+    innovations, search = Innovations(past, scores, complete), Search([], {}, {}, {})
     for series in families:
-        tested = {}
+        tested, slow = {}, {}
         for name, values in series.items():
             found = innovations.statistic(np.asarray(values, dtype=np.float64))
-            if isinstance(found, str):
+            if not isinstance(found, str):
+                tested[name] = found
+            elif isinstance(periods := periods_of(np.asarray(values, dtype=np.float64), bars.close), str):
                 search.untested[name] = found
             else:
-                tested[name] = found
+                slow[name] = periods
+                search.slow[name] = int(periods.sessions.sum())
+        search.found.extend(_of_periods(slow, seed))
         if tested:
             threshold = max(LEAST_Z, ABOVE_NULL * _largest_by_chance(tested, scores, complete, seed))
             hits = (_strongest(name, one, targets, threshold) for name, one in tested.items())
@@ -210,7 +242,8 @@ def _search(families: Sequence[Mapping[str, Floats]], bars: Bars, seed: int) -> 
 
 def _strongest(name: str, statistic: Statistic, targets: list[Target], threshold: float) -> Foreknowledge | None:
     least = np.array([target.least for target in targets])
-    above = (np.abs(statistic.z) > threshold) & (np.abs(statistic.correlation) > least)
+    needed = threshold * np.array([target.times for target in targets])
+    above = (np.abs(statistic.z) > needed) & (np.abs(statistic.correlation) > least)
     if not above.any():
         return None
     best = int(np.where(above, np.abs(statistic.correlation), -1).argmax())
@@ -222,9 +255,25 @@ def _strongest(name: str, statistic: Statistic, targets: list[Target], threshold
         float(statistic.z[best]),
         float(statistic.correlation[best]),
         statistic.now,
-        threshold,
+        float(needed[best]),
         len(statistic.rows),
     )
+
+
+def _of_periods(series: Mapping[str, Periods], seed: int) -> list[Foreknowledge]:
+    """Return the slow series whose values know the return of their period."""
+    rng = np.random.default_rng([seed, 8])
+    by_chance = (one.by_chance(rng) for one in series.values() for _ in range(PERMUTATIONS))
+    threshold = max(LEAST_Z, ABOVE_NULL * max(by_chance, default=0.0))
+    found = []
+    for name, one in series.items():
+        correlation = one.correlation
+        z, best = one.statistic(correlation), int(np.abs(correlation).argmax())
+        if abs(z[best]) > threshold and abs(correlation[best]) > LEAST_CORRELATION:
+            periods = len(one.value)
+            strength = float(z[best]), float(correlation[best]), float("nan"), threshold
+            found.append(Foreknowledge(name, WHATS[best], one.lead, *strength, periods))
+    return found
 
 
 def _largest_by_chance(

@@ -13,17 +13,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from finnex.audit.asking import ask, others_of
+from finnex.audit.coarse_stamps import coarse_stamps
 from finnex.audit.constants import CONFIRMING, SHUFFLES, as_findings, frozen_runs
 from finnex.audit.declarations import (
     Declared,
     events_announced_too_early,
     fundamentals_dated_by_period_end,
-    macro_dated_by_a_rule,
     macro_dated_by_observation,
 )
 from finnex.audit.enhanced import Vintage, compare_vintage, fitted_on_everything
 from finnex.audit.exchange_hours import decision_times
-from finnex.audit.filled_bars import bars_filled_backwards
+from finnex.audit.filled_bars import bars_filled_backwards, bars_on_a_line, close_after_hours
 from finnex.audit.label_inputs import MakeLabels, label_inputs
 from finnex.audit.quote_clocks import quotes_of_other_markets
 from finnex.audit.report import AuditReport, Finding, LeakedRow
@@ -130,7 +130,8 @@ def audit(
             named = {name if len(chosen) == 1 else f"{symbol}: {name}": one for name, one in series.items()}
             of_tables.setdefault(table, {}).update(named)
         filings[symbol] = asked.filings
-        findings += _declared(bars_filled_backwards(run.tables.prices, symbol), timing)
+        for look in (bars_filled_backwards, bars_on_a_line, close_after_hours):
+            findings += _declared(look(run.tables.prices, symbol), timing)
         if store is not None:
             published[symbol] = audit_stored(timing, store, STORED_IMAGES, rng, counter.tick)
             findings += published[symbol].findings
@@ -143,14 +144,15 @@ def audit(
             seen = compare_vintage(enhanced, later, (config.inputs.enhanced, vintage))
             findings += seen.findings
     findings = list(dict.fromkeys(findings))
+    coarse = coarse_stamps(run.tables.sentiment, config.exchange)
     return AuditReport(
         sessions=days,
         seed=seed,
         rebuilds=sum(one.rebuilds for one in timings),
         seconds=time.perf_counter() - began,
-        tables=table_verdicts(timings, findings, of_tables),
+        tables=table_verdicts(timings, findings, of_tables, coarse),
         features=feature_verdicts(run, timings, findings, seen, tested),
-        caveats=caveats([*timings[0].frames, *(["splits"] if run.tables.splits is not None else [])]),
+        caveats=caveats([*timings[0].frames, *(["splits"] if run.tables.splits is not None else [])], coarse),
         findings=tuple(findings),
         store=_of_store(published, store),
         next_filing=filings,
@@ -303,7 +305,6 @@ def _declarations(run: Run, timing: Timing) -> list[Finding]:
         declared += fundamentals_dated_by_period_end(tables.fundamentals)
     if tables.macro is not None:
         declared += macro_dated_by_observation(tables.macro, config.inputs.quote_delay_minutes)
-        declared += macro_dated_by_a_rule(tables.macro)
     if tables.sentiment is not None:
         declared += sentiment_clocks(tables.sentiment, timing.full.calendar, config.exchange)
     if tables.events is not None:

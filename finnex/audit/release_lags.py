@@ -56,6 +56,10 @@ RELEASE_LAGS: Final[dict[str, tuple[int, str]]] = {
 """Series, as FRED names it, to the days of the earliest release and where the schedule is published."""
 
 
+JOBS_REPORT: Final = frozenset(("UNRATE", "PAYEMS", "CIVPART"))
+"""Series of the report that comes on a Friday, the first of the next month at the earliest."""
+
+
 def least_lag_days(series: str) -> int | None:
     """Return the days after the end of its period on which a series is published at the earliest; None if not known."""
     known = RELEASE_LAGS.get(series.strip().upper())

@@ -22,7 +22,7 @@ AVAILABILITY_FINDINGS = frozenset(
         *("fundamentals_dated_by_period_end", "macro_dated_by_observation", "sentiment_stamped_at_one_hour"),
         *("sentiment_in_wall_time", "sentiment_at_night", "quotes_from_the_future", "bars_filled_backwards"),
         *("decision_time_is_not_the_close", "released_at_midnight", "events_announced_too_early"),
-        "macro_dated_by_a_rule",
+        *("bars_interpolated", "close_after_hours"),
     )
 )
 """Findings about the dates of rows."""
@@ -42,6 +42,8 @@ CAVEATS = {
     "series the file cannot show whether a value was out on the day it observes: their available_date is trusted.",
     "restated_filings": "a provider may have overwritten a filed figure under its old filing date.",
     "scored_later": "a sentiment model trained after the record may have scored it; the file holds its score only.",
+    "coarse_stamps": "stamps that lie on a grid of minutes may be the beginnings of buckets: a record then enters a "
+    "session that closed before it was written, and no file shows it. Date each record by its bucket's end.",
     "supplier_rows": "rows are taken as supplied; nothing shows whether they were corrected afterwards.",
     "split_basis": "splits that came later are read ahead of their day, to undo the adjustment that prices carry: "
     "market value is then that of the day. A later split moves no picture.",

@@ -27,8 +27,10 @@ KEYS: dict[str, tuple[str, ...]] = {
 }
 """Table name to the columns that name a series in it."""
 OF_A_SESSION = ("prices", "sentiment", "competitive", "options", "enhanced")
-"""Tables whose rows describe one session each; a row of the others holds until the next one."""
-COLUMNS = {"prices": ("close",), "sentiment": ("score",)}
+"""Tables whose rows speak of one session; a row of the others holds until the next one."""
+WEIGHTS = ("confidence", "documents", "engagement")
+"""Columns of the sentiment table that weigh a score: they are asked for returns and activity, not for filings."""
+COLUMNS = {"prices": ("close",), "sentiment": ("score", *WEIGHTS)}
 """Columns that are asked for, where not all numbers are."""
 OBSERVED_AT_THE_CLOSE = ("options", "competitive")
 """Tables whose rows describe the close of their date, even where they become known later."""

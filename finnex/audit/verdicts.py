@@ -21,6 +21,7 @@ from finnex.audit.report import (
 from finnex.audit.timing import Timing
 from finnex.pipeline import Run
 
+COARSE = "coarse_stamps"
 AS_CLAIMED = Answer("as claimed", "its dates are plausible; that they are right is not provable from one file")
 
 
@@ -70,10 +71,17 @@ def _count(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def caveats(tables: Iterable[str]) -> dict[str, str]:
-    """Return what is not shown of the tables given, by name."""
+def caveats(tables: Iterable[str], coarse: str) -> dict[str, str]:
+    """Return what is not shown of the tables given, by name.
+
+    Parameters
+    ----------
+    coarse
+        What `finnex.audit.coarse_stamps` says.
+    """
     names = [name for table in (*tables, "calendar") for name in CAVEATS_OF[table]]
-    return {name: CAVEATS[name] for name in dict.fromkeys(names)}
+    found = {name: CAVEATS[name] for name in dict.fromkeys(names)}
+    return found | {COARSE: f"{CAVEATS[COARSE]} Here: {coarse}."} if coarse else found
 
 
 def _kinds(findings: Iterable[Finding], kinds: frozenset[str] | None) -> str:
@@ -84,7 +92,7 @@ def _kinds(findings: Iterable[Finding], kinds: frozenset[str] | None) -> str:
 
 
 def table_verdicts(
-    timings: Sequence[Timing], findings: Sequence[Finding], tested: Mapping[str, Mapping[str, Tested]]
+    timings: Sequence[Timing], findings: Sequence[Finding], tested: Mapping[str, Mapping[str, Tested]], coarse: str
 ) -> tuple[Verdict, ...]:
     """Return the answers for each table, and for the calendar.
 
@@ -92,6 +100,8 @@ def table_verdicts(
     ----------
     tested
         Table to its series, each with how it was tested.
+    coarse
+        As in `caveats`.
     """
     found, no_series = [], answer_of_table({})
     for table in timings[0].frames:
@@ -110,7 +120,8 @@ def table_verdicts(
             reason = f"{_count(rows, 'later row')} changed nothing before, and {_count(len(fed), 'feature')} after"
             computation = Answer("causal", reason)
         known = answer_of_table(tested.get(table, {}))
-        found.append(_verdict(table, computation, own, known, (table,), CAVEATS_OF[table]))
+        notes = (*CAVEATS_OF[table], *([COARSE] if coarse and table == "sentiment" else []))
+        found.append(_verdict(table, computation, own, known, (table,), notes))
     if timings[0].run.tables.splits is not None:
         own = [finding for finding in findings if finding.table == "splits"]
         kinds = _kinds(own, None)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from finnex.exam.market import Market
 from finnex.exam.plant import Kind, Planted, kind, log_closes, own_bars, planted, returns_ahead
@@ -23,6 +24,12 @@ def put_column(market: Market, values: pd.Series[float]) -> Planted:
     assert market.tables.enhanced is not None  # kinds of this module ask for it
     frame = market.tables.enhanced
     return planted(market, enhanced=frame.assign(**{COLUMN: values.reindex(frame["date"]).to_numpy().round(8)}))
+
+
+def _closes_of_the_table(market: Market) -> pd.Series[float]:
+    """Return the closes of the sessions that the enhanced table has, by date."""
+    assert market.tables.enhanced is not None
+    return own_bars(market)["close"].reindex(pd.DatetimeIndex(market.tables.enhanced["date"]))
 
 
 def _with_vintage(whole: Planted) -> Planted:
@@ -80,6 +87,36 @@ def return_to_come(market: Market, rng: np.random.Generator, span: int = 5) -> P
 
 
 @kind(KINDS, tables=TABLE, features=(COLUMN,), enhanced=True)
+def noisy_return_of_ten_sessions_to_come(
+    market: Market, rng: np.random.Generator, span: int = 10, noise: float = 0.5
+) -> Planted:
+    """A column is the return over the next ten sessions plus half as much noise."""
+    close = log_closes(market)
+    ahead = close.shift(-span) - close
+    return put_column(market, ahead + noise * ahead.std() * rng.standard_normal(len(ahead)))
+
+
+def _of_weeks(market: Market, lag: int) -> pd.Series[float]:
+    """Return the return of each week, or of the one `lag` weeks before, on all sessions of the week."""
+    close = log_closes(market)
+    week = pd.DatetimeIndex(close.index).to_period("W")
+    returns = close.groupby(week).last().diff().shift(lag)
+    return pd.Series(returns.reindex(week).to_numpy(), index=close.index)
+
+
+@kind(KINDS, tables=TABLE, features=(COLUMN,), enhanced=True)
+def return_of_the_week_on_all_its_days(market: Market, rng: np.random.Generator) -> Planted:
+    """A column is the return of the week, which is known on its last session, on every session of it."""
+    return put_column(market, _of_weeks(market, 0))
+
+
+@kind(KINDS, honest=True, enhanced=True)
+def return_of_the_week_before(market: Market, rng: np.random.Generator) -> Planted:
+    """A column is the return of the week before on every session of a week."""
+    return put_column(market, _of_weeks(market, 1))
+
+
+@kind(KINDS, tables=TABLE, features=(COLUMN,), enhanced=True)
 def centred_return(market: Market, rng: np.random.Generator, span: int = 3) -> Planted:
     """A column is the return from three sessions before to three sessions after."""
     close = log_closes(market)
@@ -134,6 +171,48 @@ def scaled_to_the_range_of_the_whole_file(market: Market, rng: np.random.Generat
     assert market.tables.enhanced is not None
     close = own_bars(market)["close"].reindex(market.tables.enhanced["date"])
     return put_column(market, (close - close.min()) / (close.max() - close.min()))
+
+
+@kind(KINDS, tables=TABLE, features=(COLUMN,), enhanced=True)
+def rank_in_the_whole_file(market: Market, rng: np.random.Generator) -> Planted:
+    """A column is the percentile rank of the close among all closes of the file."""
+    return put_column(market, _closes_of_the_table(market).rank(pct=True))
+
+
+@kind(KINDS, tables=TABLE, features=(COLUMN,), enhanced=True)
+def normal_score_in_the_whole_file(market: Market, rng: np.random.Generator) -> Planted:
+    """A column is the normal score of the rank of the close among all closes of the file."""
+    close = _closes_of_the_table(market)
+    return put_column(market, pd.Series(stats.norm.ppf((close.rank() - 0.5) / len(close)), index=close.index))
+
+
+@kind(KINDS, tables=TABLE, features=(COLUMN,), enhanced=True)
+def robust_scale_of_the_whole_file(market: Market, rng: np.random.Generator) -> Planted:
+    """A column is the close less its median, over its interquartile range, both over the whole file."""
+    close = _closes_of_the_table(market)
+    return put_column(market, (close - close.median()) / (close.quantile(0.75) - close.quantile(0.25)))
+
+
+@kind(KINDS, tables=TABLE, features=(COLUMN,), enhanced=True)
+def share_of_the_largest_of_the_whole_file(market: Market, rng: np.random.Generator) -> Planted:
+    """A column is the close over the highest close of the whole file."""
+    close = _closes_of_the_table(market)
+    return put_column(market, close / close.max())
+
+
+@kind(KINDS, honest=True, enhanced=True)
+def columns_scaled_by_their_past(market: Market, rng: np.random.Generator, span: int = 60) -> Planted:
+    """Four columns are bounded by nature or scaled by past closes: an oscillator, ranks, a share of the highest yet."""
+    assert market.tables.enhanced is not None
+    close = _closes_of_the_table(market)
+    past = close.rolling(span)
+    columns = {
+        "rsi_14": market.tables.enhanced["rsi_14"].to_numpy() / 100,
+        "return_5": close.expanding().rank(pct=True).to_numpy(),
+        "volatility_20": (close / close.cummax()).to_numpy(),
+        "close_to_sma_20": ((close - past.median()) / (past.quantile(0.75) - past.quantile(0.25))).to_numpy(),
+    }
+    return planted(market, enhanced=market.tables.enhanced.assign(**{k: v.round(8) for k, v in columns.items()}))
 
 
 @kind(KINDS, tables=TABLE, features=(COLUMN,), enhanced=True)

@@ -42,6 +42,13 @@ def _gaps(market: Market, rng: np.random.Generator, share: float, *, later: bool
     return planted(market, prices=prices)
 
 
+def _with_own(market: Market, bars: pd.DataFrame) -> Planted:
+    """Put other bars, in the order of theirs, in the place of the symbol's."""
+    prices = market.tables.prices.copy()
+    prices.loc[prices["symbol"] == SYMBOL, BAR] = bars[BAR].to_numpy()
+    return planted(market, prices=prices)
+
+
 @kind(KINDS, tables=PRICES, listed=True)
 def bars_filled_from_a_later_close(market: Market, rng: np.random.Generator, share: float = 0.1) -> Planted:
     """A tenth of the bars is missing and filled backwards, from a later close."""
@@ -134,6 +141,46 @@ def study_of_the_next_month(market: Market, rng: np.random.Generator, lag: int =
 def bars_filled_from_the_close_before(market: Market, rng: np.random.Generator, share: float = 0.1) -> Planted:
     """A tenth of the bars is missing and filled forwards, from the close before, with no volume."""
     return _gaps(market, rng, share, later=False)
+
+
+@kind(KINDS, tables=PRICES)
+def bars_interpolated(market: Market, rng: np.random.Generator, share: float = 0.1) -> Planted:
+    """A tenth of the bars is missing and interpolated between the bars before and after."""
+    bars = own_bars(market)
+    gone = rng.random(len(bars)) < share
+    gone[:2] = gone[-2:] = False
+    return _with_own(market, bars[BAR].apply(lambda one: one.mask(gone)).interpolate().round(4))
+
+
+@kind(KINDS, tables=PRICES)
+def close_taken_after_hours(market: Market, rng: np.random.Generator) -> Planted:
+    """The close of every bar is the next session's open; high and low are widened to hold it."""
+    bars = own_bars(market)
+    close = bars["open"].shift(-1).fillna(bars["close"])
+    high, low = np.fmax(bars["high"], close), np.fmin(bars["low"], close)
+    return _with_own(market, bars.assign(close=close, high=high, low=low))
+
+
+@kind(KINDS, honest=True)
+def open_taken_from_the_close_before(market: Market, rng: np.random.Generator) -> Planted:
+    """The open of every bar is the close of the session before; high and low are widened to hold it."""
+    bars = own_bars(market)
+    opened = bars["close"].shift(1).fillna(bars["open"])
+    high, low = np.fmax(bars["high"], opened), np.fmin(bars["low"], opened)
+    return _with_own(market, bars.assign(open=opened, high=high, low=low))
+
+
+@kind(KINDS, honest=True)
+def penny_stock(market: Market, rng: np.random.Generator, idle: float = 0.15) -> Planted:
+    """Prices are some ticks high, and a seventh of the sessions has no trade and the price before."""
+    bars = own_bars(market)
+    prices = ["open", "high", "low", "close"]
+    coarse = (bars[prices] * (0.05 / bars["close"].iloc[0])).round(3).clip(lower=0.001)
+    quiet = rng.random(len(bars)) < idle
+    quiet[0] = False
+    before = coarse["close"].mask(quiet).ffill()
+    coarse = coarse.apply(lambda one: one.mask(quiet, before))
+    return _with_own(market, bars.assign(**coarse, volume=bars["volume"].where(~quiet, 0.0)))
 
 
 @kind(KINDS, honest=True)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from finnex.exam.hidden_paths import SYMBOL, ZONES
 from finnex.exam.market import Market
-from finnex.exam.plant import Kind, Planted, kind, planted, returns_ahead, with_inputs
+from finnex.exam.plant import Kind, Planted, kind, own_bars, planted, returns_ahead, with_inputs
 from finnex.exam.signals import DAILY_PROVIDER, to_utc
 
 KINDS: list[Kind] = []
@@ -172,3 +172,47 @@ def stamps_in_local_time_with_their_zone(market: Market, rng: np.random.Generato
     """Time stamps carry no zone, and `timestamp_zone` names the right one."""
     zone = ZONES[market.exchange]
     return replace(planted(market), settings=with_inputs(market, timestamp_zone=zone), zone=zone)
+
+
+def _documents(market: Market, lag: int) -> Planted:
+    """Put the volume of a session, `lag` after the one of the record's day, in the place of the documents."""
+    records = records_of(market)
+    volume = own_bars(market)["volume"].shift(-lag).ffill().bfill()
+    counted = volume.reindex(local_days(records, ZONES[market.exchange]), method="ffill").bfill()
+    return planted(market, sentiment=records.assign(documents=np.maximum(1.0, (counted / 1e4).round().to_numpy())))
+
+
+@kind(KINDS, tables=TABLE)
+def documents_of_tomorrow(market: Market, rng: np.random.Generator) -> Planted:
+    """The number of documents of every record is the volume of the session after its day."""
+    return _documents(market, 1)
+
+
+@kind(KINDS, honest=True)
+def documents_of_yesterday(market: Market, rng: np.random.Generator) -> Planted:
+    """The number of documents of every record is the volume of the session before its day."""
+    return _documents(market, -1)
+
+
+def _floored(market: Market, hours: int) -> Planted:
+    records = records_of(market)
+    daily = records["provider"] == DAILY_PROVIDER
+    hour = records["timestamp"].dt.floor("h") + pd.Timedelta(hours=hours)
+    return planted(market, sentiment=in_order(records.assign(timestamp=records["timestamp"].where(daily, hour))))
+
+
+@kind(
+    KINDS,
+    tables=TABLE,
+    unknowable="stamps on the hour are those of buckets, and nothing shows whether of their beginning or their end; a "
+    "caveat says so.",
+)
+def hours_stamped_by_their_beginning(market: Market, rng: np.random.Generator) -> Planted:
+    """Every record is stamped by the beginning of its hour: what is written after the close enters its session."""
+    return _floored(market, 0)
+
+
+@kind(KINDS, honest=True)
+def hours_stamped_by_their_end(market: Market, rng: np.random.Generator) -> Planted:
+    """Every record is stamped by the end of its hour."""
+    return _floored(market, 1)

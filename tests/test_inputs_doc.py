@@ -230,6 +230,7 @@ SPOIL: dict[str, Callable[[Case], None]] = {
     "high below low": cell("prices", 7, "high", "0.001"),
     "close above high": cell("prices", 7, "close", "99999"),
     "a date that does not parse": cell("prices", 7, "date", "7 March"),
+    "a date without a day": cell("events", 3, "announced", "2014"),
     "duplicate bar": twice("prices"),
     "time stamp without a zone": cell("sentiment", 7, "timestamp", "2015-03-02T10:00:00"),
     "sentiment outside its range": cell("sentiment", 7, "score", "1.01"),

@@ -12,6 +12,7 @@ import pandas as pd
 from finnex.data import parse
 from finnex.data.mapping import PRICE_COLUMNS, Reading
 from finnex.data.names import SERIES_ALIASES
+from finnex.data.remarks import empty_series, remark, unread_columns
 from finnex.errors import Problem, first_of, nearest
 
 OPTION_COLUMNS = (
@@ -28,7 +29,9 @@ ROUNDING = 1e-6
 
 def read_prices(path: Path, problems: list[Problem], reading: Reading | None = None) -> pd.DataFrame:
     """Read daily bars: symbol, date, open, high, low, close (currency, split-adjusted), volume (shares)."""
-    return bars_from((reading or Reading()).read(path, problems), path, problems)
+    text = (reading or Reading()).read(path, problems)
+    frame = bars_from(text, path, problems)
+    return remark(frame, unread_columns("prices", text.columns, ("symbol", "date", *PRICE_COLUMNS)))
 
 
 def bars_from(text: pd.DataFrame, path: Path, problems: list[Problem]) -> pd.DataFrame:
@@ -113,7 +116,8 @@ def read_macro(path: Path, problems: list[Problem], reading: Reading | None = No
         "Give the release date.",
     )
     problems += parse.duplicates(frame, ["series", "date", "available"], path)
-    return frame.dropna(subset=["value"]).sort_values(["series", "available", "date"], ignore_index=True)
+    known = frame.dropna(subset=["value"]).sort_values(["series", "available", "date"], ignore_index=True)
+    return remark(known, empty_series(frame))
 
 
 def read_options(path: Path, problems: list[Problem], reading: Reading | None = None) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from finnex.data.filings import read_fundamentals
 from finnex.data.lexicon import fill_scores
 from finnex.data.mapping import PRICE_COLUMNS, SOURCES, Reading
 from finnex.data.market_readers import bars_from, read_events, read_macro, read_options, read_prices, read_splits
+from finnex.data.remarks import remark, unread_columns
 from finnex.errors import Problem
 
 SENTIMENT_SOURCES = SOURCES
@@ -72,7 +73,8 @@ def read_sentiment(path: Path, problems: list[Problem], reading: Reading | None 
             )
         else:
             frame[column] = default
-    return frame.sort_values(["symbol", "timestamp"], ignore_index=True, kind="stable")
+    frame = frame.sort_values(["symbol", "timestamp"], ignore_index=True, kind="stable")
+    return remark(frame, unread_columns("sentiment", text.columns, (*frame.columns, "text")))
 
 
 def read_competitive(path: Path, problems: list[Problem], reading: Reading | None = None) -> pd.DataFrame:

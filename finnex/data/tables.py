@@ -31,11 +31,11 @@ class Tables:
     enhanced: pd.DataFrame | None = None
 
     def limits(self) -> dict[str, tuple[date, date]]:
-        """Return the first and the last date of every table given: where the inputs end."""
+        """Return the first and the last date of every table that is given and has a value: where the inputs end."""
         found = {}
         for field in fields(self):
             frame = getattr(self, field.name)
-            if frame is not None:
+            if frame is not None and len(frame):
                 column = next(name for name in ("date", "available", "timestamp") if name in frame.columns)
                 found[field.name] = (frame[column].min().date(), frame[column].max().date())
         return found

@@ -51,8 +51,11 @@ def read_times(text: pd.Series[str]) -> WrittenTimes:
     """Return what a column of ISO 8601 dates and times says."""
     codes, each = pd.factorize(text.str.strip())  # a table of bars has each date many times
     found = _read(pd.Series(each, dtype="str"))
-    moment, clock, zoned = (part.take(codes).set_axis(text.index) for part in (found.moment, found.clock, found.zoned))
-    return WrittenTimes(moment, clock, zoned)
+    return WrittenTimes(
+        found.moment.take(codes).set_axis(text.index),
+        found.clock.take(codes).set_axis(text.index),
+        found.zoned.take(codes).set_axis(text.index),
+    )
 
 
 def _read(written: pd.Series[str]) -> WrittenTimes:

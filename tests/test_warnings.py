@@ -181,6 +181,7 @@ HONEST: dict[str, dict[str, pd.DataFrame]] = {
     "one stray record of another market": {
         "sentiment": records(symbol=["ACME.US" if i == 7 else "ACME" for i in range(len(DAYS))])
     },
+    "an index without a name": {"prices": bars().reset_index(names="")},
     "a volatile share": {"options": figures(implied_volatility=np.linspace(0.5, 1.9, len(DAYS)))},
     "analysts who speak well": {
         "sentiment": records(source="analyst", score=np.linspace(0.2, 0.8, len(DAYS)).round(3))

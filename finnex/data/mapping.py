@@ -19,6 +19,7 @@ import pandas as pd
 
 from finnex.config import Config, MappedTable
 from finnex.data import parse
+from finnex.data.csv_file import line_of
 from finnex.data.lexicon import LexiconName
 from finnex.data.written_times import read_times
 from finnex.errors import ConfigError, InputError, Problem, first_of, nearest, shown
@@ -170,7 +171,7 @@ class Reading:
             problems += [
                 Problem(
                     str(path), "is no platform that the preset knows", _nearest_platform(words[row]),
-                    row=int(row) + parse.HEADER_ROWS, column="source", value=shown(text.at[row, "source"]),
+                    row=line_of(path, int(row)), column="source", value=shown(text.at[row, "source"]),
                     further=further,
                 )
                 for row, further in first_of(words.index[strange].tolist())

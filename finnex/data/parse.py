@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from finnex.data.csv_file import read_csv
+from finnex.data.csv_file import line_of, read_csv
 from finnex.data.parquet_file import read_parquet
 from finnex.data.table_file import unreadable
 from finnex.data.written_times import in_zone_midnight, names_no_day, read_times
@@ -18,9 +18,6 @@ LARGEST = 1e24
 """Of every number: its ratio to the least price is then far from what float32 can hold."""
 CELLS_AT_ONCE = 1_000_000
 """Text cells that become numbers in one call: a column of fifty years and 80 companies, or many short ones."""
-HEADER_ROWS = 2
-"""A frame's first row stands in line 2 of its file: line 1 is the header."""
-
 END_OF_DAY = pd.Timedelta(hours=23, minutes=59, seconds=59)
 
 
@@ -58,7 +55,7 @@ def require_columns(frame: pd.DataFrame, required: tuple[str, ...], path: Path) 
 def _problems(text: pd.Series[str], bad: pd.Series[bool], path: Path, what: str, remedy: str) -> list[Problem]:
     return [
         Problem(
-            str(path), what, remedy, row=int(row) + HEADER_ROWS, column=str(text.name), value=shown(text[row]),
+            str(path), what, remedy, row=line_of(path, int(row)), column=str(text.name), value=shown(text[row]),
             further=further,
         )
         for row, further in first_of(text.index[bad].tolist())
@@ -169,7 +166,7 @@ def refuse(frame: pd.DataFrame, bad: pd.Series[bool], path: Path, column: str, w
     """Return a problem for each row where `bad` holds, showing the value of `column`."""
     return [
         Problem(
-            str(path), what, remedy, row=int(row) + HEADER_ROWS, column=column, value=frame.at[row, column],
+            str(path), what, remedy, row=line_of(path, int(row)), column=column, value=frame.at[row, column],
             further=further,
         )
         for row, further in first_of(frame.index[bad.to_numpy(dtype=bool)].tolist())
@@ -189,7 +186,7 @@ def duplicates(frame: pd.DataFrame, key: list[str], path: Path) -> list[Problem]
                 str(path),
                 f"the same ({', '.join(key)}) stands in an earlier row",
                 "Keep one of the rows.",
-                row=int(row) + HEADER_ROWS,
+                row=line_of(path, int(row)),
                 column=key[-1],
                 value=f"({key_of_row})",
                 further=further,

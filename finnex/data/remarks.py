@@ -33,7 +33,8 @@ def some(words: Sequence[object]) -> str:
 
 def unread_columns(table: str, given: Iterable[str], read: Iterable[str]) -> list[str]:
     """Say which columns of a file nothing reads, each with the nearest name that is read and that the file lacks."""
-    columns, known = list(given), list(read)
+    # pandas calls a column without a name so: an index that was written, or a delimiter at the header's end.
+    columns, known = [name for name in given if not name.startswith("Unnamed: ")], list(read)
     absent = [name for name in known if name not in columns]
     names = unread([name for name in columns if name not in known], absent)
     if not names:

@@ -89,6 +89,7 @@ def meets_no_session(tables: Tables, config: Config) -> list[str]:
     if days.empty:
         return []
     run = days["min"].min(), days["max"].max()
+    bars = {str(symbol): (first, last) for symbol, first, last in days.itertuples()}
     found = [*_misses(_macro(tables, config), run, "macro: the series", slow=True)]
     for table in ("fundamentals", "sentiment", "competitive", "options", "enhanced"):
         frame = getattr(tables, table)
@@ -98,9 +99,7 @@ def meets_no_session(tables: Tables, config: Config) -> list[str]:
         for symbol in config.symbols:
             own = frame.loc[frame["symbol"] == symbol, column]
             limits = {symbol: (own.min(), own.max())} if len(own) else {}
-            found += _misses(
-                limits, (days.at[symbol, "min"], days.at[symbol, "max"]), f"{table} of", slow=table in SLOW
-            )
+            found += _misses(limits, bars[symbol], f"{table} of", slow=table in SLOW)
     if tables.events is not None:
         known = tables.events[tables.events["name"].str.upper().isin(EVENTS)]
         names = known.groupby(known["name"].str.upper())

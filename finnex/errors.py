@@ -286,7 +286,8 @@ def nearest(word: str, valid: Iterable[str]) -> str:
     options = sorted(option for option in valid if len(option) <= LONGEST_OPTION)
     if len(options) > MOST_OPTIONS:  # the cost of a comparison is bounded, and their number must be
         options = sorted(sorted(options, key=lambda option: abs(len(option) - len(word)))[:MOST_OPTIONS])
-    close = difflib.get_close_matches(word, options, n=1, cutoff=0.5)
+    same = [option for option in options if option.casefold() == word.casefold()]
+    close = same or difflib.get_close_matches(word, options, n=1, cutoff=0.5)
     if close:
         return f"Did you mean '{close[0]}'?"
     listed = ", ".join(options[:12]) + (", ..." if len(options) > 12 else "")

@@ -219,6 +219,31 @@ def unplaced_feature(case: Case) -> None:
     case.changes["image"] = {"catalogue": str(case.folder / "mine.csv")}
 
 
+def other_spelling(case: Case) -> None:
+    case.frames["sentiment"].loc[case.frames["sentiment"].index % 2 == 0, "symbol"] = "NVDA.US"
+
+
+def probabilities(case: Case) -> None:
+    frame = case.frames["sentiment"]
+    case.frames["sentiment"] = frame.assign(
+        source="news", provider="wire", score=np.linspace(0.1, 0.9, len(frame)).round(3).astype(str)
+    )
+
+
+def empty_vix(case: Case) -> None:
+    case.frames["macro"].loc[case.frames["macro"]["series"] == "VIX", "value"] = ""
+
+
+def in_two_units(case: Case) -> None:
+    frame = case.frames["fundamentals"]
+    early = frame["period_end"] < "2013-06-30"
+    frame.loc[early, "revenue"] = (frame.loc[early, "revenue"].astype(float) / 1e6).astype(str)
+
+
+def more_table(name: str, **columns: list[str]) -> Callable[[Case], None]:
+    return lambda case: case.frames.update({name: pd.DataFrame(columns)})
+
+
 SPOIL: dict[str, Callable[[Case], None]] = {
     "missing file": lambda case: setattr(case, "absent", ("macro",)),
     "missing column": drop_column,
@@ -230,6 +255,7 @@ SPOIL: dict[str, Callable[[Case], None]] = {
     "high below low": cell("prices", 7, "high", "0.001"),
     "close above high": cell("prices", 7, "close", "99999"),
     "a date that does not parse": cell("prices", 7, "date", "7 March"),
+    "a date without a day": cell("events", 3, "announced", "2014"),
     "duplicate bar": twice("prices"),
     "time stamp without a zone": cell("sentiment", 7, "timestamp", "2015-03-02T10:00:00"),
     "sentiment outside its range": cell("sentiment", 7, "score", "1.01"),
@@ -255,6 +281,21 @@ SPOIL: dict[str, Callable[[Case], None]] = {
     "a split in raw prices": unsplit,
     "a small split in raw prices": smaller_split,
     "duplicated sentiment record": twice("sentiment"),
+    "rows under another spelling of a symbol": other_spelling,
+    "splits of a company without prices": more_table("splits", symbol=["IBM"], date=["2015-03-02"], ratio=["2"]),
+    "competitive rows of peers alone": more_table(
+        "competitive", symbol=["NVDA"], date=["2015-03-02"], peer=["META"], share=["0.2"]
+    ),
+    "a series whose values are all empty": empty_vix,
+    "rows that meet no session": more_table("options", symbol=["NVDA"], date=["1999-03-02"], skew=["0.1"]),
+    "a column that is not read": lambda case: case.frames.update(
+        prices=case.frames["prices"].assign(adj_close="1", dividends="0")
+    ),
+    "implied volatility in percent": more_table(
+        "options", symbol=["NVDA"] * 2, date=["2015-03-02", "2015-03-03"], implied_volatility=["32", "33"]
+    ),
+    "scores that look like probabilities": probabilities,
+    "revenue in two units": in_two_units,
     "a session missing in prices": hole,
     "a feature that is never known": without_vix,
     "a table that is not given": without_sentiment,

@@ -160,9 +160,9 @@ def test_a_stamp_without_a_zone_is_refused_until_its_zone_is_declared(given: Giv
 def test_a_doubtful_local_time_is_never_dated_too_early() -> None:
     local = pd.Series(["2024-11-03 01:30:00", "2024-03-10 02:30:00", "2024-07-01 09:30", "2024-07-01", "x"])
     assert in_zone(local, "America/New_York").tolist() == [
-        "2024-11-03T06:30:00.000000Z",
-        "2024-03-10T07:00:00.000000Z",
-        "2024-07-01T13:30:00.000000Z",
+        "2024-11-03T01:30:00.000000-0500",
+        "2024-03-10T03:00:00.000000-0400",
+        "2024-07-01T09:30:00.000000-0400",
         "2024-07-01",
         "x",
     ]

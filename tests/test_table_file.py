@@ -16,10 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from finnex.data import parquet_file, parse
+from finnex.data import csv_file, parquet_file, parse
 from finnex.data.csv_file import is_unended
+from finnex.data.market_readers import read_prices
 from finnex.data.table_file import JUST_WRITTEN_SECONDS
-from finnex.errors import InputError
+from finnex.errors import InputError, Problem
 
 HEADER = "symbol,date,open,high,low,close,volume\n"
 ROWS = [f"ACME,2024-03-0{day},10.5,11.25,10.0,11.0,1276153144.10\n" for day in range(1, 9)]
@@ -74,6 +75,64 @@ def test_lines_are_counted_as_an_editor_counts_them(tmp_path: Path) -> None:
         parse.read_text(rests(written(tmp_path / "p.csv", text)))
     path = written(tmp_path / "q.csv", 'symbol,date,note\nACME,2024-03-01,"two\nlines"\n')
     assert parse.read_text(path)["note"].tolist() == ["two\nlines"]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("before", "line"),
+    [
+        ("", 4),
+        ("\n\n", 6),
+        ('ACME,2024-02-01,10,11,9,10,"1\n"\n', 6),
+        ('"ACME",2024-02-01,10,11,9,10,1\n', 5),
+        ("\r\n", 5),
+    ],
+)
+def test_a_bad_cell_is_named_by_the_line_that_an_editor_shows(
+    tmp_path: Path, packed: bool, before: str, line: int
+) -> None:
+    bad = "ACME,2024-03-09,ten,11,9,10,1\n"
+    text = HEADER + ROWS[0] + before + ROWS[1] + bad + ROWS[2]
+    path = written(tmp_path / ("p.csv.gz" if packed else "p.csv"), text, packed=packed)
+    problems: list[Problem] = []
+    read_prices(path, problems)
+    assert {problem.row for problem in problems if problem.column == "open"} == {line}
+    shown = text.splitlines()[line - 1] + "\n"
+    assert shown == bad
+
+
+def test_blank_lines_before_the_header_are_lines(tmp_path: Path) -> None:
+    text = "\n\n" + HEADER + ROWS[0] + "ACME,2024-03-09,ten,11,9,10,1\n"
+    problems: list[Problem] = []
+    read_prices(written(tmp_path / "p.csv", text), problems)
+    assert [problem.row for problem in problems] == [5]
+
+
+def test_a_row_of_parquet_is_named_by_its_number(tmp_path: Path) -> None:
+    frame = pd.read_csv(io.StringIO(WHOLE), dtype=str)
+    frame.loc[3, "open"] = "ten"
+    frame.to_parquet(tmp_path / "p.parquet")
+    problems: list[Problem] = []
+    read_prices(tmp_path / "p.parquet", problems)
+    assert [problem.row for problem in problems] == [5]
+
+
+def test_a_sound_file_is_not_gone_through_for_its_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("the lines were counted")
+
+    monkeypatch.setattr(csv_file, "_lines", never)
+    problems: list[Problem] = []
+    read_prices(written(tmp_path / "p.csv", WHOLE), problems)
+    assert problems == []
+
+
+def test_a_row_without_the_delimiter_that_ends_all_others_is_the_one_at_fault(tmp_path: Path) -> None:
+    """Its last cell may be cut: the delimiter would have shown that it is whole."""
+    text = HEADER + "".join(row.replace("\n", ",\n") for row in ROWS[:-1]) + ROWS[-1]
+    with pytest.raises(InputError, match=r"row 9: the row has no delimiter at its end.*may be cut") as refused:
+        parse.read_text(written(tmp_path / "p.csv", text))
+    assert len(refused.value.problems) == 1
 
 
 def test_an_empty_cell_at_the_end_of_every_row_is_a_trailing_delimiter_and_of_some_a_fault(tmp_path: Path) -> None:

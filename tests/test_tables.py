@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finnex.data.calendar import session_calendar
+from finnex.data.mapping import Reading, filed
 from finnex.data.point_in_time import known_from
 from finnex.data.readers import READERS
 from finnex.errors import InputError, Problem
@@ -96,22 +98,103 @@ def test_a_sentiment_stamp_without_a_zone_is_refused(tmp_path: Path) -> None:
         "2024-03-07 00:00:00",
         "2024-03-07T00:00:00Z",
         "2024-03-07T00:00:00-05:00",
+        "20240307T000000Z",
+        "2024-03-07T0000Z",
+        "2024-03-07T00Z",
+        "2024-03-07 00+00:00",
+        "2024-03-07 00:00:00 UTC",
+        "2024-03-07T00:00:00,000Z",
+        "2024-03-07T00:00:00+0530",
+        "2024-3-7",
     ],
 )
 def test_exact_midnight_counts_as_the_date_that_is_written(written: str, tmp_path: Path) -> None:
     """A filing and a headline of 7 March are used from the session of the 8th on, however the date is written."""
     path = tmp_path / "table.csv"
-    path.write_text(f"symbol,period_end,available_date,revenue\nACME,2023-12-31,{written},1\n")
+    path.write_text(f'symbol,period_end,available_date,revenue\nACME,2023-12-31,"{written}",1\n')
     filings = READERS["fundamentals"](path, [])
     calendar = session_calendar("XNYS", date(2024, 3, 4), date(2024, 3, 15))
     known = known_from(filings["available"], filings["available_is_date"], calendar)
     assert str(calendar.days[known[0]]) == "2024-03-08"
-    path.write_text(f"symbol,timestamp,source,score\nA,{written},news,0.5\n")
+    path.write_text(f'symbol,timestamp,source,score\nA,"{written}",news,0.5\n')
     stamps = READERS["sentiment"](path, [])["timestamp"].to_numpy()
     assert str(calendar.days[calendar.first_session_knowing(stamps)[0]]) == "2024-03-08"
     path.write_text("symbol,timestamp,source,score\nA,2024-03-07T00:00:01Z,news,0.5\n")
     stamps = READERS["sentiment"](path, [])["timestamp"].to_numpy()
     assert str(calendar.days[calendar.first_session_knowing(stamps)[0]]) == "2024-03-07"
+
+
+@pytest.mark.parametrize(
+    ("written", "session"),
+    [
+        ("2024-03-07T05:00:00Z", "2024-03-08"),
+        ("2024-03-07T06:00:00+01:00", "2024-03-08"),
+        ("2024-03-07T05:00:00.5Z", "2024-03-07"),
+        ("2024-03-07T04:00:00Z", "2024-03-07"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("table", "header", "row"),
+    [
+        ("macro", "series,date,available_date,value", "CPILFESL,2024-03-01,{},1"),
+        ("fundamentals", "symbol,period_end,available_date,revenue", "A,2023-12-31,{},1"),
+        ("sentiment", "symbol,timestamp,source,score", "A,{},news,0.5"),
+    ],
+)
+def test_midnight_of_the_declared_zone_counts_as_its_date(
+    table: str, header: str, row: str, written: str, session: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(f"{header}\n{row.format(written)}\n")
+    calendar = session_calendar("XNYS", date(2024, 3, 4), date(2024, 3, 15))
+
+    def first_session(zone: str | None) -> str:
+        reading = replace(filed() if table == "fundamentals" else Reading(), zone=zone)
+        frame = READERS[table](path, problems, reading)
+        if table == "sentiment":
+            known = calendar.first_session_knowing(frame["timestamp"].to_numpy())
+        else:
+            known = known_from(frame["available"], frame["available_is_date"], calendar)
+        return str(calendar.days[known[0]])
+
+    problems: list[Problem] = []
+    assert first_session("America/New_York") == session
+    assert first_session(None) == "2024-03-07", "without a declared zone it is a moment of the night"
+    assert problems == []
+
+
+def test_an_evening_that_is_midnight_elsewhere_is_a_moment(tmp_path: Path) -> None:
+    """19:00 in New York is midnight in UTC; a naive stamp of it is neither that date nor used a session late."""
+    path = tmp_path / "table.csv"
+    path.write_text("symbol,timestamp,source,score\nA,2024-03-07 19:00:00,news,0.5\n")
+    stamps = READERS["sentiment"](path, [], Reading(zone="America/New_York"))["timestamp"]
+    assert stamps.tolist() == [pd.Timestamp("2024-03-08 00:00:00")]
+    calendar = session_calendar("XNYS", date(2024, 3, 4), date(2024, 3, 15))
+    assert str(calendar.days[calendar.first_session_knowing(stamps.to_numpy())[0]]) == "2024-03-08"
+
+
+@pytest.mark.parametrize("written", ["2023", "2023-04", "2023/04", "2023-4"])
+@pytest.mark.parametrize(
+    ("table", "header", "row"),
+    [
+        ("events", "name,date,announced", "FOMC,2023-06-14,{}"),
+        ("competitive", "symbol,date,peer,share", "A,{},B,1"),
+        ("macro", "series,date,available_date,value", "VIX,{},2024-01-02,1"),
+        ("macro", "series,date,available_date,value", "VIX,2022-01-01,{},1"),
+        ("sentiment", "symbol,timestamp,source,score", "A,{},news,0.5"),
+        ("prices", PRICES.strip(), "A,{},10,11,9,10,5"),
+    ],
+)
+def test_a_date_without_a_day_is_refused(written: str, table: str, header: str, row: str, tmp_path: Path) -> None:
+    found = problems_of(table, f"{header}\n{row.format(written)}\n", tmp_path)
+    assert [(problem.what, problem.row, problem.value) for problem in found] == [("names no day", 2, repr(written))]
+    assert "the day on which it was known" in found[0].remedy
+
+
+@pytest.mark.parametrize("word", ["now", "today"])
+def test_a_word_for_the_day_of_the_run_is_no_date(word: str, tmp_path: Path) -> None:
+    found = problems_of("events", f"name,date,announced\nFOMC,2023-06-14,{word}\n", tmp_path)
+    assert [problem.what for problem in found] == ["is not a date"]
 
 
 def test_a_score_outside_its_range_and_an_unknown_source_are_refused(tmp_path: Path) -> None:

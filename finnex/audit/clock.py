@@ -17,6 +17,7 @@ import pandas as pd
 from finnex.audit.report import LeakedRow
 from finnex.data import parse
 from finnex.data.calendar import SessionCalendar
+from finnex.data.csv_file import line_of
 from finnex.errors import Problem
 
 Mask = npt.NDArray[np.bool_]
@@ -130,4 +131,4 @@ def _file_row(table: str, row: pd.Series[Any], path: Path) -> int | None:
         text = text[value == row[column]]
     if "score" in text.columns and len(text) > 1:
         text = text[pd.to_numeric(text["score"], errors="coerce") == row["score"]]
-    return None if text.empty else int(text.index[0]) + parse.HEADER_ROWS
+    return None if text.empty else line_of(path, int(text.index[0]))

@@ -77,7 +77,8 @@ class Inputs(Section):
     columns: dict[MappedTable, dict[str, str]] = Field(default_factory=dict)
     """By table, our name of a column to the file's name of it; goes before the preset."""
     timestamp_zone: str | None = None
-    """IANA zone of time stamps that carry none; absent, such a stamp is refused."""
+    """IANA zone of sentiment records whose time stamp carries none (absent, such a stamp is refused), and in which
+    exactly midnight counts as a date, in any table."""
     lexicon: Literal["vader", "loughran_mcdonald"] | None = None
     """What scores a sentiment record that has a text and no score; absent, such a record is refused."""
     enhanced_heatmaps: tuple[str, ...] = ()

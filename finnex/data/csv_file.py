@@ -9,7 +9,8 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -27,6 +28,7 @@ FREE_BYTES, MOST_RATIO = 64 << 20, 100
 MOST_LINE_BYTES = 4 << 20
 """A header of 10,000 columns is a twentieth of it."""
 BLOCK_BYTES = 1 << 20
+_MOST_ROWS = 1 << 62
 ARRIVING = "The rest may be on its way: wait until it has arrived. If it is whole, {mend}."
 
 
@@ -136,7 +138,7 @@ def read_csv(path: Path) -> pd.DataFrame:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows of a CSV file with the line, from 1, on which each ends.
+    """Yield the rows of a CSV file that are not blank with the line, from 1, on which each begins.
 
     Raises
     ------
@@ -145,19 +147,65 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """
     with io.TextIOWrapper(_opened(path), encoding="utf-8-sig", newline="") as file:
         rows = csv.reader(file)
+        line = 1
         try:
             for row in rows:
-                yield rows.line_num, row
+                if row:
+                    yield line, row
+                line = rows.line_num + 1
         except csv.Error as error:
             raise unreadable(path, error) from None
 
 
+HEADER_ROWS = 2
+"""A frame's first row stands in line 2 of its file, or is row 2 of a Parquet file: row 1 is the header."""
+
+
+def line_of(path: Path, row: int) -> int:
+    """Return where a row of a frame, from 0, stands in its file: its line as an editor counts them.
+
+    Blank lines and cells with line ends are counted, so the file is gone through again; of Parquet it is the row.
+    """
+    plain = int(row) + HEADER_ROWS
+    if path.suffix == ".parquet":
+        return plain
+    try:
+        about = path.stat()
+        lines = _lines(path, about.st_mtime_ns, about.st_size)
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, InputError):
+        return plain
+    return lines[row + 1] if row + 1 < len(lines) else plain
+
+
+@lru_cache(maxsize=2)
+def _lines(path: Path, changed_ns: int, size: int) -> Sequence[int]:
+    """Return the lines on which the header and the rows begin; where each row is a line, without reading them."""
+    if _a_line_each(path):
+        return range(1, _MOST_ROWS)
+    return array("q", (line for line, _ in _rows(path)))
+
+
+def _a_line_each(path: Path) -> bool:
+    """Return whether a file has neither blank lines nor quotation marks, nor line ends without a newline."""
+    last = b"\n"
+    with _opened(path) as file:
+        while block := file.read(BLOCK_BYTES):
+            text = last + block.replace(b"\r\n", b"\n")
+            if b'"' in text or b"\n\n" in text or b"\r" in text:
+                return False
+            last = block[-1:]
+    return True
+
+
 def _header(path: Path) -> list[str]:
-    return next((row for _, row in _rows(path) if row), [])
+    return next((row for _, row in _rows(path)), [])
 
 
 def _header_of_trailing(path: Path) -> list[str]:
     """Return the header where every row ends with a delimiter, nothing where every row has as many cells as it.
+
+    Where rows without a delimiter at their end are few among those that have it, they are at fault: the delimiter ends
+    the last cell, and without it the cell may be cut.
 
     Raises
     ------
@@ -166,19 +214,26 @@ def _header_of_trailing(path: Path) -> list[str]:
     """
     header: list[str] = []
     wrong: dict[int, list[int]] = {}  # number of cells to lines
-    plain = trailing = 0
-    for number, (line, row) in enumerate(_rows(path)):
-        if number == 0:
+    bare: list[int] = []
+    trailing = 0
+    for line, row in _rows(path):
+        if not header:
             header = row
-        elif row:
-            plain += 1
+        elif len(row) == len(header):
+            bare.append(line)
+        else:
             trailing += len(row) == len(header) + 1 and not row[-1].strip()
-            if len(row) != len(header):
-                wrong.setdefault(len(row), []).append(line)
+            wrong.setdefault(len(row), []).append(line)
     if not wrong:
         return []
-    if trailing == plain:
-        return header
+    if list(wrong) == [len(header) + 1] and len(wrong[len(header) + 1]) == trailing > len(bare):
+        if not bare:
+            return header
+        what = "the row has no delimiter at its end, as most others have: its last cell may be cut"
+        remedy = "Complete the row and end it with the delimiter, or end none with it."
+        raise InputError(
+            [Problem(str(path), what, remedy, row=line, further=further) for line, further in first_of(bare)]
+        )
     raise InputError(sorted(_ragged(path, wrong, len(header)), key=lambda problem: problem.row or 0))
 
 

@@ -29,13 +29,14 @@ def read_fundamentals(path: Path, problems: list[Problem], reading: Reading | No
     says of each row whether one of its figures was. EDGAR's names of columns (`start`, `end`, `filed`, `val`) are
     aliases; a column `metric` says of which metric `value` is, and may hold XBRL's names.
     """
-    text = (reading or filed()).read(path, problems)
+    reading = reading or filed()
+    text = reading.read(path, problems)
     if missing := parse.require_columns(text, ("symbol", "period_end", "available_date"), path):
         problems += missing
         return text
     by_metric = "value" in text.columns
     text = _one_column_a_metric(text, path, problems)
-    available, only_date = parse.moment(text["available_date"], path, problems)
+    available, only_date = parse.moment(text["available_date"], path, problems, reading.zone)
     frame = pd.DataFrame(
         {
             "symbol": parse.word(text["symbol"], path, problems),

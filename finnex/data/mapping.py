@@ -19,7 +19,9 @@ import pandas as pd
 
 from finnex.config import Config, MappedTable
 from finnex.data import parse
+from finnex.data.csv_file import line_of
 from finnex.data.lexicon import LexiconName
+from finnex.data.written_times import read_times
 from finnex.errors import ConfigError, InputError, Problem, first_of, nearest, shown
 
 PRICE_COLUMNS = ("open", "high", "low", "close", "volume")
@@ -105,7 +107,6 @@ PLATFORMS: Mapping[str, str] = {
 
 COLLECTED = re.compile(r"_(\d{4})(\d{2})(\d{2})_\d{6}(?=\.)")
 """The collection stamp that the specification's file names carry."""
-MIDNIGHT = r"^(\d{4}-\d{2}-\d{2})[ T]00:00(?::00(?:\.0+)?)?(?:Z|[+-]\d{2}:?\d{2})?$"
 
 
 @dataclass
@@ -117,6 +118,7 @@ class Reading:
     symbol: str | None = None
     """The only configured symbol: whose file it is when it has no column that says so."""
     zone: str | None = None
+    """Zone of time stamps that carry none, and in which midnight counts as a date."""
     lexicon: LexiconName | None = None
     file_names: dict[str, str] = field(default_factory=dict)
 
@@ -159,9 +161,7 @@ class Reading:
         assert self.preset is not None
         if "symbol" not in text.columns and self.symbol is not None:
             text.insert(0, "symbol", self.symbol)
-        if "date" in text.columns:
-            text["date"] = text["date"].str.strip().str.replace(MIDNIGHT, r"\1", regex=True)
-        elif "peer" in text.columns and (stamp := COLLECTED.search(path.name)):
+        if "date" not in text.columns and "peer" in text.columns and (stamp := COLLECTED.search(path.name)):
             text["date"] = "-".join(stamp.groups())
         if self.file_names.get("provider") == self.file_names.get("source", ""):
             text["provider"] = text["provider"].map(_plain)
@@ -171,7 +171,7 @@ class Reading:
             problems += [
                 Problem(
                     str(path), "is no platform that the preset knows", _nearest_platform(words[row]),
-                    row=int(row) + parse.HEADER_ROWS, column="source", value=shown(text.at[row, "source"]),
+                    row=line_of(path, int(row)), column="source", value=shown(text.at[row, "source"]),
                     further=further,
                 )
                 for row, further in first_of(words.index[strange].tolist())
@@ -188,7 +188,7 @@ def reading_of(config: Config, table: str) -> Reading:
     """Return how the configuration wants a table to be read."""
     inputs, symbol = config.inputs, config.symbols[0] if len(config.symbols) == 1 else None
     if table == "fundamentals":
-        return filed(inputs.columns.get("fundamentals", {}), symbol)
+        return replace(filed(inputs.columns.get("fundamentals", {}), symbol), zone=inputs.timestamp_zone)
     for name, preset in SPECIFICATION.items():
         if name == table:
             return Reading(
@@ -198,7 +198,7 @@ def reading_of(config: Config, table: str) -> Reading:
                 zone=inputs.timestamp_zone,
                 lexicon=inputs.lexicon,
             )
-    return Reading()
+    return Reading(zone=inputs.timestamp_zone)
 
 
 def filed(columns: Mapping[str, str] = MappingProxyType({}), symbol: str | None = None) -> Reading:
@@ -217,22 +217,22 @@ def _nearest_platform(word: str) -> str:
 
 
 def in_zone(stamps: pd.Series[str], zone: str) -> pd.Series[str]:
-    """Return time stamps with a zone: those that carry none are read as local times of `zone`, written in UTC.
+    """Return time stamps with a zone: those that carry none are read as local times of `zone`, written with its offset.
 
     A local time that occurs twice in autumn counts as the later one, one that spring skips as the first after it:
-    a record is never dated earlier than it can have been. Dates without a time stay as they are.
+    a record is never dated earlier than it can have been. Dates without a time stay as they are. Written in UTC, an
+    evening of New York would be midnight and so be taken for a date.
     """
-    naive = stamps.str.fullmatch(r"\s*\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s*")
-    naive &= ~stamps.str.strip().str.fullmatch(parse.MIDNIGHT)  # a date, by the day that is written
+    times = read_times(stamps)
+    naive = times.clock.notna() & ~times.zoned & ~times.midnight  # midnight is a date, by the day that is written
     if not naive.any():
         return stamps
-    local = pd.to_datetime(stamps[naive].str.strip(), format="ISO8601", errors="coerce")
+    local = times.clock[naive]
     # Standard time is the later of the two: False says that a doubtful time is not in daylight saving.
     doubtful = np.zeros(len(local), dtype=bool)
-    utc = local.dt.tz_localize(zone, ambiguous=doubtful, nonexistent="shift_forward").dt.tz_convert("UTC")
-    written = utc.dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    placed = local.dt.tz_localize(zone, ambiguous=doubtful, nonexistent="shift_forward")
     result = stamps.copy()
-    result[naive] = written.where(local.notna(), stamps[naive])
+    result[naive] = placed.dt.strftime("%Y-%m-%dT%H:%M:%S.%f%z")
     return result
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pandas as pd
 
 from finnex.data import parse
-from finnex.data.mapping import PRICE_COLUMNS
+from finnex.data.mapping import PRICE_COLUMNS, Reading
 from finnex.data.names import SERIES_ALIASES
+from finnex.data.remarks import empty_series, remark, unread_columns
 from finnex.errors import Problem, first_of, nearest
 
 OPTION_COLUMNS = (
@@ -26,9 +27,11 @@ ROUNDING = 1e-6
 """Relative slack for high and low: vendors round adjusted prices column by column."""
 
 
-def read_prices(path: Path, problems: list[Problem]) -> pd.DataFrame:
+def read_prices(path: Path, problems: list[Problem], reading: Reading | None = None) -> pd.DataFrame:
     """Read daily bars: symbol, date, open, high, low, close (currency, split-adjusted), volume (shares)."""
-    return bars_from(parse.read_text(path), path, problems)
+    text = (reading or Reading()).read(path, problems)
+    frame = bars_from(text, path, problems)
+    return remark(frame, unread_columns("prices", text.columns, ("symbol", "date", *PRICE_COLUMNS)))
 
 
 def bars_from(text: pd.DataFrame, path: Path, problems: list[Problem]) -> pd.DataFrame:
@@ -83,16 +86,17 @@ def bars_from(text: pd.DataFrame, path: Path, problems: list[Problem]) -> pd.Dat
     return frame.sort_values(["symbol", "date"], ignore_index=True)
 
 
-def read_macro(path: Path, problems: list[Problem]) -> pd.DataFrame:
+def read_macro(path: Path, problems: list[Problem], reading: Reading | None = None) -> pd.DataFrame:
     """Read series: series, date (observation), available_date (when it could be known), value.
 
     FRED's own names of series are aliases: `finnex.data.names.SERIES_ALIASES`.
     """
-    text = parse.read_text(path)
+    reading = reading or Reading()
+    text = reading.read(path, problems)
     if missing := parse.require_columns(text, ("series", "date", "available_date", "value"), path):
         problems += missing
         return text
-    available, only_date = parse.moment(text["available_date"], path, problems)
+    available, only_date = parse.moment(text["available_date"], path, problems, reading.zone)
     frame = pd.DataFrame(
         {
             "series": parse.word(text["series"], path, problems).replace(SERIES_ALIASES),
@@ -112,12 +116,13 @@ def read_macro(path: Path, problems: list[Problem]) -> pd.DataFrame:
         "Give the release date.",
     )
     problems += parse.duplicates(frame, ["series", "date", "available"], path)
-    return frame.dropna(subset=["value"]).sort_values(["series", "available", "date"], ignore_index=True)
+    known = frame.dropna(subset=["value"]).sort_values(["series", "available", "date"], ignore_index=True)
+    return remark(known, empty_series(frame))
 
 
-def read_options(path: Path, problems: list[Problem]) -> pd.DataFrame:
+def read_options(path: Path, problems: list[Problem], reading: Reading | None = None) -> pd.DataFrame:
     """Read daily options figures: symbol, date, any of `OPTION_COLUMNS`; usable from the next session on."""
-    text = parse.read_text(path)
+    text = (reading or Reading()).read(path, problems)
     if missing := parse.require_columns(text, ("symbol", "date"), path):
         problems += missing
         return text
@@ -140,9 +145,9 @@ def read_options(path: Path, problems: list[Problem]) -> pd.DataFrame:
     return frame.sort_values(["symbol", "date"], ignore_index=True)
 
 
-def read_splits(path: Path, problems: list[Problem]) -> pd.DataFrame:
+def read_splits(path: Path, problems: list[Problem], reading: Reading | None = None) -> pd.DataFrame:
     """Read stock splits: symbol, date (first day at the new price), ratio (new shares for an old one; 0.1 is 1:10)."""
-    text = parse.read_text(path)
+    text = (reading or Reading()).read(path, problems)
     if missing := parse.require_columns(text, ("symbol", "date", "ratio"), path):
         problems += missing
         return text
@@ -159,9 +164,9 @@ def read_splits(path: Path, problems: list[Problem]) -> pd.DataFrame:
     return frame.sort_values(["symbol", "date"], ignore_index=True)
 
 
-def read_events(path: Path, problems: list[Problem]) -> pd.DataFrame:
+def read_events(path: Path, problems: list[Problem], reading: Reading | None = None) -> pd.DataFrame:
     """Read scheduled events: name, date, announced (when the schedule became public)."""
-    text = parse.read_text(path)
+    text = (reading or Reading()).read(path, problems)
     if missing := parse.require_columns(text, ("name", "date", "announced"), path):
         problems += missing
         return text

@@ -8,23 +8,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from finnex.data.csv_file import read_csv
+from finnex.data.csv_file import line_of, read_csv
 from finnex.data.parquet_file import read_parquet
 from finnex.data.table_file import unreadable
+from finnex.data.written_times import in_zone_midnight, names_no_day, read_times
 from finnex.errors import InputError, Problem, first_of, nearest, shortened, shown
 
-FIRST, LAST = pd.Timestamp("1700-01-01"), pd.Timestamp("2200-01-01")
-"""Nanoseconds end in 2262; no table reaches that far ahead."""
 LARGEST = 1e24
 """Of every number: its ratio to the least price is then far from what float32 can hold."""
 CELLS_AT_ONCE = 1_000_000
 """Text cells that become numbers in one call: a column of fifty years and 80 companies, or many short ones."""
-HEADER_ROWS = 2
-"""A frame's first row is line 2 of its file: line 1 is the header."""
-
-
-MIDNIGHT = r"^(\d{4})([-/]?)(\d{2})\2(\d{2})(?:[T ]00:00(?::00(?:[.,]0+)?)?\s*(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)?)?$"
-"""A date, with or without a time of exactly midnight: year, separator, month, day."""
 END_OF_DAY = pd.Timedelta(hours=23, minutes=59, seconds=59)
 
 
@@ -62,7 +55,7 @@ def require_columns(frame: pd.DataFrame, required: tuple[str, ...], path: Path) 
 def _problems(text: pd.Series[str], bad: pd.Series[bool], path: Path, what: str, remedy: str) -> list[Problem]:
     return [
         Problem(
-            str(path), what, remedy, row=int(row) + HEADER_ROWS, column=str(text.name), value=shown(text[row]),
+            str(path), what, remedy, row=line_of(path, int(row)), column=str(text.name), value=shown(text[row]),
             further=further,
         )
         for row, further in first_of(text.index[bad].tolist())
@@ -105,52 +98,58 @@ def numbers(text: pd.DataFrame, path: Path, problems: list[Problem]) -> pd.DataF
     return pd.DataFrame(found, index=text.index)
 
 
-def _in_utc(text: pd.Series[str]) -> pd.Series[pd.Timestamp]:
-    """Return moments in UTC without zone, `datetime64[ns]`; NaT where the text is none, or none of our centuries."""
-    value = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None)
-    return value.where((value >= FIRST) & (value <= LAST)).astype("datetime64[ns]")
-
-
 def day(text: pd.Series[str], path: Path, problems: list[Problem]) -> pd.Series[pd.Timestamp]:
-    """Return midnights, `datetime64[ns]`, from ISO dates (YYYY-MM-DD; a time part must be midnight)."""
-    value = _in_utc(text)
-    bad = value.isna() | (value != value.dt.normalize())
-    problems += _problems(text, bad, path, "is not a date", "Write it as YYYY-MM-DD.")
-    return value.where(~bad)
+    """Return midnights, `datetime64[ns]`, from ISO dates; a time part must be midnight, and its zone does not count."""
+    times = read_times(text)
+    problems += _no_times(text, ~times.midnight, path, "is not a date", "Write it as YYYY-MM-DD.")
+    return times.clock.where(times.midnight)
 
 
 def moment(
-    text: pd.Series[str], path: Path, problems: list[Problem]
+    text: pd.Series[str], path: Path, problems: list[Problem], zone: str | None = None
 ) -> tuple[pd.Series[pd.Timestamp], pd.Series[bool]]:
     """Return UTC moments, `datetime64[ns]` without zone, and where the text is a date without a time.
 
-    A date is YYYY-MM-DD, YYYY/MM/DD or YYYYMMDD, also with a time of exactly midnight in any zone: programs write
-    midnight where they know no time, so it counts as the date written. Another time without a zone is a problem:
-    it does not say whether it came before the close.
+    Exactly midnight, as it is written or in `zone` (IANA, the one that is declared for the file), counts as the date:
+    programs write midnight where they know no time. Another time without a zone is a problem: it does not say whether
+    it came before the close.
     """
-    written = text.str.strip()
-    parts = written.str.extract(MIDNIGHT)
-    only_date = parts[0].notna()
-    dates = _in_utc(parts[0].fillna("") + "-" + parts[2].fillna("") + "-" + parts[3].fillna(""))
-    zoned = written.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$", regex=True) & ~only_date
-    value = dates.where(only_date, _in_utc(written.mask(only_date, "")))
-    problems += _problems(
-        text, value.isna(), path, "is not a time stamp", "Write it as 2024-03-08T14:30:00Z, a date as 2024-03-08."
-    )
-    naive = value.notna() & ~only_date & ~zoned
+    times = read_times(text)
+    only_date = times.midnight
+    value = times.clock.where(only_date, times.moment)
+    if zone is not None:
+        dates = in_zone_midnight(times, zone)
+        local = dates.notna() & ~only_date
+        value, only_date = value.mask(local, dates), only_date | local
+    what, remedy = "is not a time stamp", "Write it as 2024-03-08T14:30:00Z, a date as 2024-03-08."
+    problems += _no_times(text, value.isna(), path, what, remedy)
+    naive = value.notna() & ~only_date & ~times.zoned
     problems += _problems(
         text, naive, path, "has no time zone", "Add one: 2024-03-08T14:30:00Z, or -05:00 for New York."
     )
     return value, only_date
 
 
-def stamp(text: pd.Series[str], path: Path, problems: list[Problem]) -> pd.Series[pd.Timestamp]:
+def stamp(
+    text: pd.Series[str], path: Path, problems: list[Problem], zone: str | None = None
+) -> pd.Series[pd.Timestamp]:
     """Return UTC moments, `datetime64[ns]` without zone; a date without a time is the last second of that day.
 
-    So what has a date alone enters the first session after that date.
+    So what has a date alone enters the first session after that date. `zone` as in `moment`.
     """
-    value, only_date = moment(text, path, problems)
+    value, only_date = moment(text, path, problems, zone)
     return value.where(~only_date, value + END_OF_DAY)
+
+
+def _no_times(text: pd.Series[str], bad: pd.Series[bool], path: Path, what: str, remedy: str) -> list[Problem]:
+    """Return a problem for each text that is no date or time, with a remedy of its own for a month or a year."""
+    if not bad.any():
+        return []
+    short = bad & names_no_day(text)
+    remedy_of_short = "Write it as YYYY-MM-DD; for the value of a month or a year, the day on which it was known."
+    return _problems(text, bad & ~short, path, what, remedy) + _problems(
+        text, short, path, "names no day", remedy_of_short
+    )
 
 
 def word(text: pd.Series[str], path: Path, problems: list[Problem], valid: tuple[str, ...] = ()) -> pd.Series[str]:
@@ -167,7 +166,7 @@ def refuse(frame: pd.DataFrame, bad: pd.Series[bool], path: Path, column: str, w
     """Return a problem for each row where `bad` holds, showing the value of `column`."""
     return [
         Problem(
-            str(path), what, remedy, row=int(row) + HEADER_ROWS, column=column, value=frame.at[row, column],
+            str(path), what, remedy, row=line_of(path, int(row)), column=column, value=frame.at[row, column],
             further=further,
         )
         for row, further in first_of(frame.index[bad.to_numpy(dtype=bool)].tolist())
@@ -187,7 +186,7 @@ def duplicates(frame: pd.DataFrame, key: list[str], path: Path) -> list[Problem]
                 str(path),
                 f"the same ({', '.join(key)}) appears in an earlier row",
                 "Keep one of the rows.",
-                row=int(row) + HEADER_ROWS,
+                row=line_of(path, int(row)),
                 column=key[-1],
                 value=f"({key_of_row})",
                 further=further,

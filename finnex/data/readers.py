@@ -6,8 +6,8 @@ and, where rows have their own time, `available` (UTC) with `available_is_date`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import pandas as pd
 
@@ -16,6 +16,7 @@ from finnex.data.filings import read_fundamentals
 from finnex.data.lexicon import fill_scores
 from finnex.data.mapping import PRICE_COLUMNS, SOURCES, Reading
 from finnex.data.market_readers import bars_from, read_events, read_macro, read_options, read_prices, read_splits
+from finnex.data.remarks import remark, unread_columns
 from finnex.errors import Problem
 
 SENTIMENT_SOURCES = SOURCES
@@ -50,7 +51,7 @@ def read_sentiment(path: Path, problems: list[Problem], reading: Reading | None 
     frame = pd.DataFrame(
         {
             "symbol": parse.word(text["symbol"], path, problems),
-            "timestamp": parse.stamp(text["timestamp"], path, problems),
+            "timestamp": parse.stamp(text["timestamp"], path, problems, reading.zone),
             "source": parse.word(text["source"], path, problems, SENTIMENT_SOURCES),
             "provider": text["provider"].str.strip() if "provider" in text.columns else "",
             "score": parse.number(text["score"], path, problems, optional="text" in text.columns),
@@ -72,7 +73,8 @@ def read_sentiment(path: Path, problems: list[Problem], reading: Reading | None 
             )
         else:
             frame[column] = default
-    return frame.sort_values(["symbol", "timestamp"], ignore_index=True, kind="stable")
+    frame = frame.sort_values(["symbol", "timestamp"], ignore_index=True, kind="stable")
+    return remark(frame, unread_columns("sentiment", text.columns, (*frame.columns, "text")))
 
 
 def read_competitive(path: Path, problems: list[Problem], reading: Reading | None = None) -> pd.DataFrame:
@@ -121,7 +123,15 @@ def read_bars_of_enhanced(path: Path, problems: list[Problem], reading: Reading)
     return bars_from(reading.read(path, problems), path, problems)
 
 
-READERS: dict[str, Callable[[Path, list[Problem]], pd.DataFrame]] = {
+class Reader(Protocol):
+    """Reads one table's file; what is wrong with it is added to `problems`."""
+
+    def __call__(self, path: Path, problems: list[Problem], reading: Reading | None = None) -> pd.DataFrame:
+        """Return the table; to be used only where there is no problem."""
+        ...
+
+
+READERS: dict[str, Reader] = {
     "prices": read_prices,
     "macro": read_macro,
     "fundamentals": read_fundamentals,
@@ -132,10 +142,4 @@ READERS: dict[str, Callable[[Path, list[Problem]], pd.DataFrame]] = {
     "splits": read_splits,
     "enhanced": read_enhanced,
 }
-MAPPED: dict[str, Callable[[Path, list[Problem], Reading], pd.DataFrame]] = {
-    "fundamentals": read_fundamentals,
-    "sentiment": read_sentiment,
-    "competitive": read_competitive,
-    "enhanced": read_enhanced,
-}
-"""Readers of tables that `finnex.data.mapping` may rename."""
+"""Table name to its reader."""

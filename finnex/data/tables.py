@@ -12,7 +12,7 @@ import pandas as pd
 from finnex.config import Config
 from finnex.data.calendar import last_close
 from finnex.data.mapping import reading_of
-from finnex.data.readers import MAPPED, READERS, read_bars_of_enhanced
+from finnex.data.readers import READERS, read_bars_of_enhanced
 from finnex.errors import InputError, Problem, nearest
 
 
@@ -31,11 +31,11 @@ class Tables:
     enhanced: pd.DataFrame | None = None
 
     def limits(self) -> dict[str, tuple[date, date]]:
-        """Return the first and the last date of every table given: where the inputs end."""
+        """Return the first and the last date of every table that is given and has a value: where the inputs end."""
         found = {}
         for field in fields(self):
             frame = getattr(self, field.name)
-            if frame is not None:
+            if frame is not None and len(frame):
                 column = next(name for name in ("date", "available", "timestamp") if name in frame.columns)
                 found[field.name] = (frame[column].min().date(), frame[column].max().date())
         return found
@@ -56,7 +56,7 @@ def read_tables(config: Config) -> Tables:
         reading = reading_of(config, name)
         found: list[Problem] = []
         try:
-            frames[name] = MAPPED[name](path, found, reading) if name in MAPPED else READERS[name](path, found)
+            frames[name] = READERS[name](path, found, reading)
             if name == bars == "enhanced":
                 frames["prices"] = read_bars_of_enhanced(path, found, reading)
         except InputError as error:

@@ -14,7 +14,10 @@ from finnex.data.features.fundamental import SPLIT_JUMP, on_prices_basis, views
 from finnex.data.flow_warnings import odd_periods
 from finnex.data.freshness import ended, ends
 from finnex.data.names import EVENTS, METRICS, SERIES, unread
+from finnex.data.odd_units import odd_units
+from finnex.data.remarks import remarks
 from finnex.data.tables import Tables
+from finnex.data.unmatched import matches_no_symbol, meets_no_session
 from finnex.errors import nearest
 
 FALL, RISE = 0.6, 1.7
@@ -68,7 +71,9 @@ def doubts(tables: Tables, config: Config) -> list[str]:
         for name, path in config.inputs.tables()
         if is_unended(path)
     ]
+    found += [said for name, _ in config.inputs.tables() for said in remarks(getattr(tables, name))]
     found += _matches_nothing(tables, config)
+    found += matches_no_symbol(tables, config) + meets_no_session(tables, config) + odd_units(tables, config)
     gone = ended(ends(tables.prices, "symbol"), tables.prices["date"].max().date())
     for symbol in config.symbols:
         bars = tables.prices[tables.prices["symbol"] == symbol]
@@ -121,7 +126,8 @@ def _silent(sentiment: pd.DataFrame | None, symbol: str) -> list[str]:
     if sentiment is None or (sentiment["symbol"] == symbol).any():
         return []
     return [
-        f"sentiment of {symbol}: the table has no record of it; its regions are not known. Check the symbol's name."
+        f"sentiment of {symbol}: the table has no record of it; its regions are not known. "
+        f"{nearest(symbol, sentiment['symbol'].unique().tolist())} Check the symbol's name."
     ]
 
 

@@ -1,0 +1,57 @@
+"""What a reader leaves out of a sound table: kept with the frame, and said with the other warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from finnex.data.names import unread
+from finnex.errors import shortened
+
+KEY = "finnex_remarks"
+"""In the frame's `attrs`: a table has the columns that its features read, and no room for sentences."""
+SHOWN = 3
+
+
+def remark(frame: pd.DataFrame, sentences: Sequence[str]) -> pd.DataFrame:
+    """Return the frame with sentences about what was not read of its file."""
+    frame.attrs[KEY] = [*remarks(frame), *sentences]
+    return frame
+
+
+def remarks(frame: pd.DataFrame | None) -> list[str]:
+    """Return the sentences that a reader left with a frame."""
+    return [] if frame is None else list(frame.attrs.get(KEY, ()))
+
+
+def some(words: Sequence[object]) -> str:
+    """Return the first words of a list, and how many more there are."""
+    shown = ", ".join(shortened(word) for word in words[:SHOWN])
+    return shown if len(words) <= SHOWN else f"{shown} and {len(words) - SHOWN} more"
+
+
+def unread_columns(table: str, given: Iterable[str], read: Iterable[str]) -> list[str]:
+    """Say which columns of a file nothing reads, each with the nearest name that is read and that the file lacks."""
+    # pandas calls a column without a name so: an index that was written, or a delimiter at the header's end.
+    columns, known = [name for name in given if not name.startswith("Unnamed: ")], list(read)
+    absent = [name for name in known if name not in columns]
+    names = unread([name for name in columns if name not in known], absent)
+    if not names:
+        return []
+    one = len(names) == 1
+    return [
+        f"{table}: the column{'' if one else 's'} {some(names)} {'is' if one else 'are'} not read. Correct the name "
+        "where it is misspelt, capitals count; otherwise remove the column, or leave it."
+    ]
+
+
+def empty_series(frame: pd.DataFrame) -> list[str]:
+    """Say which macro series have rows and no value in any of them."""
+    filled = set(frame.loc[frame["value"].notna(), "series"])
+    empty = [name for name in frame["series"].unique().tolist() if name and name not in filled]
+    return (
+        [f"macro: the series {some(empty)}: every value is empty. Give the values, or remove the rows."]
+        if empty
+        else []
+    )

@@ -21,6 +21,7 @@ from finnex.errors import ServiceError, StateBusy
 from finnex.plain_text import plain_text
 from flows.servers.access import PASSWORD, USER, authorization
 from flows.servers.services import MARK, answers
+from flows.servers.signals import stop_on_signals
 from flows.servers.stack import ADDRESSES, START_SECONDS, Stack
 
 USERS = "users.lock"
@@ -39,8 +40,8 @@ def recording_server(config: Config) -> Iterator[str]:
     Raises
     ------
     ServiceError
-        The configured server does not answer, or the stack has another state folder than the configuration; nothing
-        was computed in vain.
+        The configured server does not answer, the stack has another state folder than the configuration, or a server
+        runs on the state folder as it was before it was moved; nothing was computed in vain.
     """
     if password := os.environ.get(PASSWORD):  # as `finnex up` has it; MLflow's own variables go before
         os.environ.setdefault("MLFLOW_TRACKING_USERNAME", USER)
@@ -71,10 +72,13 @@ def _server_of(state: Path) -> Iterator[str]:
         words = f"finnex: the state is in {state}, where an earlier version kept it. To name it: [state] path."
         print(plain_text(words), file=sys.stderr)
     deadline = time.monotonic() + START_SECONDS
+    stack = Stack(state, mlflow_port=0, only_mlflow=True)
     with ExitStack() as opened:
+        opened.enter_context(stop_on_signals())
+        opened.callback(stack.stop)  # before it starts: a signal may arrive as soon as it has
         while (address := running_server(state)) is None:
             try:
-                stack = opened.enter_context(Stack(state, mlflow_port=0, only_mlflow=True))
+                stack.start()
             except StateBusy:  # another command is starting one, or ends
                 if time.monotonic() > deadline:
                     raise
@@ -109,6 +113,11 @@ def running_server(state: Path) -> str | None:
     """Return the address of the MLflow server that runs on a state folder, None where none does.
 
     Its supervisor holds the folder's lock; an address that a killed one left may be another's by now.
+
+    Raises
+    ------
+    ServiceError
+        The folder cannot be used, or was moved since the server was started on it.
     """
     if not (state / ADDRESSES).is_file():
         return None
@@ -125,9 +134,15 @@ def running_server(state: Path) -> str | None:
         lock.release()
         return None
     try:
-        address = str(json.loads((state / ADDRESSES).read_text())["mlflow"])
-    except (OSError, ValueError, KeyError):  # it is being written
+        written = json.loads((state / ADDRESSES).read_text())
+        address, process, place = str(written["mlflow"]), written.get("process"), Path(written.get("state", state))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # it is being written
         return None
+    if place != state and not (place.exists() and place.samefile(state)):
+        raise ServiceError(
+            f"the servers of process {process} run on this state folder, which was at {place} when they started and is "
+            f"at {state} now. Put the folder back, or stop that process first (Ctrl-C, or kill {process})."
+        )
     return address if answers(f"{address}/health") else None
 
 

@@ -321,7 +321,7 @@ def test_what_a_stack_keeps_is_for_its_owner_alone(stack: Stack) -> None:
     for path in (stack.state, *stack.state.rglob("*")):
         mode = path.lstat().st_mode
         if stat.S_ISDIR(mode) or stat.S_ISREG(mode):
-            private = mode & 0o077 == 0 or "prefect" in path.parts  # what its flows make lies in a folder that is 700
+            private = mode & 0o077 == 0 or path.is_relative_to(stack.state / "prefect" / "storage")
             assert private, (path, oct(mode))
             seen += 1
     assert seen > 10

@@ -3,9 +3,9 @@
     with Stack(config.state.path) as stack:
         stack.wait()
 
-One stack owns one state folder (databases, artifacts, logs). Every process in it has the folder's name in its
-environment, so that stopping finds every descendant, however it was started, and the next stack ends what a
-stack that was killed with SIGKILL left.
+One stack owns one state folder (databases, artifacts, logs). Each process in it carries path and id of the folder, and
+its supervisor, in its environment (`flows.servers.members`): stopping finds every descendant, however it was started,
+and the next start clears away what a supervisor left that was killed with SIGKILL.
 """
 
 from __future__ import annotations
@@ -14,22 +14,30 @@ import contextlib
 import errno
 import json
 import os
-import signal
 import socket
 import stat
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-import psutil
 from filelock import FileLock, Timeout
 
 from finnex.errors import ServiceError, StateBusy
 from flows.servers.access import LOOPBACK, USER, server_password
-from flows.servers.services import MARK, READY_FILE, Door, Service, flow_service, mlflow_server, prefect_server
+from flows.servers.members import (
+    IDENTITY,
+    OWNER,
+    Supervisor,
+    identity_of,
+    kill_orphans,
+    kill_own,
+    mark,
+    refuse_living,
+)
+from flows.servers.services import READY_FILE, Door, Service, flow_service, mlflow_server, prefect_server
+from flows.servers.signals import held_back, no_interruption
 
 PREFECT_PORT, MLFLOW_PORT = 4200, 5000
 START_SECONDS = 180.0
@@ -40,7 +48,7 @@ ADDRESSES = "addresses.json"
 """Where the servers of a state folder listen, while they do."""
 OWN_ENTRIES = (
     *("logs", "prefect", "mlflow", "training", ".lock", "users.lock", "model.key", ".model.key.lock"),
-    *(READY_FILE, ADDRESSES),
+    *(READY_FILE, ADDRESSES, IDENTITY),
 )
 """What a stack makes in a state folder."""
 PRIVATE = 0o077
@@ -74,17 +82,6 @@ def _choose_port(host: str, wanted: int, flag: str) -> int:
         return int(probe.getsockname()[1])
 
 
-def _kill_members(state: Path) -> None:
-    """Kill every process that runs in this state folder, and wait until they are gone."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.pid != os.getpid() and process.environ().get(MARK) == str(state):
-                process.kill()
-                found.append(process)
-    psutil.wait_procs(found, timeout=5)
-
-
 class Stack:
     """Prefect server, MLflow server and the process that serves the flows.
 
@@ -104,8 +101,8 @@ class Stack:
     Raises
     ------
     ServiceError
-        From `start`: a port is taken, there is no password, another stack uses the folder, or a process does not
-        come up.
+        From `start`: a port is taken, there is no password, another stack uses the folder or used it before it was
+        moved, or a process does not come up.
     """
 
     def __init__(
@@ -124,6 +121,7 @@ class Stack:
         self._config = config
         self._only_mlflow = only_mlflow
         self._lock = FileLock(str(self.state / ".lock"), mode=0o600)
+        self._owner = ""
         self._running: list[tuple[Service, subprocess.Popen[bytes]]] = []
         self.prefect_address = ""
         self.mlflow_address = ""
@@ -149,7 +147,7 @@ class Stack:
         self.auth_string = f"{USER}:{password}" if password else None
         self._take_state_folder()
         try:
-            _kill_members(self.state)  # we hold the lock: a process that still runs here has lost its supervisor
+            kill_orphans(self.state)
             mlflow = Door(self._host, _choose_port(self._host, self._ports[1], "--mlflow-port"), password)
             self.mlflow_address = mlflow.address
             if self._only_mlflow:
@@ -158,8 +156,14 @@ class Stack:
                 prefect = Door(self._host, _choose_port(self._host, self._ports[0], "--prefect-port"), password)
                 self.prefect_address = prefect.address
                 self._launch(prefect_server(self.state, prefect), mlflow_server(self.state, mlflow))
+                close_to_others(self.state)  # Prefect gives copies of its pages the modes that they have where they lie
                 self._launch(flow_service(self.state, prefect, mlflow, self._config))
-            addresses = {"prefect": self.prefect_address, "mlflow": self.mlflow_address, "process": os.getpid()}
+            addresses = {
+                "prefect": self.prefect_address,
+                "mlflow": self.mlflow_address,
+                "process": os.getpid(),
+                "state": str(self.state),
+            }
             with open(self.state / ADDRESSES, "w", opener=_for_owner) as file:
                 json.dump(addresses, file)
         except BaseException:
@@ -167,11 +171,18 @@ class Stack:
             raise
 
     def _take_state_folder(self) -> None:
+        self._refuse_without_a_trace()
         try:
             for folder in ("logs", "prefect", "mlflow/artifacts"):
                 (self.state / folder).mkdir(parents=True, exist_ok=True)
             close_to_others(self.state)
             self._lock.acquire(timeout=0)
+            try:
+                refuse_living(self.state)  # before anything of a stack that runs here is removed
+                self._owner = mark(identity_of(self.state), Supervisor.this())
+            except BaseException:
+                self._lock.release()
+                raise
         except Timeout:
             raise StateBusy(
                 f"another command uses the state folder {self.state}: `finnex up`, or one that trains, promotes or "
@@ -184,6 +195,17 @@ class Stack:
             ) from None
         self._forget()
 
+    def _refuse_without_a_trace(self) -> None:
+        """Refuse before a folder is made where the running stack's own one is to be put back."""
+        lock = self.state / ".lock"
+        if lock.exists():
+            return
+        try:
+            refuse_living(self.state)
+        except ServiceError:
+            if not lock.exists():  # else another command has just started here, and holds the lock
+                raise
+
     def _forget(self) -> None:
         for name in (READY_FILE, ADDRESSES):
             (self.state / name).unlink(missing_ok=True)
@@ -192,14 +214,15 @@ class Stack:
         for service in services:
             service.prepare()
             service.log.unlink(missing_ok=True)
-            with open(service.log, "xb", opener=_for_owner) as log:
-                # A session of its own: Ctrl-C reaches the supervisor alone, which stops them in order.
+            # A session of its own: Ctrl-C reaches the supervisor alone, which stops them in order.
+            with open(service.log, "xb", opener=_for_owner) as log, held_back():
                 process = subprocess.Popen(
-                    service.command, env=service.environment, cwd=service.folder or self.state,
+                    service.command, env=service.environment | {OWNER: self._owner},
+                    cwd=service.folder or self.state,
                     stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
                     umask=PRIVATE if service.private else -1,
                 )  # fmt: skip
-            self._running.append((service, process))
+                self._running.append((service, process))
         deadline = time.monotonic() + START_SECONDS
         for service in services:
             while not service.ready():
@@ -234,11 +257,11 @@ class Stack:
 
     def stop(self) -> None:
         """Stop every process, flows first, so that their runs can still report how they ended."""
-        with _no_interruption():
+        with no_interruption():
             for _, process in reversed(self._running):
                 _end(process)
             if self._running:
-                _kill_members(self.state)
+                kill_own(self._owner)
             self._running.clear()
             if self._lock.is_locked:
                 with contextlib.suppress(OSError):
@@ -282,31 +305,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-@contextlib.contextmanager
-def _no_interruption() -> Iterator[None]:
-    """Ignore SIGINT and SIGTERM in the block: a second Ctrl-C must not interrupt the stopping of the stack."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    earlier = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def stop_on_signals() -> Iterator[None]:
-    """Turn SIGTERM into `KeyboardInterrupt`, so that it unwinds like Ctrl-C."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    earlier = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, earlier)

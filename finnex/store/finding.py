@@ -17,15 +17,18 @@ class Finding:
     what
         What is done about it.
     lost
-        What is lost by it for good; '' where nothing is.
+        What is lost by it; '' where nothing is.
     symbol
         The company that it belongs to; '' where it belongs to all.
+    instead
+        What makes it again without the loss; '' where nothing does.
     """
 
     where: str
     what: str
     lost: str = ""
     symbol: str = ""
+    instead: str = ""
 
 
 Step = tuple[Finding, Callable[[], object]]

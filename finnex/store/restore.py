@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
+from functools import partial
 
 from finnex.errors import StoreCorrupt, StoreError
 from finnex.store import journal
@@ -16,6 +17,7 @@ from finnex.store.journal import Intent
 from finnex.store.keys import JOURNAL
 from finnex.store.metadata import FILE, arrays_of, root_document, write_document
 from finnex.store.place import Place, place_of, unchanged
+from finnex.store.reach import Reaches
 from finnex.store.record import RECORD, read_record, write_record
 from finnex.store.repair import mend_metadata
 from finnex.store.restore_company import array_steps, metadata_step, rebuilt_metadata
@@ -26,7 +28,12 @@ from finnex.store_path import StorePath
 
 
 def restore(
-    path: StorePath, template: StoreTemplate, agree: Callable[[Finding], bool] = lambda _: False, *, dry: bool = False
+    path: StorePath,
+    template: StoreTemplate,
+    agree: Callable[[Finding], bool] = lambda _: False,
+    *,
+    reaches: Reaches | None = None,
+    dry: bool = False,
 ) -> list[Finding]:
     """Find what is damaged in a store and make it again. Call under `finnex.store.writing`.
 
@@ -36,6 +43,8 @@ def restore(
         Of the run that the store belongs to.
     agree
         Asked before something is lost; by default nothing is.
+    reaches
+        What the next build makes again, by company. What is outside would be lost. None where it makes everything.
     dry
         Change nothing: the repair works in memory, and agrees to everything, so that it comes to all that there is.
 
@@ -59,7 +68,7 @@ def restore(
     found: list[Finding] = []
     with unchanged(str(path)) if dry else nullcontext():
         place = place_of(str(path))
-        for stage in (_root, _groups, _record, _journal, _companies):
+        for stage in (_root, _groups, _record, _journal, partial(_companies, reaches=reaches)):
             for finding, step in stage(path, place, template):
                 found.append(finding)
                 if dry or not finding.lost or agree(finding):
@@ -151,12 +160,12 @@ def _journal(path: StorePath, place: Place, template: StoreTemplate) -> Iterator
     try:
         journal.read_intent(place)
     except StoreCorrupt:
-        done = "removed; every image is compared with its checksum, and drawn again where it differs"
+        done = "removed; every image is compared with its checksum, and withdrawn where it differs"
         # A crash in between: the next writer checks.
         yield Finding(JOURNAL, done), lambda: journal.write_intent(place, Intent(journal.CHECK))
 
 
-def _companies(path: StorePath, place: Place, template: StoreTemplate) -> Iterator[Step]:
+def _companies(path: StorePath, place: Place, template: StoreTemplate, *, reaches: Reaches | None) -> Iterator[Step]:
     store = StoreWriter.unrecovered(path)
     intent = journal.read_intent(place)
     for symbol in store.symbols:
@@ -171,4 +180,4 @@ def _companies(path: StorePath, place: Place, template: StoreTemplate) -> Iterat
             company_metadata(place, symbol, readable(place, "") or {})
         except StoreCorrupt:
             continue  # its removal was not agreed to
-        yield from array_steps(store, symbol, template)
+        yield from array_steps(store, symbol, template, reaches)

@@ -270,6 +270,26 @@ def test_what_a_build_does_not_make_again_is_not_emptied_without_consent(
     assert contents(path) == contents(whole)
 
 
+def test_damage_that_is_found_while_a_company_is_drawn_holds_no_other_up(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(str(config.store.path))
+    [chunk, *_] = sorted(path.glob("AAPL/image/c.*"))
+    wanted = chunk.read_bytes()
+    flip_a_byte(chunk)
+    prepare = finnex.pipeline.loop.prepare_symbol
+
+    def damaged(run: Run, store: StoreWriter, symbol: str, **given: Any) -> Any:
+        if symbol == "NVDA":
+            raise StoreCorrupt("NVDA/status is damaged.")
+        return prepare(run, store, symbol, **given)
+
+    monkeypatch.setattr(finnex.pipeline.loop, "prepare_symbol", damaged)
+    with pytest.raises(StoreCorrupt, match=r"NVDA/status is damaged\. Nothing more of NVDA is drawn"):
+        build(config)
+    assert chunk.read_bytes() == wanted
+
+
 def test_the_loss_of_images_that_the_run_does_not_draw_can_be_agreed_to(whole: Path, config: Config) -> None:
     path = Path(str(config.store.path))
     narrower = config.model_copy(update={"start": date(2015, 3, 3)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from finnex.data.calendar import planned_sessions
 from finnex.errors import FinnexError, StoreCorrupt
+from finnex.store import journal
 from finnex.store.chunks import COMPLETE, has_checksum
 from finnex.store.damage import company_metadata, readable
 from finnex.store.finding import Finding, Step
@@ -66,7 +68,15 @@ def removal(store: StoreWriter, symbol: str, where: str) -> Step:
     """Return the last resort: a company goes, and is drawn anew."""
     lost = f"predictions of {symbol}, and which of its sessions are quarantined"
     finding = Finding(where, "the company is removed; a build draws what its symbols and range cover", lost, symbol)
-    return finding, lambda: store.remove(symbol)
+
+    def remove() -> None:
+        intent = journal.read_intent(place_of(str(store.path)))
+        if intent is not None and intent.symbol != symbol:  # the journal has one entry: that of another is kept
+            with suppress(StoreCorrupt):
+                store.recover()
+        store.remove(symbol)
+
+    return finding, remove
 
 
 def array_steps(
@@ -101,6 +111,9 @@ def _axis(store: StoreWriter, symbol: str) -> Step:
     except FinnexError:
         days = np.array([], dtype="datetime64[D]")
     if len(days) == company.sessions and axis_crc(days) == company.axis_crc:
+        if store.is_short(symbol):  # of an older copy: a longer axis does not fit in before
+            done = "extended to what the root record says; a build draws what its symbols and range cover"
+            return Finding(symbol, done, symbol=symbol), lambda: store.lengthen(symbol, days)
         finding = Finding(f"{symbol}/date", "made again from the calendar of the exchange", symbol=symbol)
         return finding, lambda: fill(store, symbol, "date", days.astype("int64"))
     return removal(store, symbol, f"{symbol}/date")

@@ -16,7 +16,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
 from finnex.config import Config
-from finnex.errors import BuildError, ConfigError, FinnexError, ServiceError, StoreBusy
+from finnex.errors import BuildError, ConfigError, FinnexError, ServiceError, StoreBusy, StoreCorrupt
 from finnex.pipeline import (
     BuildResult,
     Draw,
@@ -72,8 +72,7 @@ def build_images(
     for doubt in run.doubts:
         log.warning(doubt)
     symbols = _with_sessions(run, symbols, request, skip_missing=skip_missing)  # before anything is made or written
-    built = skipped = 0
-    drawing_seconds = 0.0
+    built, skipped, drawing_seconds = 0, 0, 0.0
     failures: list[tuple[str, date, str]] = []
     with contextlib.ExitStack() as opened:
         try:
@@ -84,7 +83,7 @@ def build_images(
             opened.enter_context(writing(config.store.path, WAIT_FOR_STORE_SECONDS))
             run = read_run(config)  # what the other process drew may come from newer inputs than were read before
         client = opened.enter_context(cluster_client(config)) if config.dask.address else None
-        prepared = open_for_writing(run, force=request.force)
+        prepared = open_for_writing(run, symbols=symbols, start=request.start, end=request.end, force=request.force)
         if prepared.mended:
             log.warning(prepared.mended)
         store = prepared.store
@@ -92,7 +91,11 @@ def build_images(
             if symbol in prepared.blocked:
                 log.error(prepared.blocked[symbol])
                 continue
-            work = prepare_symbol(run, store, symbol, start=request.start, end=request.end, force=request.force)
+            try:
+                work = prepare_symbol(run, store, symbol, start=request.start, end=request.end, force=request.force)
+            except StoreCorrupt as error:
+                log.error(prepared.block(symbol, error))
+                continue
             skipped += work.skipped
             log.info("%s: %d sessions to draw, %d up to date", symbol, work.due, work.skipped)
             if work.damaged:
@@ -110,8 +113,7 @@ def build_images(
                 built += batch.built
                 drawing_seconds += batch.seconds
                 failures += [(symbol, day, reason) for day, reason in batch.failed.items()]
-        prepared.refuse(symbols)
-        fingerprint = store.fingerprint()
+        fingerprint = prepared.fingerprint(symbols)
     result = BuildResult(
         built=built,
         skipped=skipped,

@@ -6,7 +6,9 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import finnex.pipeline.company
 import finnex.pipeline.loop
 from finnex.config import Config, parse_config
 from finnex.errors import FinnexError, StoreCorrupt, StoreError
-from finnex.pipeline import build, read_run
+from finnex.pipeline import build, reach_of, read_run
 from finnex.pipeline.inputs import Run
 from finnex.sample import SYNTHETIC_TABLES
 from finnex.store import READY, ImageStore, StoreTemplate, StoreWriter, restore, writing
@@ -210,10 +212,118 @@ def test_a_build_says_in_one_line_what_it_mended(config: Config) -> None:
     build(config, on_mended=said.append)
     assert said == [
         "The store was damaged and is mended: NVDA/status (made again from the images that match their checksum; "
-        "the next build adds sessions without a bar)."
+        "a build adds sessions of its range without a bar)."
     ]
     build(config, on_mended=said.append)
     assert len(said) == 1
+
+
+TABLES = ("image_crc/c.0", "input_hash/c.0", "coverage/c.0.0", "feature_original/c.5.0", "label_price_movement/c.0.0")
+
+
+def flip_a_byte(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    file.write_bytes(data)
+
+
+def bytes_of(folder: Path) -> dict[Path, bytes]:
+    return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+@pytest.mark.parametrize(("narrowed", "array"), [
+    *(("symbols", array) for array in TABLES),
+    *(("start", array) for array in TABLES[:3]),
+    *(("end", array) for array in TABLES[:4]),
+])  # fmt: skip
+def test_what_a_build_does_not_make_again_is_not_emptied_without_consent(
+    whole: Path, config: Config, narrowed: str, array: str
+) -> None:
+    path = Path(str(config.store.path))
+    chunk = path / "AAPL" / array
+    if not chunk.exists():
+        [*_, chunk] = sorted(chunk.parent.glob("c.*"))
+    narrow = {"symbols": ("NVDA",)} if narrowed == "symbols" else {narrowed: date(2015, 3, 3)}
+    narrower = config.model_copy(update=narrow)
+    flip_a_byte(chunk)
+    harm(path, "NVDA/image/c.{row}.0.0.0", "gone")
+    before = bytes_of(path / "AAPL")
+    said: list[str] = []
+    name = array.partition("/")[0]
+    if narrowed == "symbols" and name in {"coverage", "feature_original"}:
+        assert build(narrower, on_mended=said.append).failed == 0  # nothing that was asked for needs it
+    else:
+        with pytest.raises(StoreCorrupt, match=rf"AAPL/{name} .*not make again.*range covers 20") as refused:
+            build(narrower, on_mended=said.append)
+        assert "NVDA" not in str(refused.value)
+    assert said == []
+    assert bytes_of(path / "AAPL") == before
+    if narrowed != "start":  # its first image is before it
+        assert ImageStore.open(path).damaged("NVDA").tolist() == []
+    with writing(path):
+        run = finnex.pipeline.loop.read_run(narrower)
+        [finding] = restore(path, run.template, reaches=partial(reach_of, run))
+        assert finding.symbol == "AAPL"
+        assert finding.lost
+    assert bytes_of(path / "AAPL") == before
+    build(config)
+    assert contents(path) == contents(whole)
+
+
+def test_damage_that_is_found_while_a_company_is_drawn_holds_no_other_up(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(str(config.store.path))
+    [chunk, *_] = sorted(path.glob("AAPL/image/c.*"))
+    wanted = chunk.read_bytes()
+    flip_a_byte(chunk)
+    prepare = finnex.pipeline.loop.prepare_symbol
+
+    def damaged(run: Run, store: StoreWriter, symbol: str, **given: Any) -> Any:
+        if symbol == "NVDA":
+            raise StoreCorrupt("NVDA/status is damaged.")
+        return prepare(run, store, symbol, **given)
+
+    monkeypatch.setattr(finnex.pipeline.loop, "prepare_symbol", damaged)
+    with pytest.raises(StoreCorrupt, match=r"NVDA/status is damaged\. Nothing more of NVDA is drawn"):
+        build(config)
+    assert chunk.read_bytes() == wanted
+
+
+def test_the_loss_of_images_that_the_run_does_not_draw_can_be_agreed_to(whole: Path, config: Config) -> None:
+    path = Path(str(config.store.path))
+    narrower = config.model_copy(update={"start": date(2015, 3, 3)})
+    flip_a_byte(path / "AAPL/image_crc/c.0")
+    with writing(path):
+        run = finnex.pipeline.loop.read_run(narrower)
+        [finding] = restore(path, run.template, lambda _: True, reaches=partial(reach_of, run))
+        assert "images of AAPL of 2015-03-02, which" in finding.lost
+    build(narrower)
+    lost = set(contents(whole)) - set(contents(path))
+    assert len(lost) == 1
+    build(config)
+    assert contents(path) == contents(whole)
+
+
+def test_a_bar_that_is_gone_is_refused_before_anything_is_mended(
+    whole: Path, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(str(config.store.path))
+    run = finnex.pipeline.loop.read_run(config)
+    prices = run.tables.prices
+    gone = (prices["symbol"] == "NVDA") & (prices["date"].astype("datetime64[s]") == np.datetime64("2015-03-03"))
+    assert gone.sum() == 1
+    without = replace(run, tables=replace(run.tables, prices=prices[~gone]))
+    monkeypatch.setattr(finnex.pipeline.loop, "read_run", lambda _: without)
+    for arrays in (["image_crc/c.0"], ["image_crc/c.0", "status/c.0"]):
+        for array in arrays:
+            flip_a_byte(path / "NVDA" / array)
+        before = bytes_of(path)
+        with pytest.raises(FinnexError, match=r"no bar of NVDA on 1 sessions|images of NVDA of 2015-03-03"):
+            build(config)
+        assert bytes_of(path) == before
+        shutil.rmtree(path)
+        shutil.copytree(whole, path)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another account")

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import shutil
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -222,6 +223,117 @@ def test_an_axis_that_the_calendar_does_not_prove_is_given_up_only_with_consent(
         restore(path, TEMPLATE, lambda _: True)
     assert ImageStore.open(path).symbols == ["B"]
     assert not (path / "A").exists()
+
+
+CHANGES: dict[str, Callable[[StoreWriter], object]] = {
+    "lay_out": lambda store: store.ensure_symbol("C", DAYS, TEMPLATE),
+    "extend": lambda store: store.ensure_symbol("A", LONGER, TEMPLATE),
+    "publish": lambda store: publish(
+        store, "A", [Receipt(5, 6, *store.target("A", "run").write(5, image_of(5)), (1.0, 0.5), (1.0, 1.0), 0.1)]
+    ),
+    "set_status": lambda store: store.mark_no_bar("A", np.array([6])),
+    "predict": lambda store: store.record_predictions("A", [3], np.array([[0.1, 0.1, 0.8]]), 2),
+    "remove": lambda store: store.remove("A"),
+}
+
+
+class Killed(Exception):
+    """The process ends with the entry in the journal, before the first step."""
+
+
+def kill_at_the_steps(path: Path, action: str) -> None:
+    def die(*_: object) -> None:
+        raise Killed
+
+    with pytest.MonkeyPatch.context() as patch, writing(path):
+        store = StoreWriter.prepare(path, TEMPLATE)
+        patch.setattr(StoreWriter, "_take_steps", die)
+        patch.setattr("finnex.store.writer.lay_out", die)
+        with pytest.raises(Killed):
+            CHANGES[action](store)
+    assert (path / ".finnex/journal.json").exists()
+
+
+@pytest.mark.parametrize("of_company", ["whole", "A/date/c.0", "A"])
+@pytest.mark.parametrize(("action", "record"), list(itertools.product(CHANGES, ("whole", "gone"))))
+def test_no_entry_of_the_journal_keeps_a_repaired_store_from_being_built(
+    whole: Path, tmp_path: Path, action: str, record: str, of_company: str
+) -> None:
+    path = tmp_path / "images.zarr"
+    shutil.copytree(whole, path)
+    kill_at_the_steps(path, action)
+    if record == "gone":
+        (path / ".finnex/root.json").unlink()
+    if of_company == "A":
+        shutil.rmtree(path / "A")
+    elif of_company != "whole":
+        damage(path, of_company, "random")
+    with writing(path):
+        restore(path, TEMPLATE, lambda _: True)
+        store = StoreWriter.prepare(path, TEMPLATE)
+        assert not (path / ".finnex/journal.json").exists()
+        for symbol in "AB":
+            days = LONGER if symbol in store.symbols and len(store.state(symbol).days) > len(DAYS) else DAYS
+            store.ensure_symbol(symbol, days, TEMPLATE)
+        fill(store)
+        assert restore(path, TEMPLATE) == []
+    reader = ImageStore.open(path)
+    assert reader.symbols == ["A", "B"]
+    for symbol, index in [("A", 0), ("A", 1), ("A", 3), *(("B", index) for index in range(4))]:
+        np.testing.assert_array_equal(reader.image(symbol, DAYS[index]), image_of(index))
+
+
+def test_an_older_copy_of_a_company_that_is_put_back_is_extended_and_drawn(whole: Path, tmp_path: Path) -> None:
+    path = tmp_path / "images.zarr"
+    shutil.copytree(whole, path)
+    with writing(path):
+        StoreWriter.prepare(path, TEMPLATE).ensure_symbol("A", LONGER, TEMPLATE)
+    wanted = contents(path)
+    shutil.rmtree(path / "A")
+    shutil.copytree(whole / "A", path / "A")
+    with writing(path):
+        assert [finding.lost for finding in restore(path, TEMPLATE)] in ([""], ["", ""])
+        assert restore(path, TEMPLATE) == []
+        StoreWriter.prepare(path, TEMPLATE).ensure_symbol("A", LONGER, TEMPLATE)
+    assert same(contents(path), wanted)
+
+
+def test_what_is_damaged_after_its_repair_is_not_called_mended(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "images.zarr"
+    shutil.copytree(whole, path)
+    damage(path, "A/feature_original/c.0.0", "random")
+    monkeypatch.setattr("finnex.store.restore_company.fill", lambda *_: None)
+    with writing(path):
+        [finding] = restore(path, TEMPLATE)
+        assert (finding.symbol, finding.where) == ("A", "A/feature_original")
+        assert "removed" in finding.what
+        assert "predictions of A" in finding.lost
+        assert ImageStore.open(path).symbols == ["A", "B"]
+        restore(path, TEMPLATE, lambda _: True)
+    assert ImageStore.open(path).symbols == ["B"]
+
+
+@pytest.mark.filterwarnings("ignore:Consolidated metadata")
+@pytest.mark.parametrize("metadata", ["whole", "damaged"])
+def test_what_another_program_keeps_in_the_store_is_left_alone(whole: Path, tmp_path: Path, metadata: str) -> None:
+    path = tmp_path / "images.zarr"
+    shutil.copytree(whole, path)
+    xr.Dataset({"status": ("date", np.arange(5.0)), "date": ("date", np.arange(5))}).to_zarr(path / "analysis")
+    (path / "analysis" / "notes.txt").write_text("mine")
+    if metadata == "damaged":
+        damage(path, "analysis/zarr.json", "random")
+    before = {file: file.read_bytes() for file in (path / "analysis").rglob("*") if file.is_file()}
+    (path / ".finnex/root.json").unlink()
+    with writing(path):
+        found = restore(path, TEMPLATE, lambda _: True)
+        assert found[0].where == ".finnex/root.json"
+        assert "analysis" not in "".join(str(finding) for finding in found)
+        StoreWriter.prepare(path, TEMPLATE)
+        assert restore(path, TEMPLATE) == []
+    assert ImageStore.open(path).symbols == ["A", "B"]
+    assert {file: file.read_bytes() for file in (path / "analysis").rglob("*") if file.is_file()} == before
 
 
 def test_what_is_no_store_is_not_repaired(tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ from types import SimpleNamespace
 
 import pytest
 from test_repair import damage, whole  # noqa: F401  a fixture
-from test_store_upgrade import TEMPLATE
+from test_store_upgrade import DAYS, TEMPLATE
 from typer.testing import CliRunner
 
 import finnex.pipeline
 from finnex.cli import app
 from finnex.cli.template import FILE, configuration_text
-from finnex.store import ImageStore
+from finnex.store import ImageStore, Reach
 
 SOUND = "No damage was found. `finnex qa` reads every image.\n"
 LOSES = "A/prediction is damaged: emptied. Lost for good: all predictions of A (sessions with one: 1)."
@@ -31,6 +31,7 @@ def project(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     text = configuration_text({"prices": "prices.csv"}, ["A", "B"])
     (tmp_path / FILE).write_text(text)
     monkeypatch.setattr(finnex.pipeline, "read_run", lambda config: SimpleNamespace(template=TEMPLATE))
+    monkeypatch.setattr(finnex.pipeline, "reach_of", lambda run, symbol: Reach(DAYS, DAYS, DAYS))
     monkeypatch.setenv("COLUMNS", "80")
     return tmp_path
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,7 +32,7 @@ def repair(
     Example: finnex repair --config finnex.toml --dry-run
     """
     from finnex.config import load_config
-    from finnex.pipeline import read_run
+    from finnex.pipeline import reach_of, read_run
     from finnex.store import restore, writing
 
     settings = load_config(config)
@@ -44,9 +45,9 @@ def repair(
         return agreed
 
     with err().status("Reading inputs"):
-        template = read_run(settings).template
+        run = read_run(settings)
     with writing(settings.store.path):
-        found = restore(settings.store.path, template, agree, dry=dry_run)
+        found = restore(settings.store.path, run.template, agree, reaches=partial(reach_of, run), dry=dry_run)
     others = list(_outside_the_store(settings))
     if as_json:
         print_json(
@@ -74,6 +75,8 @@ def _can_be_asked() -> bool:
 
 def _sentence(finding: Finding) -> str:
     lost = f" Lost for good: {finding.lost}." if finding.lost else ""
+    if finding.instead:
+        lost = f" To be lost: {finding.lost}. Without a loss: {finding.instead}."
     return f"{finding.where} is damaged: {finding.what}.{lost}"
 
 

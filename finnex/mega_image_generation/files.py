@@ -47,6 +47,7 @@ def elsewhere(config: Config) -> Config:
 def prepare(run: Run) -> SymbolBuild:
     """Compute the panel and lay out the store, for every session that has a bar."""
     with writing(run.config.store.path):
-        opened = open_for_writing(run)
-        opened.refuse(run.config.symbols[:1])
-        return prepare_symbol(run, opened.store, run.config.symbols[0], start=run.tables.prices["date"].min().date())
+        symbol, start = run.config.symbols[0], run.tables.prices["date"].min().date()
+        opened = open_for_writing(run, symbols=[symbol], start=start)
+        opened.refuse([symbol])
+        return prepare_symbol(run, opened.store, symbol, start=start)

@@ -12,6 +12,7 @@ from finnex.pipeline.drawing import Block, Draw, draw_block, draw_here, draw_on_
 from finnex.pipeline.inputs import Run, read_run, sessions_wanted
 from finnex.pipeline.loop import BuildResult, build
 from finnex.pipeline.opening import open_for_writing
+from finnex.pipeline.reach import reach_of
 
 __all__ = [
     "BATCH_SESSIONS",
@@ -27,6 +28,7 @@ __all__ = [
     "draw_on_dask",
     "open_for_writing",
     "prepare_symbol",
+    "reach_of",
     "read_run",
     "sessions_wanted",
     "window_hashes",

@@ -9,6 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from finnex.config import Config
+from finnex.errors import StoreCorrupt
 from finnex.pipeline.company import prepare_symbol
 from finnex.pipeline.drawing import draw_here, draw_on_dask
 from finnex.pipeline.inputs import read_run, sessions_wanted
@@ -75,24 +76,26 @@ def build(
     drawing_seconds = 0.0
     failures: list[tuple[str, date, str]] = []
     with writing(config.store.path):
-        opened = open_for_writing(run, force=force)
+        opened = open_for_writing(run, symbols=chosen, start=start, end=end, force=force)
         if opened.mended:
             on_mended(opened.mended)
         store = opened.store
         for symbol in chosen:
             if symbol in opened.blocked:
                 continue
-            one = prepare_symbol(run, store, symbol, start=start, end=end, force=force)
-            skipped += one.skipped
-            if on_start is not None:
-                on_start(symbol, one.due)
-            for batch in one.batches():
-                outcome = one.run_batch(batch, draw, on_progress, config.dask.dates_per_task)
-                built += outcome.built
-                drawing_seconds += outcome.seconds
-                failures += [(symbol, day, error) for day, error in outcome.failed]
-        opened.refuse(chosen)
-        fingerprint = store.fingerprint()
+            try:
+                one = prepare_symbol(run, store, symbol, start=start, end=end, force=force)
+                skipped += one.skipped
+                if on_start is not None:
+                    on_start(symbol, one.due)
+                for batch in one.batches():
+                    outcome = one.run_batch(batch, draw, on_progress, config.dask.dates_per_task)
+                    built += outcome.built
+                    drawing_seconds += outcome.seconds
+                    failures += [(symbol, day, error) for day, error in outcome.failed]
+            except StoreCorrupt as error:
+                opened.block(symbol, error)
+        fingerprint = opened.fingerprint(chosen)
     return BuildResult(
         built=built,
         skipped=skipped,

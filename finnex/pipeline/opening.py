@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cache
 
 import numpy as np
 
 from finnex.data.calendar import Days
-from finnex.data.features import symbol_bars, symbol_calendar
 from finnex.errors import InputError, Problem, StoreCorrupt
 from finnex.pipeline.inputs import Run
-from finnex.store import QUARANTINED, READY, Finding, ImageStore, StoreWriter, holds_a_store, restore
+from finnex.pipeline.reach import reach_of, traded_days
+from finnex.store import QUARANTINED, READY, Finding, ImageStore, Reach, StoreWriter, holds_a_store, restore
 from finnex.store_path import StorePath
 
 NAMED = 6
@@ -33,7 +35,12 @@ class Opened:
 
     store: StoreWriter
     mended: str = ""
-    blocked: Mapping[str, str] = field(default_factory=dict)
+    blocked: dict[str, str] = field(default_factory=dict)
+
+    def block(self, symbol: str, error: StoreCorrupt) -> str:
+        """Draw nothing more of a company, as something of it is damaged that opening did not find; return that."""
+        self.blocked[symbol] = f"{error} Nothing more of {symbol} is drawn."
+        return self.blocked[symbol]
 
     def refuse(self, symbols: Iterable[str]) -> None:
         """Report the companies of which nothing was drawn; call when the others are drawn.
@@ -46,41 +53,85 @@ class Opened:
         if said := [self.blocked[symbol] for symbol in symbols if symbol in self.blocked]:
             raise StoreCorrupt("\n".join([*said, "What was asked for of other companies is drawn."]))
 
+    def fingerprint(self, symbols: Iterable[str]) -> str:
+        """Return the fingerprint of the store; call when everything is drawn.
 
-def open_for_writing(run: Run, *, force: bool = False) -> Opened:
+        Raises
+        ------
+        StoreCorrupt
+            One of the symbols is blocked, or another one of which the fingerprint needs what is damaged.
+        """
+        self.refuse(symbols)
+        try:
+            return self.store.fingerprint()
+        except StoreCorrupt:
+            self.refuse(self.blocked)
+            raise
+
+
+def open_for_writing(
+    run: Run,
+    *,
+    symbols: Collection[str] | None = None,
+    start: date | None = None,
+    end: date | None = None,
+    force: bool = False,
+) -> Opened:
     """Open the run's store for writing, making it where there is none. Call under `finnex.store.writing`.
 
-    Damage that can be repaired without loss is repaired. A company where something would be lost is blocked and left
-    as it is; the others are drawn.
+    Damage that this build can make again without loss is repaired. A company where something would be lost is blocked
+    and left as it is; the others are drawn.
+
+    Parameters
+    ----------
+    symbols
+        Those that are drawn; absent, all that are configured.
+    start, end
+        Range that is drawn; absent, as `sessions_wanted` says.
 
     Raises
     ------
     InputError
-        The prices lack bars of sessions that have an image, and not `force`; with a line for each symbol. All
-        configured symbols are looked at, whichever are drawn: the others are their peers.
+        The prices lack bars of sessions that have an image, and not `force`; with a line for each symbol, and nothing
+        is mended. All configured symbols are looked at, whichever are drawn: the others are their peers.
     StoreError
         The store was made for other images, or cannot be written.
     StoreCorrupt
         What all companies need is damaged, and only `finnex repair` can make it again.
     """
     path, found = run.config.store.path, []
+    guard = _Bars(run)
     if holds_a_store(path):
-        ImageStore.open(path)  # what the store itself is made for is never taken from the run
-        found = restore(path, run.template)
+        store = ImageStore.open(path)  # what the store itself is made for is never taken from the run
+        if not force:
+            guard.refuse_lost(store, run.config.symbols)  # first: what a repair withdraws cannot be missed after it
+
+        def reaches(symbol: str) -> Reach:
+            if symbols is not None and symbol not in symbols:
+                return Reach()
+            reach = reach_of(run, symbol, start=start, end=end)
+            if force:
+                with suppress(StoreCorrupt):
+                    gone = _between(guard.lost(ImageStore.open(path), symbol), start, end)
+                    reach = replace(reach, images=np.union1d(reach.images, gone))
+            return reach
+
+        found = restore(path, run.template, reaches=reaches)
     if common := [finding for finding in found if finding.lost and not finding.symbol]:
         raise StoreCorrupt(f"{path}/{common[0].where} is damaged. `finnex repair` asks before it makes it anew.")
     lost = [finding for finding in found if finding.lost]
     blocked = {finding.symbol: _why_blocked(path, finding) for finding in lost}
     opened = Opened(StoreWriter.prepare(path, run.template), _mended([one for one in found if not one.lost]), blocked)
     if not force:
-        _refuse_lost_bars(run, opened.store, [symbol for symbol in run.config.symbols if symbol not in blocked])
+        guard.refuse_lost(opened.store, [symbol for symbol in run.config.symbols if symbol not in blocked])
     return opened
 
 
 def _why_blocked(path: StorePath, finding: Finding) -> str:
+    remedies = ["Put the files back", *([f"make it again by {finding.instead}"] if finding.instead else [])]
     return (
         f"{path}: {finding.where} is damaged, and nothing of {finding.symbol} is drawn. To be lost: {finding.lost}. "
-        "Put the files back, or run: finnex repair, which asks before it gives that up."
+        f"{'; '.join(remedies)}; or run: finnex repair, which asks before it gives that up."
     )
 
 
@@ -92,42 +143,59 @@ def _mended(found: Sequence[Finding]) -> str:
     return f"The store was damaged and is mended: {shown}{more}."
 
 
-def _refuse_lost_bars(run: Run, store: ImageStore, symbols: Iterable[str]) -> None:
-    problems = []
-    for symbol in symbols:
-        days = _lost_bars(run, store, symbol)
-        if len(days):
-            problems.append(
-                Problem(
-                    str(run.config.inputs.prices or run.config.inputs.enhanced),
-                    f"has no bar of {symbol} on {len(days)} sessions that have an image in {run.config.store.path}, "
-                    f"from {days[0]} to {days[-1]}",
-                    "Give the rows back; or, if they were wrong, draw this range again by force, which takes these "
-                    "images out.",
+class _Bars:
+    """The bars of a run's symbols, each looked up once."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._traded = cache(lambda symbol: traded_days(run, symbol))
+
+    def lost(self, store: ImageStore, symbol: str) -> Days:
+        """Return the sessions of a symbol that have an image and, in the inputs of now, no bar.
+
+        Raises
+        ------
+        StoreCorrupt
+            Its axis or its status is damaged.
+        """
+        if symbol not in store.symbols:
+            return np.array([], dtype="datetime64[D]")
+        days, status = store.values(symbol, "date").astype("datetime64[D]"), store.values(symbol, "status")
+        published = days[np.isin(status, (READY, QUARANTINED))]
+        lost: Days = published[~np.isin(published, self._traded(symbol))]
+        return lost
+
+    def refuse_lost(self, store: ImageStore, symbols: Iterable[str]) -> None:
+        """Raise `InputError` where sessions have an image and no bar; what is damaged is left to the repair."""
+        problems = []
+        for symbol in symbols:
+            days: Days = np.array([], dtype="datetime64[D]")
+            with suppress(StoreCorrupt):
+                days = self.lost(store, symbol)
+            if len(days):
+                problems.append(
+                    Problem(
+                        str(self._run.config.inputs.prices or self._run.config.inputs.enhanced),
+                        f"has no bar of {symbol} on {len(days)} sessions that have an image in "
+                        f"{self._run.config.store.path}, from {days[0]} to {days[-1]}",
+                        "Give the rows back; or, if they were wrong, draw this range again by force, which takes these "
+                        "images out.",
+                    )
                 )
-            )
-    if problems:
-        raise InputError(problems)
+        if problems:
+            raise InputError(problems)
 
 
-def take_out_lost_bars(run: Run, store: StoreWriter, symbol: str, start: date | None, end: date | None) -> None:
-    """Mark sessions of a range that have lost their bar as without a bar: their images are no longer shown."""
-    days = _lost_bars(run, store, symbol)
+def _between(days: Days, start: date | None, end: date | None) -> Days:
     if start is not None:
         days = days[days >= np.datetime64(start, "D")]
     if end is not None:
         days = days[days <= np.datetime64(end, "D")]
+    return days
+
+
+def take_out_lost_bars(run: Run, store: StoreWriter, symbol: str, start: date | None, end: date | None) -> None:
+    """Make the sessions of a range whose bar is gone sessions without a bar: their images are no longer shown."""
+    days = _between(_Bars(run).lost(store, symbol), start, end)
     if len(days):
         store.mark_no_bar(symbol, np.searchsorted(store.state(symbol).days, days))
-
-
-def _lost_bars(run: Run, store: ImageStore, symbol: str) -> Days:
-    """Return the sessions of a symbol that have an image and, in the inputs of now, no bar."""
-    if symbol not in store.symbols:
-        return np.array([], dtype="datetime64[D]")
-    calendar = symbol_calendar(run.tables, run.config, symbol)
-    traded = calendar.days[symbol_bars(run.tables, symbol, calendar).index.to_numpy(dtype=np.intp)]
-    state = store.state(symbol)
-    published = state.days[np.isin(state.status, (READY, QUARANTINED))]
-    lost: Days = published[~np.isin(published, traded)]
-    return lost

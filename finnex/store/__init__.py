@@ -14,6 +14,7 @@ from finnex.store.images import ImageStore, SymbolState
 from finnex.store.lock import writing
 from finnex.store.presence import holds_a_store
 from finnex.store.publication import Publication
+from finnex.store.reach import Reach, Reaches
 from finnex.store.restore import restore
 from finnex.store.states import DRAFTED, EMPTY, FAILED, NO_BAR, QUARANTINED, READY, STATUS_WORDS
 from finnex.store.template import LABEL_WORDS, NOT_A_DAY, StoreTemplate
@@ -33,6 +34,8 @@ __all__ = [
     "Finding",
     "ImageStore",
     "Publication",
+    "Reach",
+    "Reaches",
     "Receipt",
     "StoreTemplate",
     "StoreWriter",

@@ -158,6 +158,13 @@ class CompanyArrays:
         """
         return self._read(symbol, name)
 
+    def is_written(self, symbol: str, name: str) -> npt.NDArray[np.bool_]:
+        """Return for every session whether its row of a table holds anything but what an empty one holds."""
+        values, empty = self._read(symbol, name), self._array(symbol, name).fill_value
+        same = np.isnan(values) if values.dtype.kind == "f" else values == empty
+        found: npt.NDArray[np.bool_] = ~same.all(axis=1)
+        return found
+
     def broken(self, symbol: str) -> dict[str, str]:
         """Return what is wrong with the small arrays of a symbol, by their names; each is read once.
 

@@ -12,6 +12,9 @@ from finnex.errors import StoreCorrupt
 from finnex.store.metadata import FILE, Document, arrays_of, company_document, read_document
 from finnex.store.place import Place
 
+OF_COMPANIES = {"image", "status", "image_crc", "input_hash", "prediction_version"}
+"""Arrays that every company has, in every format, and that no other group has together."""
+
 
 @dataclass(frozen=True)
 class Metadata:
@@ -28,6 +31,19 @@ def readable(place: Place, folder: str) -> Document | None:
         return read_document(place, folder)
     except StoreCorrupt:
         return None
+
+
+def is_company(place: Place, name: str, root: Document) -> bool:
+    """Return whether a folder of the store is a company, and not something that another program put there.
+
+    A company's metadata, or the root's copy of it, has the attribute `symbol`, equal to its name; where both are gone
+    or damaged, its arrays tell.
+    """
+    held = (root.get("consolidated_metadata") or {}).get("metadata", {})
+    group = readable(place, name) or held.get(name)
+    if group is not None and group.get("attributes", {}).get("symbol") != name:
+        return False
+    return set(arrays_of(group)) >= OF_COMPANIES or set(place.folders(name)) >= OF_COMPANIES
 
 
 def company_metadata(place: Place, symbol: str, root: Document) -> Metadata:

@@ -20,12 +20,15 @@ class Finding:
         What is lost permanently; '' where nothing is.
     symbol
         The company that it belongs to; '' where it belongs to all.
+    instead
+        What makes it again without the loss; '' where nothing does.
     """
 
     where: str
     what: str
     lost: str = ""
     symbol: str = ""
+    instead: str = ""
 
 
 Step = tuple[Finding, Callable[[], object]]

@@ -16,6 +16,7 @@ import zarr
 
 from finnex.data.calendar import Days
 from finnex.errors import StoreCorrupt, StoreError
+from finnex.store.chunks import IMAGE
 from finnex.store.company_arrays import CompanyArrays
 from finnex.store.drafts import chunk_of, decode_into
 from finnex.store.journal import PUBLISH, read_intent
@@ -23,6 +24,7 @@ from finnex.store.states import DRAFTED, EMPTY, FAILED, NO_BAR, QUARANTINED, REA
 
 LOOKS = 3
 """Reads of an image that seems damaged, before it is reported."""
+DRAW_AGAIN = "A `finnex build` whose symbols and range cover it draws it again."
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class ImageStore(CompanyArrays):
         encoded = self._place.get(chunk_of(symbol, index))
         crc = -1 if encoded is None else zlib.crc32(encoded)
         if encoded is None or (crc != int(state.image_crc[index]) and crc != self._on_its_way(symbol).get(index)):
-            raise StoreCorrupt(f"the image of {symbol} for {day} is damaged on disk. `finnex build` draws it again.")
+            raise StoreCorrupt(f"the image of {symbol} for {day} is damaged on disk. {DRAW_AGAIN}")
         height, width, channels = self.image_array(symbol).shape[1:]
         planes = np.empty((channels, height, width), dtype=np.float32)
         decode_into(encoded, planes)
@@ -141,8 +143,7 @@ class ImageStore(CompanyArrays):
             decode_into(encoded, out)
         except (ValueError, RuntimeError) as error:
             raise StoreCorrupt(
-                f"the image of {symbol} at position {index} of {self.path} cannot be read ({error}). "
-                "`finnex build` draws it again."
+                f"the image of {symbol} at position {index} of {self.path} cannot be read ({error}). {DRAW_AGAIN}"
             ) from None
 
     def damaged(self, symbol: str, indexes: Iterable[int] | None = None) -> npt.NDArray[np.intp]:
@@ -176,6 +177,11 @@ class ImageStore(CompanyArrays):
         for index in np.flatnonzero(crcs):
             found[index] = self._crc_on_disk(chunk_of(symbol, int(index))) == int(crcs[index])
         return found
+
+    def has_chunk(self, symbol: str) -> npt.NDArray[np.bool_]:
+        """Return for every session whether a chunk of its image is there, whatever its status and its bytes."""
+        there = set(self._place.keys(f"{symbol}/{IMAGE}"))
+        return np.array([chunk_of(symbol, i) in there for i in range(self._company(symbol).sessions)], dtype=bool)
 
     def _crc_on_disk(self, key: str) -> int:
         """Return the crc32 of what lies under a key, -1 where nothing does."""

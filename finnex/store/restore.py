@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
+from functools import partial
 
 from finnex.errors import StoreCorrupt, StoreError
 from finnex.store import journal
-from finnex.store.damage import company_metadata, readable
+from finnex.store.damage import company_metadata, is_company, readable
 from finnex.store.finding import Finding, Step
 from finnex.store.journal import Intent
 from finnex.store.keys import JOURNAL
 from finnex.store.metadata import FILE, arrays_of, root_document, write_document
 from finnex.store.place import Place, place_of, unchanged
+from finnex.store.reach import Reaches
 from finnex.store.record import RECORD, read_record, write_record
 from finnex.store.repair import mend_metadata
-from finnex.store.restore_company import array_steps, metadata_step, rebuilt_metadata
+from finnex.store.restore_company import array_steps, metadata_step, rebuilt_metadata, removal
 from finnex.store.template import FORMAT, StoreTemplate
 from finnex.store.upgrade import EARLIER_FORMATS, UNREADABLE, company_values, derive_record
 from finnex.store.writer import StoreWriter, attributes_of, check_agreement
@@ -26,7 +28,12 @@ from finnex.store_path import StorePath
 
 
 def restore(
-    path: StorePath, template: StoreTemplate, agree: Callable[[Finding], bool] = lambda _: False, *, dry: bool = False
+    path: StorePath,
+    template: StoreTemplate,
+    agree: Callable[[Finding], bool] = lambda _: False,
+    *,
+    reaches: Reaches | None = None,
+    dry: bool = False,
 ) -> list[Finding]:
     """Find what is damaged in a store and make it again. Call under `finnex.store.writing`.
 
@@ -36,6 +43,8 @@ def restore(
         Of the run that the store belongs to.
     agree
         Asked before something is lost; by default nothing is.
+    reaches
+        What the next build makes again, by company. What is outside would be lost. None where it makes everything.
     dry
         Change nothing: the repair works in memory, and agrees to everything, so that it finds all damage.
 
@@ -57,21 +66,40 @@ def restore(
     if place.get(FILE) is None and place.get(RECORD) is None:
         raise StoreError(f"{path} holds no image store. `finnex build --config F` makes one.")
     found: list[Finding] = []
+    mended: list[Finding] = []
+    stages = (_root, _groups, _record, _journal, partial(_companies, reaches=reaches))
     with unchanged(str(path)) if dry else nullcontext():
         place = place_of(str(path))
-        for stage in (_root, _groups, _record, _journal, _companies):
+        for stage in stages:
             for finding, step in stage(path, place, template):
                 found.append(finding)
                 if dry or not finding.lost or agree(finding):
                     step()
                     place.sync()
+                    mended.append(finding)
                 elif not finding.symbol:
                     return found  # the rest rests on it
+        again = [finding for stage in stages for finding, _ in stage(path, place, template)] if mended else []
+        for finding, step in _last_resorts(path, [one for one in again if one in mended]):
+            found = [*(one for one in found if one.symbol != finding.symbol or one not in again), finding]
+            if dry or agree(finding):
+                step()
+                place.sync()
         blocked = {finding.symbol for finding in found if finding.lost}
         if journal.read_intent(place) is not None:  # its steps needed what was damaged
             with suppress(StoreCorrupt) if blocked and not dry else nullcontext():
                 StoreWriter.reopen(path)
     return found
+
+
+def _last_resorts(path: StorePath, left: list[Finding]) -> Iterator[Step]:
+    """Yield the removal of each company that is damaged after its repair as it was before."""
+    for finding in left:
+        if not finding.symbol:
+            raise StoreCorrupt(f"{path}/{finding.where} is damaged, and could not be made again. Put a copy back.")
+    for symbol in sorted({finding.symbol for finding in left}):
+        where = ", ".join(finding.where for finding in left if finding.symbol == symbol)
+        yield removal(StoreWriter.unrecovered(path), symbol, where)
 
 
 def _root(path: StorePath, place: Place, template: StoreTemplate) -> Iterator[Step]:
@@ -93,7 +121,7 @@ def _groups(path: StorePath, place: Place, template: StoreTemplate) -> Iterator[
         return  # it names the companies
     root = readable(place, "") or {}
     for symbol in place.folders():
-        if arrays_of(readable(place, symbol)):
+        if arrays_of(readable(place, symbol)) or not is_company(place, symbol, root):
             continue
         try:
             company_metadata(place, symbol, root)
@@ -118,10 +146,10 @@ def _has_record(place: Place) -> bool:
 def _record(path: StorePath, place: Place, template: StoreTemplate) -> Iterator[Step]:
     if _has_record(place):
         return
-    removed, lost = [], []
+    removed, lost, root = [], [], readable(place, "") or {}
     for symbol in place.folders():
-        if place.get(f"{symbol}/{FILE}") is None:
-            continue  # no company
+        if place.get(f"{symbol}/{FILE}") is None or not is_company(place, symbol, root):
+            continue  # another program's, or nothing of it is left
         if not arrays_of(readable(place, symbol)) or not _can_be_read(place, symbol, "date"):
             removed.append(symbol)
             lost.append(f"predictions of {symbol}, and which of its sessions are quarantined")
@@ -132,10 +160,14 @@ def _record(path: StorePath, place: Place, template: StoreTemplate) -> Iterator[
         for symbol in removed:
             place.delete_folder(symbol)
         write_record(place, derive_record(place))
+        with suppress(StoreCorrupt):  # one that is damaged is mended next
+            intent = journal.read_intent(place)
+            if intent is not None and intent.symbol in removed:
+                journal.clear_intent(place)
 
     done = "made again from what lies in the store"
     if removed:
-        done += f"; {', '.join(removed)} cannot be read: removed, and drawn by the next build"
+        done += f"; {', '.join(removed)} cannot be read: removed; a build draws what its symbols and range cover"
     yield Finding(RECORD, done, "; ".join(lost)), write
 
 
@@ -151,18 +183,18 @@ def _journal(path: StorePath, place: Place, template: StoreTemplate) -> Iterator
     try:
         journal.read_intent(place)
     except StoreCorrupt:
-        done = "removed; every image is compared with its checksum, and drawn again where it differs"
+        done = "removed; every image is compared with its checksum, and withdrawn where it differs"
         # A crash in between: the next writer checks.
         yield Finding(JOURNAL, done), lambda: journal.write_intent(place, Intent(journal.CHECK))
 
 
-def _companies(path: StorePath, place: Place, template: StoreTemplate) -> Iterator[Step]:
+def _companies(path: StorePath, place: Place, template: StoreTemplate, *, reaches: Reaches | None) -> Iterator[Step]:
     store = StoreWriter.unrecovered(path)
     intent = journal.read_intent(place)
     for symbol in store.symbols:
         if intent is not None and intent.symbol == symbol:
             mend_metadata(place, [symbol])  # it differs as the change was interrupted
-        elif (step := metadata_step(store, place, symbol, template)) is not None:
+        if (step := metadata_step(store, place, symbol, template)) is not None:
             yield step
     with suppress(StoreCorrupt):  # what is left of an interrupted change may need what is damaged: at the end, then
         store.recover()
@@ -171,4 +203,4 @@ def _companies(path: StorePath, place: Place, template: StoreTemplate) -> Iterat
             company_metadata(place, symbol, readable(place, "") or {})
         except StoreCorrupt:
             continue  # its removal was not agreed to
-        yield from array_steps(store, symbol, template)
+        yield from array_steps(store, symbol, template, reaches)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,11 +14,13 @@ import numpy.typing as npt
 
 from finnex.data.calendar import planned_sessions
 from finnex.errors import FinnexError, StoreCorrupt
+from finnex.store import journal
 from finnex.store.chunks import COMPLETE, has_checksum
 from finnex.store.damage import company_metadata, readable
 from finnex.store.finding import Finding, Step
 from finnex.store.metadata import FILE, company_document, read_document, root_document, write_document
 from finnex.store.place import Place, place_of
+from finnex.store.reach import Reaches, losing_images, losing_rows
 from finnex.store.record import axis_crc, write_record
 from finnex.store.repair import mend_metadata
 from finnex.store.states import EMPTY, QUARANTINED, READY
@@ -63,11 +67,21 @@ def rebuilt_metadata(place: Place, symbol: str, template: StoreTemplate) -> Step
 def removal(store: StoreWriter, symbol: str, where: str) -> Step:
     """Return the removal of a company, where nothing else is possible; the next build draws it again."""
     lost = f"predictions of {symbol}, and which of its sessions are quarantined"
-    finding = Finding(where, "the company is removed; the next build draws it", lost, symbol)
-    return finding, lambda: store.remove(symbol)
+    finding = Finding(where, "the company is removed; a build draws what its symbols and range cover", lost, symbol)
+
+    def remove() -> None:
+        intent = journal.read_intent(place_of(str(store.path)))
+        if intent is not None and intent.symbol != symbol:  # the journal has one entry: that of another is kept
+            with suppress(StoreCorrupt):
+                store.recover()
+        store.remove(symbol)
+
+    return finding, remove
 
 
-def array_steps(store: StoreWriter, symbol: str, template: StoreTemplate) -> Iterator[Step]:
+def array_steps(
+    store: StoreWriter, symbol: str, template: StoreTemplate, reaches: Reaches | None = None
+) -> Iterator[Step]:
     """Yield how each damaged small array of a company is made again; take a step before asking for the next."""
     if "date" in store.broken(symbol):
         yield _axis(store, symbol)
@@ -78,11 +92,12 @@ def array_steps(store: StoreWriter, symbol: str, template: StoreTemplate) -> Ite
         if not _holds(store, symbol, name, values):
             finding = Finding(f"{symbol}/{name}", "made again", symbol=symbol)
             yield finding, lambda name=name, values=values: fill(store, symbol, name, values)  # type: ignore[misc]
-    yield from _image_steps(store, symbol, set(broken))
-    yield from _reasons(store, symbol)
+    yield from _image_steps(store, symbol, set(broken), reaches)
+    if "status" not in store.broken(symbol):  # else its images were to be lost, and that was not agreed to
+        yield from _reasons(store, symbol)
     for name in sorted(set(broken) - {*FIXED, *OF_IMAGES, *PREDICTIONS}):
-        finding = Finding(f"{symbol}/{name}", "filled anew; the next build writes it", symbol=symbol)
-        yield finding, lambda name=name: fill(store, symbol, name)  # type: ignore[misc]
+        finding = Finding(f"{symbol}/{name}", "filled anew; the next build writes what it computes", symbol=symbol)
+        yield losing_rows(store, finding, name, reaches), partial(fill, store, symbol, name)
     if lost := [name for name in PREDICTIONS if name in broken]:
         yield _predictions(store, symbol, lost)
 
@@ -96,12 +111,15 @@ def _axis(store: StoreWriter, symbol: str) -> Step:
     except FinnexError:
         days = np.array([], dtype="datetime64[D]")
     if len(days) == company.sessions and axis_crc(days) == company.axis_crc:
+        if store.is_short(symbol):  # of an older copy: a longer axis does not fit in before
+            done = "extended to what the root record says; a build draws what its symbols and range cover"
+            return Finding(symbol, done, symbol=symbol), lambda: store.lengthen(symbol, days)
         finding = Finding(f"{symbol}/date", "made again from the calendar of the exchange", symbol=symbol)
         return finding, lambda: fill(store, symbol, "date", days.astype("int64"))
     return removal(store, symbol, f"{symbol}/date")
 
 
-def _image_steps(store: StoreWriter, symbol: str, broken: set[str]) -> Iterator[Step]:
+def _image_steps(store: StoreWriter, symbol: str, broken: set[str], reaches: Reaches | None) -> Iterator[Step]:
     """Yield how what is known of the images is made again; where an image cannot be checked it is drawn again."""
     if not broken & {"status", "image_crc"}:
         ready = store.values(symbol, "status") == READY
@@ -115,13 +133,14 @@ def _image_steps(store: StoreWriter, symbol: str, broken: set[str]) -> Iterator[
     if "image_crc" in broken:
         where = ", ".join(f"{symbol}/{name}" for name in OF_IMAGES if name in broken)
         done = "filled anew; the images are withdrawn until a build has drawn them again"
-        yield Finding(where, done, symbol=symbol), lambda: _withdraw(store, symbol, broken)
+        finding = losing_images(store, Finding(where, done, symbol=symbol), reaches)
+        yield finding, lambda: _withdraw(store, symbol, broken)
         return
     if "status" in broken:
-        done = "made again from the images that match their checksum; the next build adds sessions without a bar"
+        done = "made again from the images that match their checksum; a build adds sessions of its range without a bar"
         yield Finding(f"{symbol}/status", done, symbol=symbol), lambda: _status_again(store, symbol)
     if "image_tag" in broken:
-        done = "filled anew; the next build compares every image with its checksum"
+        done = "filled anew; a build compares the images of its range with their checksums"
         yield Finding(f"{symbol}/image_tag", done, symbol=symbol), lambda: fill(store, symbol, "image_tag")
     if of_drawing := [name for name in ("input_hash", *DRAWN_AGAIN) if name in broken]:
         where = ", ".join(f"{symbol}/{name}" for name in of_drawing)
@@ -132,7 +151,8 @@ def _image_steps(store: StoreWriter, symbol: str, broken: set[str]) -> Iterator[
             for name in of_drawing:
                 fill(store, symbol, name)
 
-        yield Finding(where, done, symbol=symbol), fill_all
+        finding = losing_images(store, Finding(where, done, symbol=symbol), reaches)
+        yield finding, fill_all
 
 
 def _withheld(store: StoreWriter, symbol: str) -> npt.NDArray[np.bool_]:

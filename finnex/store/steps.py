@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
+from finnex.errors import StoreCorrupt
 from finnex.store import journal
 from finnex.store.chunks import IMAGE
 from finnex.store.completion import fill_missing
@@ -61,7 +62,7 @@ class StoreSteps(ImageStore):
         days = np.array(details["days"], dtype="int64").astype("datetime64[D]")
         group = read_document(self._place, symbol) or {}
         arrays = extended(arrays_of(group), len(days))
-        earlier = self.record().companies[symbol].sessions
+        earlier = details.get("earlier", self.record().companies[symbol].sessions)
         for name, document in arrays.items():
             write_document(self._place, f"{symbol}/{name}", document)
             if name not in {IMAGE, *FIXED}:
@@ -189,8 +190,12 @@ class StoreSteps(ImageStore):
 
     def writable(self, symbol: str, name: str) -> zarr.Array[Any]:
         """Return an array that is written as a whole, chunk by chunk."""
-        found = self._root[f"{symbol}/{name}"]
-        assert isinstance(found, zarr.Array)
+        try:
+            found = self._root[f"{symbol}/{name}"]
+        except KeyError:
+            found = None
+        if not isinstance(found, zarr.Array):
+            raise StoreCorrupt(f"{self.path} has no array {symbol}/{name}. `finnex repair` makes it anew.")
         return found.with_config({"write_empty_chunks": True})  # Zarr would delete chunks that are all fill value
 
     def _write(self, symbol: str, name: str, values: npt.NDArray[Any]) -> None:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import zarr
 
 from finnex.errors import StoreCorrupt, StoreError
+from finnex.store.damage import is_company, readable
 from finnex.store.drafts import Receipt
 from finnex.store.folder import Folder
 from finnex.store.journal import PUBLISH, Intent, write_intent
@@ -41,8 +42,10 @@ def derive_record(place: Place) -> RootRecord:
 
     Of arrays that were extended one by one and not all, the shortest counts.
     """
-    record = RootRecord()
+    record, root = RootRecord(), readable(place, "") or {}
     for symbol in place.folders():
+        if not is_company(place, symbol, root):
+            continue
         group = read_document(place, symbol)
         if group is None or group["node_type"] != "group":
             continue
@@ -56,7 +59,7 @@ def derive_record(place: Place) -> RootRecord:
         except UNREADABLE as error:
             raise StoreCorrupt(
                 f"{place.address}/{symbol}/date is damaged ({error}), and no root record describes it. "
-                f"`finnex repair` removes {symbol}, if you agree, and the next build draws it."
+                f"`finnex repair` removes {symbol}, if you agree, and a build draws it anew."
             ) from None
         days = days[days != NOT_A_DAY].astype("datetime64[D]")
         if not len(days):

@@ -25,6 +25,7 @@ from finnex.store.journal import Intent
 from finnex.store.keys import DRAFTS
 from finnex.store.metadata import (
     FILE,
+    arrays_of,
     company_document,
     read_document,
     root_document,
@@ -107,8 +108,9 @@ class StoreWriter(StoreSteps):
             for one in intent.details.get("receipts", ()):
                 if not self.is_whole(Receipt(**one)):
                     self._place.delete(one["draft"])
-            self._take_steps(intent)
-            journal.clear_intent(self._place)
+            if self._can_be_finished(intent):
+                self._take_steps(intent)
+            journal.clear_intent(self._place)  # drafts of one that cannot be are swept below
         held = ((read_document(self._place) or {}).get("consolidated_metadata") or {}).get("metadata", {})
         companies = self.record().companies
         missing = [symbol for symbol in companies if symbol not in held]
@@ -116,6 +118,11 @@ class StoreWriter(StoreSteps):
             self._hold_companies(missing)
         complete(self._place, self._root, companies)
         self.sweep()
+
+    def _can_be_finished(self, intent: Intent) -> bool:
+        """Return whether the company of a change is there; it is not where a repair had to remove it."""
+        of_absent = {journal.LAY_OUT, journal.REMOVE, journal.CHECK}
+        return intent.action in of_absent or intent.symbol in self.record().companies
 
     def _change(self, intent: Intent) -> None:
         """Make a change: journal, steps, journal cleared."""
@@ -186,6 +193,21 @@ class StoreWriter(StoreSteps):
             axis = np.concatenate([stored[:kept], np.union1d(stored[kept:], new)])
             details = {"days": axis.astype("int64").tolist(), "generation": self.record().generation + 1}
             self._change(Intent(journal.EXTEND, symbol, details))
+
+    def lengthen(self, symbol: str, days: Days) -> None:
+        """Extend the arrays of a symbol to the axis that the root record has already: they come from an older copy."""
+        arrays = arrays_of(read_document(self._place, symbol))
+        earlier = min(one["shape"][0] for one in arrays.values() if one.get("dimension_names", [None])[0] == "date")
+        generation = self.record().companies[symbol].generation
+        days = np.asarray(days, dtype="datetime64[D]")
+        self._do_extend(symbol, {"days": days.astype("int64").tolist(), "generation": generation, "earlier": earlier})
+        self._opened.pop(symbol, None)  # it has the shapes of before
+
+    def is_short(self, symbol: str) -> bool:
+        """Return whether an array of a symbol has fewer sessions than the root record names."""
+        sessions = self.record().companies[symbol].sessions
+        arrays = arrays_of(read_document(self._place, symbol)).values()
+        return any(one["shape"][0] < sessions for one in arrays if one.get("dimension_names", [None])[0] == "date")
 
     def _lay_out(self, symbol: str, days: Days, template: StoreTemplate) -> None:
         journal.write_intent(self._place, Intent(journal.LAY_OUT, symbol))

@@ -14,14 +14,15 @@ from finnex.store.damage import company_metadata, readable
 from finnex.store.finding import Finding, Step
 from finnex.store.journal import Intent
 from finnex.store.keys import JOURNAL
-from finnex.store.metadata import FILE, arrays_of, root_document, write_document
+from finnex.store.metadata import FILE, arrays_of
 from finnex.store.place import Place, place_of, unchanged
 from finnex.store.record import RECORD, read_record, write_record
 from finnex.store.repair import mend_metadata
 from finnex.store.restore_company import array_steps, metadata_step, rebuilt_metadata
+from finnex.store.restore_root import root_steps
 from finnex.store.template import FORMAT, StoreTemplate
-from finnex.store.upgrade import EARLIER_FORMATS, UNREADABLE, company_values, derive_record
-from finnex.store.writer import StoreWriter, attributes_of, check_agreement
+from finnex.store.upgrade import UNREADABLE, company_values, derive_record
+from finnex.store.writer import StoreWriter
 from finnex.store_path import StorePath
 
 
@@ -49,7 +50,7 @@ def restore(
     StoreError
         There is no store.
     StoreMismatch
-        The run has another layout, exchange or label setting than the store.
+        The run has another layout, exchange or label setting than the store; nothing is written.
     StoreCorrupt
         A part of the store cannot be read.
     """
@@ -59,7 +60,7 @@ def restore(
     found: list[Finding] = []
     with unchanged(str(path)) if dry else nullcontext():
         place = place_of(str(path))
-        for stage in (_root, _groups, _record, _journal, _companies):
+        for stage in (root_steps, _groups, _record, _journal, _companies):
             for finding, step in stage(path, place, template):
                 found.append(finding)
                 if dry or not finding.lost or agree(finding):
@@ -72,19 +73,6 @@ def restore(
             with suppress(StoreCorrupt) if blocked and not dry else nullcontext():
                 StoreWriter.reopen(path)
     return found
-
-
-def _root(path: StorePath, place: Place, template: StoreTemplate) -> Iterator[Step]:
-    document = readable(place, "")
-    if document is not None and document.get("attributes", {}).get("finnex_format") in {FORMAT, *EARLIER_FORMATS}:
-        check_agreement(path, template)
-        return
-    companies = {name: found for name in place.folders() if (found := readable(place, name)) and arrays_of(found)}
-    root = {"attributes": attributes_of(template), "zarr_format": 3, "node_type": "group"}
-    yield (
-        Finding(FILE, "made again from the configuration and the companies' metadata"),
-        lambda: write_document(place, "", root_document(root, companies)),
-    )
 
 
 def _groups(path: StorePath, place: Place, template: StoreTemplate) -> Iterator[Step]:

@@ -13,13 +13,14 @@ import numpy.typing as npt
 import zarr
 
 from finnex.errors import StoreCorrupt, StoreError
+from finnex.store.document import Document
 from finnex.store.drafts import Receipt
 from finnex.store.folder import Folder
 from finnex.store.journal import PUBLISH, Intent, write_intent
 from finnex.store.metadata import (
-    Document,
     arrays_of,
     company_document,
+    holds_array,
     read_document,
     root_document,
     write_document,
@@ -43,8 +44,8 @@ def derive_record(place: Place) -> RootRecord:
     """
     record = RootRecord()
     for symbol in place.folders():
-        group = read_document(place, symbol)
-        if group is None or group["node_type"] != "group":
+        group = None if holds_array(place, symbol) else read_document(place, symbol)
+        if group is None:
             continue
         arrays = arrays_of(group)
         if not arrays and not group.get("attributes", {}).get(LAID_OUT):
@@ -123,7 +124,7 @@ def upgrade(place: Place) -> RootRecord:
                 one["attributes"] = {**one.get("attributes", {}), **STATUS_FLAGS}
             write_document(place, f"{symbol}/{name}", one)
         group = read_document(place, symbol) or {}
-        group["attributes"] = {name: value for name, value in group["attributes"].items() if name != LAID_OUT}
+        group["attributes"] = {name: value for name, value in group.get("attributes", {}).items() if name != LAID_OUT}
         documents[symbol] = company_document(group, arrays)
     for symbol, document in documents.items():
         write_document(place, symbol, document)

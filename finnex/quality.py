@@ -13,7 +13,7 @@ from finnex.audit.stored import audit_stored, what_was_compared
 from finnex.audit.timing import Timing
 from finnex.data.panel import make_panel
 from finnex.errors import StoreError
-from finnex.layout import Section, parse_catalogue, parse_layout
+from finnex.layout import Section, stored_layout
 from finnex.pipeline import Run
 from finnex.store import LABEL_WORDS, READY, ImageStore
 
@@ -60,10 +60,9 @@ class _Sample:
 
 
 def _sections(store: ImageStore) -> tuple[Section, ...]:
-    text = str(store.attrs["layout_toml"])
-    if not text.strip():
+    if not str(store.attrs["layout_toml"]).strip():
         return tuple(Section(name, (first, stop)) for name, first, stop in SPECIFICATION_SECTIONS)
-    return parse_layout(text, parse_catalogue(str(store.attrs["catalogue_csv"]))).sections
+    return stored_layout(store.attrs).sections
 
 
 def _take(store: ImageStore, damaged: Mapping[str, npt.NDArray[np.intp]], sample: int, seed: int) -> _Sample:

@@ -82,10 +82,7 @@ class Layout:
     @cached_property
     def hash(self) -> str:
         """Hash of everything that decides what is drawn: layout, catalogue, window."""
-        digest = blake2b(digest_size=16)
-        for part in (self.text, self.catalogue.text, f"{self.lookback} {self.blending}"):
-            digest.update(len(part).to_bytes(8, "little") + part.encode())
-        return digest.hexdigest()
+        return hash_of_texts(self.text, self.catalogue.text, self.lookback, blending=self.blending)
 
     @cached_property
     def rows(self) -> dict[str, Region]:
@@ -100,3 +97,11 @@ class Layout:
         raise LayoutError(
             f"layout '{self.name}' has no region '{name}'. {nearest(name, [region.name for region in self.regions])}"
         )
+
+
+def hash_of_texts(layout: str, catalogue: str, lookback: int, *, blending: bool) -> str:
+    """Return the hash of a layout from the texts that it is read from: the texts need not be valid."""
+    digest = blake2b(digest_size=16)
+    for part in (layout, catalogue, f"{lookback} {blending}"):
+        digest.update(len(part).to_bytes(8, "little") + part.encode())
+    return digest.hexdigest()

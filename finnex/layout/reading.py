@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from finnex.encoders import ENCODERS, Delta, Encoder
-from finnex.errors import LayoutError, nearest, repeated, shortened, shown
+from finnex.errors import LayoutError, StoreCorrupt, nearest, repeated, shortened, shown
 from finnex.files.text_file import parse_toml, read_text
 from finnex.layout.catalogue import Catalogue, parse_catalogue
 from finnex.layout.items import MOST_VALUES, Item, Items
-from finnex.layout.layout import BLENDS, Layout, Region, Section
+from finnex.layout.layout import BLENDS, Layout, Region, Section, hash_of_texts
 from finnex.layout.tiling import Place, tiling_mistakes
 
 BUNDLED = ("mega", "price_only", "sentiment_only", "candlestick", "chart")
@@ -63,11 +63,21 @@ def load_layout(
 
 
 def stored_layout(attrs: Mapping[str, Any]) -> Layout:
-    """Return the layout that a store was made with, from the store's attributes."""
-    catalogue = parse_catalogue(str(attrs["catalogue_csv"]))
-    return parse_layout(
-        str(attrs["layout_toml"]), catalogue, int(attrs["lookback_sessions"]), blending=bool(attrs["blending"])
-    )
+    """Return the layout that a store was made with, from the store's attributes.
+
+    Raises
+    ------
+    StoreCorrupt
+        The texts of layout and catalogue are not those that the store's `layout_hash` was made from.
+    """
+    text, catalogue = str(attrs["layout_toml"]), str(attrs["catalogue_csv"])
+    lookback, blending = int(attrs["lookback_sessions"]), bool(attrs["blending"])
+    if hash_of_texts(text, catalogue, lookback, blending=blending) != attrs["layout_hash"]:
+        raise StoreCorrupt(
+            "the layout or the catalogue that the store keeps is damaged: its hash is not that of the store. "
+            "`finnex repair` writes it again."
+        )
+    return parse_layout(text, parse_catalogue(catalogue), lookback, blending=blending)
 
 
 def parse_layout(

@@ -11,7 +11,7 @@ from finnex.config import Config
 from finnex.data.tables import Tables
 from finnex.evaluation import Scorecard, TradingCard, confusion, scorecard, trading_card
 from finnex.evaluation.scorecard import PROBABILITIES
-from finnex.layout import Region, parse_catalogue, parse_layout
+from finnex.layout import Region, stored_layout
 from finnex.quality import Check, quality_checks
 from finnex.reporting.charts import (
     class_distribution,
@@ -53,10 +53,7 @@ class Report:
 
 def store_regions(store: ImageStore) -> tuple[Region, ...]:
     """Return the regions of the layout that the store keeps; none where it keeps no layout."""
-    text = str(store.attrs["layout_toml"])
-    if not text.strip():
-        return ()
-    return parse_layout(text, parse_catalogue(str(store.attrs["catalogue_csv"]))).regions
+    return stored_layout(store.attrs).regions if str(store.attrs["layout_toml"]).strip() else ()
 
 
 def session_coverage(store: ImageStore, symbol: str, day: np.datetime64) -> dict[str, float]:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
 
 import google_crc32c
 
-from finnex.store.metadata import Document
+from finnex.store.document import Document
+from finnex.store.metadata import arrays_of
 from finnex.store.place import Place
 
 COMPLETE = "every_chunk_written"
@@ -62,8 +62,8 @@ def broken_chunks(place: Place, symbol: str, company: Document, sessions: int) -
     company
         Metadata of the company, with that of its arrays.
     """
-    arrays: Mapping[str, Document] = company["consolidated_metadata"]["metadata"]
-    complete = bool(company.get("attributes", {}).get(COMPLETE))
+    arrays = arrays_of(company)
+    complete = company.get("attributes", {}).get(COMPLETE) is True
     found: dict[str, str] = {}
     for name, document in arrays.items():
         if name == IMAGE:

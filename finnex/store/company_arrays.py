@@ -9,6 +9,7 @@ import numpy.typing as npt
 import zarr
 
 from finnex.errors import StoreCorrupt, StoreError, nearest
+from finnex.store.attributes import read_attributes
 from finnex.store.chunks import broken_chunks
 from finnex.store.completion import is_complete
 from finnex.store.metadata import arrays_of, read_document
@@ -45,21 +46,12 @@ class CompanyArrays:
         StoreError
             There is none at `path`, or another program made it, or it cannot be reached.
         StoreCorrupt
-            Its metadata is damaged.
+            Its metadata is damaged, or is not what the copy of it says.
         """
         path = store_path(path)
         if not holds_a_store(path):
             raise StoreError(f"{path} holds no image store. `finnex build --config F` makes one.")
-        document = read_document(place_of(str(path))) or {}
-        found = dict(document.get("attributes", {}))
-        if (version := found.get("finnex_format")) not in {FORMAT, *EARLIER_FORMATS}:
-            later = isinstance(version, int) and version > FORMAT
-            raise StoreError(
-                f"{path} was made by a later version of FinNeX (format {version}). Install that version."
-                if later
-                else f"{path} is a Zarr group that FinNeX did not make. Choose another [store] path."
-            )
-        return cls(path, found)
+        return cls(path, read_attributes(place_of(str(path))))
 
     def record(self) -> RootRecord:
         """Return the root record: companies, lengths of their axes, sessions that are withheld.

@@ -12,13 +12,14 @@ import zarr
 
 from finnex.store.chunks import CHECKSUM, COMPLETE, IMAGE, chunk_keys, has_checksum, is_whole, with_checksum
 from finnex.store.damage import readable
-from finnex.store.metadata import Document, arrays_of, company_document, read_document, root_document, write_document
+from finnex.store.document import Document
+from finnex.store.metadata import arrays_of, company_document, read_document, root_document, write_document
 from finnex.store.place import Place
 
 
 def is_complete(company: Document) -> bool:
     """Return whether every small chunk of a company is there, unless it was damaged."""
-    return bool(company.get("attributes", {}).get(COMPLETE))
+    return company.get("attributes", {}).get(COMPLETE) is True
 
 
 def complete(place: Place, root: zarr.Group, symbols: Iterable[str]) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from finnex.errors import StoreCorrupt
-from finnex.store.metadata import FILE, Document, arrays_of, company_document, read_document
+from finnex.store.document import Document, is_array, is_group
+from finnex.store.metadata import FILE, arrays_of, company_document, held_by, read_document
 from finnex.store.place import Place
 
 OF_COMPANIES = {"image", "status", "image_crc", "input_hash", "prediction_version"}
@@ -54,12 +55,15 @@ def company_metadata(place: Place, symbol: str, root: Document) -> Metadata:
     StoreCorrupt
         No readable copy names the company's arrays.
     """
-    held = (root.get("consolidated_metadata") or {}).get("metadata", {})
+    held = held_by(root)
     inside = {name.removeprefix(f"{symbol}/"): found for name, found in held.items() if name.startswith(f"{symbol}/")}
+    whole = {name: found for name, found in inside.items() if is_array(found)}
     company = readable(place, symbol)
     copies = arrays_of(company)
     group = company if copies else held.get(symbol)
-    names = sorted(set(inside) | set(copies))
+    if not is_group(group):
+        group = None
+    names = sorted(set(whole) | set(copies))
     if group is None or not names:
         raise StoreCorrupt(
             f"{place.address}/{symbol}/{FILE} is damaged, and {place.address}/{FILE} has no copy of it. "
@@ -68,7 +72,7 @@ def company_metadata(place: Place, symbol: str, root: Document) -> Metadata:
     arrays, damaged = {}, []
     for name in names:
         own = readable(place, f"{symbol}/{name}")
-        found = [one for one in (copies.get(name), inside.get(name), own) if one is not None]
+        found = [one for one in (copies.get(name), whole.get(name), own) if one is not None]
         arrays[name] = max(found, key=found.count)  # the first of those that most copies agree on
         if own != arrays[name]:
             damaged.append(f"{symbol}/{name}/{FILE}")

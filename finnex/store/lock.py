@@ -18,6 +18,7 @@ from finnex.store.folder import flush_folder
 from finnex.store.lease import Lease
 from finnex.store.rights import rights
 from finnex.store.s3 import out_of_reach
+from finnex.store.site import check_one_disk, check_site
 from finnex.store_path import StorePath, store_path
 
 REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ESTALE}
@@ -35,10 +36,11 @@ LIMITS = {
     errno.EDQUOT: NO_ROOM,
     errno.EFBIG: "a file of the store {path} became larger than this process may write ({reason}). Raise the limit, as "
     "`ulimit -f unlimited` does,",
+    errno.EXDEV: "a folder inside the store {path} lies on another file system ({reason}). Move it back",
     errno.EMFILE: TOO_MANY_FILES,
     errno.ENFILE: TOO_MANY_FILES,
 }
-"""What the system can run out of while a store is written, and how to mend it."""
+"""What ends while a store is written, and how to mend it."""
 
 
 @contextmanager
@@ -54,8 +56,9 @@ def writing(path: StorePath | str, wait_seconds: float = 0.0) -> Iterator[None]:
     StoreBusy
         Another process kept the lock for `wait_seconds`.
     StoreError
-        The folder cannot be written, or the bucket not reached; or, inside the block, the disk or a limit was reached,
-        or the store was moved away or its permissions taken.
+        The path is no folder, lies in another store, or has parts on another disk; it cannot be written, or the
+        bucket not reached; or, inside the block, the disk or a limit was reached, or the store was moved away or its
+        permissions taken.
     """
     path = store_path(path)
     hold = _folder if isinstance(path, Path) else _bucket
@@ -109,6 +112,7 @@ class _FolderRight:
 
 @contextmanager
 def _folder(path: Path, wait_seconds: float) -> Iterator[None]:
+    check_site(path)
     real = Path(os.path.realpath(path))
     file_lock, deadline = FileLock(str(real.with_name(f".{real.name}.lock"))), time.monotonic() + wait_seconds
     right: _FolderRight | None = None
@@ -130,6 +134,7 @@ def _folder(path: Path, wait_seconds: float) -> Iterator[None]:
         ) from None
     rights[str(path)] = right
     try:
+        check_one_disk(path)
         yield
         right.check()
     except Exception as error:

@@ -9,34 +9,49 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
 
 from finnex.errors import StoreCorrupt
+from finnex.store.document import Document, is_array, is_group
 from finnex.store.place import Place
 
-Document = dict[str, Any]
 FILE = "zarr.json"
 
 
 def read_document(place: Place, folder: str = "") -> Document | None:
-    """Return the metadata of a group or array, None where there is none.
+    """Return the metadata of the root, of a company or of an array of one, None where there is none.
+
+    Parameters
+    ----------
+    folder
+        '' for the root, `SYMBOL` for a company, `SYMBOL/NAME` for an array.
 
     Raises
     ------
     StoreCorrupt
-        It cannot be read.
+        It cannot be read, or it has not the shape of a group's, an array's below a company.
     """
     key = f"{folder}/{FILE}" if folder else FILE
     found = place.get(key)
     if found is None:
         return None
+    document = _parsed(found)
+    if document is not None and (is_array(document) if "/" in folder else is_group(document)):
+        return document
+    raise StoreCorrupt(f"{place.address}/{key} is damaged. `finnex repair` makes it anew.")
+
+
+def holds_array(place: Place, folder: str) -> bool:
+    """Return whether an array lies in a folder: beside the companies, one that FinNeX did not make."""
+    return is_array(_parsed(place.get(f"{folder}/{FILE}") or b""))
+
+
+def _parsed(data: bytes) -> Document | None:
+    """Return what JSON bytes say, None where they are no JSON object."""
     try:
-        document = json.loads(found)
-        if not isinstance(document, dict) or document.get("node_type") not in {"group", "array"}:
-            raise ValueError
-    except ValueError:
-        raise StoreCorrupt(f"{place.address}/{key} is damaged. `finnex repair` makes it anew.") from None
-    return document
+        found: Document = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def write_document(place: Place, folder: str, document: Document) -> None:
@@ -45,9 +60,14 @@ def write_document(place: Place, folder: str, document: Document) -> None:
 
 
 def arrays_of(document: Document | None) -> dict[str, Document]:
-    """Return the metadata of a group's arrays by name, as its own file holds it; none where it holds none."""
-    held = (document or {}).get("consolidated_metadata") or {}
-    return {name: found for name, found in held.get("metadata", {}).items() if found.get("node_type") == "array"}
+    """Return the metadata of a group's arrays by name, as its own file holds it, without those of another shape."""
+    return {name: found for name, found in held_by(document).items() if is_array(found)}
+
+
+def held_by(document: Document | None) -> dict[str, Document]:
+    """Return the metadata of what lies below a group by its path, as the group's own file holds it."""
+    found: dict[str, Document] = ((document or {}).get("consolidated_metadata") or {}).get("metadata", {})
+    return found
 
 
 def _holding(document: Document, metadata: dict[str, Document]) -> Document:
@@ -61,8 +81,7 @@ def company_document(group: Document, arrays: dict[str, Document]) -> Document:
 
 def root_document(root: Document, companies: dict[str, Document]) -> Document:
     """Return the root's metadata with that of `companies` (by symbol) in place of what it held of them."""
-    held = dict((root.get("consolidated_metadata") or {}).get("metadata", {}))
-    held = {name: found for name, found in held.items() if name.split("/")[0] not in companies}
+    held = {name: found for name, found in held_by(root).items() if name.split("/")[0] not in companies}
     for symbol, document in companies.items():
         held[symbol] = _holding(document, {})
         held |= {f"{symbol}/{name}": found for name, found in arrays_of(document).items()}
@@ -72,8 +91,7 @@ def root_document(root: Document, companies: dict[str, Document]) -> Document:
 def without_companies(root: Document, symbols: Iterable[str]) -> Document:
     """Return the root's metadata without some companies."""
     gone = set(symbols)
-    held = (root.get("consolidated_metadata") or {}).get("metadata", {})
-    return _holding(root, {name: found for name, found in held.items() if name.split("/")[0] not in gone})
+    return _holding(root, {name: found for name, found in held_by(root).items() if name.split("/")[0] not in gone})
 
 
 def extended(arrays: dict[str, Document], sessions: int) -> dict[str, Document]:

@@ -15,15 +15,16 @@ from finnex.store.damage import company_metadata, is_company, readable
 from finnex.store.finding import Finding, Step
 from finnex.store.journal import Intent
 from finnex.store.keys import JOURNAL
-from finnex.store.metadata import FILE, arrays_of, root_document, write_document
+from finnex.store.metadata import FILE, arrays_of
 from finnex.store.place import Place, place_of, unchanged
 from finnex.store.reach import Reaches
 from finnex.store.record import RECORD, read_record, write_record
 from finnex.store.repair import mend_metadata
 from finnex.store.restore_company import array_steps, metadata_step, rebuilt_metadata, removal
+from finnex.store.restore_root import root_steps
 from finnex.store.template import FORMAT, StoreTemplate
-from finnex.store.upgrade import EARLIER_FORMATS, UNREADABLE, company_values, derive_record
-from finnex.store.writer import StoreWriter, attributes_of, check_agreement
+from finnex.store.upgrade import UNREADABLE, company_values, derive_record
+from finnex.store.writer import StoreWriter
 from finnex.store_path import StorePath
 
 
@@ -58,7 +59,7 @@ def restore(
     StoreError
         There is no store.
     StoreMismatch
-        The run has another layout, exchange or label setting than the store.
+        The run has another layout, exchange or label setting than the store; nothing is written.
     StoreCorrupt
         A part of the store cannot be read.
     """
@@ -67,7 +68,7 @@ def restore(
         raise StoreError(f"{path} holds no image store. `finnex build --config F` makes one.")
     found: list[Finding] = []
     mended: list[Finding] = []
-    stages = (_root, _groups, _record, _journal, partial(_companies, reaches=reaches))
+    stages = (root_steps, _groups, _record, _journal, partial(_companies, reaches=reaches))
     with unchanged(str(path)) if dry else nullcontext():
         place = place_of(str(path))
         for stage in stages:
@@ -100,19 +101,6 @@ def _last_resorts(path: StorePath, left: list[Finding]) -> Iterator[Step]:
     for symbol in sorted({finding.symbol for finding in left}):
         where = ", ".join(finding.where for finding in left if finding.symbol == symbol)
         yield removal(StoreWriter.unrecovered(path), symbol, where)
-
-
-def _root(path: StorePath, place: Place, template: StoreTemplate) -> Iterator[Step]:
-    document = readable(place, "")
-    if document is not None and document.get("attributes", {}).get("finnex_format") in {FORMAT, *EARLIER_FORMATS}:
-        check_agreement(path, template)
-        return
-    companies = {name: found for name in place.folders() if (found := readable(place, name)) and arrays_of(found)}
-    root = {"attributes": attributes_of(template), "zarr_format": 3, "node_type": "group"}
-    yield (
-        Finding(FILE, "made again from the configuration and the companies' metadata"),
-        lambda: write_document(place, "", root_document(root, companies)),
-    )
 
 
 def _groups(path: StorePath, place: Place, template: StoreTemplate) -> Iterator[Step]:

@@ -14,13 +14,14 @@ import zarr
 
 from finnex.errors import StoreCorrupt, StoreError
 from finnex.store.damage import is_company, readable
+from finnex.store.document import Document
 from finnex.store.drafts import Receipt
 from finnex.store.folder import Folder
 from finnex.store.journal import PUBLISH, Intent, write_intent
 from finnex.store.metadata import (
-    Document,
     arrays_of,
     company_document,
+    holds_array,
     read_document,
     root_document,
     write_document,
@@ -44,10 +45,10 @@ def derive_record(place: Place) -> RootRecord:
     """
     record, root = RootRecord(), readable(place, "") or {}
     for symbol in place.folders():
-        if not is_company(place, symbol, root):
+        if holds_array(place, symbol) or not is_company(place, symbol, root):
             continue
         group = read_document(place, symbol)
-        if group is None or group["node_type"] != "group":
+        if group is None:
             continue
         arrays = arrays_of(group)
         if not arrays and not group.get("attributes", {}).get(LAID_OUT):
@@ -126,7 +127,7 @@ def upgrade(place: Place) -> RootRecord:
                 one["attributes"] = {**one.get("attributes", {}), **STATUS_FLAGS}
             write_document(place, f"{symbol}/{name}", one)
         group = read_document(place, symbol) or {}
-        group["attributes"] = {name: value for name, value in group["attributes"].items() if name != LAID_OUT}
+        group["attributes"] = {name: value for name, value in group.get("attributes", {}).items() if name != LAID_OUT}
         documents[symbol] = company_document(group, arrays)
     for symbol, document in documents.items():
         write_document(place, symbol, document)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from finnex.data.calendar import Days
 from finnex.errors import StoreCorrupt, StoreError, StoreMismatch
 from finnex.store import journal
+from finnex.store.attributes import attributes_of, check_agreement, write_copy
 from finnex.store.completion import complete
 from finnex.store.drafts import DraftTarget, Receipt, drafts_of
 from finnex.store.folder import PARTIAL
@@ -37,14 +38,12 @@ from finnex.store.record import RECORD, Company, RootRecord, write_record
 from finnex.store.repair import mend_metadata
 from finnex.store.states import EMPTY, FAILED, NO_BAR, QUARANTINED, READY, check_transition
 from finnex.store.steps import StoreSteps
-from finnex.store.template import FORMAT, StoreTemplate, lay_out
+from finnex.store.template import StoreTemplate, lay_out
 from finnex.store.upgrade import EARLIER_FORMATS, array_documents, upgrade
 from finnex.store_path import StorePath
 
 UNKNOWN_INPUTS = 0
 """Input hash of a session whose hash was lost, and of one that has no image."""
-MUST_AGREE = ("layout_hash", "exchange", "label_settings", "synthetic_tables")
-"""What a store was made with and a run must have too."""
 
 
 class StoreWriter(StoreSteps):
@@ -58,6 +57,8 @@ class StoreWriter(StoreSteps):
         ------
         StoreMismatch
             The store was made for another layout, exchange or label settings.
+        StoreCorrupt
+            What it was made with is damaged.
         StoreError
             The path cannot be written.
         """
@@ -68,11 +69,14 @@ class StoreWriter(StoreSteps):
             if path.exists() and any(one.name != ".finnex" for one in path.iterdir()):
                 raise StoreError(f"{path} exists and is no image store. Choose an empty or new [store] path.")
             write_record(place, RootRecord())
+            write_copy(place, wanted)
             place.sync()
             write_document(place, "", root_document({"attributes": wanted, "zarr_format": 3, "node_type": "group"}, {}))
             place.sync()
-        check_agreement(path, template)
-        return cls.reopen(path)
+        check_agreement(place, template)
+        store = cls.reopen(path)
+        write_copy(place, store.attrs)  # an earlier version wrote none
+        return store
 
     @classmethod
     def reopen(cls, path: StorePath) -> StoreWriter:
@@ -334,36 +338,3 @@ class StoreWriter(StoreSteps):
             return False
         array[rows] = values.astype(stored.dtype)
         return True
-
-
-def check_agreement(path: StorePath, template: StoreTemplate) -> None:
-    """Make sure that a store was made with what a run has.
-
-    Raises
-    ------
-    StoreMismatch
-        It was made for another layout, exchange, label settings or synthetic tables.
-    """
-    found, wanted = ImageStore.open(path).attrs, attributes_of(template)
-    for key in MUST_AGREE:
-        if found[key] != wanted[key]:
-            raise StoreMismatch(
-                f"{path} was made with {key} {found[key]!r}, this run has {wanted[key]!r}. "
-                "Set another [store] path, or put the earlier setting back."
-            )
-
-
-def attributes_of(template: StoreTemplate) -> dict[str, Any]:
-    """Return the attributes of a store's root."""
-    return {
-        "finnex_format": FORMAT,
-        "layout_name": template.layout_name,
-        "layout_hash": template.layout_hash,
-        "layout_toml": template.layout_toml,
-        "catalogue_csv": template.catalogue_csv,
-        "lookback_sessions": template.lookback_sessions,
-        "blending": template.blending,
-        "exchange": template.exchange,
-        "label_settings": dict(template.label_settings),
-        "synthetic_tables": list(template.synthetic_tables),
-    }

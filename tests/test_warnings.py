@@ -79,7 +79,7 @@ LATER = [str(int(day[:4]) + 2) + day[4:] for day in DAYS]
 MEETS_NOTHING: dict[str, tuple[dict[str, pd.DataFrame], str]] = {
     "splits under another spelling": (
         {"splits": pd.DataFrame({"symbol": ["ACME.US"], "date": ["2023-06-01"], "ratio": [2]})},
-        "splits of ACME: 1 of 1 rows (100%) stand under ACME.US, which nothing reads. If it is the same share, write",
+        "splits of ACME: 1 of 1 rows (100%) are under ACME.US, which nothing reads. If it is the same share, write",
     ),
     "splits of a company without prices": (
         {"splits": pd.DataFrame({"symbol": ["OTHER"], "date": ["2023-06-01"], "ratio": [2]})},
@@ -115,7 +115,7 @@ MEETS_NOTHING: dict[str, tuple[dict[str, pd.DataFrame], str]] = {
     ),
     "most records under another spelling": (
         {"sentiment": records(symbol=["ACME" if i % 20 == 0 else "ACME.US" for i in range(len(DAYS))])},
-        "rows (95%) stand under ACME.US, which nothing reads",
+        "rows (95%) are under ACME.US, which nothing reads",
     ),
     "records in small letters": (
         {"sentiment": records(symbol="acme")}, "the table has no record of it; its regions are not known. Did you mean "

@@ -101,7 +101,7 @@ def audit_stored(
         if found.value is not None:
             rebuilt[here] = found.value
             if np.array_equal(image_of(renderer, found.value, here), seen):
-                same[number] = True  # whatever hash is stored: it is the image of these inputs
+                same[number] = True  # it is the image of these inputs, although another hash is stored
                 images, cut = images + 1, cut + 1
                 continue
         shift = _session_shown(renderer, full, here, seen)

@@ -23,7 +23,7 @@ OFF = 10
 LEAST_DISTINCT = 0.5
 """Share of values that must differ: counts, ranks in a short window and calendars repeat theirs."""
 RANK_TOLERANCE = 0.25
-"""Ranks by which a value may miss the one that it stands for. Of the largest of 100 values the standard error is 1."""
+"""Ranks by which a value may miss the one that it represents. Of the largest of 100 values the standard error is 1."""
 TRANSFORMER_END = 5.199337582
 """Normal quantile of 1e-7, where scikit-learn's QuantileTransformer ends."""
 SMALLEST_OF_MAXIMUM = 0.05

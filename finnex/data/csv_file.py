@@ -158,11 +158,11 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 HEADER_ROWS = 2
-"""A frame's first row stands in line 2 of its file, or is row 2 of a Parquet file: row 1 is the header."""
+"""A frame's first row is line 2 of its file, or is row 2 of a Parquet file: row 1 is the header."""
 
 
 def line_of(path: Path, row: int) -> int:
-    """Return where a row of a frame, from 0, stands in its file: its line as an editor counts them.
+    """Return where a row of a frame, from 0, is in its file: its line as an editor counts them.
 
     Blank lines and cells with line ends are counted, so the file is gone through again; of Parquet it is the row.
     """

@@ -20,7 +20,7 @@ OTHER_SECURITIES = frozenset(
 )
 """After a company's symbol: another class of its shares, a preferred share, warrant, unit or right. No spelling."""
 LEAST_SHARE = 0.1
-"""Of a symbol's rows, that stand under another spelling of it."""
+"""Of a symbol's rows, those under another spelling of it."""
 CARRIED = timedelta(days=400)
 """How long figures that come by the month, quarter or year may be older than the first bar."""
 SLOW = ("macro", "fundamentals", "competitive")
@@ -28,7 +28,7 @@ BY_SYMBOL = ("fundamentals", "sentiment", "competitive", "options", "enhanced", 
 
 
 def matches_no_symbol(tables: Tables, config: Config) -> list[str]:
-    """Say which rows stand under another spelling of a configured symbol, or concern no company of the run."""
+    """Say which rows have another spelling of a configured symbol, or concern no company of the run."""
     return [*_spellings(tables, config), *_no_splits(tables, config), *_no_own_row(tables, config)]
 
 
@@ -46,7 +46,7 @@ def _spellings(tables: Tables, config: Config) -> Iterator[str]:
             # Without any row of its own, the table has its features not known: that is said, with the nearest symbol.
             if count and count >= LEAST_SHARE * total and (count < total or table == "splits"):
                 yield (
-                    f"{table} of {symbol}: {count} of {total} rows ({count / total:.0%}) stand under {some(strange)}, "
+                    f"{table} of {symbol}: {count} of {total} rows ({count / total:.0%}) are under {some(strange)}, "
                     f"which nothing reads. If it is the same share, write {symbol}."
                 )
 

@@ -1,7 +1,7 @@
 """Texts of dates and times to what they say: the clock that is written, the moment, and whether a zone is given.
 
-Whole columns at once. What names no day (2024, 2024-03, today) is no date: it would be read as the first of the period,
-or as the day of the run.
+Whole columns in one call. What names no day (2024, 2024-03, today) is no date: it would be read as the first of the
+period, or as the day of the run.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class WrittenTimes:
         `datetime64[ns]` in UTC; a text without a zone is taken for UTC. NaT where the text is none, names no day or is
         of none of our centuries.
     clock
-        `datetime64[ns]`: the date and time as they are written, whatever the zone. NaT as `moment`.
+        `datetime64[ns]`: the date and time as they are written, in any zone. NaT as `moment`.
     zoned
         Whether the text gives a zone.
     """

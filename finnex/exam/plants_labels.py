@@ -56,7 +56,7 @@ def classes_of_the_session_before(bars: pd.DataFrame, days: Days, settings: Labe
 
 
 def ended_the_next_session(bars: pd.DataFrame, days: Days, settings: LabelSettings) -> dict[str, Labels]:
-    """Say of every label that it was known on the session after its own, whatever its horizon."""
+    """Say of every label that it was known on the session after its own for every horizon."""
     after = np.append(days[1:], np.datetime64("NaT"))[:, None]
     return {
         name: replace(one, end=np.where(np.isnat(one.end), one.end, after))

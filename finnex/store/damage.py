@@ -38,7 +38,7 @@ def is_company(place: Place, name: str, root: Document) -> bool:
     """Return whether a folder of the store is a company, and not something that another program put there.
 
     A company's metadata, or the root's copy of it, has the attribute `symbol`, equal to its name; where both are gone
-    or damaged, its arrays tell.
+    or damaged, its arrays decide.
     """
     held = (root.get("consolidated_metadata") or {}).get("metadata", {})
     group = readable(place, name) or held.get(name)

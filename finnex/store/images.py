@@ -179,7 +179,7 @@ class ImageStore(CompanyArrays):
         return found
 
     def has_chunk(self, symbol: str) -> npt.NDArray[np.bool_]:
-        """Return for every session whether a chunk of its image is there, whatever its status and its bytes."""
+        """Return for every session whether a chunk of its image exists, of any status and with any bytes."""
         there = set(self._place.keys(f"{symbol}/{IMAGE}"))
         return np.array([chunk_of(symbol, i) in there for i in range(self._company(symbol).sessions)], dtype=bool)
 

@@ -41,7 +41,7 @@ def read_document(place: Place, folder: str = "") -> Document | None:
 
 
 def holds_array(place: Place, folder: str) -> bool:
-    """Return whether an array lies in a folder: beside the companies, one that FinNeX did not make."""
+    """Return whether an array that FinNeX did not make lies in a folder next to the companies."""
     return is_array(_parsed(place.get(f"{folder}/{FILE}") or b""))
 
 

@@ -27,7 +27,9 @@ def check_site(path: Path) -> None:
         raise StoreError(f"the store {path} cannot be written: {there} is no folder. Correct [store] path.")
     for parent in real.parents:
         if (parent / FILE).exists():
-            raise StoreError(f"the store {path} lies inside the Zarr store {parent}. Choose a [store] path beside it.")
+            raise StoreError(
+                f"the store {path} lies inside the Zarr store {parent}. Choose a [store] path outside of it."
+            )
 
 
 def check_one_disk(path: Path) -> None:

@@ -1,7 +1,7 @@
 """Signals that end a process which supervises servers: each unwinds it, so that no server is left.
 
 Ctrl-C already raises `KeyboardInterrupt`. SIGTERM (systemd, cron, `timeout`) and SIGHUP (a terminal that closes) would
-end the process at once, and its servers, which have sessions of their own, would go on.
+end the process immediately, and its servers, which have sessions of their own, would continue.
 """
 
 from __future__ import annotations

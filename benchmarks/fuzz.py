@@ -109,7 +109,7 @@ def read(study: Path, *, builds: bool, control: str) -> tuple[str, str]:
         config = load_config(study / "finnex.toml")
         run = finnex.pipeline.read_run(config)
         if not builds:
-            return "valid", "; ".join(run.doubts)[:200]
+            return "valid", "; ".join(run.warnings)[:200]
         store = study / "fresh.zarr"
         config = config.model_copy(update={"store": config.store.model_copy(update={"path": store})})
         result = finnex.pipeline.build(config, symbols=config.symbols[:1], **few_sessions(run, config))

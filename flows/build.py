@@ -69,8 +69,8 @@ def build_images(
     symbols = tuple(dict.fromkeys(request.symbols)) or config.symbols
     progress = ProgressArtifact("images", "Reading inputs")
     run = run or read_run(config)
-    for doubt in run.doubts:
-        log.warning(doubt)
+    for warning in run.warnings:
+        log.warning(warning)
     symbols = _with_sessions(run, symbols, request, skip_missing=skip_missing)  # before anything is made or written
     built, skipped, drawing_seconds = 0, 0, 0.0
     failures: list[tuple[str, date, str]] = []
@@ -122,7 +122,7 @@ def build_images(
         images_per_second=built / drawing_seconds if drawing_seconds else 0.0,
         fingerprint=fingerprint,
         failures=tuple(failures),
-        doubts=run.doubts,
+        warnings=run.warnings,
     )
     _tell(result, progress)
     return result

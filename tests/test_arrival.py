@@ -21,7 +21,7 @@ from finnex.config import Config, load_config
 from finnex.data.calendar import last_close
 from finnex.data.freshness import expected_session, late_inputs, still_written
 from finnex.data.tables import read_tables
-from finnex.data.warnings import doubts
+from finnex.data.warnings import input_warnings
 from finnex.errors import InputError, Problem, ServiceError
 from finnex.store import ImageStore
 from flows.nightly import nightly
@@ -77,7 +77,7 @@ def test_what_ended_long_before_the_rest_of_its_table_is_not_waited_for_and_is_s
         prices = tables.prices[(tables.prices["symbol"] != "AAPL") | (tables.prices["date"] <= np.datetime64(last))]
         cut = replace(tables, prices=prices)
         assert bool(late_inputs(cut, config, date(2023, 9, 21))) is late
-        assert any("prices of AAPL: they end on" in doubt for doubt in doubts(cut, config)) is not late
+        assert any("prices of AAPL: they end on" in warning for warning in input_warnings(cut, config)) is not late
 
 
 @pytest.mark.parametrize(("seconds_ago", "may"), [(-5, True), (590, True), (610, False)])

@@ -444,7 +444,7 @@ def test_rows_that_are_left_out_are_said(sample_config: Maker, tmp_path: Path) -
     inputs = config.inputs.model_copy(
         update={"enhanced": tmp_path / "enhanced.csv", "sentiment": tmp_path / "sentiment.csv"}
     )
-    said = " ".join(read_run(config.model_copy(update={"inputs": inputs})).doubts)
+    said = " ".join(read_run(config.model_copy(update={"inputs": inputs})).warnings)
     assert "enhanced of NVDA: 2015-03-07 is no session of XNYS" in said
     assert "sentiment of META: the table has no record of it" in said
     assert "sentiment of NVDA: the table" not in said

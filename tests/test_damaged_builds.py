@@ -73,7 +73,7 @@ def inputs_read_once(sample_inputs: dict[str, Path]) -> Iterator[None]:
 
     def run_of(config: Config) -> Run:
         runs.append(runs[0] if runs else read_run(config))
-        return Run(config, runs[0].tables, runs[0].layout, runs[0].template, runs[0].doubts)
+        return Run(config, runs[0].tables, runs[0].layout, runs[0].template, runs[0].warnings)
 
     def panel_of(tables: Any, config: Config, symbol: str, entries: Any) -> Any:
         if symbol not in panels:

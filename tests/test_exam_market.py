@@ -118,7 +118,7 @@ def test_files_say_what_the_tables_say(exchange: str, tmp_path: Path) -> None:
     for name, frame in frames(one.tables).items():
         pd.testing.assert_frame_equal(read[name], frame, obj=name, check_exact=True)
     assert load_config(tmp_path / "finnex.toml") == config
-    assert [doubt for doubt in read_run(config).doubts if "looks like a split" not in doubt] == []
+    assert [warning for warning in read_run(config).warnings if "looks like a split" not in warning] == []
 
 
 def test_a_stamp_of_local_time_is_read_back_in_its_zone(tmp_path: Path) -> None:

@@ -335,7 +335,7 @@ def test_an_input_is_answered_as_the_page_says(name: str, base: Frames, tmp_path
         return
     result = case.build()
     if answer == "warned":
-        assert [doubt for doubt in result.doubts if words in doubt]
+        assert [warning for warning in result.warnings if words in warning]
     if name == "a session missing in prices":
         state = case.store().state("NVDA")
         assert state.status[state.days == np.datetime64("2015-03-03")].tolist() == [NO_BAR]

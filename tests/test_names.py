@@ -14,7 +14,7 @@ from finnex.data.features import compute, make_context
 from finnex.data.features.calendar_events import TABLE_EVENTS
 from finnex.data.names import CONCEPTS, EVENTS, METRICS, SERIES, SERIES_ALIASES, unread
 from finnex.data.readers import READERS
-from finnex.data.warnings import doubts
+from finnex.data.warnings import input_warnings
 from finnex.exam.market import random_market, write_market
 
 
@@ -51,7 +51,7 @@ def test_a_name_that_no_feature_reads_is_said_with_the_nearest(tmp_path: Path) -
     tables = market.tables
     assert tables.macro is not None
     tables = replace(tables, macro=tables.macro[tables.macro["series"] != "CPIAUCSL"])
-    assert [one for one in doubts(tables, config) if "read by no feature" in one or "no row of" in one] == []
+    assert [one for one in input_warnings(tables, config) if "read by no feature" in one or "no row of" in one] == []
     assert tables.macro is not None
     assert tables.fundamentals is not None
     assert tables.events is not None
@@ -61,7 +61,7 @@ def test_a_name_that_no_feature_reads_is_said_with_the_nearest(tmp_path: Path) -
         fundamentals=tables.fundamentals.assign(symbol=tables.fundamentals["symbol"] + ".US", revenues=1.0),
         events=tables.events.assign(name="FOMC_MEETING"),
     )
-    said = "\n".join(doubts(wrong, config))
+    said = "\n".join(input_warnings(wrong, config))
     assert "macro: the series 'DGS100' (did you mean 'DGS10'?) is read by no feature" in said
     assert "fundamentals: the column 'revenues' (did you mean 'revenue'?) is read by no feature" in said
     assert "events: the name 'FOMC_MEETING'" in said

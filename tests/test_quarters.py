@@ -24,7 +24,7 @@ from finnex.data.longer_periods import longer_periods
 from finnex.data.mapping import filed
 from finnex.data.quarters import single_quarters
 from finnex.data.tables import read_tables
-from finnex.data.warnings import doubts
+from finnex.data.warnings import input_warnings
 from finnex.errors import Problem
 from finnex.exam.market import random_market, write_market
 
@@ -318,5 +318,7 @@ def test_info_counts_derived_quarters_and_warns_of_longer_periods(tmp_path: Path
     )
     one = rows.sort_values("revenue").drop_duplicates(["end", "filed"], keep="last").drop(columns="start")
     one.to_csv(path, index=False)
-    said = [doubt for doubt in doubts(read_tables(config), config) if "sums from the year's start" in doubt]
+    said = [
+        warning for warning in input_warnings(read_tables(config), config) if "sums from the year's start" in warning
+    ]
     assert len(said) == 1

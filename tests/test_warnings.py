@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from finnex.cli import app
 from finnex.config import Config, parse_config
 from finnex.data.tables import read_tables
-from finnex.data.warnings import doubts
+from finnex.data.warnings import input_warnings
 
 DAYS = pd.bdate_range("2023-01-03", "2023-12-29").strftime("%Y-%m-%d")
 HOLIDAYS = ("2023-01-16", "2023-02-20", "2023-04-07", "2023-05-29", "2023-06-19", "2023-07-04", "2023-09-04",
@@ -69,7 +69,7 @@ def warned(tmp_path: Path) -> Warned:
 
     def read(**tables: pd.DataFrame) -> list[str]:
         config = configured(tmp_path, tables)
-        return doubts(read_tables(config), config)
+        return input_warnings(read_tables(config), config)
 
     return read
 

@@ -101,8 +101,8 @@ def build(
             settings, symbols=chosen or None, start=first, end=last, force=force, client=client,
             on_mended=lambda said: err().print(said, markup=False), on_start=counter.start, on_progress=counter.count,
         )  # fmt: skip
-    for doubt in result.doubts:
-        err().print(f"warning: {doubt}")
+    for warning in result.warnings:
+        err().print(f"warning: {warning}")
     if as_json:
         print_json(
             {

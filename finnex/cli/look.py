@@ -36,7 +36,7 @@ def info(config: ConfigOption, as_json: JsonOption = False) -> None:
         "symbols": {} if store is None else {symbol: _describe(store, symbol) for symbol in store.symbols},
         "inputs": {name: {"first": first, "last": last} for name, (first, last) in limits.items()},
         "derived_quarters": derived_quarters(run.tables.fundamentals),
-        "warnings": list(run.doubts),
+        "warnings": list(run.warnings),
         "damaged": {} if store is None else damaged_arrays(store),
         "synthetic_tables": sorted(settings.inputs.synthetic),
         "layout": layout.name,

@@ -50,13 +50,13 @@ def qa(
             {
                 "passed": not report.failed,
                 "report": None if output is None else str(output),
-                "warnings": list(run.doubts),
+                "warnings": list(run.warnings),
                 "checks": [vars(check) for check in report.checks],
             }
         )
     else:
-        for doubt in run.doubts:
-            out().print(f"warning: {doubt}")
+        for warning in run.warnings:
+            out().print(f"warning: {warning}")
         table = Table("", "check", "value", "wanted", "what it is")
         for check in report.checks:
             word = coloured("ok", "green") if check.passed else coloured("FAIL", "bold red")

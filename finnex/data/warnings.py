@@ -64,7 +64,7 @@ def _matches_nothing(tables: Tables, config: Config) -> list[str]:
     return said
 
 
-def doubts(tables: Tables, config: Config) -> list[str]:
+def input_warnings(tables: Tables, config: Config) -> list[str]:
     """Return one sentence for each kind of oddity of each symbol, with its first cases and what to do."""
     found = [
         f"{name}: the last line of {path} has no end; its last cell may be cut. Give the file again, or end the line."

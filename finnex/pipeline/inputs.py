@@ -16,7 +16,7 @@ from finnex.data.features import symbol_calendar
 from finnex.data.labels import KINDS
 from finnex.data.mapping import generated_entries
 from finnex.data.tables import Tables, read_tables
-from finnex.data.warnings import doubts
+from finnex.data.warnings import input_warnings
 from finnex.errors import MOST_OF_A_KIND, ConfigError, LayoutError, nearest
 from finnex.images.blending import blend_inputs
 from finnex.layout import Layout, load_catalogue, load_layout, parse_catalogue, parse_layout
@@ -31,7 +31,7 @@ class Run:
     tables: Tables
     layout: Layout
     template: StoreTemplate
-    doubts: tuple[str, ...]
+    warnings: tuple[str, ...]
     """Warnings about the inputs, one sentence each: no reason to refuse them."""
 
 
@@ -65,7 +65,7 @@ def read_run(config: Config) -> Run:
         exchange=config.exchange,
         synthetic_tables=tuple(sorted(config.inputs.synthetic)),
     )
-    return Run(config, tables, layout, template, tuple(doubts(tables, config)))
+    return Run(config, tables, layout, template, tuple(input_warnings(tables, config)))
 
 
 def _with_columns(layout: Layout, columns: Sequence[str], heatmaps: Sequence[str]) -> Layout:

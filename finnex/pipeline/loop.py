@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What a build did; `failures` says which sessions failed and why, `doubts` what is odd about the inputs."""
+    """What a build did; `failures` says which sessions failed and why, `warnings` what is odd about the inputs."""
 
     built: int
     skipped: int
@@ -31,7 +31,7 @@ class BuildResult:
     images_per_second: float
     fingerprint: str
     failures: tuple[tuple[str, date, str], ...] = field(default=())
-    doubts: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = field(default=())
 
 
 def build(
@@ -104,5 +104,5 @@ def build(
         images_per_second=built / drawing_seconds if drawing_seconds else 0.0,
         fingerprint=fingerprint,
         failures=tuple(failures),
-        doubts=run.doubts,
+        warnings=run.warnings,
     )

@@ -1,6 +1,6 @@
 """A build as Prefect sees it: one task per batch of sessions, inside it one Dask task per session.
 
-It takes the same steps as `finnex.pipeline.build`, with the same functions, so that it stores the same bytes.
+It is the loop of `finnex.pipeline.build`, `draw_due`, so that it stores the same bytes.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -16,16 +17,18 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
 from finnex.config import Config
-from finnex.errors import BuildError, ConfigError, FinnexError, ServiceError, StoreBusy, StoreCorrupt
+from finnex.errors import BuildError, ConfigError, FinnexError, ServiceError, StoreBusy
 from finnex.pipeline import (
+    BatchOutcome,
     BuildResult,
     Draw,
     Run,
+    RunBatch,
     SymbolBuild,
+    draw_due,
     draw_here,
     draw_on_dask,
     open_for_writing,
-    prepare_symbol,
     read_run,
     sessions_wanted,
 )
@@ -35,8 +38,6 @@ from flows.clusters.cluster import cluster_client
 from flows.prefect_api.progress import ProgressArtifact, publish_table
 from flows.prefect_api.requests import BackfillRequest
 
-BATCH_SESSIONS = 250
-"""About a year: large enough that Prefect's overhead is negligible, small enough that a retry costs seconds."""
 WAIT_FOR_STORE_SECONDS = 3600.0
 """Flows that overlap queue for the store's writer lock."""
 FEW_SESSIONS = 16
@@ -72,8 +73,6 @@ def build_images(
     for warning in run.warnings:
         log.warning(warning)
     symbols = _with_sessions(run, symbols, request, skip_missing=skip_missing)  # before anything is made or written
-    built, skipped, drawing_seconds = 0, 0, 0.0
-    failures: list[tuple[str, date, str]] = []
     with contextlib.ExitStack() as opened:
         try:
             opened.enter_context(writing(config.store.path))
@@ -86,44 +85,23 @@ def build_images(
         prepared = open_for_writing(run, symbols=symbols, start=request.start, end=request.end, force=request.force)
         if prepared.mended:
             log.warning(prepared.mended)
-        store = prepared.store
-        for place, symbol in enumerate(symbols):
-            if symbol in prepared.blocked:
-                log.error(prepared.blocked[symbol])
-                continue
-            try:
-                work = prepare_symbol(run, store, symbol, start=request.start, end=request.end, force=request.force)
-            except StoreCorrupt as error:
-                log.error(prepared.block(symbol, error))
-                continue
-            skipped += work.skipped
-            log.info("%s: %d sessions to draw, %d up to date", symbol, work.due, work.skipped)
+
+        def prepare(work: SymbolBuild) -> RunBatch:
+            nonlocal client
+            log.info("%s: %d sessions to draw, %d up to date", work.symbol, work.due, work.skipped)
             if work.damaged:
-                log.warning("%s: %d images are damaged in the store; they are drawn again.", symbol, work.damaged)
+                log.warning("%s: %d images are damaged in the store; they are drawn again.", work.symbol, work.damaged)
             if client is None and work.due > FEW_SESSIONS:
                 client = opened.enter_context(cluster_client(config))
             draw = draw_here if client is None else draw_on_dask(client, log.warning)
-            counter = _Counter(progress, work, place, len(symbols))
-            for positions in work.batches(BATCH_SESSIONS):
-                batch = Batch(work, positions, draw, config.dask.dates_per_task, counter)
-                first, last = work.days(positions)
-                state = draw_batch(symbol, first, last, untouched(batch), return_state=True)
-                if isinstance(found := state.result(raise_on_failure=False), ServiceError):
-                    raise found  # no worker is left to draw: every further batch would wait as long
-                built += batch.built
-                drawing_seconds += batch.seconds
-                failures += [(symbol, day, reason) for day, reason in batch.failed.items()]
-        fingerprint = prepared.fingerprint(symbols)
-    result = BuildResult(
-        built=built,
-        skipped=skipped,
-        failed=len(failures),
-        seconds=time.perf_counter() - began,
-        images_per_second=built / drawing_seconds if drawing_seconds else 0.0,
-        fingerprint=fingerprint,
-        failures=tuple(failures),
-        warnings=run.warnings,
-    )
+            counter = _Counter(progress, work, symbols.index(work.symbol), len(symbols))
+            return lambda positions: _in_a_task(Batch(work, positions, draw, config.dask.dates_per_task, counter))
+
+        result = draw_due(
+            run, prepared, symbols, prepare,
+            start=request.start, end=request.end, force=request.force, on_blocked=log.error,
+        )  # fmt: skip
+    result = replace(result, seconds=time.perf_counter() - began)
     _tell(result, progress)
     return result
 
@@ -165,6 +143,8 @@ class Batch:
         self.failed: dict[date, str] = {
             work.days([position])[0]: "not drawn: the batch was given up" for position in positions
         }
+        self.symbol = work.symbol
+        self.days = work.days(positions)
         self.built = 0
         self.seconds = 0.0
 
@@ -209,6 +189,21 @@ def draw_batch(symbol: str, first: date, last: date, batch: Batch) -> None:
     """Draw and publish one batch; the names are for the UI, the batch knows its sessions."""
     batch.run()
     get_run_logger().info("%s: %d images in %.1f s", symbol, batch.built, batch.seconds)
+
+
+def _in_a_task(batch: Batch) -> BatchOutcome:
+    """Run a batch as a Prefect task, with its retries.
+
+    Raises
+    ------
+    ServiceError
+        No worker is left to draw: every further batch would wait as long.
+    """
+    first, last = batch.days
+    state = draw_batch(batch.symbol, first, last, untouched(batch), return_state=True)
+    if isinstance(found := state.result(raise_on_failure=False), ServiceError):
+        raise found
+    return BatchOutcome(batch.built, tuple(batch.failed.items()), batch.seconds)
 
 
 class _Counter:

@@ -25,7 +25,8 @@ from finnex.pipeline.inputs import Run, sessions_wanted
 from finnex.pipeline.opening import take_out_lost_bars
 from finnex.store import NOT_A_DAY, QUARANTINED, READY, DraftTarget, Publication, StoreWriter
 
-BATCH_SESSIONS = 128
+BATCH_SESSIONS = 250
+"""About a year: enough that the cost of a Prefect task does not show, few enough that a retry costs seconds."""
 """Sessions drawn and published together: what a crash can cost, and how often progress is kept."""
 SHARES = 4
 """A task takes at most one of so many shares of what is left of its batch, and not less than `LEAST_PER_TASK`."""

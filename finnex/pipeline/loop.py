@@ -1,19 +1,19 @@
-"""The whole build in one call."""
+"""The loop over symbols and batches: one for a build in this process, on Dask, and under Prefect."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
 from finnex.config import Config
 from finnex.errors import StoreCorrupt
-from finnex.pipeline.company import prepare_symbol
+from finnex.pipeline.company import BatchOutcome, SymbolBuild, prepare_symbol
 from finnex.pipeline.drawing import draw_here, draw_on_dask
-from finnex.pipeline.inputs import read_run, sessions_wanted
-from finnex.pipeline.opening import open_for_writing
+from finnex.pipeline.inputs import Run, read_run, sessions_wanted
+from finnex.pipeline.opening import Opened, open_for_writing
 from finnex.store import writing
 
 if TYPE_CHECKING:
@@ -32,6 +32,69 @@ class BuildResult:
     fingerprint: str
     failures: tuple[tuple[str, date, str], ...] = field(default=())
     warnings: tuple[str, ...] = field(default=())
+
+
+RunBatch = Callable[[Sequence[int]], BatchOutcome]
+"""Draws and publishes a batch of panel positions."""
+
+
+def draw_due(
+    run: Run,
+    opened: Opened,
+    symbols: Iterable[str],
+    prepare: Callable[[SymbolBuild], RunBatch],
+    *,
+    start: date | None = None,
+    end: date | None = None,
+    force: bool = False,
+    on_blocked: Callable[[str], None] = lambda _: None,
+) -> BuildResult:
+    """Draw what is due of each symbol, batch by batch; call under `finnex.store.writing`.
+
+    Parameters
+    ----------
+    opened
+        The store, as `open_for_writing` gives it.
+    prepare
+        Called with the work of each symbol; returns what runs its batches.
+    on_blocked
+        Called with a sentence where something of a symbol is damaged and nothing more of it is drawn.
+
+    Raises
+    ------
+    StoreCorrupt
+        Something in the store is damaged that cannot be made again; what other symbols were due is drawn.
+    """
+    chosen = tuple(symbols)
+    began = time.perf_counter()
+    built = skipped = 0
+    drawing_seconds = 0.0
+    failures: list[tuple[str, date, str]] = []
+    for symbol in chosen:
+        if symbol in opened.blocked:
+            on_blocked(opened.blocked[symbol])
+            continue
+        try:
+            work = prepare_symbol(run, opened.store, symbol, start=start, end=end, force=force)
+            skipped += work.skipped
+            run_batch = prepare(work)
+            for batch in work.batches():
+                outcome = run_batch(batch)
+                built += outcome.built
+                drawing_seconds += outcome.seconds
+                failures += [(symbol, day, reason) for day, reason in outcome.failed]
+        except StoreCorrupt as error:
+            on_blocked(opened.block(symbol, error))
+    return BuildResult(
+        built=built,
+        skipped=skipped,
+        failed=len(failures),
+        seconds=time.perf_counter() - began,
+        images_per_second=built / drawing_seconds if drawing_seconds else 0.0,
+        fingerprint=opened.fingerprint(chosen),
+        failures=tuple(failures),
+        warnings=run.warnings,
+    )
 
 
 def build(
@@ -72,37 +135,15 @@ def build(
     chosen = tuple(symbols or config.symbols)
     for symbol in chosen:  # before anything is made or written
         sessions_wanted(run, symbol, start, end)
-    built = skipped = 0
-    drawing_seconds = 0.0
-    failures: list[tuple[str, date, str]] = []
+
+    def prepare(work: SymbolBuild) -> RunBatch:
+        if on_start is not None:
+            on_start(work.symbol, work.due)
+        return lambda batch: work.run_batch(batch, draw, on_progress, config.dask.dates_per_task)
+
     with writing(config.store.path):
         opened = open_for_writing(run, symbols=chosen, start=start, end=end, force=force)
         if opened.mended:
             on_mended(opened.mended)
-        store = opened.store
-        for symbol in chosen:
-            if symbol in opened.blocked:
-                continue
-            try:
-                one = prepare_symbol(run, store, symbol, start=start, end=end, force=force)
-                skipped += one.skipped
-                if on_start is not None:
-                    on_start(symbol, one.due)
-                for batch in one.batches():
-                    outcome = one.run_batch(batch, draw, on_progress, config.dask.dates_per_task)
-                    built += outcome.built
-                    drawing_seconds += outcome.seconds
-                    failures += [(symbol, day, error) for day, error in outcome.failed]
-            except StoreCorrupt as error:
-                opened.block(symbol, error)
-        fingerprint = opened.fingerprint(chosen)
-    return BuildResult(
-        built=built,
-        skipped=skipped,
-        failed=len(failures),
-        seconds=time.perf_counter() - began,
-        images_per_second=built / drawing_seconds if drawing_seconds else 0.0,
-        fingerprint=fingerprint,
-        failures=tuple(failures),
-        warnings=run.warnings,
-    )
+        result = draw_due(run, opened, chosen, prepare, start=start, end=end, force=force)
+    return replace(result, seconds=time.perf_counter() - began)

@@ -18,6 +18,8 @@ from finnex.errors import LayoutError
 
 FLOOR = 0.02
 """Smallest value of anything known: 0 is kept for what is not."""
+NEUTRAL = (1 + FLOOR) / 2
+"""The middle of what a known pixel can be."""
 QUANTUM = 2.0**-20
 """Normalised values are multiples of this: the last bits of a rolling sum then never decide what is drawn."""
 LEAST = 63  # sessions of a feature's own past before it can be normalised

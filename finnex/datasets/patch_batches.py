@@ -14,8 +14,8 @@ from finnex.datasets.batches import Batch, BatchSequence, Read
 from finnex.datasets.epoch_order import READ_TOGETHER, PatchPlan, Rows
 from finnex.datasets.pinned import PinnedStore
 from finnex.errors import TrainingError
+from finnex.patches.grid import PATCH_PX
 
-PATCH_PX = 32
 BLOCK_IMAGES = 128
 """Images whose patches are shuffled among each other. All patches of an image share its label, so a batch of B patches
 out of K images says as much of the labels as `1 / (1/B + 1/K)` patches drawn from everywhere; two blocks are in memory,

@@ -12,9 +12,9 @@ from finnex.config import LabelSettings
 from finnex.data.calendar import Days
 from finnex.datasets.epoch_order import Rows
 from finnex.errors import TrainingError
-from finnex.store import LABEL_WORDS, READY, ImageStore
+from finnex.store import CLASS_WORDS, READY, ImageStore
 
-CLASSES = tuple(LABEL_WORDS[code] for code in (0, 1, 2))
+CLASSES = CLASS_WORDS
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from finnex.data.normalize import FLOOR
 from finnex.encoders.origin import NONE, Origin, of_rows
-from finnex.encoders.tile import FLOOR, Encoder, Tile
+from finnex.encoders.tile import Encoder, Tile
 
 PAPER = FLOOR
 Floats = npt.NDArray[np.float64]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from finnex.data.normalize import FLOOR
 from finnex.encoders.origin import Origin, of_rows
-from finnex.encoders.tile import FLOOR, Encoder, Tile
+from finnex.encoders.tile import Encoder, Tile
 
 
 @dataclass(frozen=True)

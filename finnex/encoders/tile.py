@@ -9,11 +9,11 @@ from typing import Annotated
 import numpy as np
 import numpy.typing as npt
 
+from finnex.data.normalize import FLOOR
 from finnex.encoders.origin import Origin
 from finnex.errors import LayoutError, shown
 
 Tile = Annotated[npt.NDArray[np.float32], "(height, width) in [0.02, 1], NaN where not known"]
-FLOOR = 0.02
 KINDS = {int: "whole number", float: "number", str: "word"}
 
 

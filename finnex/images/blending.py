@@ -12,11 +12,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from finnex.data.normalize import FLOOR
+from finnex.data.normalize import NEUTRAL
 from finnex.data.panel import Panel
 from finnex.layout import Layout
 
-NEUTRAL = (1 + FLOOR) / 2
 LEAST = 0.5
 
 Floats = npt.NDArray[np.float64]

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from finnex.data.normalize import NEUTRAL
+
 SECTION_NAMES = ("macro", "behavioral", "fundamental")
 IMAGE_PX = 512
 ROWS = 171  # of a section; the last has 170 and one row of 'not known'
@@ -21,7 +23,6 @@ COLUMN_PX = 3  # the greatest width that divides a session drawn across the canv
 PARTS = 3  # regions are the canvas wide, or a third of it
 STEPS = -(-IMAGE_PX // COLUMN_PX) // PARTS  # 57: the window's 56 sessions and the margin
 ALIGNED_SESSIONS = 13  # how far apart two sections' movements are still compared directly
-NEUTRAL = 0.51  # the middle of what a known pixel can be, [0.02, 1]
 
 
 def session_columns(x: Tensor, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:

@@ -22,11 +22,10 @@ from finnex.reporting.charts import (
 )
 from finnex.reporting.figures import contact_sheet, show_session
 from finnex.reporting.html import Picture, ReportContent, render_report
-from finnex.store import READY, ImageStore
+from finnex.store import CLASS_WORDS, READY, ImageStore
 from finnex.training import TrainingResult
 
 SHEET_IMAGES = 8
-CLASSES = ("sell", "hold", "buy")
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ def _training_pictures(result: TrainingResult, card: Scorecard) -> list[Picture]
             "confusion_matrix",
             "Answers",
             "Counts and shares of what happened; the diagonal is right.",
-            confusion_matrix(counts, CLASSES, f"{card.model.replace('_', ' ')}, {card.rows} rows"),
+            confusion_matrix(counts, CLASS_WORDS, f"{card.model.replace('_', ' ')}, {card.rows} rows"),
         ),
         Picture(
             "classes",

@@ -17,10 +17,11 @@ from finnex.store.publication import Publication
 from finnex.store.reach import Reach, Reaches
 from finnex.store.restore import restore
 from finnex.store.states import DRAFTED, EMPTY, FAILED, NO_BAR, QUARANTINED, READY, STATUS_WORDS
-from finnex.store.template import LABEL_WORDS, NOT_A_DAY, StoreTemplate
+from finnex.store.template import CLASS_WORDS, LABEL_WORDS, NOT_A_DAY, StoreTemplate
 from finnex.store.writer import StoreWriter
 
 __all__ = [
+    "CLASS_WORDS",
     "DRAFTED",
     "EMPTY",
     "FAILED",

@@ -17,10 +17,11 @@ from finnex.datasets import Batch, ImageBatches, PatchBatches, PinnedStore, Read
 from finnex.datasets.epoch_order import Rows
 from finnex.datasets.splits import TimeSplit
 from finnex.errors import TrainingError
+from finnex.patches.grid import PATCH_PX
 from finnex.training.answers import Batches, predict
 from finnex.training.augment import make_augmentation
 from finnex.training.loop import fit
-from finnex.training.network import PATCH_PX, build_network, describe_network
+from finnex.training.network import build_network, describe_network
 from finnex.training.objective import Objective
 from finnex.training.predictions import predictions_table, rows_to_answer
 from finnex.training.reports import EpochReport, OnProgress, Progress

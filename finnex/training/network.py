@@ -17,9 +17,9 @@ from finnex.errors import TrainingError
 from finnex.models import FinNeXMultiScaleCNN, FinNeXViT
 from finnex.models.layers import IMAGE_PX
 from finnex.models.return_head import WithReturn
+from finnex.patches.grid import PATCH_PX
 from finnex.training.checkpoint import load_checkpoint, load_weights
 
-PATCH_PX = 32
 MOST_CHANNELS = 64
 """A description with more is refused: weights grow with the channels."""
 ARCHITECTURES: Mapping[str, Callable[[ModelSettings, int], nn.Module]] = {

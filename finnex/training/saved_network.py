@@ -30,8 +30,9 @@ from finnex.config.section import Section
 from finnex.datasets.samples import CLASSES
 from finnex.errors import ModelRefused, TrainingError
 from finnex.models.exported import PatchVotes, Probabilities
+from finnex.patches.grid import PATCH_PX
 from finnex.training.checkpoint import load_checkpoint
-from finnex.training.network import PATCH_PX, NetworkDescription, read_description
+from finnex.training.network import NetworkDescription, read_description
 
 ABOUT, WEIGHTS = "network.json", "weights.safetensors"
 ABOUT_BYTES, HEADER_BYTES = 64 * 1024, 1024 * 1024

@@ -105,3 +105,9 @@ def test_a_label_that_is_known_never_changes_when_more_days_come(seed: int, cut:
         assert (late[kind].outcome[:cut][known] == early[kind].outcome[known]).all()
         assert (late[kind].end[:cut][known] <= DAYS[cut - 1]).all()
         assert (late[kind].end[:cut] > DAYS[:cut, None])[known].all()
+
+
+@pytest.mark.parametrize("sessions", [10, 19, 505])
+def test_a_window_of_volatility_that_gives_none_is_refused(sessions: int) -> None:
+    with pytest.raises(ValidationError, match="volatility_sessions"):
+        LabelSettings(volatility_sessions=sessions)

@@ -12,6 +12,7 @@ import pandas as pd
 from finnex.audit.report import Finding
 from finnex.audit.timing import Timing
 from finnex.config import HORIZONS, LabelSettings
+from finnex.config.images import LEAST_VOLATILITY_SESSIONS
 from finnex.data.features import symbol_bars
 from finnex.store import LABEL_WORDS, NOT_A_DAY, ImageStore
 
@@ -20,7 +21,6 @@ UNKNOWN, SELL, HOLD, BUY = -1, 0, 1, 2
 RELATIVE, ABSOLUTE = 1e-4, 1e-6  # of stored float32 outcomes
 NEAR = 1e-9
 """Distance from a threshold, as a return, below which rounding decides the class: such a label is not compared."""
-LEAST_VOLATILITY_SESSIONS = 20
 
 
 @dataclass(frozen=True)

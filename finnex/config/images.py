@@ -10,6 +10,8 @@ from pydantic import Field
 from finnex.config.section import PositiveInt, Section
 
 HORIZONS = (1, 3, 5, 10, 20)
+LEAST_VOLATILITY_SESSIONS = 20
+"""Sessions from which a volatility is computed; a shorter window would have none."""
 """Label horizons in sessions."""
 
 
@@ -33,7 +35,7 @@ class LabelSettings(Section):
     threshold_volatility: Annotated[float, Field(gt=0, le=10)] = 0.5
     """Buy above and Sell below this multiple of trailing volatility over the horizon."""
     barrier_volatility: Annotated[float, Field(gt=0, le=10)] = 1.0
-    volatility_sessions: Annotated[int, Field(ge=10, le=504)] = 63
+    volatility_sessions: Annotated[int, Field(ge=LEAST_VOLATILITY_SESSIONS, le=504)] = 63
 
 
 class ModelSettings(Section):

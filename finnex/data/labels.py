@@ -13,11 +13,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from finnex.config import HORIZONS, LabelSettings
+from finnex.config.images import LEAST_VOLATILITY_SESSIONS
 from finnex.data.point_in_time import Floats
 
 SELL, HOLD, BUY, UNKNOWN = 0, 1, 2, -1
 KINDS = ("price_movement", "triple_barrier")
-LEAST_VOLATILITY_SESSIONS = 20
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from finnex.config import HORIZONS, LabelSettings
 from finnex.data.labels import BUY, HOLD, KINDS, SELL, UNKNOWN, make_labels

@@ -166,7 +166,7 @@ def test_an_enhanced_table_is_neither_called_causal_nor_tested_where_its_column_
     inputs: Tables, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     close = inputs.prices.loc[inputs.prices["symbol"] == "NVDA", "close"].reset_index(drop=True)
-    config = prices_only(tmp_path, inputs, rsi_14=close.where(close.index % 10 == 0).to_numpy())
+    config = prices_only(tmp_path, inputs, rsi_14=close.where(close.index % 40 == 0).to_numpy())
     answer = json.loads(run(capsys, "--config", config, "--sessions", 1, "--json")[1])
     (verdict,) = (one for one in answer["tables"] if one["name"] == "enhanced")
     assert verdict["computation"]["word"] == "not shown"

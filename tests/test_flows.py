@@ -8,7 +8,7 @@ import sqlite3
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -359,7 +359,7 @@ def test_the_nightly_schedule_really_creates_runs(stack: Stack) -> None:
             json.dumps(wanted).encode(),
             {"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=10) as reply:
+        with suppress(TimeoutError), urllib.request.urlopen(request, timeout=20) as reply:  # a busy machine
             found = json.load(reply)
         time.sleep(1)
     assert len(found) >= 3, (stack.state / "logs" / "prefect.log").read_text()[-2000:]

@@ -267,6 +267,7 @@ def test_the_audit_runs_from_the_ui_and_answers_for_every_table(runs: FlowRuns, 
     assert {row["what"] for row in runs.table(run, "audit-not-shown")} >= {"adjusted_prices", "revised_macro"}
 
 
+@pytest.mark.accept
 @pytest.mark.integration
 def test_an_export_runs_from_the_ui_and_says_what_it_wrote(runs: FlowRuns, small_store: Path, tmp_path: Path) -> None:
     """The store holds one symbol, so the form may leave it out."""

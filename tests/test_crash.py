@@ -31,7 +31,7 @@ def run(module: str, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_kill_before_any_change_of_a_file_loses_nothing() -> None:
-    done = run("crash", *(f"--scenario={name}" for name in SCENARIOS), "--points", "3", "--again", "1")
+    done = run("crash", *(f"--scenario={name}" for name in SCENARIOS), "--points", "2", "--again", "1")
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     assert done.stdout.count(" killed   ") == done.stdout.count(" 0 failures") // 3 == len(SCENARIOS)
 

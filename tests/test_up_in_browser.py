@@ -70,6 +70,7 @@ def test_all_deployments_are_listed_and_the_form_names_every_field(page: Page, s
     page.screenshot(path=tmp_path / "form.png")
 
 
+@pytest.mark.accept
 def test_a_training_is_seen_in_both_uis_and_its_report_opens(
     page: Page, runs: FlowRuns, trained: UUID, tmp_path: Path
 ) -> None:

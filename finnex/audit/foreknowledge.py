@@ -91,7 +91,7 @@ class Target:
     least
         Smallest correlation that counts.
     times
-        Factor of the threshold that the statistic must exceed.
+        Factor of the least threshold; targets with another factor have a threshold of their own.
     """
 
     what: str
@@ -233,16 +233,28 @@ def _search(families: Sequence[Mapping[str, Floats]], bars: Bars, seed: int) -> 
                 search.slow[name] = int(periods.sessions.sum())
         search.found.extend(_of_periods(slow, seed))
         if tested:
-            threshold = max(LEAST_Z, ABOVE_NULL * _largest_by_chance(tested, scores, complete, seed))
-            hits = (_strongest(name, one, targets, threshold) for name, one in tested.items())
+            needed = _thresholds(_largest_by_chance(tested, scores, complete, seed), targets)
+            hits = (_strongest(name, one, targets, needed) for name, one in tested.items())
             search.found.extend(one for one in hits if one is not None)
             search.statistics.update(tested)
     return search
 
 
-def _strongest(name: str, statistic: Statistic, targets: list[Target], threshold: float) -> Foreknowledge | None:
+def _thresholds(by_chance: Floats, targets: Sequence[Target]) -> Floats:
+    """Return what the statistic of each target must exceed, (targets,).
+
+    Long sums overlap, and reach more by chance: they have a threshold of their own, and raise no other's.
+    """
+    times = np.array([target.times for target in targets])
+    needed = np.empty(len(targets))
+    for group in np.unique(times):
+        inside = times == group
+        needed[inside] = max(LEAST_Z * group, ABOVE_NULL * by_chance[inside].max())
+    return needed
+
+
+def _strongest(name: str, statistic: Statistic, targets: list[Target], needed: Floats) -> Foreknowledge | None:
     least = np.array([target.least for target in targets])
-    needed = threshold * np.array([target.times for target in targets])
     above = (np.abs(statistic.z) > needed) & (np.abs(statistic.correlation) > least)
     if not above.any():
         return None
@@ -278,8 +290,8 @@ def _of_periods(series: Mapping[str, Periods], seed: int) -> list[Foreknowledge]
 
 def _largest_by_chance(
     statistics: Mapping[str, Statistic], scores: Floats, complete: npt.NDArray[np.bool_], seed: int
-) -> float:
-    """Return the largest statistic of all series and targets in markets whose sessions are permuted in blocks."""
+) -> Floats:
+    """Return for each target the largest statistic of all series in markets whose sessions are permuted in blocks."""
     sessions = np.flatnonzero(complete)
     place = np.full(len(complete), -1)
     place[sessions] = np.arange(len(sessions))
@@ -287,7 +299,7 @@ def _largest_by_chance(
     for column, statistic in enumerate(statistics.values()):
         innovation[place[statistic.rows], column] = statistic.innovation
     outcome = scores[sessions] - scores[sessions].mean(axis=0)
-    rng, largest = np.random.default_rng([seed, 7]), 0.0
+    rng, largest = np.random.default_rng([seed, 7]), np.zeros(scores.shape[1])
     blocks = np.arange(len(sessions)) // BLOCK_SESSIONS
     for _ in range(PERMUTATIONS):
         order = np.argsort(rng.permutation(blocks[-1] + 1)[blocks], kind="stable")
@@ -295,7 +307,7 @@ def _largest_by_chance(
         moved = outcome[order]
         spread = np.sqrt((innovation**2).T @ (moved**2))
         z = np.divide(innovation.T @ moved, spread, out=np.zeros_like(spread), where=spread > 0)
-        largest = max(largest, float(np.abs(z).max()))
+        largest = np.maximum(largest, np.abs(z).max(axis=0))
     return largest
 
 

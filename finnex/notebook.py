@@ -81,11 +81,9 @@ class SessionView:
 
     def picture(self, out: Path | None = None) -> bytes:
         """Return a PNG of the image, its channels and a legend of its regions; write it where `out` is given."""
-        from finnex.reporting.figures import show_session  # noqa: PLC0415
-        from finnex.reporting.report import session_coverage  # noqa: PLC0415
+        from finnex.reporting.session import session_picture
 
-        known = session_coverage(self.store, self.symbol, np.datetime64(self.day, "D"))
-        return show_session(self.image, self._layout().regions, known, f"{self.symbol}  {self.day}", out)
+        return session_picture(self.store, self.symbol, np.datetime64(self.day, "D"), out)
 
     def _repr_png_(self) -> bytes:
         return self.picture()
@@ -233,7 +231,7 @@ def train(config: Config) -> TrainingResult:
     StoreError, TrainingError
         As `finnex.training.train`.
     """
-    from finnex.training import train as train_on  # noqa: PLC0415
+    from finnex.training import train as train_on
 
     return train_on(config, ImageStore.open(config.store.path))
 
@@ -251,8 +249,8 @@ def predict(config: Config, sessions: int = 1) -> list[Prediction]:
     TrainingError
         There is no champion, or it was trained on another layout or other labels.
     """
-    from finnex.tracking.nightly_predictions import predict_newest  # noqa: PLC0415
-    from flows.recording import recording_server  # noqa: PLC0415
+    from finnex.tracking.nightly_predictions import predict_newest
+    from flows.recording import recording_server
 
     with recording_server(config) as uri:
         return predict_newest(config, uri, sessions)
@@ -266,6 +264,6 @@ def dataset(config: Config) -> ImageDataset:
     StoreError, TrainingError
         There is no store, or it has no such labels.
     """
-    from finnex.datasets.image_dataset import ImageDataset  # noqa: PLC0415
+    from finnex.datasets.image_dataset import ImageDataset
 
     return ImageDataset(ImageStore.open(config.store.path), config.labels, config.symbols)

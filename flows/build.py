@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -86,6 +85,8 @@ def build_images(
         if prepared.mended:
             log.warning(prepared.mended)
 
+        places = {symbol: place for place, symbol in enumerate(symbols)}
+
         def prepare(work: SymbolBuild) -> RunBatch:
             nonlocal client
             log.info("%s: %d sessions to draw, %d up to date", work.symbol, work.due, work.skipped)
@@ -94,14 +95,13 @@ def build_images(
             if client is None and work.due > FEW_SESSIONS:
                 client = opened.enter_context(cluster_client(config))
             draw = draw_here if client is None else draw_on_dask(client, log.warning)
-            counter = _Counter(progress, work, symbols.index(work.symbol), len(symbols))
+            counter = _Counter(progress, work, places[work.symbol], len(symbols))
             return lambda positions: _in_a_task(Batch(work, positions, draw, config.dask.dates_per_task, counter))
 
         result = draw_due(
-            run, prepared, symbols, prepare,
+            run, prepared, symbols, prepare, began=began,
             start=request.start, end=request.end, force=request.force, on_blocked=log.error,
         )  # fmt: skip
-    result = replace(result, seconds=time.perf_counter() - began)
     _tell(result, progress)
     return result
 

@@ -199,6 +199,8 @@ def test_every_quote_that_is_declared_by_default_is_asked_and_waits_for_new_york
     nothing = bars_on("A", NEW_YORK_DAYS[:0])
     (found,) = quotes_of_other_markets(quotes(series), nothing, TOKYO, {series: 0}, [])
     assert found.finding.kind == "quotes_from_the_future"
+    minutes = int(found.finding.remedy.split(" to ")[1].split()[0])
+    assert quotes_of_other_markets(quotes(series), nothing, TOKYO, {series: minutes}, []) == []
     for exchange in ("XTKS", "XLON", "XASX", "XNZE", "XNYS", "XTSE", "BVMF"):
         calendar = session_calendar(exchange, date(2021, 1, 4), date(2022, 12, 30))
         assert quotes_of_other_markets(quotes(series), nothing, calendar, quotes_of(exchange), []) == [], exchange
@@ -219,6 +221,9 @@ def test_a_stock_that_trades_on_new_yorks_days_is_early_in_tokyo_and_one_of_toky
     prices = pd.concat([bars_on("US", NEW_YORK_DAYS), bars_on("JP", tokyo_days)], ignore_index=True)
     (found,) = quotes_of_other_markets(None, prices, TOKYO, {}, ["US", "JP"])
     assert found.finding.evidence.startswith("US trade in New York")
+    assert "take these symbols out of the prices table" in found.finding.remedy
+    without = prices[prices["symbol"] != "US"].reset_index(drop=True)
+    assert quotes_of_other_markets(None, without, TOKYO, {}, ["JP"]) == []
     assert quotes_of_other_markets(None, prices, TOKYO, {}, ["JP"]) == []
     assert quotes_of_other_markets(None, prices, CALENDAR, {}, ["US", "JP"]) == []
 

@@ -9,7 +9,7 @@ import pytest
 from finnex.audit.asking import _weighs
 from finnex.audit.coarse_stamps import coarse_stamps
 from finnex.audit.filled_bars import bars_on_a_line, close_after_hours
-from finnex.audit.foreknowledge import Bars, foreknowing
+from finnex.audit.foreknowledge import LEAST_Z, SUMS, TIMES_OF_SUM, Bars, _thresholds, foreknowing, targets_of
 from finnex.audit.series import table_series
 from finnex.audit.slow_series import LEAST_PERIODS, periods_of
 from finnex.data.calendar import session_calendar
@@ -151,3 +151,14 @@ def test_stamps_on_a_grid_are_named_with_it(grid: str | None, said: str) -> None
     assert said in words
     assert coarse_stamps(records, "XNYS") == ""  # one time of day is a score of the day
     assert coarse_stamps(None, "XNYS") == ""
+
+
+def test_long_sums_have_a_threshold_of_their_own_and_raise_no_other() -> None:
+    rng = np.random.default_rng(0)
+    targets = targets_of(bars_of(rng.normal(0, 0.02, 300), rng))
+    long = np.array([any(f"over the next {sessions} sessions" in one.what for sessions in SUMS[3:]) for one in targets])
+    assert long.sum() == 2
+    needed = _thresholds(np.where(long, 9.0, 3.0), targets)
+    assert set(needed[~long]) == {LEAST_Z}
+    assert (needed[long] > 9.0).all()
+    assert set(_thresholds(np.zeros(len(targets)), targets)[long]) == {LEAST_Z * TIMES_OF_SUM}

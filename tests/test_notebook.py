@@ -5,7 +5,6 @@ from __future__ import annotations
 import doctest
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -22,6 +21,8 @@ from finnex import notebook
 from finnex.config import Config
 from finnex.errors import StoreCorrupt, StoreError, TrainingError
 from finnex.notebook import StoreView
+from finnex.reporting.session import session_title
+from finnex.sample import SYNTHETIC_TABLES
 from finnex.store.drafts import chunk_of
 
 SESSIONS = {"start": date(2015, 3, 2), "end": date(2015, 4, 30)}
@@ -33,7 +34,8 @@ def config(sample_inputs: dict[str, Path], tmp_path_factory: pytest.TempPathFact
 
     folder = tmp_path_factory.mktemp("notebook")
     document = {
-        "inputs": {name: str(path) for name, path in sample_inputs.items()}, "symbols": ["NVDA"],
+        "inputs": {name: str(path) for name, path in sample_inputs.items()} | {"synthetic": list(SYNTHETIC_TABLES)},
+        "symbols": ["NVDA"],
         "store": {"path": str(folder / "images.zarr")}, **SESSIONS,
     }  # fmt: skip
     made = parse_config(document, folder / "finnex.toml")
@@ -56,12 +58,15 @@ def test_the_face_is_these_names_and_each_is_there() -> None:
         _ = finnex.nothing
 
 
-def test_importing_it_takes_a_moment_and_loads_nothing_heavy() -> None:
-    code = "import sys, finnex; print(*(name for name in ('torch','zarr','pandas','numpy') if name in sys.modules))"
-    began = time.perf_counter()
+def loaded_by(module: str, names: tuple[str, ...]) -> list[str]:
+    code = f"import sys, {module}; print(*(name for name in {names} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == []
-    assert time.perf_counter() - began < 3  # an interpreter included, on a busy machine
+    return done.stdout.split()
+
+
+def test_importing_it_loads_nothing_heavy() -> None:
+    assert loaded_by("finnex", ("torch", "zarr", "pandas", "numpy")) == []
+    assert loaded_by("finnex.reporting.session", ("torch", "sklearn", "mlflow", "prefect")) == []  # `finnex show`
 
 
 def test_a_session_has_its_image_its_labels_its_features_and_says_what_a_pixel_shows(store: StoreView) -> None:
@@ -101,6 +106,8 @@ def test_labels_are_words_and_returns_by_horizon(store: StoreView) -> None:
 def test_a_picture_is_a_png_and_a_store_and_a_company_say_what_they_hold(store: StoreView, tmp_path: Path) -> None:
     session = store["NVDA"]["2015-03-02"]
     assert session._repr_png_().startswith(b"\x89PNG")
+    named = session_title(store.store, "NVDA", np.datetime64("2015-03-02"))
+    assert named == f"NVDA  2015-03-02   (synthetic: {', '.join(sorted(SYNTHETIC_TABLES))})"
     session.picture(out := tmp_path / "one.png")
     assert out.read_bytes().startswith(b"\x89PNG")
     assert repr(store["NVDA"]) == "<NVDA: 43 published sessions, 2015-03-02 to 2015-04-30>"
@@ -148,6 +155,12 @@ def test_a_dataset_gives_checked_images_and_labels_to_torch(config: Config, stor
 def test_training_too_few_sessions_is_refused_in_words(config: Config) -> None:
     with pytest.raises(TrainingError):
         finnex.train(config)
+
+
+@pytest.mark.slow
+def test_a_prediction_without_a_champion_says_how_to_get_one(config: Config) -> None:
+    with pytest.raises(TrainingError, match=r"has no champion\. Train with `finnex train`"):
+        finnex.predict(config)
 
 
 def test_the_examples_of_the_face_run() -> None:

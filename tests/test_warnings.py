@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,7 +15,8 @@ from typer.testing import CliRunner
 
 from finnex.cli import app
 from finnex.config import Config, parse_config
-from finnex.data.tables import read_tables
+from finnex.data.tables import Tables, read_tables
+from finnex.data.unmatched import matches_no_symbol
 from finnex.data.warnings import input_warnings
 
 DAYS = pd.bdate_range("2023-01-03", "2023-12-29").strftime("%Y-%m-%d")
@@ -224,3 +227,15 @@ def test_the_commands_say_what_is_not_read(tmp_path: Path) -> None:
 
 def test_a_table_without_any_value_has_no_limits(tmp_path: Path) -> None:
     assert set(read_tables(configured(tmp_path, {"macro": quotes(value="")})).limits()) == {"prices"}
+
+
+def test_three_thousand_symbols_are_compared_with_three_thousand_spellings_in_seconds() -> None:
+    """All with all would be nine million comparisons a table."""
+    symbols = [f"S{number}" for number in range(3000)]
+    strange = pd.DataFrame({"symbol": [*symbols, *(f"{name}.US" for name in symbols)]})
+    tables = Tables(pd.DataFrame({"symbol": symbols}), sentiment=strange, options=strange)
+    began = time.perf_counter()
+    said = matches_no_symbol(tables, SimpleNamespace(symbols=symbols))  # type: ignore[arg-type]
+    assert time.perf_counter() - began < 3
+    assert len(said) == 2 * 3000
+    assert said[7].startswith("sentiment of S7: 1 of 2 rows (50%) are under S7.US, which nothing reads.")

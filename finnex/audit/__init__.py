@@ -7,8 +7,8 @@ labels.
 
 from __future__ import annotations
 
+from finnex.audit.complete_audit import audit
 from finnex.audit.labels import audit_labels
-from finnex.audit.loop import audit
 from finnex.audit.report import Answer, AuditReport, Finding, LeakedRow, Verdict
 
 __all__ = ["Answer", "AuditReport", "Finding", "LeakedRow", "Verdict", "audit", "audit_labels"]

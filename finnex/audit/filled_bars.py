@@ -36,8 +36,6 @@ def bars_filled_backwards(prices: pd.DataFrame, symbol: str) -> list[Declared]:
     forwards = still & (c == price_before) & (c != price_after)
     if backwards.sum() < LEAST_BARS or backwards.sum() <= forwards.sum():
         return []
-    rows = np.zeros(len(prices), dtype=bool)
-    rows[own[backwards]] = True
     first = bars.iloc[int(np.flatnonzero(backwards)[0])]
     evidence = (
         f"{symbol}: {int(backwards.sum())} bars without movement show the price of the next session that moved and not "
@@ -45,6 +43,7 @@ def bars_filled_backwards(prices: pd.DataFrame, symbol: str) -> list[Declared]:
         f"{first['close']:g}."
     )
     remedy = "Remove bars of sessions without a trade: such a session has no image; a price must not be filled back."
+    rows = _rows(prices, own[backwards])
     return [Declared(Finding("bars_filled_backwards", "prices", (), evidence, remedy, symbol), rows)]
 
 

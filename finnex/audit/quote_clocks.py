@@ -74,7 +74,10 @@ def quotes_of_other_markets(
                 f"their bars enter the session of their own date, decided {hours:.1f} hours before New York closes, "
                 f"such as that of {example}."
             )
-            remedy = "Give sector funds and peers of the exchange's own market, or date these bars by the next session."
+            remedy = (
+                "Name sectors and peers of the exchange's own market, or none, and take these symbols out of the "
+                "prices table: without named peers every symbol of it that is no sector fund is one."
+            )
             found.append(Declared(Finding("quotes_from_the_future", "prices", (), text, remedy), rows))
     return found
 

@@ -162,22 +162,19 @@ def show(
 
     from finnex.config import load_config
     from finnex.errors import ConfigError
-    from finnex.reporting.figures import show_session
-    from finnex.reporting.report import session_coverage, store_regions
+    from finnex.files.output import write_output
+    from finnex.reporting.session import session_picture
     from finnex.store import ImageStore
 
     settings = load_config(config)
     session = parse_date(day, "DATE")
     store = ImageStore.open(settings.store.path)
     check_symbols([symbol], tuple(store.symbols), f"the store {store.path}")
-    image = store.image(symbol, np.datetime64(session, "D"))
-    synthetic = ", ".join(store.attrs["synthetic_tables"])
-    title = f"{symbol}  {session}" + (f"   (synthetic: {synthetic})" if synthetic else "")
     with err().status(f"Drawing {symbol} {session}"):
+        drawn = session_picture(store, symbol, np.datetime64(session, "D"))
         try:
             output.parent.mkdir(parents=True, exist_ok=True)
-            known = session_coverage(store, symbol, np.datetime64(session, "D"))
-            show_session(image, store_regions(store), known, title, output)
+            write_output(output, drawn)
         except OSError as error:
             raise ConfigError(f"--out: {output} cannot be written ({error.strerror}). Choose another path.") from None
     out().print(f"Wrote {output}")

@@ -31,7 +31,7 @@ _TEMPLATE = """\
 {inputs}
 # Macro series that are market quotes, with minutes after the close until they are known. Every other series
 # counts from the session after its `available_date`.
-# quote_delay_minutes = {{ VIX = 15, SP500 = 0 }}
+# quote_delay_minutes = {{ VIX = 15, SP500 = 0 }}   # absent: quotes of New York, as they are known at `exchange`
 # Files with other names and words (docs/specification.md):
 # preset = "specification"   # names and words of the enhanced, sentiment and competitive files
 # columns = {{ sentiment = {{ score = "sentiment_score" }} }}   # our name = the file's name

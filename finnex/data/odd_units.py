@@ -34,17 +34,26 @@ LEVELS = ("revenue", "total_assets")
 def odd_units(tables: Tables, config: Config) -> list[str]:
     """Return a sentence for each figure that seems to be in another unit, what it is and what to check."""
     found = [*_implied(tables, config), *_probabilities(tables, config)]
-    for symbol in config.symbols:
-        found += _jumps(tables.fundamentals, symbol)
+    if tables.fundamentals is not None:
+        for symbol, own in _of_each(tables.fundamentals, config):
+            found += _jumps(own, symbol)
     return found
+
+
+def _of_each(frame: pd.DataFrame, config: Config) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield each configured symbol with its rows, the table gone through once."""
+    rows = frame.groupby("symbol", sort=False).indices
+    for symbol in config.symbols:
+        if symbol in rows:
+            yield symbol, frame.iloc[rows[symbol]]
 
 
 def _implied(tables: Tables, config: Config) -> Iterator[str]:
     if tables.options is None:
         return
-    for symbol in config.symbols:
-        own = tables.options[tables.options["symbol"] == symbol]
-        realized = _volatility(tables.prices.loc[tables.prices["symbol"] == symbol, "close"])
+    bars = dict(_of_each(tables.prices, config))
+    for symbol, own in _of_each(tables.options, config):
+        realized = _volatility(bars[symbol]["close"]) if symbol in bars else np.inf
         for column in ("implied_volatility", "implied_volatility_90"):
             if column not in own.columns or not own[column].notna().any():
                 continue
@@ -84,10 +93,7 @@ def _probabilities(tables: Tables, config: Config) -> Iterator[str]:
         )
 
 
-def _jumps(filings: pd.DataFrame | None, symbol: str) -> list[str]:
-    if filings is None:
-        return []
-    own = filings[filings["symbol"] == symbol]
+def _jumps(own: pd.DataFrame, symbol: str) -> list[str]:
     said = []
     for name in (name for name in LEVELS if name in own.columns):
         for _, rows in own[own[name] > 0].groupby("origin", sort=True):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+import numpy.typing as npt
 import pandas as pd
 
 from finnex.data.names import unread
@@ -25,8 +27,8 @@ def remarks(frame: pd.DataFrame | None) -> list[str]:
     return [] if frame is None else list(frame.attrs.get(KEY, ()))
 
 
-def some(words: Sequence[object]) -> str:
-    """Return the first words of a list, and how many more there are."""
+def some(words: Sequence[object] | npt.NDArray[Any]) -> str:
+    """Return the first words, or days, of a list, and how many more there are."""
     shown = ", ".join(shortened(word) for word in words[:SHOWN])
     return shown if len(words) <= SHOWN else f"{shown} and {len(words) - SHOWN} more"
 

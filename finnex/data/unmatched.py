@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 
 import numpy as np
@@ -39,8 +39,9 @@ def _spellings(tables: Tables, config: Config) -> Iterator[str]:
         if frame is None:
             continue
         rows = frame["symbol"].value_counts().to_dict()
+        spelt = _Spellings(str(name) for name in rows if name not in priced)
         for symbol in config.symbols:
-            strange = [name for name in rows if name not in priced and _is_spelling(str(name), symbol)]
+            strange = spelt.of(symbol)
             count = sum(rows[name] for name in strange)
             total = count + rows.get(symbol, 0)
             # Without any row of its own, the table has its features not known: that is said, with the nearest symbol.
@@ -51,19 +52,33 @@ def _spellings(tables: Tables, config: Config) -> Iterator[str]:
                 )
 
 
-def _is_spelling(given: str, symbol: str) -> bool:
-    """Return whether a symbol is another way to write one: capitals, a separator, a market before or after it."""
-    market, _, rest = given.upper().rpartition(":")
-    parts, own = (re.findall("[A-Z0-9]+", word) for word in (rest if market else given.upper(), symbol.upper()))
-    further = parts[len(own) :]
-    return bool(own) and parts[: len(own)] == own and len(further) <= 1 and not OTHER_SECURITIES.intersection(further)
+class _Spellings:
+    """Symbols by the words that they consist of, so that spellings of many are found without comparing all with all."""
+
+    def __init__(self, given: Iterable[str]) -> None:
+        self._named: dict[tuple[str, ...], list[str]] = {}
+        for name in given:
+            market, _, rest = name.upper().rpartition(":")
+            words = _words(rest if market else name)
+            self._named.setdefault(words, []).append(name)
+            if words[:-1] and words[-1] not in OTHER_SECURITIES:  # the market, after the symbol
+                self._named.setdefault(words[:-1], []).append(name)
+
+    def of(self, symbol: str) -> list[str]:
+        """Return other ways to write a symbol: capitals, a separator, a market before or after it."""
+        return self._named.get(_words(symbol), [])
+
+
+def _words(symbol: str) -> tuple[str, ...]:
+    return tuple(re.findall("[A-Z0-9]+", symbol.upper()))
 
 
 def _no_splits(tables: Tables, config: Config) -> Iterator[str]:
     if tables.splits is None:
         return
     given, priced = tables.splits["symbol"].unique().tolist(), set(tables.prices["symbol"])
-    if priced.isdisjoint(given) and not any(_is_spelling(str(name), one) for name in given for one in config.symbols):
+    spelt = _Spellings(map(str, given))
+    if priced.isdisjoint(given) and not any(spelt.of(symbol) for symbol in config.symbols):
         yield (
             f"splits: {some(given)} {'has' if len(given) == 1 else 'have'} no prices, so no split is made use of. "
             f"{nearest(given[0], priced)} Check the symbol's name."
@@ -73,8 +88,9 @@ def _no_splits(tables: Tables, config: Config) -> Iterator[str]:
 def _no_own_row(tables: Tables, config: Config) -> Iterator[str]:
     if tables.competitive is None:
         return
+    peers_of = tables.competitive.groupby("symbol")["peer"].unique()
     for symbol in config.symbols:
-        peers = tables.competitive.loc[tables.competitive["symbol"] == symbol, "peer"].unique().tolist()
+        peers = peers_of[symbol].tolist() if symbol in peers_of.index else []
         if peers and symbol not in peers:
             yield (
                 f"competitive of {symbol}: the rows are of {some(peers)} and none is the company's own (peer = "
@@ -96,10 +112,9 @@ def meets_no_session(tables: Tables, config: Config) -> list[str]:
         if frame is None:
             continue
         column = next(name for name in ("available", "timestamp", "date") if name in frame.columns)
-        for symbol in config.symbols:
-            own = frame.loc[frame["symbol"] == symbol, column]
-            limits = {symbol: (own.min(), own.max())} if len(own) else {}
-            found += _misses(limits, bars[symbol], f"{table} of", slow=table in SLOW)
+        spans = frame.groupby("symbol")[column].agg(["min", "max"])
+        for symbol, first, last in spans[spans.index.isin(list(bars))].itertuples():
+            found += _misses({symbol: (first, last)}, bars[symbol], f"{table} of", slow=table in SLOW)
     if tables.events is not None:
         known = tables.events[tables.events["name"].str.upper().isin(EVENTS)]
         names = known.groupby(known["name"].str.upper())

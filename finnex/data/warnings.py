@@ -15,7 +15,7 @@ from finnex.data.flow_warnings import odd_periods
 from finnex.data.freshness import ended, ends
 from finnex.data.names import EVENTS, METRICS, SERIES, unread
 from finnex.data.odd_units import odd_units
-from finnex.data.remarks import remarks
+from finnex.data.remarks import remarks, some
 from finnex.data.tables import Tables
 from finnex.data.unmatched import matches_no_symbol, meets_no_session
 from finnex.errors import nearest
@@ -28,7 +28,6 @@ NEAR_SPLIT = 0.02
 BEYOND_HISTORY = 1.25
 """And by how much it must exceed the largest move that the history before it shows."""
 LEAST_HISTORY = 63
-SHOWN = 3
 FILING_COLUMNS = ("symbol", "period_end", "available", "available_is_date", "origin", "derived")
 
 
@@ -45,7 +44,7 @@ def _matches_nothing(tables: Tables, config: Config) -> list[str]:
         own = [name for name in tables.fundamentals.columns if name not in FILING_COLUMNS]
         found += [("fundamentals: the column", unread(own, METRICS))]
     said = [
-        f"{what}{'' if len(names) == 1 else 's' if what[-1] != 's' else ''} {_some(np.array(names))} "
+        f"{what}{'' if len(names) == 1 else 's' if what[-1] != 's' else ''} {some(names)} "
         f"{'is' if len(names) == 1 else 'are'} read by no feature. {remedy}"
         for what, names in found
         if names
@@ -57,7 +56,7 @@ def _matches_nothing(tables: Tables, config: Config) -> list[str]:
         given = frame["symbol"].unique().tolist()
         if absent := [symbol for symbol in config.symbols if symbol not in given]:
             said.append(
-                f"{table} of {_some(np.array(absent))}: the table has no row of "
+                f"{table} of {some(absent)}: the table has no row of "
                 f"{'it' if len(absent) == 1 else 'them'}; its features are not known. "
                 f"{nearest(absent[0], given)} Check the symbol's name."
             )
@@ -83,13 +82,13 @@ def input_warnings(tables: Tables, config: Config) -> list[str]:
         jump = np.flatnonzero(_looks_like_a_split(step))
         if len(jump):
             found.append(
-                f"prices of {symbol}: a close of {step[jump[0]]:.3g} times the close before on {_some(days[jump + 1])} "
+                f"prices of {symbol}: a close of {step[jump[0]]:.3g} times the close before on {some(days[jump + 1])} "
                 "looks like a split; give prices that are split-adjusted over their whole history."
             )
         strange = days[calendar.index_of(days) < 0]
         if len(strange):
             found.append(
-                f"prices of {symbol}: {_some(strange)} is no session of {config.exchange}; the bar is left out. "
+                f"prices of {symbol}: {some(strange)} is no session of {config.exchange}; the bar is left out. "
                 "Remove it, or set the exchange."
             )
         if symbol in gone:
@@ -100,7 +99,7 @@ def input_warnings(tables: Tables, config: Config) -> list[str]:
         absent = calendar.days[~np.isin(calendar.days, days)]
         if len(absent):
             found.append(
-                f"prices of {symbol}: no bar on {len(absent)} of {len(calendar)} sessions ({_some(absent)}); "
+                f"prices of {symbol}: no bar on {len(absent)} of {len(calendar)} sessions ({some(absent)}); "
                 "they have no image."
             )
         found += _repeats(tables.sentiment, symbol) + _unmatched(tables, symbol, calendar)
@@ -116,7 +115,7 @@ def _left_out(enhanced: pd.DataFrame | None, symbol: str, calendar: SessionCalen
     days = days[(days >= calendar.days[0]) & (days <= calendar.days[-1])]
     strange = days[calendar.index_of(days) < 0]
     return (
-        [f"enhanced of {symbol}: {_some(strange)} is no session of {exchange}; the row is left out. Correct the date."]
+        [f"enhanced of {symbol}: {some(strange)} is no session of {exchange}; the row is left out. Correct the date."]
         if len(strange)
         else []
     )
@@ -143,7 +142,7 @@ def _unmatched(tables: Tables, symbol: str, calendar: SessionCalendar) -> list[s
     if not len(odd):
         return []
     return [
-        f"fundamentals of {symbol}: the share count filed by {_some(odd)} jumps by more than {SPLIT_JUMP} for no split "
+        f"fundamentals of {symbol}: the share count filed by {some(odd)} jumps by more than {SPLIT_JUMP} for no split "
         "of the splits table; its market value is not known until the next filing. Correct the count or the table."
     ]
 
@@ -171,8 +170,3 @@ def _repeats(sentiment: pd.DataFrame | None, symbol: str) -> list[str]:
         f"sentiment of {symbol}: {again} of {len(own)} rows repeat an earlier record (time, source, provider, score); "
         "each counts, so attention may be overstated. Remove copies, or mark reposts."
     ]
-
-
-def _some(days: np.ndarray) -> str:
-    shown = ", ".join(str(day) for day in days[:SHOWN])
-    return shown if len(days) <= SHOWN else f"{shown} and {len(days) - SHOWN} more"

@@ -9,10 +9,10 @@ import numpy as np
 from finnex.export.arrays import Step
 from finnex.export.selection import ExportPlan
 from finnex.reporting.charts import coverage_over_time
-from finnex.reporting.figures import contact_sheet, plain_picture, show_channel, show_session
+from finnex.reporting.figures import contact_sheet, plain_picture, show_channel
 from finnex.reporting.file_names import file_naming_convention, session_id
 from finnex.reporting.layout_map import draw_layout
-from finnex.reporting.report import session_coverage
+from finnex.reporting.session import session_picture, session_title
 
 SAMPLES = 4
 """Sessions that are drawn, spread evenly from the first to the last."""
@@ -27,17 +27,15 @@ def write_pictures(plan: ExportPlan, folder: Path, step: Step) -> None:
     )
     for made in (samples, channels, validation):
         made.mkdir(parents=True)
-    synthetic = ", ".join(plan.store.attrs["synthetic_tables"])
     seen, titles = [], []
     for position in sampled(len(images)):
         image, day = images.image(position), images.days[position]
         name = file_naming_convention("daily_images", date=day, session_id=session_id(plan.features))
-        title = f"{plan.symbol}  {day}" + (f"   (synthetic: {synthetic})" if synthetic else "")
+        title = session_title(plan.store, plan.symbol, day)
         plain_picture(image, samples / f"{name}.png")
         for channel in images.layout.channels:
             show_channel(image, channel, regions, title, channels / f"{name}_{channel}.png")
-        known = session_coverage(plan.store, plan.symbol, day)
-        show_session(image, regions, known, title, validation / f"{name}_regions.png")
+        session_picture(plan.store, plan.symbol, day, validation / f"{name}_regions.png")
         seen.append(image)
         titles.append(f"{plan.symbol}  {day}")
         step()

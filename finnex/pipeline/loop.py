@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,7 @@ def draw_due(
     symbols: Iterable[str],
     prepare: Callable[[SymbolBuild], RunBatch],
     *,
+    began: float,
     start: date | None = None,
     end: date | None = None,
     force: bool = False,
@@ -57,6 +58,8 @@ def draw_due(
         The store, as `open_for_writing` gives it.
     prepare
         Called with the work of each symbol; returns what runs its batches.
+    began
+        When the build began, by `time.perf_counter`.
     on_blocked
         Called with a sentence where something of a symbol is damaged and nothing more of it is drawn.
 
@@ -66,7 +69,6 @@ def draw_due(
         Something in the store is damaged that cannot be made again; what other symbols were due is drawn.
     """
     chosen = tuple(symbols)
-    began = time.perf_counter()
     built = skipped = 0
     drawing_seconds = 0.0
     failures: list[tuple[str, date, str]] = []
@@ -145,5 +147,4 @@ def build(
         opened = open_for_writing(run, symbols=chosen, start=start, end=end, force=force)
         if opened.mended:
             on_mended(opened.mended)
-        result = draw_due(run, opened, chosen, prepare, start=start, end=end, force=force)
-    return replace(result, seconds=time.perf_counter() - began)
+        return draw_due(run, opened, chosen, prepare, began=began, start=start, end=end, force=force)

@@ -11,7 +11,6 @@ from finnex.config import Config
 from finnex.data.tables import Tables
 from finnex.evaluation import Scorecard, TradingCard, confusion, scorecard, trading_card
 from finnex.evaluation.scorecard import PROBABILITIES
-from finnex.layout import Region, stored_layout
 from finnex.quality import Check, quality_checks
 from finnex.reporting.charts import (
     class_distribution,
@@ -20,8 +19,9 @@ from finnex.reporting.charts import (
     learning_curve,
     score_chart,
 )
-from finnex.reporting.figures import contact_sheet, show_session
+from finnex.reporting.figures import contact_sheet
 from finnex.reporting.html import Picture, ReportContent, render_report
+from finnex.reporting.session import session_picture
 from finnex.store import CLASS_WORDS, READY, ImageStore
 from finnex.training import TrainingResult
 
@@ -50,17 +50,6 @@ class Report:
         return tuple(check for check in self.checks if not check.passed)
 
 
-def store_regions(store: ImageStore) -> tuple[Region, ...]:
-    """Return the regions of the layout that the store keeps; none where it keeps no layout."""
-    return stored_layout(store.attrs).regions if str(store.attrs["layout_toml"]).strip() else ()
-
-
-def session_coverage(store: ImageStore, symbol: str, day: np.datetime64) -> dict[str, float]:
-    """Return by region the share of its values that are known in one session's image; margins are no values."""
-    coverage = store.open_images(symbol)["coverage"].sel(date=day)
-    return dict(zip(map(str, coverage["region"].to_numpy()), coverage.to_numpy().tolist(), strict=True))
-
-
 def _image_pictures(store: ImageStore) -> list[Picture]:
     published = [
         (symbol, state.days[index])
@@ -76,9 +65,7 @@ def _image_pictures(store: ImageStore) -> list[Picture]:
             "session",
             f"{symbol}, {day}",
             "Grey is not known. Time runs from left (oldest) to right; rows are features.",
-            show_session(
-                store.image(symbol, day), store_regions(store), session_coverage(store, symbol, day), f"{symbol}  {day}"
-            ),
+            session_picture(store, symbol, day),
         ),
         Picture(
             "contact_sheet",

@@ -17,7 +17,7 @@ from finnex.audit.filled_bars import bars_filled_backwards
 from finnex.audit.quote_clocks import quotes_of_other_markets
 from finnex.audit.time_of_day import released_at_midnight, sentiment_clocks
 from finnex.config import parse_config
-from finnex.config.inputs import quotes_of
+from finnex.config.inputs import CLOSE_WITH_NEW_YORK, quotes_of
 from finnex.data.calendar import SessionCalendar, session_calendar
 
 NEW_YORK = "America/New_York"
@@ -201,9 +201,19 @@ def test_every_quote_that_is_declared_by_default_is_asked_and_waits_for_new_york
     assert found.finding.kind == "quotes_from_the_future"
     minutes = int(found.finding.remedy.split(" to ")[1].split()[0])
     assert quotes_of_other_markets(quotes(series), nothing, TOKYO, {series: minutes}, []) == []
-    for exchange in ("XTKS", "XLON", "XASX", "XNZE", "XNYS", "XTSE", "BVMF"):
+    for exchange in ("XTKS", "XLON", "XASX", "XNZE", "XBDA", "XNYS", "XTSE", "BVMF"):
         calendar = session_calendar(exchange, date(2021, 1, 4), date(2022, 12, 30))
         assert quotes_of_other_markets(quotes(series), nothing, calendar, quotes_of(exchange), []) == [], exchange
+
+
+@pytest.mark.parametrize("exchange", sorted(CLOSE_WITH_NEW_YORK))
+def test_an_exchange_that_is_said_to_close_with_new_york_never_closes_before(exchange: str) -> None:
+    calendar = session_calendar(exchange, date(2018, 1, 2), date(2023, 12, 29))
+    home = session_calendar("XNYS", date(2018, 1, 2), date(2023, 12, 29))
+    both = np.intersect1d(calendar.days, home.days)
+    assert len(both) > 1400
+    closes, at_home = (one.decision_time[one.index_of(both)] for one in (calendar, home))
+    assert (closes >= at_home).all()
 
 
 def test_a_configuration_of_another_exchange_waits_for_new_york_unless_it_says_otherwise(tmp_path: Path) -> None:

@@ -33,13 +33,13 @@ AMERICAN_QUOTES_MINUTES: Final = {"VIX": 15, "SP500": 0, "NASDAQ": 0} | dict.fro
 """Quotes of New York to minutes after its close until they are known; the VIX settles at 16:15."""
 CLOSE_WITH_NEW_YORK: Final = frozenset(
     (
-        *("XNYS", "NYSE", "XNAS", "NASDAQ", "ARCX", "XASE", "BATS", "OOTC", "XTSE", "TSX", "XTSX", "XBDA"),
+        *("XNYS", "NYSE", "XNAS", "NASDAQ", "ARCX", "XASE", "BATS", "OOTC", "XTSE", "TSX", "XTSX"),
         *("CME", "CMES", "CBOT", "COMEX", "NYMEX", "CFE", "XCBF", "us_futures", "24/5", "24/7"),
     )
 )
-"""Exchanges, as `exchange_calendars` names them, that close at 16:00 in New York or later."""
+"""Exchanges, as `exchange_calendars` names them, that never close before New York on a date, half days included."""
 BEFORE_NEW_YORK_MINUTES: Final = 18 * 60
-"""No exchange closes longer before New York's close of the same date: Wellington does 17 1/4 hours before."""
+"""Added where an exchange closes earlier: a quote then enters the next session, which closes after New York did."""
 
 
 def quotes_of(exchange: str) -> dict[str, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -12,8 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
+from stack_processes import running_on
 
 from flows.servers.services import MARK
 from flows.servers.signals import held_back, stop_on_signals
@@ -85,15 +84,6 @@ def test_a_signal_waits_until_a_started_process_is_noted() -> None:
     with pytest.raises(KeyboardInterrupt):
         work()
     assert noted == ["the process"]
-
-
-def running_on(state: Path) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.environ().get(MARK) == str(state) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-    return found
 
 
 @pytest.mark.slow

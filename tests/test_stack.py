@@ -16,23 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
+from stack_processes import running_on
 
 from flows.deploy.deployments import DEPLOYMENTS
-from flows.servers.services import MARK
 
 UNPICKLING = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
 NAMES = {line.name for line in DEPLOYMENTS}
-
-
-def members(state: Path) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.environ().get(MARK) == str(state) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-    return found
 
 
 def get(address: str, question: dict[str, Any] | None = None) -> Any:
@@ -58,7 +48,7 @@ def finnex_up(state: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
         if process.poll() is None:
             process.kill()
         process.communicate()
-        for left in members(state):
+        for left in running_on(state):
             left.kill()
 
 
@@ -88,13 +78,13 @@ def test_up_prints_three_addresses_shows_all_deployments_and_leaves_nothing_behi
         assert not night["schedules"][0]["active"]  # no configuration was given to run it with
         with urllib.request.urlopen(found["MLflow UI"] + "/health", timeout=5) as reply:
             assert reply.read() == b"OK"
-        assert len(members(state)) >= 3
-        assert {member.environ()[UNPICKLING] for member in members(state)} == {"false"}
+        assert len(running_on(state)) >= 3
+        assert {member.environ()[UNPICKLING] for member in running_on(state)} == {"false"}
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors
         assert "Traceback" not in errors
-    assert members(state) == []
+    assert running_on(state) == []
     for address in found.values():
         with pytest.raises(OSError, match=r"refused"):
             urllib.request.urlopen(address, timeout=5)
@@ -108,20 +98,20 @@ def test_a_killed_supervisor_is_cleared_away_and_a_dead_server_ends_the_stack(tm
         found = addresses(first)
         first.kill()
         first.wait()
-        left = members(state)
+        left = running_on(state)
         assert left
         ports = [address.rsplit(":", 1)[1].split("/")[0] for address in (found["Prefect UI"], found["MLflow UI"])]
         with finnex_up(state, "--prefect-port", ports[0], "--mlflow-port", ports[1]) as second:
             assert addresses(second) == found
             assert not any(process.is_running() for process in left)
-            mlflow = next(one for one in members(state) if "mlflow" in one.cmdline() and "server" in one.cmdline())
+            mlflow = next(one for one in running_on(state) if "mlflow" in one.cmdline() and "server" in one.cmdline())
             mlflow.kill()
             _, errors = second.communicate(timeout=60)
             assert second.returncode == 2
             assert "MLflow server ended unexpectedly" in errors
             assert str(state / "logs" / "mlflow.log") in errors
             assert 'Traceback (most recent call last)\n  File "finnex' not in errors
-    assert members(state) == []
+    assert running_on(state) == []
 
 
 def test_a_taken_port_is_told_with_a_remedy_and_nothing_is_started(tmp_path: Path) -> None:
@@ -136,4 +126,4 @@ def test_a_taken_port_is_told_with_a_remedy_and_nothing_is_started(tmp_path: Pat
     assert f"port {port} on 127.0.0.1 is taken" in errors
     assert f"--prefect-port {port + 1}" in errors
     assert "Traceback" not in errors
-    assert members(tmp_path / "state") == []
+    assert running_on(tmp_path / "state") == []

@@ -75,16 +75,16 @@ class Innovations:
             known = known if binary else changed
         rows = np.flatnonzero(known)
         everything, without_return = (_with(basis, one[rows], two[rows]) for basis in self._of_rows(known))
-        rest = _residual(values[rows], everything)
+        rest = residual(values[rows], everything)
         if not rest.std() > 1e-9 * values[rows].std():
             return "follows exactly from its past and the bars up to the session"
         innovation = normal_scores(rest[:, None])[:, 0]
-        outcome = _residual(self._scores[rows], everything)
+        outcome = residual(self._scores[rows], everything)
         z, correlation = _association(innovation, outcome)
         # The session's own return is part of the past: for it the innovation is taken without it.
         _, now = _association(
-            normal_scores(_residual(values[rows], without_return)[:, None])[:, 0],
-            _residual(normal_scores(self._return[rows][:, None]), without_return),
+            normal_scores(residual(values[rows], without_return)[:, None])[:, 0],
+            residual(normal_scores(self._return[rows][:, None]), without_return),
         )
         return Statistic(rows, innovation, z, correlation, float(now[0]))
 
@@ -95,7 +95,7 @@ class Innovations:
         """
         key = known.tobytes()
         if key not in self._bases:
-            without_return = _basis(np.delete(self._past[known], 1, axis=1))
+            without_return = orthonormal_basis(np.delete(self._past[known], 1, axis=1))
             self._bases[key] = _with(without_return, self._return[known]), without_return
         return self._bases[key]
 
@@ -104,7 +104,7 @@ def _with(basis: Floats, *columns: Floats) -> Floats:
     """Return an orthonormal basis that spans some columns too; one that is spanned already is left out."""
     for column in columns:
         centred = column - column.mean()
-        rest = _residual(_residual(centred, basis), basis)  # twice: once leaves what rounding brought back
+        rest = residual(residual(centred, basis), basis)  # twice: once leaves what rounding brought back
         size = float(np.linalg.norm(rest))
         if size > SPANNED * float(np.linalg.norm(centred)):
             basis = np.column_stack([basis, rest / size])
@@ -127,7 +127,8 @@ def before(values: Floats, sessions: int) -> Floats:
     return moved
 
 
-def _basis(regressors: Floats) -> Floats:
+def orthonormal_basis(regressors: Floats) -> Floats:
+    """Return an orthonormal basis (rows, rank) that spans a constant and the regressors (rows, regressors)."""
     spread = regressors.std(axis=0)
     scaled = np.column_stack(
         [
@@ -139,7 +140,8 @@ def _basis(regressors: Floats) -> Floats:
     return np.asarray(left[:, size > SPANNED * size[0]])
 
 
-def _residual(values: Floats, basis: Floats) -> Floats:
+def residual(values: Floats, basis: Floats) -> Floats:
+    """Return what a regression on an orthonormal basis leaves of values, (rows,) or (rows, columns)."""
     return np.asarray(values - basis @ (basis.T @ values))
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from finnex.audit.innovations import LEAST_SESSIONS, Floats, normal_scores
+from finnex.audit.innovations import LEAST_SESSIONS, Floats, normal_scores, orthonormal_basis, residual
 
 LEAST_PERIODS = 30
 LEAST_SPAN, SHORT_SHARE = 3, 0.1
@@ -92,21 +92,12 @@ def periods_of(values: Floats, close: Floats) -> Periods | str:
     rows = ~(np.isnan(past).any(axis=1) | np.isnan(outcome).any(axis=1))
     if rows.sum() < LEAST_PERIODS:
         return f"changes in {int(rows.sum())} sessions with prices, {LEAST_PERIODS} are needed"
-    basis = _orthonormal(np.column_stack([np.ones(rows.sum()), normal_scores(past[rows])]))
-    value = _rest(normal_scores(carried[starts][rows][:, None]), basis)
+    basis = orthonormal_basis(normal_scores(past[rows]))
+    value = residual(normal_scores(carried[starts][rows][:, None]), basis)
     if not value.std() > 1e-6:
         return "follows exactly from its past and the bars up to the session"
-    outcome = _rest(normal_scores(outcome[rows]), basis)
+    outcome = residual(normal_scores(outcome[rows]), basis)
     return Periods(value[:, 0], outcome, basis.shape[1], spans[1:][rows])
-
-
-def _orthonormal(regressors: Floats) -> Floats:
-    left, size, _ = np.linalg.svd(regressors, full_matrices=False)
-    return np.asarray(left[:, size > 1e-8 * size[0]])
-
-
-def _rest(values: Floats, basis: Floats) -> Floats:
-    return np.asarray(values - basis @ (basis.T @ values))
 
 
 def _correlation(value: Floats, outcome: Floats) -> Floats:

@@ -32,8 +32,9 @@ def session_picture(store: ImageStore, symbol: str, day: np.datetime64, out: Pat
         The bytes on disk are not those that were published.
     """
     regions = stored_layout(store.attrs).regions if str(store.attrs["layout_toml"]).strip() else ()
+    image = store.image(symbol, day)  # first: it refuses a session that is not published
     known, title = session_coverage(store, symbol, day), session_title(store, symbol, day)
-    return show_session(store.image(symbol, day), regions, known, title, out)
+    return show_session(image, regions, known, title, out)
 
 
 def session_title(store: ImageStore, symbol: str, day: np.datetime64) -> str:

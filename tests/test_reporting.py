@@ -22,8 +22,10 @@ from finnex.reporting.figures import _legend, contact_sheet, show_session
 from finnex.reporting.html import Picture, ReportContent, render_report
 from finnex.reporting.report import make_report
 from finnex.reporting.style import figure
+from finnex.store import InputLimits
 
 REPORT_LIMIT_BYTES = 3_000_000
+YEARS = ("2014-01-02", "2016-12-30")
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def content(synthetic: list[str], checks: list[Check], card: Scorecard | None = 
     return ReportContent(
         title="Report <b>of</b> a store", facts={"store": "images.zarr"}, synthetic_tables=synthetic, checks=checks,
         pictures=[picture], card=card, parameters={"training.seed": 7},
-        input_limits={"prices": ("2013-01-02", "2023-12-29"), "sentiment": ("2014-01-02", "2016-12-30")},
+        inputs=InputLimits("2024-01-02T03:04:05+00:00", {"prices": YEARS, "sentiment": YEARS}),
     )  # fmt: skip
 
 

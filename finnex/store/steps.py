@@ -28,7 +28,7 @@ from finnex.store.metadata import (
     without_companies,
     write_document,
 )
-from finnex.store.record import Company, write_record
+from finnex.store.record import Company, InputLimits, write_record
 from finnex.store.states import EMPTY, QUARANTINED, READY
 from finnex.store.template import FIXED
 from finnex.store_path import StorePath
@@ -50,6 +50,7 @@ class StoreSteps(ImageStore):
             journal.PREDICT: self._do_predict,
             journal.REMOVE: self._do_remove,
             journal.CHECK: self._do_check,
+            journal.INPUTS: self._do_record_inputs,
         }
         steps[intent.action](intent.symbol, intent.details)
 
@@ -187,6 +188,13 @@ class StoreSteps(ImageStore):
             self._place.sync()
         self._hold_companies([])
         self._place.delete_folder(symbol)
+
+    def _do_record_inputs(self, symbol: str, details: dict[str, Any]) -> None:
+        """Write where the inputs end into the root record."""
+        tables = {name: (first, last) for name, (first, last) in details["tables"].items()}
+        inputs, record = InputLimits(details["recorded_at"], tables), self.record()
+        if record.inputs != inputs:
+            write_record(self._place, record.with_inputs(inputs))
 
     def writable(self, symbol: str, name: str) -> zarr.Array[Any]:
         """Return an array that is written as a whole, chunk by chunk."""

@@ -23,6 +23,7 @@ import pytest
 
 from finnex.cnn_training import FinNeXCNNTrainer
 from finnex.config import Config, LabelSettings, parse_config
+from finnex.data.tables import read_tables
 from finnex.datasets.array_file import ArrayFile
 from finnex.datasets.patch_data import KEYS
 from finnex.encoders import ENCODERS
@@ -379,6 +380,17 @@ def test_pictures_show_the_sessions_they_are_called_after(tree: Path, store: Ima
     drawn = [matplotlib.image.imread(path) for path in sorted((here / "channel_analysis").glob("*20160106*.png"))]
     assert all(picture.std() > 0.1 for picture in drawn)
     assert not np.array_equal(drawn[0], drawn[1])
+
+
+def test_an_export_reads_no_table_and_its_report_says_where_they_end(
+    config: Config, store: ImageStore, tmp_path: Path
+) -> None:
+    first, last = read_tables(config).limits()["prices"]
+    inputs = config.inputs.model_copy(update={name: tmp_path / "gone.csv" for name, _ in config.inputs.tables()})
+    gone = config.model_copy(update={"inputs": inputs})
+    export(gone, store, SYMBOL, tmp_path / "new", parts=["metadata"], start=date(2015, 12, 30), end=LAST)
+    html = (tmp_path / "new" / "metadata" / "quality_assurance_report.html").read_text()
+    assert f"<td>prices</td><td>{first}</td><td>{last}</td>" in html
 
 
 # ---- whole, or not there -------------------------------------------------------------------------------------

@@ -11,7 +11,10 @@ from finnex.evaluation import Scorecard
 from finnex.quality import Check
 from finnex.reporting.figures import contact_sheet
 from finnex.reporting.html import Picture, ReportContent
+from finnex.store import InputLimits
 from tests.helpers.stores import SECTION_ROWS, blank, paint
+
+YEARS = ("2014-01-02", "2016-12-30")
 
 
 @dataclass(frozen=True)
@@ -44,5 +47,5 @@ def content(synthetic: list[str], checks: list[Check], card: Scorecard | None = 
     return ReportContent(
         title="Report <b>of</b> a store", facts={"store": "images.zarr"}, synthetic_tables=synthetic, checks=checks,
         pictures=[picture], card=card, parameters={"training.seed": 7},
-        input_limits={"prices": ("2013-01-02", "2023-12-29"), "sentiment": ("2014-01-02", "2016-12-30")},
+        inputs=InputLimits("2024-01-02T03:04:05+00:00", {"prices": YEARS, "sentiment": YEARS}),
     )  # fmt: skip

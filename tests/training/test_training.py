@@ -23,7 +23,6 @@ from finnex.evaluation import scorecard
 from finnex.evaluation.scorecard import PROBABILITIES
 from finnex.models.exported import Probabilities
 from finnex.pipeline import build, read_run
-from finnex.reporting.report import make_report
 from finnex.store import READY, ImageStore, StoreWriter
 from finnex.training import (
     EpochReport,
@@ -43,7 +42,7 @@ from finnex.training.checkpoint import load_checkpoint
 from finnex.training.devices import arithmetic_threads
 from finnex.training.folder import working_in
 from finnex.training.network import ARCHITECTURES
-from flows.learning import progress_words
+from flows.learning import progress_words, write_report
 from tests.helpers.planted import SYMBOLS, CoarseNetwork, grey_store, planted_store
 from tests.helpers.stores import LABEL_SETTINGS, blank, make_config, make_store, sessions, template
 
@@ -273,7 +272,9 @@ def test_a_study_is_folds_times_seeds_told_in_order(
     seeds = [r for r in result.members if r.member.fold == 1]
     assert result.chosen.best.validation_loss == min(r.best.validation_loss for r in seeds)
     assert result.parts == seeds[0].member.parts
-    assert "4 trainings (2 folds, 2 seeds)" in make_report(config, planted, result).html
+    assert not [file for _, file in config.inputs.tables() if file.exists()]  # a report of a training reads no table
+    report, path = write_report(config, planted, result)
+    assert "4 trainings (2 folds, 2 seeds)" in report.html == path.read_text(encoding="utf-8")
 
 
 def test_the_predictions_of_a_study_count_every_session_once_a_seed_and_once_a_baseline(

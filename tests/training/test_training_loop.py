@@ -22,7 +22,7 @@ from finnex.config.training import AugmentationSettings, TrainingSettings
 from finnex.datasets import Batch
 from finnex.errors import TrainingError
 from finnex.models.return_head import WithReturn
-from finnex.training.answers import pool, predict
+from finnex.training.answers import predict
 from finnex.training.augment import make_augmentation
 from finnex.training.checkpoint import BEST, LAST, _digest, load_checkpoint, save_checkpoint
 from finnex.training.devices import make_accelerator, repeatable
@@ -533,13 +533,6 @@ def test_a_network_is_told_its_patch_and_a_session_gets_one_answer_of_all_its_pa
     assert said.rows.tolist() == VALIDATION.tolist()
     # Patches 0 and 3 vote for class 0, patch 1 for class 1, patch 2 for class 2.
     np.testing.assert_allclose(said.probabilities, np.tile([0.5, 0.25, 0.25], (20, 1)), atol=1e-6)
-
-
-def test_votes_are_pooled_by_their_mean() -> None:
-    said = pool(np.array([4, 2, 4]), np.array([[1, 0, 0, 0.1], [0, 1, 0, 0.3], [0, 0, 1, 0.2]]))
-    assert said.rows.tolist() == [2, 4]
-    np.testing.assert_allclose(said.probabilities, [[0, 1, 0], [0.5, 0, 0.5]])
-    np.testing.assert_allclose(said.returns, [0.3, 0.15])
 
 
 def test_a_second_ctrl_c_goes_through_at_once_and_a_launchers_echo_of_the_first_does_not(

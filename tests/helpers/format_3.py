@@ -10,7 +10,7 @@ import numpy as np
 from finnex.data.calendar import session_calendar
 from finnex.store import StoreTemplate
 
-ARCHIVE = Path(__file__).parents[2] / "store" / "store_format_3.tar.xz"
+ARCHIVE = Path(__file__).parents[1] / "store" / "store_format_3.tar.xz"
 FINGERPRINT = "7b8617f057fc31f4f23ca611443a1bba"
 TEMPLATE = StoreTemplate(
     layout_name="mega", layout_hash="abc", layout_toml="[canvas]", catalogue_csv="name", lookback_sessions=56,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import random
 import uuid
+from datetime import datetime, tzinfo
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,11 +19,18 @@ from finnex.store.folder import PARTIAL
 CLOCK_SECONDS = 1_450_000_000
 
 
+class _FixedClock(datetime):
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:
+        return datetime.fromtimestamp(CLOCK_SECONDS, tz)
+
+
 def same_names_and_clock(seed: int = 0) -> None:
     """Let drafts have seeded names and images a fixed time in this process."""
     rng = random.Random(seed)
     uuid.uuid4 = lambda: uuid.UUID(int=rng.getrandbits(128), version=4)  # type: ignore[assignment]
     finnex.store.writer.time = SimpleNamespace(time=lambda: CLOCK_SECONDS)  # type: ignore[attr-defined]
+    finnex.store.writer.datetime = _FixedClock  # type: ignore[misc]
 
 
 def state_key(folder: Path) -> str:

@@ -11,7 +11,10 @@ from finnex.cli.terminal import err, out
 
 
 def deploy(
-    file: Annotated[Path, typer.Option(metavar="FILE", help="The deployments.")] = Path("deployments/prefect.yaml"),
+    file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A prefect.yaml of your own.  [default: the one that `finnex up` serves]"),
+    ] = None,
 ) -> None:
     """Create work pool, deployments, schedule, limits and automations on the server of PREFECT_API_URL.
 
@@ -19,9 +22,10 @@ def deploy(
     """
     from flows.deploy.deploying import WORK_POOL
     from flows.deploy.deploying import deploy as apply
+    from flows.deploy.deployments import FILE
 
     with err().status("Deploying"):
-        names = apply(file)
+        names = apply(FILE if file is None else file)
     screen = out()
     for name in names:
         screen.print(f"Deployed {name}")

@@ -256,7 +256,7 @@ def generated_entries(columns: Sequence[str], rooms: Mapping[str, int], header: 
     Notes
     -----
     Each column is drawn by its own past: standard deviations from the mean of its trailing year, -3 dark to 3
-    bright, more is brighter. Who knows better writes a catalogue.
+    bright, more is brighter. It has no direction: nothing says whether more is bullish. A catalogue of one's own can.
     """
     places = [heatmap for heatmap, rows in rooms.items() for _ in range(rows)]
     if len(places) < len(columns):
@@ -265,12 +265,12 @@ def generated_entries(columns: Sequence[str], rooms: Mapping[str, int], header: 
             "of the enhanced file. Name further heat maps, or draw fewer columns."
         )
     text = io.StringIO()
-    writer = csv.DictWriter(text, header, lineterminator="\n")
+    writer = csv.DictWriter(text, header, lineterminator="\n", extrasaction="ignore")
     for name, heatmap in zip(columns, places, strict=False):
         writer.writerow(
             dict.fromkeys(header, "")
             | {"name": name, "table": "enhanced", "unit": "as given", "normalizer": "zscore", "low": -3, "high": 3,
-               "window_sessions": 252, "max_age_sessions": 0, "orientation": 1, "region": heatmap,
+               "window_sessions": 252, "max_age_sessions": 0, "orientation": 1, "direction": "none", "region": heatmap,
                "source": "the enhanced file", "meaning": f"column {name} of the enhanced file, as it is"}
         )  # fmt: skip
     return text.getvalue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from finnex.layout.catalogue import Catalogue, CatalogueEntry, parse_catalogue
+from finnex.layout.direction import drawn_text
 from finnex.layout.layout import Layout, Region, Section
 from finnex.layout.reading import BUNDLED, load_catalogue, load_layout, parse_layout, stored_layout
 
@@ -13,6 +14,7 @@ __all__ = [
     "Layout",
     "Region",
     "Section",
+    "drawn_text",
     "load_catalogue",
     "load_layout",
     "parse_catalogue",

@@ -10,6 +10,7 @@ from itertools import islice
 
 from finnex.data.normalize import NORMALIZERS, FeatureSpec, NormalizerName
 from finnex.errors import LONGEST_SENTENCE, LayoutError, nearest, repeated, shortened, shown
+from finnex.layout.direction import COLUMN, UNSTATED, Direction, bundled_directions, read_direction
 
 MOST_ENTRIES, LONGEST_NAME = 8192, 200
 """Features: no canvas has more rows. Characters of a name: it is a coordinate of every store."""
@@ -31,6 +32,8 @@ class CatalogueEntry(FeatureSpec):
         A book, a paper, TA-Lib's name or who publishes the series.
     meaning
         One line.
+    direction
+        What brighter means: more `bullish`, more `stress`, or, for `none`, neither.
     """
 
     table: str
@@ -38,14 +41,24 @@ class CatalogueEntry(FeatureSpec):
     region: str
     source: str
     meaning: str
+    direction: Direction
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All features in the order of the file: the order of heat-map rows and of the panel's columns."""
+    """All features in the order of the file: the order of heat-map rows and of the panel's columns.
+
+    Attributes
+    ----------
+    text
+        The file as it was read.
+    unstated
+        Features whose direction is not known: the file has no column `direction`, and they are not bundled.
+    """
 
     entries: tuple[CatalogueEntry, ...]
     text: str
+    unstated: tuple[str, ...] = ()
 
     @cached_property
     def position(self) -> dict[str, int]:
@@ -77,6 +90,9 @@ class Catalogue:
 def parse_catalogue(text: str, name: str = "catalogue.csv") -> Catalogue:
     """Read a catalogue from CSV text.
 
+    A text without the column `direction` is of an earlier version: features of bundled names have the bundled
+    catalogue's direction, others have none and are `unstated`.
+
     Raises
     ------
     LayoutError
@@ -91,13 +107,15 @@ def parse_catalogue(text: str, name: str = "catalogue.csv") -> Catalogue:
         raise LayoutError(f"{name} is no CSV file: {error}. Close every quotation mark.") from None
     if len(rows) > MOST_ENTRIES:
         raise LayoutError(f"{name}: has more than {MOST_ENTRIES} rows. An image has no room for so many features.")
+    if COLUMN not in found:
+        columns.remove(COLUMN)
     if sorted(found) != sorted(columns):
         missing, extra = sorted(columns - set(found)), sorted(set(found) - columns) + repeated(found)
         raise LayoutError(
             f"{name}: columns missing: {shown(missing) if missing else 'none'}, unknown or twice: "
             f"{shown(extra) if extra else 'none'}. Use exactly {', '.join(sorted(columns))}."
         )
-    entries, problems, seen = [], [], set()
+    entries, problems, seen = [], [], dict[str, None]()
     for number, row in enumerate(rows, start=2):
         if None in row or None in row.values():
             problems.append(f"{name}, row {number}: not as many cells as the first line has. Give {len(columns)}.")
@@ -109,6 +127,8 @@ def parse_catalogue(text: str, name: str = "catalogue.csv") -> Catalogue:
                 low=float(row["low"]), high=float(row["high"]),
                 window_sessions=int(row["window_sessions"] or 0), max_age_sessions=int(row["max_age_sessions"] or 0),
                 orientation=int(row["orientation"]),
+                direction=read_direction(row[COLUMN]) if COLUMN in columns
+                else bundled_directions().get(row["name"], UNSTATED),
             )  # fmt: skip
         except (ValueError, LayoutError) as error:
             problems.append(f"{name}, row {number}: {shortened(error, LONGEST_SENTENCE)}")
@@ -119,11 +139,12 @@ def parse_catalogue(text: str, name: str = "catalogue.csv") -> Catalogue:
             )
         if entry.name in seen:
             problems.append(f"{name}, row {number}: feature '{shortened(entry.name)}' appears twice. Keep one row.")
-        seen.add(entry.name)
+        seen[entry.name] = None
         entries.append(entry)
     if problems:
         raise LayoutError("\n".join(problems))
-    return Catalogue(tuple(entries), text)
+    unstated = () if COLUMN in columns else tuple(name for name in seen if name not in bundled_directions())
+    return Catalogue(tuple(entries), text, unstated)
 
 
 def _normalizer(word: str) -> NormalizerName:

@@ -11,6 +11,7 @@ import numpy as np
 from finnex.encoders import Encoder
 from finnex.errors import LayoutError, nearest
 from finnex.layout.catalogue import Catalogue
+from finnex.layout.direction import drawn_text
 
 BLENDS = (
     "news_agreement", "social_agreement", "archive_agreement", "technical_regime", "macro_transition",
@@ -81,7 +82,7 @@ class Layout:
 
     @cached_property
     def hash(self) -> str:
-        """Hash of everything that decides what is drawn: layout, catalogue, window."""
+        """Hash of everything that decides what is drawn: layout, catalogue without its directions, window."""
         return hash_of_texts(self.text, self.catalogue.text, self.lookback, blending=self.blending)
 
     @cached_property
@@ -102,6 +103,6 @@ class Layout:
 def hash_of_texts(layout: str, catalogue: str, lookback: int, *, blending: bool) -> str:
     """Return the hash of a layout from the texts that it is read from: the texts need not be valid."""
     digest = blake2b(digest_size=16)
-    for part in (layout, catalogue, f"{lookback} {blending}"):
+    for part in (layout, drawn_text(catalogue), f"{lookback} {blending}"):
         digest.update(len(part).to_bytes(8, "little") + part.encode())
     return digest.hexdigest()

@@ -12,6 +12,7 @@ from finnex.encoders import ENCODERS, Delta, Encoder
 from finnex.errors import LayoutError, StoreCorrupt, nearest, repeated, shortened, shown
 from finnex.files.text_file import parse_toml, read_text
 from finnex.layout.catalogue import Catalogue, parse_catalogue
+from finnex.layout.direction import bundled_text
 from finnex.layout.items import MOST_VALUES, Item, Items
 from finnex.layout.layout import BLENDS, Layout, Region, Section, hash_of_texts
 from finnex.layout.tiling import Place, tiling_mistakes
@@ -33,7 +34,7 @@ def load_catalogue(path: Path | None = None) -> Catalogue:
     """
     if path:
         return parse_catalogue(_text(path), str(path))
-    return parse_catalogue((resources.files("finnex.layout") / "catalogue.csv").read_text(encoding="utf-8"))
+    return parse_catalogue(bundled_text())
 
 
 def load_layout(

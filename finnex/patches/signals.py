@@ -1,8 +1,8 @@
 """What the patches say: for every session and patch the mean of what it shows, as a direction in [-1, 1].
 
-Brightness is oriented by the catalogue, more bullish or more stress by cell. Here stress is turned round, and what
-says how much but not which way (attention, correlation, the calendar) is left out: the rest is a *direction*, -1
-bearish to 1 bullish.
+Brightness is oriented by the catalogue, and its column `direction` says what brighter means. Here stress is turned
+round, and what says how much but not which way (attention, correlation, the calendar; `none`) is left out: the rest is
+a *direction*, -1 bearish to 1 bullish.
 """
 
 from __future__ import annotations
@@ -17,31 +17,14 @@ import numpy.typing as npt
 from finnex.data.normalize import FLOOR
 from finnex.data.point_in_time import Floats
 from finnex.layout import CatalogueEntry, Layout
+from finnex.layout.direction import Direction
 from finnex.patches.estimators import ratio
 from finnex.patches.grid import PatchGrid
 from finnex.patches.panel import PatchPanel
 from finnex.patches.shown import Mask, Shown, shown
 
-STRESS = ("volatility", "options")
-"""Home regions of the catalogue in which brighter is more stress."""
-UNDIRECTED_REGIONS = ("calendar",)
-UNDIRECTED = frozenset(
-    """
-    regime_normal sector_correlation_60 beta_60 market_correlation_60
-    news_intensity news_intensity_momentum news_dispersion news_volume news_volume_surprise news_wave
-    news_wave_momentum news_attention_decay news_engagement news_repost_share
-    social_intensity social_intensity_momentum social_dispersion social_volume social_volume_surprise social_wave
-    social_wave_momentum social_attention_decay social_engagement social_repost_share
-    history_persistence_60 history_extremes_60 coupling_same_day_60 coupling_tone_leads_60 coupling_price_leads_60
-    agreement_news_social_60 agreement_news_archive_60 agreement_social_archive_60 coupling_change_20
-    divergence_price_20 spread_news_social_5 management_activity_60 analyst_activity_60
-    reversal_5 adx_14 adx_14_delta_5 bollinger_width bollinger_width_delta_20 linear_fit_20 cycle_period cycle_sine
-    trend_mode_20 efficiency_20 kurtosis_60 autocorrelation_60 volume_surprise_20 volume_trend
-    dollar_volume_surprise volume_return_correlation_20 indecision_patterns_5 overnight_share_20
-    peer_correlation_60 peer_beta_60 peer_lead_1 peer_relative_volume_20
-    """.split()  # noqa: SIM905  fifty quoted words read worse
-)
-"""Features of the bundled catalogue that have no direction."""
+SIGNS: Mapping[Direction, int] = {"bullish": 1, "stress": -1, "none": 0}
+"""By what a feature's brightness is multiplied, from its column `direction` of the catalogue."""
 
 KINDS = ("behavioral", "technical", "macro", "fundamental")
 _OF_REGION = {
@@ -73,13 +56,6 @@ def kind(entry: CatalogueEntry) -> str:
     return _OF_REGION.get(entry.region) or _OF_TABLE.get(entry.table, "technical")
 
 
-def direction(entry: CatalogueEntry) -> int:
-    """Return 1 where brighter is more bullish, -1 where it is more stress, 0 where it is neither."""
-    if entry.name in UNDIRECTED or entry.region in UNDIRECTED_REGIONS:
-        return 0
-    return -1 if entry.region in STRESS else 1
-
-
 def unit(brightness: npt.NDArray[np.float32]) -> Floats:
     """Return brightness [0.02, 1] as [0, 1], NaN where not known."""
     return (brightness.astype(np.float64) - FLOOR) / (1 - FLOOR)
@@ -87,7 +63,7 @@ def unit(brightness: npt.NDArray[np.float32]) -> Floats:
 
 def directions(panel: PatchPanel, layout: Layout) -> Floats:
     """Return every feature as a direction: (sessions, features) in [-1, 1], NaN where not known or undirected."""
-    sign = np.array([direction(entry) for entry in layout.catalogue.entries], dtype=np.float64)
+    sign = np.array([SIGNS[entry.direction] for entry in layout.catalogue.entries], dtype=np.float64)
     return np.where(sign == 0, np.nan, sign * (2 * unit(panel.brightness) - 1))
 
 
@@ -104,7 +80,9 @@ def composite(values: Floats, layout: Layout, name: str) -> Floats:
 
 def mask(layout: Layout, *kinds: str) -> Mask:
     """Return which features are evidence of these kinds and have a direction, (features,)."""
-    return np.array([kind(entry) in kinds and direction(entry) != 0 for entry in layout.catalogue.entries], dtype=bool)
+    return np.array(
+        [kind(entry) in kinds and SIGNS[entry.direction] != 0 for entry in layout.catalogue.entries], dtype=bool
+    )
 
 
 @dataclass(frozen=True, eq=False)

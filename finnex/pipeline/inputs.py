@@ -17,9 +17,10 @@ from finnex.data.labels import KINDS
 from finnex.data.mapping import generated_entries
 from finnex.data.tables import Tables, read_tables
 from finnex.data.warnings import input_warnings
-from finnex.errors import MOST_OF_A_KIND, ConfigError, LayoutError, nearest
+from finnex.errors import MOST_OF_A_KIND, ConfigError, LayoutError, nearest, shortened
 from finnex.images.blending import blend_inputs
-from finnex.layout import Layout, load_catalogue, load_layout, parse_catalogue, parse_layout
+from finnex.layout import Catalogue, Layout, load_catalogue, load_layout, parse_catalogue, parse_layout
+from finnex.layout.direction import COLUMN
 from finnex.store import StoreTemplate
 
 
@@ -45,6 +46,7 @@ def read_run(config: Config) -> Run:
     """
     image, tables = config.image, read_tables(config)
     layout = load_layout(image.layout, image.lookback, image.catalogue, blending=image.blending)
+    warnings = [*input_warnings(tables, config), *_direction_warnings(layout.catalogue)]
     if tables.enhanced is not None:
         layout = _with_columns(layout, list(tables.enhanced.columns), config.inputs.enhanced_heatmaps)
     _check_sources(layout, [] if tables.enhanced is None else list(tables.enhanced.columns))
@@ -65,7 +67,7 @@ def read_run(config: Config) -> Run:
         exchange=config.exchange,
         synthetic_tables=tuple(sorted(config.inputs.synthetic)),
     )
-    return Run(config, tables, layout, template, tuple(input_warnings(tables, config)))
+    return Run(config, tables, layout, template, tuple(warnings))
 
 
 def _with_columns(layout: Layout, columns: Sequence[str], heatmaps: Sequence[str]) -> Layout:
@@ -85,6 +87,19 @@ def _with_columns(layout: Layout, columns: Sequence[str], heatmaps: Sequence[str
             f"{', '.join(heatmaps)} is no heat map, or lists its features. Name heat maps that take the catalogue's."
         )
     return wider
+
+
+def _direction_warnings(catalogue: Catalogue) -> list[str]:
+    """Return a warning where a catalogue of an earlier version does not say what its own features mean."""
+    if not catalogue.unstated:
+        return []
+    names = ", ".join(f"'{shortened(name)}'" for name in catalogue.unstated[:3])
+    more = f" and {len(catalogue.unstated) - 3} more" if len(catalogue.unstated) > 3 else ""
+    return [
+        f"the catalogue has no column {COLUMN}: {names}{more}, not among the bundled features, count as neither "
+        "bullish nor stress in descriptions of patches. Add the column, with bullish, stress or none in each row; no "
+        "image is drawn again."
+    ]
 
 
 def _check_sources(layout: Layout, enhanced: Sequence[str]) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from finnex.errors import LONGEST_SENTENCE, StoreCorrupt, StoreError, StoreMismatch, shortened
+from finnex.layout import drawn_text
 from finnex.store.keys import ATTRIBUTES
-from finnex.store.metadata import FILE, read_document
+from finnex.store.metadata import FILE, read_document, write_document
 from finnex.store.place import Place
 from finnex.store.record import RECORD
 from finnex.store.sealed import seal, unseal
@@ -24,7 +25,8 @@ TYPES: dict[str, type] = {
 }  # fmt: skip
 MUST_AGREE = ("layout_hash", "exchange", "label_settings", "synthetic_tables")
 """What a store was made with and a run must have too."""
-HASHED = ("layout_name", "layout_toml", "catalogue_csv", "lookback_sessions", "blending")
+CATALOGUE = "catalogue_csv"
+HASHED = ("layout_name", "layout_toml", CATALOGUE, "lookback_sessions", "blending")
 """What the hash of the layout is made of, and its name: equal where the hash is, unless it was damaged."""
 
 
@@ -49,8 +51,17 @@ def well_formed(attributes: Attributes) -> Attributes:
     return {name: attributes[name] for name, kind in TYPES.items() if type(attributes.get(name)) is kind}
 
 
+def differs(name: str, one: Any, other: Any) -> bool:
+    """Return whether two values of an attribute differ by more than directions of the catalogue's features."""
+    if name == CATALOGUE and isinstance(one, str) and isinstance(other, str):
+        return one != other and drawn_text(one) != drawn_text(other)
+    return bool(one != other)
+
+
 def read_attributes(place: Place) -> Attributes:
     """Return what a store was made with. Call where there is a store.
+
+    Directions of features are those of the copy, which carries a checksum and which `renew_catalogue` writes first.
 
     Raises
     ------
@@ -65,9 +76,11 @@ def read_attributes(place: Place) -> Attributes:
     if lacking := [name for name in TYPES if name not in known]:
         raise _damaged(place, f"its attribute {lacking[0]} is gone or of another type")
     copy = readable_copy(place)
-    if copy is not None and (different := [name for name in TYPES if copy[name] != known[name]]):
+    if copy is None:
+        return found
+    if different := [name for name in TYPES if differs(name, copy[name], known[name])]:
         raise _damaged(place, f"its attribute {different[0]} is not what was written")
-    return found
+    return {**found, CATALOGUE: copy[CATALOGUE]}
 
 
 def check_format(place: Place, attributes: Attributes) -> None:
@@ -131,6 +144,26 @@ def write_copy(place: Place, attributes: Attributes) -> None:
         place.sync()
 
 
+def renew_catalogue(place: Place, attributes: Attributes, catalogue: str) -> Attributes:
+    """Make the directions of a store's catalogue those of a run, and return the attributes.
+
+    Images stay: no direction is drawn. After a crash between the two writes the copy is newer than the root, and the
+    copy counts. Stores of an earlier version have no copy until this writes it.
+
+    Parameters
+    ----------
+    catalogue
+        A text that draws what the store's draws.
+    """
+    renewed = {**attributes, CATALOGUE: catalogue}
+    write_copy(place, renewed)
+    root = read_document(place) or {}
+    if root["attributes"][CATALOGUE] != catalogue:
+        write_document(place, "", {**root, "attributes": {**root["attributes"], CATALOGUE: catalogue}})
+        place.sync()
+    return renewed
+
+
 def disagreement(address: str, found: Attributes, template: StoreTemplate) -> StoreMismatch | None:
     """Return the refusal of a run that differs from what a store was made with, None where it does not.
 
@@ -141,7 +174,7 @@ def disagreement(address: str, found: Attributes, template: StoreTemplate) -> St
     """
     wanted = attributes_of(template)
     for key in MUST_AGREE if "layout_hash" in found else (*MUST_AGREE, *HASHED):
-        if key in found and found[key] != wanted[key]:
+        if key in found and differs(key, found[key], wanted[key]):
             stored, given = (shortened(repr(one), LONGEST_SENTENCE) for one in (found[key], wanted[key]))
             return StoreMismatch(
                 f"{address} was made with {key} {stored}, this run has {given}. "
@@ -164,5 +197,5 @@ def check_agreement(place: Place, template: StoreTemplate) -> None:
     if (refusal := disagreement(place.address, found, template)) is not None:
         raise refusal
     wanted = attributes_of(template)
-    if altered := [name for name in HASHED if found[name] != wanted[name]]:
+    if altered := [name for name in HASHED if differs(name, found[name], wanted[name])]:
         raise _damaged(place, f"its attribute {altered[0]} is not what the hash of the layout was made from")

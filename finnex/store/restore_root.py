@@ -19,6 +19,7 @@ from finnex.store.attributes import (
     Attributes,
     attributes_of,
     check_format,
+    differs,
     disagreement,
     readable_copy,
     well_formed,
@@ -60,7 +61,7 @@ def root_steps(path: StorePath, place: Place, template: StoreTemplate) -> Iterat
         if well_formed(found) != copy:
             done = "written again from the copy of what the store was made with, and the companies' metadata"
     elif len(known) == len(TYPES):
-        if altered := [name for name in HASHED if known[name] != attributes_of(template)[name]]:
+        if altered := [name for name in HASHED if differs(name, known[name], attributes_of(template)[name])]:
             wanted |= {name: attributes_of(template)[name] for name in altered}
             done = f"{', '.join(altered)} written again from the configuration: the hash of the layout agrees"
     else:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from finnex.data.calendar import Days
 from finnex.errors import StoreCorrupt, StoreError, StoreMismatch
 from finnex.store import journal
-from finnex.store.attributes import attributes_of, check_agreement, write_copy
+from finnex.store.attributes import attributes_of, check_agreement, renew_catalogue, write_copy
 from finnex.store.completion import complete
 from finnex.store.drafts import DraftTarget, Receipt, drafts_of
 from finnex.store.folder import PARTIAL
@@ -54,6 +54,8 @@ class StoreWriter(StoreSteps):
     def prepare(cls, path: StorePath, template: StoreTemplate) -> StoreWriter:
         """Open the store for writing, making it first where there is none, and recover from a crash.
 
+        The store takes over the directions of the template's catalogue.
+
         Raises
         ------
         StoreMismatch
@@ -76,7 +78,7 @@ class StoreWriter(StoreSteps):
             place.sync()
         check_agreement(place, template)
         store = cls.reopen(path)
-        write_copy(place, store.attrs)  # an earlier version wrote none
+        store.attrs = renew_catalogue(place, store.attrs, template.catalogue_csv)
         return store
 
     @classmethod

@@ -15,19 +15,19 @@ from prefect.settings import PREFECT_API_URL
 
 from finnex.errors import ServiceError
 from flows.deploy.automations import apply_automations, automations
-from flows.deploy.deployments import DEPLOYMENTS, share_the_writers_limit
+from flows.deploy.deployments import FILE, read_deployments, share_the_writers_limit
 
 WORK_POOL = "finnex"
 DEPLOY_SECONDS = 300
 
 
-def deploy(file: Path) -> tuple[str, ...]:
+def deploy(file: Path = FILE) -> tuple[str, ...]:
     """Create or renew work pool, deployments, shared limit and automations; return the deployments' names.
 
     Parameters
     ----------
     file
-        A prefect.yaml.
+        A prefect.yaml; absent, that of the package.
 
     Raises
     ------
@@ -35,7 +35,8 @@ def deploy(file: Path) -> tuple[str, ...]:
         No Prefect server answers at `PREFECT_API_URL`, it refuses, or the file is not there or wrong.
     """
     if not file.is_file():
-        raise ServiceError(f"there is no {file}. Name the file with --file; it is in deployments/ of the project.")
+        raise ServiceError(f"there is no {file}. Name another with --file, or none: FinNeX has one.")
+    deployments = read_deployments(file)
     address = PREFECT_API_URL.value()
     if address is None:
         raise ServiceError(
@@ -45,8 +46,8 @@ def deploy(file: Path) -> tuple[str, ...]:
         with get_client(sync_client=True) as client:
             _make_work_pool(client)
             _run_prefect_deploy(file)
-            share_the_writers_limit(client)
-            apply_automations(client, automations())
+            share_the_writers_limit(client, deployments)
+            apply_automations(client, automations(deployments))
     except PrefectHTTPStatusError as error:
         if error.response.status_code in {401, 403}:
             raise ServiceError(
@@ -57,7 +58,7 @@ def deploy(file: Path) -> tuple[str, ...]:
         raise ServiceError(
             f"no Prefect server answers at {address} ({error}). Start it, or correct the address."
         ) from None
-    return tuple(line.full_name for line in DEPLOYMENTS)
+    return tuple(line.full_name for line in deployments)
 
 
 def _make_work_pool(client: SyncPrefectClient) -> None:

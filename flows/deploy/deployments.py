@@ -1,35 +1,58 @@
-"""Every deployment, in one table: `finnex up` serves it, and `deployments/prefect.yaml` has the same for a work pool.
-
-A new flow is one line here and one entry there; a test compares the two.
-"""
+"""What is deployed, read from `deployments/prefect.yaml`: `finnex up` serves it, `finnex deploy` applies that file."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import yaml
 from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.client.schemas.objects import ConcurrencyLimitConfig
+from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
 from prefect.utilities.importtools import import_object
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-ZONE = "America/New_York"
-EVENING = "30 18 * * 1-5"
-"""Two and a half hours after the close; on holidays the run finds nothing to do."""
+from finnex.errors import ServiceError, repeated, shown
+
+FILE = Path(__file__).with_name("prefect.yaml")
+"""A link to `deployments/prefect.yaml` in a checkout; a wheel holds the file itself."""
 TAGS = ("finnex",)
+"""Tags that every deployment has: automations and settling find runs by them."""
 STORE_WRITERS = "finnex-store-writers"
-"""Global concurrency limit of one, shared by the deployments that write a store. A run takes its slot before its
-process starts, so a waiting run occupies no worker. The guarantee of one writer is the store's own lock."""
-ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
+"""Global concurrency limit, shared by the deployments that write a store. A run takes its slot before its process
+starts, so a waiting run occupies no worker. The guarantee of one writer is the store's own lock."""
 
 
-@dataclass(frozen=True)
-class Deployment:
-    """One line of the table.
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Schedule(_Entry):
+    """When a deployment runs by itself."""
+
+    cron: str
+    timezone: str
+    active: bool = True
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Schedule:
+        CronSchedule(cron=self.cron, timezone=self.timezone)
+        return self
+
+
+class Parameters(_Entry):
+    """Defaults of a run that is started without filling in the form: every flow has one parameter, its request."""
+
+    request: dict[str, Any]
+
+
+class Deployment(_Entry):
+    """One entry of the file. A key that `finnex up` could not serve is refused.
 
     Attributes
     ----------
@@ -37,20 +60,30 @@ class Deployment:
         Its flow is called `finnex-NAME`.
     entrypoint
         Dotted path of the flow, found from any folder, unlike a file's path.
+    work_pool
+        Where `finnex deploy` lets it run; `finnex up` runs it itself.
     longest_hours
         A run that takes longer is considered stuck and is cancelled.
     writes_store
-        Whether it shares the limit of those that write a store; else it has a limit of one to itself.
-    cron
-        Schedule in the time zone `ZONE`; '' where it runs on demand only.
+        Whether it shares the limit of those that write a store; else it has a limit of its own.
     """
 
     name: str
     entrypoint: str
-    longest_hours: float
-    writes_store: bool
     description: str
-    cron: str = ""
+    tags: tuple[str, ...]
+    work_pool: dict[str, Any]
+    parameters: Parameters
+    concurrency_limit: ConcurrencyLimitConfig
+    schedules: tuple[Schedule, ...]
+    longest_hours: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    writes_store: bool
+
+    @model_validator(mode="after")
+    def _is_watched(self) -> Deployment:
+        if missing := [tag for tag in TAGS if tag not in self.tags]:
+            raise ValueError(f"the tag '{missing[0]}' is missing, by which automations find its runs. Add it")
+        return self
 
     @property
     def full_name(self) -> str:
@@ -64,51 +97,78 @@ class Deployment:
         return found
 
 
-DEPLOYMENTS = (
-    Deployment("nightly", "flows.nightly.nightly", 6, True, "Draws every session that is missing so far.", EVENING),
-    Deployment("backfill", "flows.backfill.backfill", 48, True, "Draws a range of sessions, or draws them again."),
-    Deployment("train", "flows.train.train_model", 48, False, "Trains a model, judges it, and records it in MLflow."),
-    Deployment("predict", "flows.predict.predict", 6, True, "Draws the newest session; the champion predicts it."),
-    Deployment("qa", "flows.qa.qa", 6, False, "Checks what the store holds, and writes the report."),
-    Deployment("export", "flows.export.export_files", 12, False, "Writes a symbol's images as plain files."),
-    Deployment("audit", "flows.audit.look_ahead_audit", 24, False, "Checks tables, features, labels for look-ahead."),
-)
+def read_deployments(file: Path) -> tuple[Deployment, ...]:
+    """Return the deployments of a prefect.yaml, in its order.
+
+    Raises
+    ------
+    ServiceError
+        The file cannot be read, or with everything that is wrong in it.
+    """
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+        entries = document["deployments"]
+        found = TypeAdapter(tuple[Deployment, ...]).validate_python(entries)
+    except ValidationError as error:
+        problems = [
+            f"{file}, deployments.{'.'.join(map(str, one['loc']))}: {one['msg']}. Correct it."
+            for one in error.errors(include_url=False)
+        ]
+        raise ServiceError("\n".join(problems)) from None
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise ServiceError(f"{file} holds no deployments ({shown(str(error))}). Take the one of FinNeX.") from None
+    if twice := repeated(one.name for one in found):
+        raise ServiceError(f"{file}: two deployments are called '{twice[0]}'. Rename one.")
+    if len(limits := {one.concurrency_limit.limit for one in found if one.writes_store}) > 1:
+        raise ServiceError(
+            f"{file}: deployments that write a store share one limit, and are given {sorted(limits)}. Give them one."
+        )
+    return found
 
 
-def served(config: Path | None) -> list[RunnerDeployment]:
+DEPLOYMENTS = read_deployments(FILE)
+
+
+def served(config: Path | None, deployments: Sequence[Deployment] = DEPLOYMENTS) -> list[RunnerDeployment]:
     """Return every deployment for a process that serves them; `config` becomes the default of their parameter.
 
-    The schedule is active only where there is a configuration to run with.
+    A schedule is active only where there is a configuration to run with.
     """
-    return [_served(line, config) for line in DEPLOYMENTS]
+    return [_served(line, config) for line in deployments]
 
 
 def _served(line: Deployment, config: Path | None) -> RunnerDeployment:
+    request = {name: value for name, value in line.parameters.request.items() if name != "config"}
+    if config is not None:
+        request["config"] = str(config.resolve())
     made = line.load().to_deployment(
         line.name,
         description=line.description,
-        parameters={} if config is None else {"request": {"config": str(config.resolve())}},
-        schedule=Cron(line.cron, timezone=ZONE, active=config is not None) if line.cron else None,
-        concurrency_limit=ONE_AT_A_TIME,
+        parameters={"request": request} if request else {},
+        schedules=[
+            Cron(one.cron, timezone=one.timezone, active=one.active and config is not None) for one in line.schedules
+        ],
+        concurrency_limit=line.concurrency_limit,
         entrypoint_type=EntrypointType.MODULE_PATH,
-        tags=list(TAGS),
+        tags=list(line.tags),
     )
     assert isinstance(made, RunnerDeployment)  # outside an event loop it is no coroutine
     return made
 
 
-def share_the_writers_limit(client: SyncPrefectClient) -> None:
+def share_the_writers_limit(client: SyncPrefectClient, deployments: Sequence[Deployment] = DEPLOYMENTS) -> None:
     """Let the registered deployments that write a store share one limit; running it again changes nothing.
 
     Prefect gives a deployment a limit of its own. Its server knows shared ones, its client does not yet, so this
     speaks to the server directly. Registering a deployment again keeps the shared limit, because it is as high.
     """
-    client.upsert_global_concurrency_limit_by_name(STORE_WRITERS, ONE_AT_A_TIME.limit)
+    writers = [line for line in deployments if line.writes_store]
+    if not writers:
+        return
+    client.upsert_global_concurrency_limit_by_name(STORE_WRITERS, writers[0].concurrency_limit.limit)
     shared = client.read_global_concurrency_limit_by_name(STORE_WRITERS)
     left_over = {limit.name for limit in client.read_global_concurrency_limits(limit=200)}
-    for line in DEPLOYMENTS:
-        if not line.writes_store:
-            continue
+    for line in writers:
         found = client.read_deployment_by_name(line.full_name)
         own = f"deployment:{found.id}"
         client.request(

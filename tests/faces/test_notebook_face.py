@@ -271,8 +271,8 @@ def test_a_catalogue_of_ones_own_gives_columns_their_place(authors_files: Path, 
     header = text.splitlines()[0].split(",")
     row = dict.fromkeys(header, "") | {
         "name": "Momentum Score", "table": "enhanced", "unit": "points", "normalizer": "bounded", "low": "-50",
-        "high": "50", "max_age_sessions": "0", "orientation": "-1", "region": "social", "source": "own",
-        "meaning": "mine",
+        "high": "50", "max_age_sessions": "0", "orientation": "-1", "direction": "none", "region": "social",
+        "source": "own", "meaning": "mine",
     }  # fmt: skip
     (tmp_path / "own.csv").write_text(text.rstrip("\n") + "\n" + ",".join(row[name] for name in header) + "\n")
     one = pd.read_csv(authors_files / ENHANCED).drop(columns=list(EXTRA[1:]))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import time
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -14,20 +14,32 @@ from uuid import uuid4
 
 import pytest
 import yaml
-from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State, StateType
 from prefect.server.events.schemas.automations import EventTrigger as Judge
 from prefect.server.events.schemas.events import ReceivedEvent
+from prefect.settings import PREFECT_API_URL
 from prefect.states import Running
+from prefect.testing.utilities import prefect_test_harness
 from prefect.utilities.callables import parameter_schema
 
+import flows
 from finnex.cli.template import configuration_text, write_new
 from finnex.config import load_config
 from finnex.errors import ServiceError
 from finnex.store import writing
 from flows.deploy.automations import OURS, apply_automations, automations
 from flows.deploy.deploying import WORK_POOL, _run_prefect_deploy, deploy
-from flows.deploy.deployments import DEPLOYMENTS, STORE_WRITERS, TAGS, ZONE, Deployment, share_the_writers_limit
+from flows.deploy.deployments import (
+    DEPLOYMENTS,
+    FILE,
+    STORE_WRITERS,
+    TAGS,
+    Deployment,
+    read_deployments,
+    served,
+    share_the_writers_limit,
+)
 from flows.deploy.serve import crash_what_was_left
 from flows.prefect_api.requests import BackfillRequest, NightlyRequest, TrainRequest
 from flows.prefect_api.runs import FlowRuns
@@ -46,7 +58,6 @@ from tests.helpers.flow_runs import (
 
 pytest_plugins = ("tests.helpers.servers",)
 
-YAML = Path(__file__).parents[2] / "deployments" / "prefect.yaml"
 A_FORTNIGHT = ("end = 2015-12-15", "end = 2015-03-13")
 
 
@@ -59,7 +70,7 @@ def test_a_deployment_does_not_carry_the_folder_of_who_deployed_it(monkeypatch: 
 
     monkeypatch.setenv("FINNEX_PROJECT", "/home/me")
     monkeypatch.setattr("flows.deploy.deploying.subprocess.run", run)
-    _run_prefect_deploy(YAML)
+    _run_prefect_deploy(FILE)
     assert given
     assert "FINNEX_PROJECT" not in given
 
@@ -130,24 +141,129 @@ def test_a_form_that_would_not_render_is_noticed() -> None:
     assert problems_of_form({"properties": {"x": {"type": "string"}}, "definitions": {}}) == ["x is no model"]
 
 
-def test_prefect_yaml_says_what_the_table_says() -> None:
-    document = yaml.safe_load(YAML.read_text())
-    assert document["pull"], "left out, the folder of whoever deploys is stored"
-    entries = {entry["name"]: entry for entry in document["deployments"]}
-    assert list(entries) == [line.name for line in DEPLOYMENTS]
+CHANGES = {
+    'cron: "30 18 * * 1-5"': 'cron: "15 21 * * 1-5"',
+    "timezone: America/New_York": "timezone: Europe/London",
+    "description: Checks what the store holds, and writes the report.": "description: Another text.",
+    "    limit: 1\n": "    limit: 3\n",
+    "tags: [finnex]": "tags: [finnex, ours]",
+    "parameters: *configured\n    concurrency_limit: *one_at_a_time\n    schedules:  #":
+        "parameters: {request: {config: a, wait_minutes: 7}}\n    concurrency_limit: *one_at_a_time\n    schedules:  #",
+}  # fmt: skip
+
+
+def edited(folder: Path, changes: dict[str, str]) -> Path:
+    """Return a copy of the file with some of its texts replaced."""
+    text = FILE.read_text(encoding="utf-8")
+    for before, after in changes.items():
+        assert before in text
+        text = text.replace(before, after)
+    (folder / "prefect.yaml").write_text(text, encoding="utf-8")
+    return folder / "prefect.yaml"
+
+
+def test_every_entry_of_the_file_is_a_flow_of_its_name_that_the_automations_watch() -> None:
+    assert yaml.safe_load(FILE.read_text())["pull"], "left out, the folder of whoever deploys is stored"
+    assert {line.name for line in DEPLOYMENTS} >= {"nightly", "backfill", "train", "predict", "export"}
     for line in DEPLOYMENTS:
-        entry = entries[line.name]
-        assert entry["entrypoint"] == line.entrypoint
         assert line.load().name == f"finnex-{line.name}"
-        assert entry["description"] == line.description
-        assert tuple(entry["tags"]) == TAGS
         heartbeat = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS)}
-        assert entry["work_pool"] == {"name": WORK_POOL, "job_variables": {"env": heartbeat}}
-        assert entry["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
-        wanted = [{"cron": line.cron, "timezone": ZONE, "active": True}] if line.cron else []
-        assert entry["schedules"] == wanted
-        # Whoever starts a run without filling in the form has a request that passes.
-        line.load().validate_parameters(entry["parameters"])
+        assert line.work_pool == {"name": WORK_POOL, "job_variables": {"env": heartbeat}}
+        # A run that is started without filling in the form has a request that passes.
+        line.load().validate_parameters(line.parameters.model_dump())
+
+
+def test_finnex_up_serves_what_the_file_says_and_fills_in_its_configuration(tmp_path: Path) -> None:
+    config = tmp_path / "finnex.toml"
+    for file, cron, zone, limit, tags, rest in (
+        (FILE, "30 18 * * 1-5", "America/New_York", 1, ["finnex"], {}),
+        (edited(tmp_path, CHANGES), "15 21 * * 1-5", "Europe/London", 3, ["finnex", "ours"], {"wait_minutes": 7}),
+    ):
+        for given in (config, None):
+            made = {one.name: one for one in served(given, read_deployments(file))}
+            assert list(made) == [entry["name"] for entry in yaml.safe_load(file.read_text())["deployments"]]
+            for one in made.values():
+                assert (one.concurrency_limit, one.tags) == (limit, tags)
+                request = (rest if one.name == "nightly" else {}) | ({"config": str(config)} if given else {})
+                assert one.parameters == ({"request": request} if request else {})
+            [schedule] = made["nightly"].schedules or []
+            assert (schedule.schedule.cron, schedule.schedule.timezone) == (cron, zone)  # type: ignore[union-attr]
+            assert schedule.active is (given is not None)
+            assert not made["train"].schedules
+    assert made["qa"].description == "Another text."
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({'cron: "30 18 * * 1-5"': 'cron: "61 18 * * 1-5"'}, r"deployments\.0\.schedules\.0.*cron"),
+        ({"timezone: America/New_York": "timezone: America/New_Yark"}, r"deployments\.0\.schedules\.0.*timezone"),
+        ({"      - cron: \"30 18 * * 1-5\"\n": "      - interval: 60\n"}, r"schedules\.0\.interval"),
+        ({"longest_hours: 24": "longest_hours: 0"}, r"deployments\.6\.longest_hours"),
+        ({"longest_hours: 24": "longest_hour: 24"}, r"deployments\.6\.longest_hour: "),
+        ({"tags: [finnex]": "tags: [ours]"}, r"the tag 'finnex' is missing.*Add it"),
+        ({"- name: audit": "- name: export"}, "two deployments are called 'export'"),
+        ({"deployments:\n": "deploiments:\n"}, "holds no deployments"),
+        ({"name: finnex\n": "name: [finnex\n"}, "holds no deployments"),
+        ({"limit: *one_at_a_time\n    schedules:  #": "limit: {limit: 2}\n    schedules:  #"},
+         r"share one limit, and are given \[1, 2\]"),
+    ],
+)  # fmt: skip
+def test_a_file_that_finnex_up_could_not_serve_is_refused_with_the_place(
+    tmp_path: Path, changes: dict[str, str], said: str
+) -> None:
+    with pytest.raises(ServiceError, match=said):
+        read_deployments(edited(tmp_path, changes))
+
+
+def test_the_package_holds_the_file() -> None:
+    """An installed FinNeX has no folder but its packages."""
+    with (Path(__file__).parents[1] / "pyproject.toml").open("rb") as file:
+        data = tomllib.load(file)["tool"]["setuptools"]["package-data"]
+    assert FILE.resolve() == Path(__file__).parents[2] / "deployments" / "prefect.yaml", "one file, and a link to it"
+    assert FILE.relative_to(Path(flows.__file__).parent).as_posix() in data["flows"]
+
+
+@pytest.mark.integration
+def test_a_change_of_the_file_changes_what_finnex_up_serves_and_what_finnex_deploy_applies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both register on one server, and the server says what it was given."""
+
+    def said(client: SyncPrefectClient, file: Path) -> dict[str, Any]:
+        found = {}
+        for line in read_deployments(file):
+            one = client.read_deployment_by_name(line.full_name)
+            limit = one.global_concurrency_limit
+            found[line.name] = {
+                "entrypoint": one.entrypoint, "description": one.description, "tags": one.tags,
+                "request": {**one.parameters["request"], "config": ""}, "limit": limit and limit.limit,
+                "options": one.concurrency_options and one.concurrency_options.collision_strategy,
+                "schedules": [(each.schedule.model_dump(), each.active) for each in one.schedules],
+            }  # fmt: skip
+        return found
+
+    monkeypatch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    with prefect_test_harness(server_startup_timeout=120):
+        monkeypatch.setenv("PREFECT_API_URL", str(PREFECT_API_URL.value()))  # for `prefect deploy`
+        of_up, of_deploy = {}, {}
+        for name, file in (("before", FILE), ("after", edited(tmp_path, CHANGES))):
+            with get_client(sync_client=True) as client:
+                for one in served(tmp_path / "finnex.toml", read_deployments(file)):
+                    one.apply()
+                share_the_writers_limit(client, read_deployments(file))
+                of_up[name] = said(client, file)
+                for line in read_deployments(file):
+                    client.delete_deployment(client.read_deployment_by_name(line.full_name).id)
+                assert deploy(file) == tuple(line.full_name for line in read_deployments(file))
+                of_deploy[name] = said(client, file)
+        assert of_up == of_deploy
+        assert of_up["before"]["nightly"]["schedules"] != of_up["after"]["nightly"]["schedules"]
+        assert {one["limit"] for one in of_up["before"].values()} == {1}
+        assert {one["limit"] for one in of_up["after"].values()} == {3}
+        assert [one["after"]["nightly"]["request"].get("wait_minutes") for one in (of_up, of_deploy)] == [7, 7]
+        assert of_deploy["after"]["qa"]["description"] == "Another text."
+        assert of_deploy["after"]["train"]["tags"] == ["finnex", "ours"]
 
 
 def test_deploying_without_a_server_or_a_file_is_told_with_the_remedy(
@@ -157,7 +273,7 @@ def test_deploying_without_a_server_or_a_file_is_told_with_the_remedy(
         deploy(tmp_path / "prefect.yaml")
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     with pytest.raises(ServiceError, match="PREFECT_API_URL is not set"):
-        deploy(YAML)
+        deploy(FILE)
 
 
 def registered(client: SyncPrefectClient) -> dict[str, Any]:
@@ -347,7 +463,9 @@ def test_a_run_that_takes_too_long_is_cancelled_by_the_server_and_the_next_one_c
 ) -> None:
     """It takes long because another process holds the store."""
     project = other_project(served_project, tmp_path, A_FORTNIGHT)
-    short = [replace(line, longest_hours=1 / 300) if line.name == "backfill" else line for line in DEPLOYMENTS]
+    short = [
+        line.model_copy(update={"longest_hours": 1 / 300}) if line.name == "backfill" else line for line in DEPLOYMENTS
+    ]
     with writing(load_config(project).store.path), hasty(runs, deployments=short):
         run = runs.start(BACKFILL, BackfillRequest(config=str(project)))
         assert ends(runs, run).type == StateType.CANCELLED

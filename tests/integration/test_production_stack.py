@@ -30,7 +30,7 @@ from flows.clusters.adapters import WORKER_ENVIRONMENT
 from flows.clusters.cluster import cluster_client
 from flows.clusters.identity import make_identity
 from flows.deploy.deploying import WORK_POOL
-from flows.deploy.deployments import DEPLOYMENTS
+from flows.deploy.deployments import DEPLOYMENTS, FILE
 from flows.prefect_api.requests import BackfillRequest, NightlyRequest
 from flows.prefect_api.runs import FlowRuns
 from flows.servers.access import NAMES, authorization
@@ -166,7 +166,7 @@ def test_settings_are_those_of_the_code() -> None:
     assert WORKER_ENVIRONMENT.items() <= given["dask-worker"]["environment"].items()
     worker = given["worker"]
     assert worker["command"][worker["command"].index("--pool") + 1] == WORK_POOL
-    pull = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())["pull"]
+    pull = yaml.safe_load(FILE.read_text())["pull"]
     [folder] = re.findall(r"\$(\w+)", json.dumps(pull))
     assert folder in worker["environment"]
     assert image_environment()["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"

@@ -34,7 +34,7 @@ from finnex.patches.metadata import ATTENTION, METADATA
 from finnex.patches.neighbors import spatial_neighbors
 from finnex.patches.panel import PatchPanel, decoded_panel
 from finnex.patches.shown import PRICE_BARS, shown
-from finnex.patches.signals import COMPOSITES, KINDS, UNDIRECTED, direction, directions, kind, mask
+from finnex.patches.signals import COMPOSITES, KINDS, directions, kind, mask
 from finnex.pipeline import read_run
 
 MEGA = load_layout("mega")
@@ -95,12 +95,11 @@ def test_the_specifications_names_are_all_there() -> None:
 
 def test_every_name_that_a_definition_uses_is_in_the_catalogue() -> None:
     names = set(MEGA.catalogue.names)
-    assert names >= UNDIRECTED
     assert names >= {name for features in COMPOSITES.values() for name in features}
     assert names >= {name for features in ATTENTION.values() for name in features}
     assert PRICE_BARS in names
     assert {kind(entry) for entry in MEGA.catalogue.entries} == set(KINDS)
-    assert all(direction(MEGA.catalogue.find(name)) != 0 for names in COMPOSITES.values() for name in names)
+    assert all(MEGA.catalogue.find(name).direction != "none" for names in COMPOSITES.values() for name in names)
 
 
 def test_the_page_says_of_every_number_what_the_code_says() -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_store_upgrade import ARCHIVE, FINGERPRINT, TEMPLATE
+from tests.helpers.format_3 import ARCHIVE
 
 from finnex.config import Config
 from finnex.data.mapping import generated_entries

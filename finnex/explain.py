@@ -58,6 +58,22 @@ class PixelAnswer:
 def explain(store: ImageStore, symbol: str, day: date, row: int, column: int) -> list[PixelAnswer]:
     """Return one answer per channel for a pixel of a published image.
 
+    Parameters
+    ----------
+    store
+        Store of the image.
+    symbol
+        Symbol of the image.
+    day
+        Session of the image.
+    row, column
+        The pixel, from 0 at the top left.
+
+    Returns
+    -------
+    list of PixelAnswer
+        In the order of the layout's channels: region, feature, sessions, and the values that the pixel shows.
+
     Raises
     ------
     LayoutError

@@ -166,12 +166,18 @@ class FinNeXCNNTrainer:
 
         Parameters
         ----------
+        patches, labels, patch_metadata
+            What `create_patch_dataset` returned, or the same of your own: one entry a patch.
         train_ratio, val_ratio, test_ratio
             Shares of the sessions whose label is known; they add up to 1.
         temporal_split
             In time: labels that end less than an embargo before the next part begins are left out. False cuts at
             random dates, which warns: neighbouring images share all but one session and labels overlap, so scores on
             such parts are no evidence.
+        embargo_sessions
+            Sessions between the end of a part's last label and the next part.
+        seed
+            Of the random dates.
 
         Returns
         -------
@@ -205,6 +211,10 @@ class FinNeXCNNTrainer:
 
         Parameters
         ----------
+        model
+            The network; its forward returns logits (B, classes) first.
+        train_data, val_data
+            Parts that `create_train_val_test_split` returned.
         config
             A `training_config`; missing keys have the specification's values.
         folder

@@ -15,17 +15,17 @@ from finnex.store import ImageStore
 class ImageDataset(Dataset[tuple[Tensor, int]]):
     """Images with their labels, in order of session, then symbol; each is read and checked when it is asked for.
 
-    Attributes
-    ----------
-    samples
-        Symbol, session, end of the label and outcome of every item: split by these, never at random.
-
     Parameters
     ----------
     labels
         Which label: kind and horizon.
     symbols
         Those to use; all of the store where none is given.
+
+    Attributes
+    ----------
+    samples
+        Symbol, session, end of the label and outcome of every item: split by these, never at random.
 
     Raises
     ------

@@ -38,12 +38,19 @@ def load(
 
     Parameters
     ----------
+    batches
+        What is read; its position says where reading begins.
     workers
         Reading processes; with 0, or images that are held in memory, a thread of this process reads.
     start_method
         How processes start. Never by fork: a forked child inherits locks of threads that it does not have.
     depth
         Batches that are ready ahead of the reader.
+
+    Returns
+    -------
+    Iterator of Batch
+        The batches of this process, in the order of `batches`.
 
     Raises
     ------

@@ -140,6 +140,28 @@ def split_parts(
 ) -> tuple[PatchPart, PatchPart, PatchPart]:
     """Return training, validation and test part; sessions without a known label are in none.
 
+    Parameters
+    ----------
+    patches
+        (N, patch_px, patch_px, channel) float32 in [0, 1].
+    labels
+        (N,) classes; -1 where not known.
+    metadata
+        N dictionaries; they name each patch's session and the end of its label.
+    train_ratio, val_ratio, test_ratio
+        Shares of the sessions whose label is known; above 0, and they add up to 1.
+    temporal_split
+        Whether parts are cut in time, purged; false cuts at random dates, and warns.
+    embargo_sessions
+        Sessions between the end of a part's last label and the next part.
+    seed
+        Of the random dates.
+
+    Returns
+    -------
+    tuple
+        The parts, in the order of the ratios.
+
     Raises
     ------
     TrainingError

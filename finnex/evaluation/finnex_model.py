@@ -69,9 +69,9 @@ def evaluate_finnex_model(
         Paid on each amount that is bought or sold, in hundredths of a percent.
     borrow_fee_per_year
         Paid on what is sold short, a year, as a share of its value.
-    layout, horizon, dates, prices
-        What a loader does not contain: layout of its images, sessions that a label looks ahead, sessions of the images,
-        and the company's prices (date, open, close). Without dates sessions count in the order in which they come;
+    layout, dates, prices, horizon
+        What a loader does not contain: layout of its images, sessions of the images, the company's prices (date, open,
+        close), and sessions that a label looks ahead. Without dates sessions count in the order in which they come;
         without prices there is no financial performance. Images of a store contain all four.
 
     Returns

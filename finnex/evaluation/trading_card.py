@@ -82,6 +82,18 @@ def trading_card(
     ----------
     predictions
         Columns decision_date, symbol, split, model, horizon, p_sell, p_hold, p_buy.
+    store
+        Store whose prices are traded at.
+    settings
+        Costs and borrow fee.
+    split
+        Part of the table that is traded on.
+
+    Returns
+    -------
+    TradingCard
+        A line for each model, the network first, and one for buying and holding; without lines, and with the reason,
+        where prices are not known.
     """
     part = predictions[predictions["split"] == split]
     horizon = int(part["horizon"].iloc[0])

@@ -46,10 +46,19 @@ def describe(grid: PatchGrid, panel: PatchPanel, days: Days, only: int | None = 
 
     Parameters
     ----------
+    grid
+        Patches of the layout.
+    panel
+        Normalised features by session.
     days
         (images,) sessions of the images.
     only
         One patch instead of all.
+
+    Returns
+    -------
+    PatchDescription
+        The patches' numbers, each (images, patches), NaN where not known; one patch where `only` is given.
 
     Raises
     ------

@@ -145,6 +145,12 @@ def make_report(
 
     Parameters
     ----------
+    config
+        Label whose classes are counted, and costs of trading.
+    store
+        Store to look at.
+    result
+        The training; None where there is none.
     limits
         First and last date of each input table: `input_limits`.
     sample
@@ -153,6 +159,11 @@ def make_report(
         Which version is the champion and how it became one; the report says so where it is given.
     redrawn
         What `finnex.quality.drawn_again` says of the published images.
+
+    Returns
+    -------
+    Report
+        Checks, scores and pictures, and the HTML.
     """
     checks = quality_checks(store, sample=sample, kind=config.labels.kind, horizon=config.labels.horizon)
     checks += [] if redrawn is None else [redrawn]

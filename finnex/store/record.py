@@ -21,7 +21,7 @@ RECORD = ".finnex/root.json"
 class Company:
     """What readers go by for one company.
 
-    Parameters
+    Attributes
     ----------
     sessions
         Length of its date axis; rows behind it, of a calendar that is being extended, do not count.

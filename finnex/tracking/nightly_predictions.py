@@ -43,6 +43,22 @@ class Prediction:
 def predict_newest(config: Config, uri: str, sessions: int, *, wait_seconds: float = 0.0) -> list[Prediction]:
     """Ask the champion about each symbol's newest published sessions that have no prediction yet, and keep its answers.
 
+    Parameters
+    ----------
+    config
+        Store, symbols and the name of the registered model.
+    uri
+        Address of the MLflow server.
+    sessions
+        How many of the newest sessions of each symbol are looked at.
+    wait_seconds
+        How long another process that writes to the store is waited for.
+
+    Returns
+    -------
+    list of Prediction
+        One for each session that was asked about.
+
     Raises
     ------
     TrainingError

@@ -23,6 +23,22 @@ def ask_about(model: Model, store: ImageStore, symbol: str, indexes: Sequence[in
 
     Images are rounded to float16 first, as in training, so that a model answers as it did there.
 
+    Parameters
+    ----------
+    model
+        Network with its classes.
+    store
+        Store to read from.
+    symbol
+        Symbol of the sessions.
+    indexes
+        Positions on the symbol's date axis.
+
+    Returns
+    -------
+    numpy.ndarray
+        (sessions, 3) float64: sell, hold, buy; rows sum to 1.
+
     Raises
     ------
     StoreCorrupt

@@ -1,7 +1,4 @@
-"""What a notebook does with a store and a configuration: open, look at a session, train, predict.
-
-`import finnex` offers these names; everything heavy is imported when it is used.
-"""
+"""What a notebook looks at: a store, its companies, and their published sessions."""
 
 from __future__ import annotations
 
@@ -16,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from finnex.config import Config
 from finnex.errors import StoreError, nearest
 from finnex.explain import PixelAnswer, explain
 from finnex.images.decode import decode
@@ -25,10 +21,6 @@ from finnex.store import LABEL_WORDS, READY, ImageStore
 
 if TYPE_CHECKING:
     import xarray as xr
-
-    from finnex.datasets.image_dataset import ImageDataset
-    from finnex.tracking.nightly_predictions import Prediction
-    from finnex.training import TrainingResult
 
 MOST_NAMED = 8
 
@@ -195,75 +187,3 @@ class StoreView(Mapping[str, CompanyView]):
         )
         more = f"<p>and {len(self) - MOST_NAMED} more</p>" if len(self) > MOST_NAMED else ""
         return f"<p>image store {escape(str(self.store.path))}</p><table><tr>{head}</tr>{body}</table>{more}"
-
-
-def open_store(path: str | Path) -> StoreView:
-    """Open an image store for reading; `finnex.open`.
-
-    Parameters
-    ----------
-    path
-        A folder, or `s3://bucket/prefix`.
-
-    Raises
-    ------
-    StoreError
-        There is no store.
-
-    Examples
-    --------
-    >>> import finnex
-    >>> finnex.open("no_such_folder")
-    Traceback (most recent call last):
-    ...
-    finnex.errors.StoreError: ...
-    """
-    return StoreView(ImageStore.open(path))
-
-
-def train(config: Config) -> TrainingResult:
-    """Train the configured network and its baselines on the configured store: see `finnex.training.train`.
-
-    Nothing is recorded in MLflow: `finnex train` does that.
-
-    Raises
-    ------
-    StoreError, TrainingError
-        As `finnex.training.train`.
-    """
-    from finnex.training import train as train_on
-
-    return train_on(config, ImageStore.open(config.store.path))
-
-
-def predict(config: Config, sessions: int = 1) -> list[Prediction]:
-    """Ask the champion about each symbol's newest published sessions without a prediction, and keep its answers.
-
-    Parameters
-    ----------
-    sessions
-        How many of the newest sessions of each symbol are looked at.
-
-    Raises
-    ------
-    TrainingError
-        There is no champion, or it was trained on another layout or other labels.
-    """
-    from finnex.tracking.nightly_predictions import predict_newest
-    from flows.recording import recording_server
-
-    with recording_server(config) as uri:
-        return predict_newest(config, uri, sessions)
-
-
-def dataset(config: Config) -> ImageDataset:
-    """Return the labelled sessions of the configured store as a torch data set: see `ImageDataset`.
-
-    Raises
-    ------
-    StoreError, TrainingError
-        There is no store, or it has no such labels.
-    """
-    from finnex.datasets.image_dataset import ImageDataset
-
-    return ImageDataset(ImageStore.open(config.store.path), config.labels, config.symbols)

@@ -79,10 +79,11 @@ def kinds_of(rehearsal: Rehearsal, options: argparse.Namespace) -> Kinds:
     }
 
 
-def report(name: str, kind: str, crashes: list[Crash], seconds: float) -> int:
-    """Print what came of the crashes; return how many failed."""
+def report(name: str, kind: str, crashes: list[Crash], states: int, seconds: float) -> int:
+    """Print what came of the crashes, and in how many different stores they ended; return how many failed."""
     failed = [crash for crash in crashes if crash.faults]
-    print(f"{name:16} {kind:22} {len(crashes):5} points {len(failed):4} failures {seconds:7.1f} s", flush=True)
+    stores = f"{states:5} stores" if states else " " * 12
+    print(f"{name:16} {kind:22} {len(crashes):5} points {stores} {len(failed):4} failures {seconds:7.1f} s", flush=True)
     for crash in failed[:20]:
         print(f"  {name} {crash.number}: {crash.call}")
         for fault in crash.faults[:6]:
@@ -111,9 +112,9 @@ def run(options: argparse.Namespace) -> int:
                 else kinds_of(rehearsal, options)
             )
             for kind, crashes in kinds.items():
-                began = time.perf_counter()
+                began, known = time.perf_counter(), len(rehearsal.examined)
                 found = crashes()
-                failures += report(name, kind, found, time.perf_counter() - began)
+                failures += report(name, kind, found, len(rehearsal.examined) - known, time.perf_counter() - began)
     return failures
 
 

@@ -11,7 +11,6 @@ import numpy.typing as npt
 import xarray as xr
 from torch import nn
 
-from finnex.cnn_training.learning import learn
 from finnex.cnn_training.training_plan import TrainingPlan, read_training_config
 from finnex.config import LabelSettings
 from finnex.config.training import TrainingSettings
@@ -27,6 +26,7 @@ from finnex.patches.grid import PATCH_PX, extract_patches, patch_grid
 from finnex.plain_text import plain_text
 from finnex.store import holds_a_store
 from finnex.store_path import store_path
+from finnex.training.part_training import train_on_parts
 from finnex.training.reports import EpochReport
 
 OF_METADATA = {
@@ -256,9 +256,9 @@ class FinNeXCNNTrainer:
             "layout_hash": images.layout.hash, "symbol": images.symbol, "fingerprint": version,
             "label_kind": images.label_kind, "horizon": images.horizon,
         }  # fmt: skip
-        self.history = learn(
-            model, PatchPart(*train_data), PatchPart(*val_data), plan, folder, about, check,
-            on_epoch or (lambda report: None),
+        self.history = train_on_parts(
+            model, PatchPart(*train_data), PatchPart(*val_data), plan.settings, plan.augmentation,
+            plan.patches_per_session, folder, about, check, on_epoch or (lambda report: None),
         )  # fmt: skip
         check()
         return model.eval()

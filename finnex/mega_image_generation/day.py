@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from numbers import Real
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from finnex.errors import BuildError, ConfigError, nearest
+from finnex.errors import ConfigError, nearest
 from finnex.layout import Layout
-from finnex.pipeline import Block, draw_block
-from finnex.store import DraftTarget
+from finnex.pipeline import Block
+from finnex.pipeline.in_memory import draw_in_memory
 
 Image = npt.NDArray[np.float32]
 
@@ -27,18 +25,6 @@ DAILY_KEYS: Mapping[str, str] = {
     "volatility": "volatility", "fundamentals": "fundamentals", "competitive": "competitive",
 }  # fmt: skip
 """The specification's keys of `daily_data` to regions of the default layout."""
-
-
-@dataclass(frozen=True)
-class _Kept(DraftTarget):
-    """A target that keeps the image in memory: a day is then drawn by the very code that fills a store."""
-
-    images: list[Image] = field(default_factory=list)
-
-    def write(self, index: int, image: Image) -> tuple[str, int]:
-        """Keep a copy: the canvas is drawn over."""
-        self.images.append(image.copy())
-        return "", 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,11 +57,8 @@ class DailyFeatures(Mapping[str, pd.DataFrame]):
 
     @cached_property
     def _drawn(self) -> tuple[Image, dict[str, float]]:
-        kept = _Kept(**vars(self.block.target))
-        receipt = draw_block(replace(self.block, target=kept))[0]
-        if receipt.error:
-            raise BuildError(f"the image of {self.symbol} for {self.date.date()} could not be drawn: {receipt.error}.")
-        return kept.images[0], dict(zip(self, receipt.coverage, strict=True))
+        image, coverage = draw_in_memory(self.block, f"{self.symbol} for {self.date.date()}")
+        return image, dict(zip(self, coverage, strict=True))
 
     @property
     def image(self) -> Image:
@@ -94,32 +77,6 @@ class DailyFeatures(Mapping[str, pd.DataFrame]):
                 f"layout '{self.layout.name}' has no channel '{name}'. {nearest(name, self.layout.channels)}"
             )
         return self.image[:, :, self.layout.channels.index(name)]
-
-
-def read_days(given: Any, name: str) -> pd.DatetimeIndex:
-    """Return one day, or an iterable of days, in order, each once; times of day and zones are left out.
-
-    Raises
-    ------
-    ConfigError
-        One is no date.
-    """
-    values = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
-    days, wrong = [], []
-    for value in values:
-        try:
-            day = pd.Timestamp(value)
-        except (TypeError, ValueError):
-            wrong.append(repr(value))
-            continue
-        if isinstance(value, Real) or pd.isna(day):  # a bare number would be nanoseconds since 1970
-            wrong.append(repr(value))
-        else:
-            days.append(day.tz_localize(None).normalize())
-    if wrong:
-        words = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
-        raise ConfigError(f"{name}: {words} is no date. Give dates such as '2015-03-31'.")
-    return pd.DatetimeIndex(days).unique().sort_values()
 
 
 def construct_sentiment_channel(daily_data: DailyFeatures) -> Image:

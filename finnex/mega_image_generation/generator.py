@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from finnex.config import HORIZONS
+from finnex.data.days import read_days
 from finnex.data.features import Context, make_context, symbol_bars
 from finnex.data.features.sentiment import RECORD_COLUMNS, daily
 from finnex.data.labels import Labels, make_labels
@@ -25,7 +26,6 @@ from finnex.mega_image_generation.day import (
     construct_macro_fundamental_channel,
     construct_sentiment_channel,
     construct_technical_channel,
-    read_days,
 )
 from finnex.mega_image_generation.files import configuration, elsewhere, prepare
 from finnex.pipeline import BATCH_SESSIONS, SymbolBuild, draw_here, read_run

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from crash.control import COUNT, KILL_GROUP, STEP, Control, steps
 from crash.scenarios import Act, Scenario, World
+from crash.state_key import same_names_and_clock, state_key
 from crash.states import Between, Stored, stored
 
 CHILD_SECONDS = 120
@@ -91,6 +92,8 @@ class Rehearsal:
     ----------
     calls
         How many calls the undisturbed change makes.
+    examined
+        What was wrong with each store that a kill left, by its key.
     """
 
     name: str
@@ -100,6 +103,7 @@ class Rehearsal:
     folder: Path
     between: Between = field(init=False)
     calls: int = field(init=False)
+    examined: dict[str, list[str]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.control.watch(None)
@@ -158,6 +162,8 @@ class Rehearsal:
     def crash(self, number: int, *, half: bool = False, again: int = 0) -> Crash | None:
         """Kill the change before a call, and look what readers and the next build make of it.
 
+        A store that an earlier kill left, file by file, is not examined again.
+
         Parameters
         ----------
         number
@@ -183,7 +189,10 @@ class Rehearsal:
                 return Crash(self.name, number, "it raised", failed) if failed else None
             calls.append(self.call_text(self.control.what))
             self.control.watch(None)
-        return Crash(self.name, number, ", then ".join(calls), in_child(self.aftermath).faults)
+        key = state_key(self._store.parent)
+        if key not in self.examined:
+            self.examined[key] = in_child(self.aftermath).faults
+        return Crash(self.name, number, ", then ".join(calls), self.examined[key])
 
     def begin_anew(self) -> Path:
         """Make the store as it is before the change, and return its path."""
@@ -193,6 +202,7 @@ class Rehearsal:
 
     def _in_a_group(self) -> list[str]:
         self.control.group = os.getpid()
+        same_names_and_clock()
         return self._act(self.scenario.act, self._store)
 
     def aftermath(self) -> list[str]:

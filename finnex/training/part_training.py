@@ -1,4 +1,4 @@
-"""The one call of the training loop: parts and a plan in, a trained network and its epochs out."""
+"""Train a network on parts of patches: the way of the specification's trainer into the training loop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from finnex.cnn_training.training_plan import TrainingPlan
+from finnex.config.training import AugmentationSettings, TrainingSettings
 from finnex.datasets import Batch
 from finnex.datasets.part_batches import PartBatches, takes_whole_images
 from finnex.datasets.parts import PatchPart, SessionsOf, labelled_sessions_of
@@ -27,11 +27,13 @@ from finnex.training.reports import EpochReport
 READ_AT_ONCE_BYTES = 50_000_000
 
 
-def learn(
+def train_on_parts(
     model: nn.Module,
     train: PatchPart,
     validation: PatchPart,
-    plan: TrainingPlan,
+    settings: TrainingSettings,
+    augmentation: AugmentationSettings,
+    patches_per_session: int | None,
     folder: Path | None,
     about: Mapping[str, Any],
     before_epoch: Callable[[], None],
@@ -45,8 +47,10 @@ def learn(
         The network; it is left with the weights of its best epoch.
     train, validation
         The parts; a label that is not known is refused.
-    plan
-        Settings and augmentation.
+    settings, augmentation
+        What the training loop takes.
+    patches_per_session
+        How many of a session's patches an epoch uses; None for all.
     folder
         Where checkpoints are kept, to resume from; None keeps none.
     about
@@ -66,7 +70,6 @@ def learn(
     TrainingError
         As `fit` does, or a label is not known yet.
     """
-    settings = plan.settings
     parts = [labelled_sessions_of(part.labels, part.metadata) for part in (train, validation)]
     samples = _samples(parts)
     train_rows = np.arange(len(parts[0].day))
@@ -76,7 +79,7 @@ def learn(
     def batches(part: PatchPart, known: SessionsOf, first_session: int, *, train: bool = False) -> PartBatches:
         return PartBatches(
             part, known, settings.batch_size, first_session=first_session, whole_images=whole, shuffle=train,
-            patches_per_session=plan.patches_per_session if train else None, seed=settings.seed,
+            patches_per_session=patches_per_session if train else None, seed=settings.seed,
             rank=accelerator.process_index, world_size=accelerator.num_processes,
         )  # fmt: skip
 
@@ -98,11 +101,11 @@ def learn(
             batches(validation, parts[1], len(train_rows)), Objective(settings, samples, train_rows), settings,
             folder or Path(scratch),
             about={
-                **about, **settings.model_dump(mode="json"), **plan.augmentation.model_dump(mode="json"),
-                "patches_per_session": plan.patches_per_session, "model": type(model).__name__,
+                **about, **settings.model_dump(mode="json"), **augmentation.model_dump(mode="json"),
+                "patches_per_session": patches_per_session, "model": type(model).__name__,
                 "threads": threads, "sessions": [len(part.day) for part in parts], **what,
             },
-            augment=make_augmentation(plan.augmentation, plan.input_shape[0]), describe=describe,
+            augment=make_augmentation(augmentation, train.patches.shape[-1]), describe=describe,
             before_epoch=before_epoch, on_epoch=on_epoch,
         )  # fmt: skip
     accelerator.free_memory()

@@ -18,7 +18,24 @@ from finnex.errors import TrainingError
 
 
 class PatchPart(NamedTuple):
-    """Some patches with their labels and metadata, in order of time; unpacks into the three."""
+    """Some patches with their labels and metadata, in order of time; unpacks into the three.
+
+    Attributes
+    ----------
+    patches
+        (N, patch_px, patch_px, channel) float32 in [0, 1], 0 where not known.
+    labels
+        (N,) int64: 0 sell, 1 hold, 2 buy.
+    metadata
+        N dictionaries; docs/patches.md defines every number.
+
+    Examples
+    --------
+    >>> part = PatchPart(np.zeros((1, 32, 32, 3)), np.array([2]), [{"patch": 0}])
+    >>> patches, labels, metadata = part
+    >>> int(labels[0])
+    2
+    """
 
     patches: Patches | npt.NDArray[np.floating]
     labels: npt.NDArray[np.int64]

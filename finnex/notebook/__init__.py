@@ -28,6 +28,11 @@ def open_store(path: str | Path) -> StoreView:
     path
         A folder, or `s3://bucket/prefix`.
 
+    Returns
+    -------
+    StoreView
+        The store by company; nothing of it is read yet but its description.
+
     Raises
     ------
     StoreError
@@ -36,6 +41,9 @@ def open_store(path: str | Path) -> StoreView:
     Examples
     --------
     >>> import finnex
+    >>> finnex.open("images.zarr")
+    <image store images.zarr, 1 companies>
+      NVDA: 12 sessions, 2015-03-02 to 2015-03-17
     >>> finnex.open("no_such_folder")
     Traceback (most recent call last):
     ...
@@ -49,10 +57,28 @@ def train(config: Config) -> TrainingResult:
 
     Nothing is recorded in MLflow: `finnex train` does that.
 
+    Parameters
+    ----------
+    config
+        Store, labels, network and training.
+
+    Returns
+    -------
+    TrainingResult
+        Predictions of the network and its baselines for validation and test, every training, and the chosen network.
+
     Raises
     ------
     StoreError, TrainingError
         As `finnex.training.train`.
+
+    Examples
+    --------
+    >>> import finnex
+    >>> result = finnex.train(finnex.load_config("finnex.toml"))  # of a dozen sessions
+    Traceback (most recent call last):
+    ...
+    finnex.errors.TrainingError: ...
     """
     from finnex.training import train as train_on
 
@@ -64,13 +90,33 @@ def predict(config: Config, sessions: int = 1) -> list[Prediction]:
 
     Parameters
     ----------
+    config
+        Store, symbols, and the MLflow server with the champion; one is started where none is configured.
     sessions
         How many of the newest sessions of each symbol are looked at.
+
+    Returns
+    -------
+    list of Prediction
+        One for each session that was asked about: probabilities of sell, hold and buy.
 
     Raises
     ------
     TrainingError
         There is no champion, or it was trained on another layout or other labels.
+    ServiceError
+        The configured MLflow server does not answer.
+    StoreError
+        There is no store, or it cannot be written.
+
+    Examples
+    --------
+    >>> import finnex
+    >>> config = finnex.load_config("finnex.toml")  # its [mlflow] uri is that of a server that is down
+    >>> finnex.predict(config)
+    Traceback (most recent call last):
+    ...
+    finnex.errors.ServiceError: ...
     """
     from finnex.tracking.nightly_predictions import predict_newest
     from flows.recording import recording_server
@@ -82,10 +128,28 @@ def predict(config: Config, sessions: int = 1) -> list[Prediction]:
 def dataset(config: Config) -> ImageDataset:
     """Return the labelled sessions of the configured store as a torch data set: see `ImageDataset`.
 
+    Parameters
+    ----------
+    config
+        Store, symbols, and kind and horizon of the labels.
+
+    Returns
+    -------
+    ImageDataset
+        The sessions whose label is known, in order of time.
+
     Raises
     ------
     StoreError, TrainingError
         There is no store, or it has no such labels.
+
+    Examples
+    --------
+    >>> import finnex
+    >>> data = finnex.dataset(finnex.load_config("finnex.toml"))
+    >>> image, label = data[0]
+    >>> tuple(image.shape), label  # 0 sell, 1 hold, 2 buy
+    ((3, 512, 512), 1)
     """
     from finnex.datasets.image_dataset import ImageDataset
 

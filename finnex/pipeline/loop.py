@@ -22,7 +22,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What a build did; `failures` says which sessions failed and why, `warnings` what is odd about the inputs."""
+    """What a build did.
+
+    Attributes
+    ----------
+    built, skipped, failed
+        Sessions that were drawn, that had their image, and that could not be drawn.
+    seconds
+        Wall clock of the build.
+    images_per_second
+        Over the time that drawing took.
+    fingerprint
+        Of the store's data after the build.
+    failures
+        Symbol, session and reason of each that failed.
+    warnings
+        What is odd about the inputs and refuses nothing.
+
+    Examples
+    --------
+    >>> result = build(finnex.load_config("finnex.toml"))
+    >>> result.built + result.skipped, result.failures
+    (12, ())
+    """
 
     built: int
     skipped: int

@@ -26,6 +26,14 @@ class Prediction:
     about
         How the champion became one, and its result against its baselines when it was trained: the evidence for its
         predictions.
+    symbol, session
+        Company, and session whose image was shown.
+
+    Examples
+    --------
+    >>> one = Prediction("NVDA", np.datetime64("2015-03-02"), (0.2, 0.5, 0.3), 1, "")
+    >>> one.row()
+    {'symbol': 'NVDA', 'session': '2015-03-02', 'sell': 0.2, 'hold': 0.5, 'buy': 0.3, 'model version': 1}
     """
 
     symbol: str
@@ -35,7 +43,13 @@ class Prediction:
     about: str
 
     def row(self) -> dict[str, object]:
-        """Return it as a row of a table."""
+        """Return it as a row of a table.
+
+        Returns
+        -------
+        dict
+            Column to value; probabilities with four decimals.
+        """
         said = {word: round(value, 4) for word, value in zip(CLASSES, self.probabilities, strict=True)}
         return {"symbol": self.symbol, "session": str(self.session), **said, "model version": self.version}
 

@@ -9,7 +9,7 @@ from docstrings import Documented, everything
 
 MODULES = (
     "finnex", "finnex.notebook", "finnex.mega_image_generation", "finnex.cnn_training", "finnex.models",
-    "finnex.evaluation",
+    "finnex.evaluation", "finnex.datasets",
 )  # fmt: skip
 RETURNED = (
     "finnex.datasets.image_dataset.ImageDataset", "finnex.pipeline.loop.BuildResult",

@@ -215,8 +215,8 @@ class CompanyView(Mapping[str, SessionView]):
         Returns
         -------
         xarray.Dataset
-            Dimensions date, y, x, channel, feature, region and horizon; arrays are read when used. NaN, or -1 of a
-            label, where not known.
+            Dimensions date, y, x, channel, feature, region, horizon and class; arrays are read when used. NaN, or
+            -1 of a label, where not known.
         """
         return self.store.open_images(self.symbol)
 

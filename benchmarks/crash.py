@@ -1,7 +1,7 @@
 """Kill changes of a store before their n-th change of a file, for all n, and look at the store.
 
 `python -m benchmarks.crash [--scenario NAME] [--points N] [--again N] [--live] [--seed K]`. The processes are killed
-with SIGKILL at that very call, by a shim that is loaded into them (tests/crash/shim.c); writes are also cut in half.
+with SIGKILL at that very call, by a shim that is loaded into them (tests/helpers/crash/shim.c); writes are also cut.
 `--scenario workers` draws on two Dask workers and kills one of them, the build, or all.
 `python -m benchmarks.crash --random-kills N [--seed K]` kills whole `finnex build`s at random moments instead.
 Prints a line for each scenario and each failure, and exits with 1 where there is one. The store lies in memory.
@@ -19,16 +19,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
-from crash.control import CONTROL_VARIABLE, compiled, from_environment, why_not
-from crash.random_kills import random_kills
-from crash.scenarios import SCENARIOS, World
-from crash.sweep import Crash, Rehearsal, sampled
-from crash.workers import WorkerKills
-
 from finnex.store import journal
 from finnex.store.folder import Folder
+from tests.helpers.crash.control import CONTROL_VARIABLE, compiled, from_environment, why_not
+from tests.helpers.crash.random_kills import random_kills
+from tests.helpers.crash.scenarios import SCENARIOS, World
+from tests.helpers.crash.sweep import Crash, Rehearsal, sampled
+from tests.helpers.crash.workers import WorkerKills
 
 MEMORY = Path("/dev/shm")
 WORKERS = "workers"

@@ -25,9 +25,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
-from crash.scenarios import (
+import finnex.store.folder
+from tests.helpers.crash.scenarios import (
     World,
     first_build,
     new_company,
@@ -37,10 +36,8 @@ from crash.scenarios import (
     redraw,
     release,
 )
-from crash.states import Between, Stored, stored
-from crash.sweep import in_child
-
-import finnex.store.folder
+from tests.helpers.crash.states import Between, Stored, stored
+from tests.helpers.crash.sweep import in_child
 
 STORE = "images.zarr"
 STEPS: tuple[Callable[[World, Path], object], ...] = (

@@ -11,12 +11,9 @@ import argparse
 import random
 import sys
 import uuid
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
-from buckets import s3_server
-from suspended_writer import LOST, content, interrupt, rehearse, short_leases
+from tests.helpers.buckets import s3_server
+from tests.helpers.suspended_writer import LOST, content, interrupt, rehearse, short_leases
 
 
 def main() -> int:

@@ -19,17 +19,14 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))  # stores, which writes small ones
-
 NETWORKS = ("multiscale_cnn", "vit")
 TRAIN = 0.9
 
 
 def make(path: Path, images: int) -> None:
     """Publish a store of planted images, as a build would, drawn once."""
-    from stores import make_store, sessions
-
     from benchmarks.markets import CELLS, one_cell_market
+    from tests.helpers.stores import make_store, sessions
 
     market = one_cell_market(CELLS[0], images, seed=0)
     make_store(
@@ -41,11 +38,10 @@ def make(path: Path, images: int) -> None:
 
 def measure(path: Path, network: str, epochs: int, threads: int) -> None:
     """Train in this process and print a line."""
-    from stores import make_config
-
     from finnex.config.training import TrainingSettings
     from finnex.store import ImageStore
     from finnex.training import train
+    from tests.helpers.stores import make_config
 
     store = ImageStore.open(path)
     config = make_config(

@@ -12,7 +12,7 @@ from finnex.evaluation.trading_card import TradingCard
 from finnex.files.output import write_output
 from finnex.pipeline import read_run
 from finnex.quality import drawn_again
-from finnex.reporting.report import Report, input_limits, make_report
+from finnex.reporting.report import Report, make_report
 from finnex.store import ImageStore
 from finnex.store_path import StorePath
 from finnex.training import Progress, TrainingResult
@@ -74,11 +74,8 @@ def write_report(
     ExportError
         Something else than a report lies where it goes.
     """
-    run = read_run(config)
-    redrawn = drawn_again(run, store) if result is None else None
-    report = make_report(
-        config, store, result, limits=input_limits(run.tables), sample=sample, champion=champion, redrawn=redrawn
-    )
+    redrawn = drawn_again(read_run(config), store) if result is None else None
+    report = make_report(config, store, result, sample=sample, champion=champion, redrawn=redrawn)
     path = config.store.path.parent / "report" / ("quality.html" if result is None else "report.html")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

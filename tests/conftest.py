@@ -64,3 +64,11 @@ def real_data() -> Path:
     if not (REAL_DATA / "prices.csv.gz").is_file():
         pytest.skip("the research tables are not beside the project")
     return REAL_DATA
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small store with everything that a store can hold; copy it before it is changed."""
+    from tests.helpers.damaged_stores import make_whole
+
+    return make_whole(tmp_path_factory.mktemp("whole") / "images.zarr")

@@ -30,15 +30,14 @@ def qa(
     from finnex.files.output import write_output
     from finnex.pipeline import read_run
     from finnex.quality import drawn_again
-    from finnex.reporting.report import input_limits, make_report
+    from finnex.reporting.report import make_report
     from finnex.store import ImageStore
 
     settings = load_config(config)
     with err().status("Checking the store"):
         store = ImageStore.open(settings.store.path)
         run = read_run(settings)
-        redrawn = drawn_again(run, store)
-        report = make_report(settings, store, limits=input_limits(run.tables), sample=sample, redrawn=redrawn)
+        report = make_report(settings, store, sample=sample, redrawn=drawn_again(run, store))
     if output is not None:
         try:
             output.parent.mkdir(parents=True, exist_ok=True)

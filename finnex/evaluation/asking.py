@@ -1,4 +1,4 @@
-"""A network asked about unseen sessions: with all it may see, with some channels only, and without a section.
+"""What a network is shown of unseen sessions: everything, some channels only, or all but a section.
 
 What is taken away becomes 0, 'not known': an input that the network has met in training wherever data was missing.
 """
@@ -19,12 +19,13 @@ from finnex.data.session_prices import SessionPrices
 from finnex.errors import TrainingError
 from finnex.evaluation.credit import Subset, subsets
 from finnex.layout import Layout
-from finnex.models.inputs import check_answers
 from finnex.patches.grid import patch_grid
-from finnex.training.answers import ask, pool
+from finnex.training.answers import describe_rows
 from finnex.training.devices import arithmetic_threads
+from finnex.training.running import pool, run_network
 
 ALL = "all"
+NOTHING: Subset = frozenset()
 Probabilities = npt.NDArray[np.float64]
 
 
@@ -106,15 +107,35 @@ class Answered:
     votes_a_session: float
 
 
+@dataclass(frozen=True)
+class _Altered(Shown):
+    """Samples of which some pixels are taken away; `way` says which."""
+
+    way: str | Subset = ALL
+
+
 class _Ways:
-    """The alterations of a sample, each as a change of its pixels."""
+    """The alterations of samples, each as a change of their pixels."""
 
     def __init__(self, layout: Layout, patch_px: int | None) -> None:
-        self.layout = layout
+        self.layout, self.patch_px = layout, patch_px
         self.sections = [section.name for section in layout.sections]
         self.section_of = None if patch_px is None else torch.from_numpy(patch_grid(layout, patch_px).section_of)
 
-    def altered(self, shown: Shown) -> Iterator[tuple[str | Subset, Tensor]]:
+    def of_all(self, samples: Iterable[Shown]) -> Iterator[_Altered]:
+        """Yield every alteration of all samples, and at the end one that shows nothing: of each patch, if they are."""
+        shown = None
+        for shown in samples:
+            _check(self.layout, self.patch_px, shown.images)
+            for way, pixels in self._altered(shown):
+                yield _Altered(pixels.float(), shown.rows, shown.labels, shown.patches, way)
+        if shown is None:
+            raise TrainingError("the test part holds no sample. Split again with a larger test_ratio.")
+        numbers = None if self.section_of is None else torch.arange(len(self.section_of))
+        none = np.arange(1 if numbers is None else len(numbers))
+        yield _Altered(torch.zeros(len(none), *shown.images.shape[1:]), none, none, numbers, NOTHING)
+
+    def _altered(self, shown: Shown) -> Iterator[tuple[str | Subset, Tensor]]:
         """Yield the name and the pixels of every alteration that changes them, except the one that shows nothing."""
         yield ALL, shown.images
         for some in subsets(self.layout.channels)[1:-1]:
@@ -146,9 +167,8 @@ def _check(layout: Layout, patch_px: int | None, images: Tensor) -> None:
         )
 
 
-@torch.no_grad()
 def answer(model: nn.Module, samples: Iterable[Shown], layout: Layout, patch_px: int | None) -> Answered:
-    """Ask a network about samples of any number of patches per session: votes are pooled to their mean.
+    """Run a network on every alteration of samples; of any number of patches a session the mean of the votes counts.
 
     Parameters
     ----------
@@ -172,56 +192,38 @@ def answer(model: nn.Module, samples: Iterable[Shown], layout: Layout, patch_px:
         There is no sample, its channels are not the layout's, or an answer is no number.
     """
     ways = _Ways(layout, patch_px)
-    device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
-    was_training, threads = model.training, torch.get_num_threads()
-    model.eval()
+    threads = torch.get_num_threads()
     torch.set_num_threads(arithmetic_threads(TrainingSettings()))
     votes: dict[str | Subset, list[Probabilities]] = {}
     rows, labels, patches = [], [], []
     lengths: list[npt.NDArray[np.float64]] = []
     try:
-        for shown in samples:
-            _check(layout, patch_px, shown.images)
-            numbers = None if shown.patches is None else shown.patches.to(device)
-            for way, pixels in ways.altered(shown):
-                logits, attended, *_ = ask(model, pixels.float().to(device), numbers)
-                check_answers(logits)
-                votes.setdefault(way, []).append(logits.double().softmax(-1).cpu().numpy())
-                if way == ALL:
-                    lengths.append(attended.double().norm(dim=-1).cpu().numpy())
-            rows.append(shown.rows)
-            labels.append(shown.labels)
-            patches.append(np.full(len(shown.rows), -1) if shown.patches is None else shown.patches.numpy())
-        if not rows:
-            raise TrainingError("the test part holds no sample. Split again with a larger test_ratio.")
-        row, label, patch = np.concatenate(rows), np.concatenate(labels), np.concatenate(patches)
-        joined: dict[str | Subset, Probabilities] = {way: np.concatenate(parts) for way, parts in votes.items()}
-        numbers = None if ways.section_of is None else torch.arange(len(ways.section_of), device=device)
-        nothing = torch.zeros(1 if numbers is None else len(numbers), *shown.images.shape[1:], device=device)
-        logits, *_ = ask(model, nothing, numbers)
-        check_answers(logits)
-        blank = logits.double().softmax(-1).cpu().numpy()
-        joined[frozenset()] = blank[np.zeros(len(row), dtype=np.intp) if numbers is None else patch]
-        joined |= dict(ways.without_sections(joined[ALL], blank, patch))
+        for said in run_network(model, ways.of_all(samples), describe_rows):
+            shown = said.batch
+            votes.setdefault(shown.way, []).append(said.probabilities)
+            if shown.way == ALL:
+                lengths.append(said.attended.cpu().double().norm(dim=-1).numpy())
+                rows.append(shown.rows)
+                labels.append(shown.labels)
+                patches.append(np.full(len(shown.rows), -1) if shown.patches is None else shown.patches.numpy())
     finally:
-        model.train(was_training)
         torch.set_num_threads(threads)
-    pooled = {way: _pool(row, each) for way, each in joined.items() if isinstance(way, str)}
-    channels = {some: _pool(row, each) for some, each in joined.items() if isinstance(some, frozenset)}
+    row, label, patch = np.concatenate(rows), np.concatenate(labels), np.concatenate(patches)
+    joined: dict[str | Subset, Probabilities] = {way: np.concatenate(parts) for way, parts in votes.items()}
+    blank = joined[NOTHING]
+    joined[NOTHING] = blank[np.zeros(len(row), dtype=np.intp) if ways.section_of is None else patch]
+    joined |= dict(ways.without_sections(joined[ALL], blank, patch))
+    pooled = {way: pool(row, each)[1] for way, each in joined.items() if isinstance(way, str)}
+    channels = {some: pool(row, each)[1] for some, each in joined.items() if isinstance(some, frozenset)}
     channels[frozenset(layout.channels)] = pooled[ALL]
     if ways.section_of is not None:
         section = ways.section_of.numpy()[patch]
         for number, name in enumerate(ways.sections):
             if (own := section == number).any() and len(np.unique(row[own])) == len(np.unique(row)):
-                pooled[f"votes_of:{name}"] = _pool(row[own], joined[ALL][own])
+                pooled[f"votes_of:{name}"] = pool(row[own], joined[ALL][own])[1]
     sessions, first = np.unique(row, return_index=True)
     parts, by = _parts(model, lengths, ways, patch)
     return Answered(label[first], pooled, channels, sessions, parts, by, len(row) / len(sessions))
-
-
-def _pool(rows: npt.NDArray[np.intp], votes: Probabilities) -> Probabilities:
-    no_return = np.full((len(votes), 1), np.nan)
-    return pool(rows.astype(np.int64), np.hstack([votes, no_return])).probabilities
 
 
 def _parts(

@@ -14,11 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from finnex.data.normalize import FLOOR, QUANTUM, FeatureSpec
-from finnex.data.tables import read_tables
 from finnex.export.arrays import Step, count_labels, describe_split
 from finnex.export.selection import ExportPlan
 from finnex.layout import CatalogueEntry, Layout, Region
-from finnex.reporting.report import input_limits, make_report
+from finnex.reporting.report import make_report
 
 QUALITY_SESSIONS = 16
 """Pairs of sessions whose pixels the report's checks read; `finnex qa` reads more, 13 MB a pair."""
@@ -29,8 +28,7 @@ def write_metadata(plan: ExportPlan, folder: Path, step: Step) -> tuple[str, ...
     """Write the four files of `metadata/` and the normalisers' arrays; return the quality checks that failed."""
     here = folder / "metadata"
     here.mkdir()
-    limits = input_limits(read_tables(plan.config))
-    report = make_report(plan.config, plan.store, limits=limits, sample=QUALITY_SESSIONS)
+    report = make_report(plan.config, plan.store, sample=QUALITY_SESSIONS)
     (here / "quality_assurance_report.html").write_text(report.html, encoding="utf-8")
     _write(here / "channel_encoding_spec.json", describe_layout(plan.images.layout))
     _write(here / "normalization_parameters.json", _normalisers(plan, here))

@@ -36,10 +36,14 @@ class Probabilities(nn.Module):
         self.network = network
         self.eval()
 
+    def samples(self, images: Tensor) -> tuple[Tensor, None]:
+        """Return what the network reads of images (B, C, H, W): the images."""
+        check_whole_images(images, IMAGE_PX)
+        return images, None
+
     def forward(self, images: Tensor) -> Tensor:
         """Return class probabilities."""
-        check_whole_images(images, IMAGE_PX)
-        return probabilities(self.network(images)[0])
+        return probabilities(self.network(self.samples(images)[0])[0])
 
 
 class PatchVotes(nn.Module):
@@ -59,16 +63,22 @@ class PatchVotes(nn.Module):
         self._takes_patch = takes_patch(network)
         self.eval()
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return class probabilities: (B, C, H, W) -> (B, classes), rows summing to 1."""
+    def samples(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the network reads of images (B, C, H, W): their patches, image by image, and their numbers."""
         check_whole_images(images, IMAGE_PX)
         px = self.patch_px
         count, channels = images.shape[:2]
         cut = images.unfold(2, px, px).unfold(3, px, px).permute(0, 2, 3, 1, 4, 5)  # (B, rows, columns, C, px, px)
         each = cut.shape[1] * cut.shape[2]
-        patches = cut.reshape(count * each, channels, px, px)
-        position: dict[str, Any] = {}
-        if self._takes_patch:
-            position["patch"] = torch.arange(each, device=images.device).repeat(count)
+        return cut.reshape(count * each, channels, px, px), torch.arange(each, device=images.device).repeat(count)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return class probabilities: (B, C, H, W) -> (B, classes), rows summing to 1."""
+        patches, numbers = self.samples(images)
+        position: dict[str, Any] = {"patch": numbers} if self._takes_patch else {}
         votes = probabilities(self.network(patches, **position)[0])
+        count, each = images.shape[0], (images.shape[2] // self.patch_px) * (images.shape[3] // self.patch_px)
         return votes.reshape(count, each, votes.shape[1]).mean(dim=1)
+
+
+Exported = Probabilities | PatchVotes

@@ -72,7 +72,7 @@ def draw_due(
     force: bool = False,
     on_blocked: Callable[[str], None] = lambda _: None,
 ) -> BuildResult:
-    """Draw what is due of each symbol, batch by batch; call under `finnex.store.writing`.
+    """Draw what is due of each symbol, batch by batch, and record where the inputs end; call under `writing`.
 
     Parameters
     ----------
@@ -122,6 +122,7 @@ def draw_due(
                 failures += [(symbol, day, reason) for day, reason in outcome.failed]
         except StoreCorrupt as error:
             on_blocked(opened.block(symbol, error))
+    opened.store.record_inputs(run.tables.limits())
     return BuildResult(
         built=built,
         skipped=skipped,

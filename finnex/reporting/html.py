@@ -15,6 +15,7 @@ from finnex.evaluation import Scorecard, TradingCard
 from finnex.evaluation.interval import Interval
 from finnex.files.output import HTML_GENERATOR
 from finnex.quality import Check
+from finnex.store import InputLimits
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class ReportContent:
         Label and value pairs under the title: store, fingerprint, layout, dates.
     synthetic_tables
         Input tables that hold generated data; named in a banner where there are any.
-    input_limits
-        First and last row of each input table.
+    inputs
+        Where the input tables begin and end; None where the store does not have it.
     card
         Scores of a training; absent, the report is about the store alone.
     trading
@@ -55,7 +56,7 @@ class ReportContent:
     synthetic_tables: Sequence[str]
     checks: Sequence[Check]
     pictures: Sequence[Picture]
-    input_limits: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    inputs: InputLimits | None = None
     card: Scorecard | None = None
     trading: TradingCard | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)

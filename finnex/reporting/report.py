@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from finnex.config import Config
-from finnex.data.tables import Tables
 from finnex.evaluation import Scorecard, TradingCard, confusion, scorecard, trading_card
 from finnex.evaluation.scorecard import PROBABILITIES
 from finnex.quality import Check, quality_checks
@@ -126,17 +124,11 @@ def _training_pictures(result: TrainingResult, card: Scorecard) -> list[Picture]
     ]
 
 
-def input_limits(tables: Tables) -> dict[str, tuple[str, str]]:
-    """Return the first and last date of each input table, as text."""
-    return {name: (str(first), str(last)) for name, (first, last) in tables.limits().items()}
-
-
 def make_report(
     config: Config,
     store: ImageStore,
     result: TrainingResult | None = None,
     *,
-    limits: Mapping[str, tuple[str, str]] | None = None,
     sample: int = 64,
     champion: str = "",
     redrawn: Check | None = None,
@@ -151,8 +143,6 @@ def make_report(
         Store to look at.
     result
         The training; None where there is none.
-    limits
-        First and last date of each input table: `input_limits`.
     sample
         Sessions whose pixels the quality checks read.
     champion
@@ -201,7 +191,7 @@ def make_report(
         synthetic_tables=list(attrs["synthetic_tables"]),
         checks=checks,
         pictures=pictures,
-        input_limits=limits or {},
+        inputs=store.record().inputs,
         card=card,
         trading=trading,
         parameters=result.parameters if result is not None else {},

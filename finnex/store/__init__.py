@@ -15,6 +15,7 @@ from finnex.store.lock import writing
 from finnex.store.presence import holds_a_store
 from finnex.store.publication import Publication
 from finnex.store.reach import Reach, Reaches
+from finnex.store.record import InputLimits
 from finnex.store.restore import restore
 from finnex.store.states import DRAFTED, EMPTY, FAILED, NO_BAR, QUARANTINED, READY, STATUS_WORDS
 from finnex.store.template import CLASS_WORDS, LABEL_WORDS, NOT_A_DAY, StoreTemplate
@@ -34,6 +35,7 @@ __all__ = [
     "DraftTarget",
     "Finding",
     "ImageStore",
+    "InputLimits",
     "Publication",
     "Reach",
     "Reaches",

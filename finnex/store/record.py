@@ -1,4 +1,4 @@
-"""The root record: which companies a store has and how many of their sessions count. One file, replaced as a whole."""
+"""The root record: the companies of a store, their sessions, where its inputs end. One file, replaced as a whole."""
 
 from __future__ import annotations
 
@@ -52,15 +52,39 @@ class Company:
 
 
 @dataclass(frozen=True)
+class InputLimits:
+    """Where the input tables begin and end, as a build read them.
+
+    Attributes
+    ----------
+    recorded_at
+        When the first build that found these limits recorded them: ISO 8601, UTC.
+    tables
+        First and last date of every table that was given and has a row, as YYYY-MM-DD.
+    """
+
+    recorded_at: str
+    tables: Mapping[str, tuple[str, str]]
+
+
+@dataclass(frozen=True)
 class RootRecord:
-    """The companies of a store by symbol; `generation` grows with every change."""
+    """The companies of a store by symbol; `generation` grows with every change.
+
+    `inputs` is None until a build has recorded it; earlier versions of FinNeX did not.
+    """
 
     generation: int = 0
     companies: Mapping[str, Company] = field(default_factory=dict)
+    inputs: InputLimits | None = None
 
     def with_company(self, symbol: str, company: Company) -> RootRecord:
         """Return the next record, with a company laid out, extended or changed."""
         return replace(self, generation=self.generation + 1, companies={**self.companies, symbol: company})
+
+    def with_inputs(self, inputs: InputLimits) -> RootRecord:
+        """Return the next record, with other limits of the inputs."""
+        return replace(self, generation=self.generation + 1, inputs=inputs)
 
     def without(self, symbol: str) -> RootRecord:
         """Return the next record, without a company."""

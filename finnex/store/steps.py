@@ -28,7 +28,7 @@ from finnex.store.metadata import (
     without_companies,
     write_document,
 )
-from finnex.store.record import Company, write_record
+from finnex.store.record import Company, InputLimits, write_record
 from finnex.store.states import EMPTY, QUARANTINED, READY
 from finnex.store.template import FIXED
 from finnex.store_path import StorePath
@@ -50,6 +50,7 @@ class StoreSteps(ImageStore):
             journal.PREDICT: self._do_predict,
             journal.REMOVE: self._do_remove,
             journal.CHECK: self._do_check,
+            journal.INPUTS: self._do_record_inputs,
         }
         steps[intent.action](intent.symbol, intent.details)
 
@@ -188,6 +189,13 @@ class StoreSteps(ImageStore):
         self._hold_companies([])
         self._place.delete_folder(symbol)
 
+    def _do_record_inputs(self, symbol: str, details: dict[str, Any]) -> None:
+        """Write where the inputs end into the root record."""
+        tables = {name: (first, last) for name, (first, last) in details["tables"].items()}
+        inputs, record = InputLimits(details["recorded_at"], tables), self.record()
+        if record.inputs != inputs:
+            write_record(self._place, record.with_inputs(inputs))
+
     def writable(self, symbol: str, name: str) -> zarr.Array[Any]:
         """Return an array that is written as a whole, chunk by chunk."""
         try:
@@ -197,6 +205,29 @@ class StoreSteps(ImageStore):
         if not isinstance(found, zarr.Array):
             raise StoreCorrupt(f"{self.path} has no array {symbol}/{name}. `finnex repair` makes it anew.")
         return found.with_config({"write_empty_chunks": True})  # Zarr would delete chunks that are all fill value
+
+    def write_rows(self, symbol: str, name: str, first: int, values: npt.NDArray[Any]) -> bool:
+        """Write consecutive rows of a small array where they differ from what is stored; return whether they did.
+
+        Parameters
+        ----------
+        symbol, name
+            The array.
+        first, values
+            First row, and what is written from it on: (rows, ...), converted to the array's dtype.
+
+        Returns
+        -------
+        bool
+            Whether anything was written.
+        """
+        array = self.writable(symbol, name)
+        rows = slice(first, first + len(values))
+        stored = np.asarray(array[rows])
+        if stored.tobytes() == values.astype(stored.dtype).tobytes():
+            return False
+        array[rows] = values.astype(stored.dtype)
+        return True
 
     def _write(self, symbol: str, name: str, values: npt.NDArray[Any]) -> None:
         self.writable(symbol, name)[: len(values)] = values

@@ -7,9 +7,9 @@ cleared. `finnex.store.steps` has the steps of each.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from datetime import UTC, date, datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -118,7 +118,7 @@ class StoreWriter(StoreSteps):
 
     def _can_be_finished(self, intent: Intent) -> bool:
         """Return whether the company of a change is there; it is not where a repair had to remove it."""
-        of_absent = {journal.LAY_OUT, journal.REMOVE, journal.CHECK}
+        of_absent = {journal.LAY_OUT, journal.REMOVE, journal.CHECK, journal.INPUTS}
         return intent.action in of_absent or intent.symbol in self.record().companies
 
     def _change(self, intent: Intent) -> None:
@@ -326,25 +326,22 @@ class StoreWriter(StoreSteps):
             self._change(Intent(journal.PREDICT, symbol, details))
         return len(new)
 
-    def write_rows(self, symbol: str, name: str, first: int, values: npt.NDArray[Any]) -> bool:
-        """Write consecutive rows of a small array where they differ from what is stored; return whether they did.
+    def record_inputs(self, limits: Mapping[str, tuple[date, date]]) -> bool:
+        """Record where the inputs of a build begin and end; nothing is written where the same is recorded already.
 
         Parameters
         ----------
-        symbol, name
-            The array.
-        first, values
-            First row, and what is written from it on: (rows, ...), converted to the array's dtype.
+        limits
+            First and last date of each table, as `finnex.data.tables.Tables.limits` gives them.
 
         Returns
         -------
         bool
             Whether anything was written.
         """
-        array = self.writable(symbol, name)
-        rows = slice(first, first + len(values))
-        stored = np.asarray(array[rows])
-        if stored.tobytes() == values.astype(stored.dtype).tobytes():
+        known, tables = self.record().inputs, {name: (str(first), str(last)) for name, (first, last) in limits.items()}
+        if known is not None and known.tables == tables:
             return False
-        array[rows] = values.astype(stored.dtype)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        self._change(Intent(journal.INPUTS, details={"recorded_at": now, "tables": tables}))
         return True

@@ -13,6 +13,7 @@ from finnex.datasets.samples import labelled_samples
 from finnex.errors import TrainingError
 from finnex.evaluation.promotion import Decision, decide
 from finnex.evaluation.scorecard import PROBABILITIES
+from finnex.models.exported import Exported
 from finnex.store import ImageStore
 from finnex.tracking.entries import LoggedModel
 from finnex.tracking.key import key_file, make_key
@@ -29,7 +30,7 @@ from finnex.tracking.versions import (
 )
 from finnex.training import TrainingResult
 from finnex.training.saved_network import FileDigest
-from finnex.training.serving import Model, ask_about
+from finnex.training.serving import ask_about
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -114,7 +115,7 @@ class Champion:
     """
 
     version: ModelVersion
-    model: Model
+    model: Exported
     about: str
 
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from finnex.errors import ModelRefused, TrainingError
+from finnex.models.exported import Exported
 from finnex.tracking.artifacts import Artifacts
 from finnex.tracking.entries import NETWORK
 from finnex.tracking.seal import ModelVersion
 from finnex.training.saved_network import read_network
-from finnex.training.serving import Model
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -56,7 +56,7 @@ def by_number(client: MlflowClient, name: str, number: int) -> Entry:
         raise TrainingError(f"the registered model '{name}' has no version {number}. Name another one.") from None
 
 
-def load_network(client: MlflowClient, uri: str, version: ModelVersion, remedy: str) -> Model:
+def load_network(client: MlflowClient, uri: str, version: ModelVersion, remedy: str) -> Exported:
     """Return a version's network, made by our own code over weights whose bytes were compared.
 
     Parameters

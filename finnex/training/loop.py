@@ -26,7 +26,7 @@ from finnex.config.training import TrainingSettings
 from finnex.datasets import Batch
 from finnex.errors import TrainingError
 from finnex.models.inputs import check_values
-from finnex.training.answers import Batches, ask, predict, surprise
+from finnex.training.answers import Batches, predict, surprise
 from finnex.training.augment import Augment
 from finnex.training.checkpoint import (
     BEST,
@@ -40,6 +40,7 @@ from finnex.training.checkpoint import (
 from finnex.training.interruption import Interruption
 from finnex.training.objective import Objective
 from finnex.training.reports import EpochReport, OnProgress, Progress, ignore_progress
+from finnex.training.running import ask
 
 T = TypeVar("T")
 

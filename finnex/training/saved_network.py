@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from finnex.config.section import Section
 from finnex.datasets.samples import CLASSES
 from finnex.errors import ModelRefused, TrainingError
-from finnex.models.exported import PatchVotes, Probabilities
+from finnex.models.exported import Exported, PatchVotes, Probabilities
 from finnex.patches.grid import PATCH_PX
 from finnex.training.checkpoint import load_checkpoint
 from finnex.training.network import NetworkDescription, read_description
@@ -84,7 +84,7 @@ def save_network(folder: Path, checkpoint: Path) -> SavedNetwork:
     return about
 
 
-def read_network(folder: Path) -> nn.Module:
+def read_network(folder: Path) -> Exported:
     """Return the network that a folder holds: images (B, C, H, W) float32 to class probabilities (B, classes).
 
     Raises

@@ -1,0 +1,1 @@
+"""Tests, one folder a room; `helpers` is what they share."""

@@ -1,0 +1,1 @@
+"""What several tests share: servers, stores, planted markets, and the crash harness."""

@@ -26,6 +26,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	find finnex flows -name '*.py' -exec $(BIN)/numpydoc lint {} +
 	$(BIN)/hadolint docker/Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
 	$(BIN)/compose-lint check --quiet --no-env --strict-config --fail-on low --config docker/compose-lint.yaml docker/compose.yaml

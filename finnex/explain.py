@@ -24,8 +24,10 @@ class PixelAnswer:
 
     Attributes
     ----------
+    section, channel, region
+        Where the pixel lies.
     session
-        The session whose value it is; `session_other` the second one of a pixel that relates two.
+        The session whose value it is.
     value
         The stored pixel, 0 where not known.
     normalized_value
@@ -34,6 +36,17 @@ class PixelAnswer:
         The same in `unit`.
     weight
         Contrast that the region kept on the image's session.
+    feature, meaning, unit, source_table
+        The feature that it shows, as the catalogue describes it.
+    session_other
+        The second session of a pixel that relates two.
+
+    Examples
+    --------
+    >>> from finnex.store import ImageStore
+    >>> answer = explain(ImageStore.open("images.zarr"), "NVDA", date(2015, 3, 2), 0, 0)[0]
+    >>> answer.channel, answer.as_dict()["section"]
+    ('red', 'macro_economic')
     """
 
     section: str
@@ -51,12 +64,34 @@ class PixelAnswer:
     weight: float
 
     def as_dict(self) -> dict[str, object]:
-        """Return plain values for JSON."""
+        """Return plain values for JSON.
+
+        Returns
+        -------
+        dict
+            Field to its value; a date as YYYY-MM-DD.
+        """
         return {name: value.isoformat() if isinstance(value, date) else value for name, value in asdict(self).items()}
 
 
 def explain(store: ImageStore, symbol: str, day: date, row: int, column: int) -> list[PixelAnswer]:
     """Return one answer per channel for a pixel of a published image.
+
+    Parameters
+    ----------
+    store
+        Store of the image.
+    symbol
+        Symbol of the image.
+    day
+        Session of the image.
+    row, column
+        The pixel, from 0 at the top left.
+
+    Returns
+    -------
+    list of PixelAnswer
+        In the order of the layout's channels: region, feature, sessions, and the values that the pixel shows.
 
     Raises
     ------
@@ -64,6 +99,13 @@ def explain(store: ImageStore, symbol: str, day: date, row: int, column: int) ->
         The pixel lies outside the image.
     StoreError
         The session is not published, its bytes are damaged, or it was drawn from other values than those stored.
+
+    Examples
+    --------
+    >>> from finnex.store import ImageStore
+    >>> answer = explain(ImageStore.open("images.zarr"), "NVDA", date(2015, 3, 2), 0, 0)[0]
+    >>> answer.region, answer.as_dict()["unit"]
+    ('fear_greed', 'sd')
     """
     layout = stored_layout(store.attrs)
     if not (0 <= row < layout.height and 0 <= column < layout.width):

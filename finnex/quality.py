@@ -217,9 +217,20 @@ def drawn_again(run: Run, store: ImageStore, *, images: int = 4, seed: int = 0) 
 
     Parameters
     ----------
+    run
+        Inputs, layout and configuration.
+    store
+        Store to look at.
     images
         Drawn again from tables cut at their decision, of the symbols that the seed chooses: a rebuild of the symbol's
         features each.
+    seed
+        Chooses symbols and images.
+
+    Returns
+    -------
+    Check
+        Passed where nothing differs; its value is the number of findings.
     """
     rng = np.random.default_rng(seed)
     symbols = [name for name in run.config.symbols if name in store.symbols]
@@ -249,11 +260,20 @@ def quality_checks(
 
     Parameters
     ----------
+    store
+        Store to look at.
     sample
         Pairs of adjacent sessions whose pixels are read (6 MB each); checksums, duplicates, coverage and labels
         are checked on all of them.
+    seed
+        Chooses the pairs of sessions.
     kind, horizon
         The label whose classes are counted.
+
+    Returns
+    -------
+    list of Check
+        Name, value, limit and meaning of each check, and whether it passed.
 
     Raises
     ------

@@ -51,10 +51,19 @@ def build_images(
 
     Parameters
     ----------
+    config
+        Configuration; `[dask] address` says where images are drawn.
+    request
+        Symbols and range of the run.
     run
         The inputs, where they have been read already.
     skip_missing
         Leave out a symbol that has no session in the range, with a warning, where another one has.
+
+    Returns
+    -------
+    BuildResult
+        How many images were built, skipped and failed.
 
     Raises
     ------
@@ -186,7 +195,17 @@ def _may_pass(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> boo
     persist_result=False,
 )
 def draw_batch(symbol: str, first: date, last: date, batch: Batch) -> None:
-    """Draw and publish one batch; the names are for the UI, the batch knows its sessions."""
+    """Draw and publish one batch; the names are for the UI, the batch knows its sessions.
+
+    Parameters
+    ----------
+    symbol
+        Symbol of the batch.
+    first, last
+        First and last session of the batch.
+    batch
+        What is drawn.
+    """
     batch.run()
     get_run_logger().info("%s: %d images in %.1f s", symbol, batch.built, batch.seconds)
 

@@ -51,8 +51,21 @@ def write_report(
 
     Parameters
     ----------
+    config
+        Configuration; the report lies next to its store.
+    store
+        Store to look at.
+    result
+        The training; None where there is none.
+    sample
+        Sessions whose pixels the quality checks read.
     champion
         Which version is the champion and how it became one, as `champion_words` says it.
+
+    Returns
+    -------
+    tuple
+        The report, and the path of its HTML.
 
     Raises
     ------

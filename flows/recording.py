@@ -37,6 +37,16 @@ def recording_server(config: Config) -> Iterator[str]:
     folder of the configuration, else one that is started here on that folder and lives until the last command that
     uses it has ended.
 
+    Parameters
+    ----------
+    config
+        Address of MLflow, and the state folder.
+
+    Yields
+    ------
+    str
+        The address, as `http://HOST:PORT` or as it is configured.
+
     Raises
     ------
     ServiceError

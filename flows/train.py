@@ -29,7 +29,24 @@ from flows.recording import end_open_runs, recording_server
 def train_network(
     config: Config, store: ImageStore, progress: ProgressArtifact, recorder: StudyRecorder
 ) -> TrainingResult:
-    """Train every fold and seed and the baselines, predict the unseen sessions, and record the progress in MLflow."""
+    """Train every fold and seed and the baselines, predict the unseen sessions, and record the progress in MLflow.
+
+    Parameters
+    ----------
+    config
+        Training, model, labels and symbols.
+    store
+        Store to train on.
+    progress
+        Artifact that shows the progress.
+    recorder
+        Records the study in MLflow.
+
+    Returns
+    -------
+    TrainingResult
+        As of `finnex.training.train`.
+    """
 
     def show(at: Progress) -> None:
         done, text = progress_words(at)
@@ -44,7 +61,24 @@ def train_network(
 def check_and_report(
     config: Config, store: ImageStore, result: TrainingResult, champion: str
 ) -> tuple[Report, StorePath]:
-    """Check the store's quality, judge the model, and write the report."""
+    """Check the store's quality, judge the model, and write the report.
+
+    Parameters
+    ----------
+    config
+        Configuration; the report lies next to its store.
+    store
+        Store to look at.
+    result
+        The training.
+    champion
+        Which version is the champion and how it became one.
+
+    Returns
+    -------
+    tuple
+        The report, and the path of its HTML.
+    """
     report, path = write_report(config, store, result, champion=champion)
     for check in report.failed:
         get_run_logger().warning("quality: %s is %s, wanted %s", check.name, check.value, check.limit)

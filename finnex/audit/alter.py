@@ -82,9 +82,28 @@ def alteration(
 
     Parameters
     ----------
+    table
+        Name of the table, a key of `CLOCKS`.
+    how
+        How the later rows are changed: cut, scrambled, or joined by new ones.
+    frame
+        Rows of the table, as they were read.
+    later
+        (rows,) bool: which rows are not known at the decision of session `position`.
+    calendar
+        Sessions and their decision times.
+    position
+        Position of the session whose decision is looked at.
+    rng
+        Source of the numbers that are made up.
     quotes
         Macro series whose rows are dated by their observation: a restatement looks like the first figure,
         so none is made up.
+
+    Returns
+    -------
+    Alteration
+        The rows to keep or change, in the order of their date, and the table they come from.
     """
     if how == "added":
         other = _added(table, frame, later, calendar, position, rng, quotes)
@@ -103,8 +122,21 @@ def scrambled(
 
     Parameters
     ----------
+    table
+        Name of the table, a key of `CLOCKS`.
+    frame
+        Rows of the table; it is not changed.
+    rows
+        (rows,) bool: the rows to change.
+    rng
+        Source of the new numbers.
     after
         Rows are moved to later than this; absent, they stay.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The changed copy: same shape, columns and index. Bars stay bars: open and close lie between low and high.
     """
     other, count = frame.copy(), int(rows.sum())
     if count == 0:

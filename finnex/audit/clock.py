@@ -64,7 +64,24 @@ FILE_COLUMN = {"available": "available_date"}
 def known_session(
     table: str, frame: pd.DataFrame, calendar: SessionCalendar, quote_delay_minutes: Mapping[str, int]
 ) -> npt.NDArray[np.intp]:
-    """Return the first session whose decision may use each row; the number of sessions where none yet may."""
+    """Return the first session whose decision may use each row; the number of sessions where none yet may.
+
+    Parameters
+    ----------
+    table
+        Name of the table, a key of `CLOCKS`.
+    frame
+        Rows of the table.
+    calendar
+        Sessions and their decision times.
+    quote_delay_minutes
+        Macro series to the minutes after the close of its date from which its quote is known.
+
+    Returns
+    -------
+    numpy.ndarray
+        (rows,) positions of sessions, from 0 to `len(calendar)`.
+    """
     clock = CLOCKS[table]
     moment = frame[clock.dated].to_numpy().astype("datetime64[ns]")
     day = moment.astype("datetime64[D]")
@@ -95,12 +112,48 @@ def known_session(
 def later_rows(
     table: str, frame: pd.DataFrame, calendar: SessionCalendar, position: int, quote_delay_minutes: Mapping[str, int]
 ) -> Mask:
-    """Return which rows are not known at the decision of session `position`."""
+    """Return which rows are not known at the decision of session `position`.
+
+    Parameters
+    ----------
+    table
+        Name of the table, a key of `CLOCKS`.
+    frame
+        Rows of the table.
+    calendar
+        Sessions and their decision times.
+    position
+        Position of the session whose decision is looked at.
+    quote_delay_minutes
+        As of `known_session`.
+
+    Returns
+    -------
+    numpy.ndarray
+        (rows,) bool.
+    """
     return known_session(table, frame, calendar, quote_delay_minutes) > position
 
 
 def describe(table: str, row: pd.Series[Any], path: Path | None, *, added: bool = False) -> LeakedRow:
-    """Return a row as a person finds it: its key, its date, its place in the file."""
+    """Return a row as a person finds it: its key, its date, its place in the file.
+
+    Parameters
+    ----------
+    table
+        Name of the table, a key of `CLOCKS`.
+    row
+        One row of the table.
+    path
+        File that the table was read from; None where it comes from none.
+    added
+        Whether the row was made up by the audit, and so has no place in the file.
+
+    Returns
+    -------
+    LeakedRow
+        The row in words; its place is None for an added row, or without a file.
+    """
     clock = CLOCKS[table]
     key = [str(row[word]) for word in clock.words if word in row.index and str(row[word])]
     if clock.about is not None:

@@ -31,7 +31,24 @@ def differences(full: Panel, seen: Panel, position: int) -> Differences:
 
 
 def weights_that_differ(layout: Layout, full: Panel, seen: Panel, position: int) -> Differences:
-    """Return the regions whose blend differs in the sessions up to and including `position`."""
+    """Return the regions whose blend differs in the sessions up to and including `position`.
+
+    Parameters
+    ----------
+    layout
+        Layout whose regions are blended.
+    full
+        Panel of all tables.
+    seen
+        Panel of the tables as known at the decision of `position`.
+    position
+        Last session that is compared.
+
+    Returns
+    -------
+    Differences
+        `weight.REGION` to ("weight",); empty where all weights agree to the last bit.
+    """
     ours, theirs = (region_weights(panel, layout)[: position + 1] for panel in (full, seen))
     moved = np.flatnonzero((ours != theirs).any(axis=0))
     return {f"weight.{layout.regions[number].name}": ("weight",) for number in moved}

@@ -69,9 +69,15 @@ def audit(
 
     Parameters
     ----------
+    config
+        Configuration; its files are read unless `tables` is given.
     sessions
         Random sessions of each symbol, among those a build would draw; one more for every four at the edge of a
         table's longest silence.
+    seed
+        Seed of the sampled sessions and of the made-up rows; the same seed gives the same report.
+    symbols
+        Symbols to audit; by default all that are configured.
     vintage
         A later vintage of the enhanced file: its values for published rows must not differ.
     on_progress
@@ -82,6 +88,11 @@ def audit(
         The tables, should they not be those of the configuration's files.
     store
         The published store to audit, if there is one.
+
+    Returns
+    -------
+    AuditReport
+        Findings, and the three answers for each feature and table.
 
     Raises
     ------

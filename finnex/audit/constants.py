@@ -113,8 +113,15 @@ def frozen_runs(
     ----------
     original, others
         (sessions, features) float64 of the tables as they are and of each shuffle; NaN where not known.
+    features
+        Names of the columns of `original`.
     unmoved
         Features that no change of any table moved, dates included: where they vary, their values come from code alone.
+
+    Returns
+    -------
+    list of Frozen
+        One run of a feature at most; its value is NaN where the values of an unmoved feature vary.
     """
     known = ~np.isnan(original)
     kept = known & np.all([other == original for other in others], axis=0)
@@ -164,7 +171,26 @@ def _said(one: Frozen, days: npt.NDArray[np.datetime64], symbol: str, shuffles: 
 def as_findings(
     found: Sequence[Frozen], days: npt.NDArray[np.datetime64], symbol: str, tables: dict[str, str], shuffles: int
 ) -> list[Finding]:
-    """Return one finding a feature."""
+    """Return one finding a feature.
+
+    Parameters
+    ----------
+    found
+        Runs that `frozen_runs` found.
+    days
+        (sessions,) dates of the sessions that runs count in.
+    symbol
+        Symbol of the panel.
+    tables
+        Feature to the table that it is computed from.
+    shuffles
+        How many times the tables were shuffled; the evidence says so.
+
+    Returns
+    -------
+    list of Finding
+        Findings of the kind `constant_in_code`, in the order of `found`.
+    """
     return [
         Finding(
             "constant_in_code",

@@ -49,6 +49,8 @@ def associated_figures(
     ----------
     opinions
         Name to (sessions,) float64, NaN where there is none. The mean is from the filing before to the quarter's end.
+    figures
+        Figures of one origin, a row for each quarter.
     news
         What is new in each metric (asked filings, metrics).
     close
@@ -57,6 +59,13 @@ def associated_figures(
         Filings that a series and a metric must have in common.
     origins
         Number of origins asked: they share the permutations that may reach a correlation.
+    seed
+        Seed of the permutations.
+
+    Returns
+    -------
+    list of KnownFiling
+        One for each opinion that reaches the threshold; empty below `needed` filings.
     """
     rows = np.flatnonzero(figures.asked >= 0)
     if len(rows) < needed:

@@ -39,10 +39,25 @@ def label_inputs(
 
     Parameters
     ----------
+    make
+        What computes the labels.
     bars
         Traded sessions (open, high, low, close, volume), indexed by session position.
+    days
+        (sessions,) all session dates.
+    settings
+        Kind, horizon and thresholds of the labels.
     positions
         Sessions at whose decisions the bars are changed.
+    rng
+        Source of the other futures.
+    symbol
+        Named in the findings, where it is given.
+
+    Returns
+    -------
+    list of Finding
+        A finding for each label and mistake; empty where there is none.
     """
     full = make(bars, days, settings)
     findings = []

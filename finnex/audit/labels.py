@@ -45,6 +45,10 @@ def audit_labels(
         Sessions that a window shows.
     days
         All session dates; without them `label_end` is not looked at.
+    horizons
+        Horizons of the columns, in sessions.
+    symbol
+        Named in the findings, where it is given.
 
     Returns
     -------
@@ -142,7 +146,24 @@ def known_already(
 def changed_before_their_end(
     full: Mapping[str, Labels], seen: Mapping[str, Labels], days: npt.NDArray[np.datetime64], position: int
 ) -> list[str]:
-    """Return kinds whose labels say they were known by session `position`, and change when what follows it is cut."""
+    """Return kinds whose labels say they were known by session `position`, and change when what follows it is cut.
+
+    Parameters
+    ----------
+    full
+        Labels of all bars by kind, each (sessions, horizons).
+    seen
+        Labels of the bars up to `position`, of the same shapes.
+    days
+        (sessions,) all session dates.
+    position
+        Last session whose bar `seen` was made from.
+
+    Returns
+    -------
+    list of str
+        `KIND[HORIZON]` of each that changes.
+    """
     day, found = days[position], []
     for kind, one in full.items():
         other = seen[kind]

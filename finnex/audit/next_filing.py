@@ -45,8 +45,17 @@ def knowing_the_next_filing(
         Name to (sessions,) float64, NaN where not known.
     opinions
         Names of those that hold no estimates: they are asked for association too.
+    origins
+        Figures of each origin of filings.
     close
         Closes (sessions,), NaN where the symbol did not trade.
+    seed
+        Seed of the permutations.
+
+    Returns
+    -------
+    FilingSearch
+        What was found, and a sentence on what was tested or why it was not.
     """
     if not origins:
         return FilingSearch([], "not tested: the fundamentals table has no figures of it")

@@ -54,8 +54,21 @@ def quotes_of_other_markets(
 
     Parameters
     ----------
+    macro
+        Macro table; None where there is none.
+    prices
+        Prices table: symbol, date and bars.
+    calendar
+        Sessions of the exchange and their decision times.
+    quote_delay_minutes
+        Macro series to the minutes after the close of its date from which its quote is known.
     others
         Symbols of the prices table that features read, in addition to the symbol itself.
+
+    Returns
+    -------
+    list of Declared
+        Findings of the kind `quotes_from_the_future`, each with the rows it is about.
     """
     first, last = calendar.days[0].item(), calendar.days[-1].item()
     home = session_calendar(HOME, first, last)
@@ -89,8 +102,19 @@ def american_listings(
 
     Parameters
     ----------
+    prices
+        Prices table: symbol and date.
+    calendar
+        Sessions of the exchange.
     home
         New York's sessions over the same days.
+    others
+        Symbols that are looked at.
+
+    Returns
+    -------
+    list of str
+        Symbols, sorted.
     """
     found = set(others) & AMERICAN_FUNDS
     holidays = np.setdiff1d(calendar.days, home.days)

@@ -26,6 +26,26 @@ def sampled(
 
     An edge is the last session before a table's next row after its longest silence: where a value carried backwards
     from the future shows.
+
+    Parameters
+    ----------
+    days
+        (sessions,) dates, ascending.
+    wanted
+        Positions in `days` of the sessions that may be chosen.
+    frames
+        Table name to its rows.
+    symbol
+        Whose rows count, in a table with a symbol column.
+    count
+        Number of random sessions.
+    rng
+        Source of the choice.
+
+    Returns
+    -------
+    list of int
+        Positions in `days`, ascending, each once.
     """
     chosen = set(rng.permutation(wanted)[:count].tolist())
     room = -(-count // 4)
@@ -47,7 +67,26 @@ def sampled(
 def special(
     calendar: SessionCalendar, wanted: Positions, splits: pd.DataFrame | None, symbol: str, rng: np.random.Generator
 ) -> dict[str, int]:
-    """Return one session of each special kind: last of a month, of a quarter, half day, before a split."""
+    """Return one session of each special kind: last of a month, of a quarter, half day, before a split.
+
+    Parameters
+    ----------
+    calendar
+        Sessions and their decision times.
+    wanted
+        Positions of the sessions that may be chosen.
+    splits
+        Table of splits: symbol and date; None where there is none.
+    symbol
+        Whose splits count.
+    rng
+        Source of the choice.
+
+    Returns
+    -------
+    dict
+        Kind to position; a kind without a session among `wanted` is absent.
+    """
     days = calendar.days
     months = days.astype("datetime64[M]")
     last = np.concatenate([months[1:] != months[:-1], [False]])

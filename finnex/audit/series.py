@@ -49,8 +49,21 @@ def table_series(
 
     Parameters
     ----------
+    frames
+        Table name to its rows.
+    calendar
+        Sessions and their decision times.
+    symbol
+        Whose rows count, in a table with a symbol column other than the prices.
     others
         Symbols of the prices table that features read, in addition to the symbol itself.
+    quote_delay_minutes
+        Macro series to the minutes after the close of its date from which its quote is known.
+
+    Returns
+    -------
+    dict
+        Name to its table and (sessions,) float64; prices as natural logarithms, all else in the table's units.
 
     Notes
     -----

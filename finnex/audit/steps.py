@@ -102,12 +102,19 @@ def out_of_step(symbol: str, bars: Bars, others: pd.DataFrame, indices: pd.DataF
 
     Parameters
     ----------
+    symbol
+        Symbol whose bars are looked at.
     bars
         Of the symbol on all sessions.
     others
         Closes of other symbols of the exchange (session, symbol), NaN where one did not trade.
     indices
         Closes of stock indices of the exchange by the date that is written (session, index).
+
+    Returns
+    -------
+    list of Finding
+        Findings about the symbol and its volume; about indices only where there are none of those.
     """
     own = _changes(np.log(bars.close))
     moves = {str(name): _changes(np.log(values.to_numpy(dtype=np.float64))) for name, values in others.items()}

@@ -74,8 +74,21 @@ def audit_stored(
 
     Parameters
     ----------
+    timing
+        The audit of one symbol: its run, its panel of all tables, and how tables are cut.
+    store
+        Store to look at.
     count
         Images to draw again from tables cut at their decision, of the published ones of the symbol.
+    rng
+        Source of the choice of images.
+    tick
+        Called with the description of each step.
+
+    Returns
+    -------
+    StoredAudit
+        Findings and how much was compared; empty where the store has another layout or lacks the symbol.
     """
     run, symbol, full = timing.run, timing.symbol, timing.full
     if symbol not in store.symbols or str(store.attrs["layout_hash"]) != run.layout.hash:

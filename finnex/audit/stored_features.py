@@ -37,12 +37,21 @@ def compare_features(
 
     Parameters
     ----------
+    store
+        Store to look at.
     full
         The panel of all tables.
     rebuilt
         Position to the panel of tables cut at its decision: of these sessions it is compared with in place of `full`.
     rows, position
         (sessions,) rows on the store's axis, and positions in the panel.
+    remedy
+        What the finding asks for.
+
+    Returns
+    -------
+    tuple
+        Number of sessions compared, 0 where the store keeps no features; and the findings.
     """
     names = store.array_names(full.symbol)
     if "feature_normalized" not in names:

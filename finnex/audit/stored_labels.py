@@ -59,8 +59,19 @@ def compare_labels(
 
     Parameters
     ----------
+    timing
+        The audit of one symbol: its run and its panel of all tables.
+    store
+        Store to look at.
     rows, position
         (sessions,) rows on the store's axis, and positions in the panel.
+    remedy
+        What a finding asks for.
+
+    Returns
+    -------
+    LabelsCompared
+        How many outcomes, classes and ends were compared, and the findings.
     """
     symbol, days = timing.symbol, timing.full.calendar.days
     bars = symbol_bars(timing.run.tables, symbol, timing.full.calendar).reindex(range(len(days)))
@@ -116,8 +127,21 @@ def labels_of(
 
     Parameters
     ----------
+    kind
+        `price_movement` or `triple_barrier`.
     bars
         (sessions,) open, high, low, close; NaN where there is no bar.
+    position
+        (labels,) positions of the sessions at whose close is decided.
+    horizon
+        Sessions that a label looks ahead.
+    settings
+        Thresholds and the length of the volatility's window.
+
+    Returns
+    -------
+    ComputedLabels
+        Simple returns (NaN where not known), classes and ends as positions (-1 where not known), each (labels,).
 
     Notes
     -----

@@ -98,10 +98,19 @@ def table_verdicts(
 
     Parameters
     ----------
+    timings
+        The audit of each symbol.
+    findings
+        All findings of the audit.
     tested
         Table to its series, each with how it was tested.
     coarse
         As in `caveats`.
+
+    Returns
+    -------
+    tuple of Verdict
+        In the order of the tables; splits, where there are any, and the calendar are last.
     """
     found, no_series = [], answer_of_table({})
     for table in timings[0].frames:
@@ -148,8 +157,21 @@ def feature_verdicts(
 
     Parameters
     ----------
+    run
+        Inputs and layout.
+    timings
+        The audit of each symbol.
+    findings
+        All findings of the audit.
+    vintage
+        How the enhanced table compares with its later vintage.
     tested
         Feature to how it was tested, for each symbol.
+
+    Returns
+    -------
+    tuple of Verdict
+        One for each feature of the catalogue; then the others that leaked.
     """
     of: dict[str, list[Finding]] = {}
     for finding in findings:

@@ -145,7 +145,26 @@ def configuration_text(
     synthetic: Sequence[str] = (),
     epochs: int | None = None,
 ) -> str:
-    """Return a commented configuration; a value that is not given is a comment with its default."""
+    """Return a commented configuration; a value that is not given is a comment with its default.
+
+    Parameters
+    ----------
+    inputs
+        Table to the path of its file, as it is written down.
+    symbols
+        Symbols of the run.
+    start, end
+        First and last session to draw.
+    synthetic
+        Names of tables that hold generated data.
+    epochs
+        Epochs of a training.
+
+    Returns
+    -------
+    str
+        The text of a TOML file.
+    """
     tables = [
         _line(name, json.dumps(inputs[name]), columns, given=True)
         if name in inputs

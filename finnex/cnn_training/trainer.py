@@ -11,23 +11,21 @@ import numpy.typing as npt
 import xarray as xr
 from torch import nn
 
-from finnex.cnn_training.training_plan import TrainingPlan, read_training_config
+from finnex.cnn_training.training_plan import check_plan, read_training_config
 from finnex.config import LabelSettings
 from finnex.config.training import TrainingSettings
-from finnex.datasets.exported_folder import IMAGES, export_folder, from_folder
-from finnex.datasets.image_source import Image, MegaImages, from_array, from_store
+from finnex.datasets.exported_folder import export_folder
+from finnex.datasets.image_source import Image
+from finnex.datasets.opening import open_images
 from finnex.datasets.parts import PatchPart, split_parts
 from finnex.datasets.patch_data import Patches, PatchMetadata
 from finnex.datasets.samples import CLASSES
-from finnex.errors import ConfigError, LayoutError, TrainingError
+from finnex.errors import LayoutError, TrainingError
 from finnex.layout import Layout
 from finnex.patches.describe import MarketContext, describe, regime_word
 from finnex.patches.grid import PATCH_PX, extract_patches, patch_grid
-from finnex.plain_text import plain_text
-from finnex.store import holds_a_store
-from finnex.store_path import store_path
 from finnex.training.part_training import train_on_parts
-from finnex.training.reports import EpochReport
+from finnex.training.reports import EpochReport, tell_epoch
 
 OF_METADATA = {
     "sentiment_score": "aggregated_sentiment", "sentiment_variance": "sentiment_volatility",
@@ -35,15 +33,6 @@ OF_METADATA = {
     "correlation_strength": "sentiment_price_correlation", "technical_momentum": "momentum_signals",
 }  # fmt: skip
 """The specification's inner names of patch features to those of its metadata."""
-
-
-def tell_epoch(report: EpochReport) -> None:
-    """Print one line."""
-    words = (
-        f"epoch {report.epoch}: loss {report.loss:.3f}, validation loss {report.validation_loss:.3f}, "
-        f"accuracy {report.validation_accuracy:.2f}, {report.seconds:.0f} s{', best so far' if report.best else ''}"
-    )
-    print(plain_text(words), flush=True)
 
 
 class FinNeXCNNTrainer:
@@ -80,6 +69,31 @@ class FinNeXCNNTrainer:
     ------
     TrainingError, StoreError, LayoutError
         With everything that is missing or does not fit.
+
+    Examples
+    --------
+    >>> trainer = FinNeXCNNTrainer("images.zarr", labels=LabelSettings(horizon=1))
+    >>> patches, labels, patch_metadata = trainer.create_patch_dataset()
+    >>> patches.shape, trainer.identify_patch_section(0, 0)
+    ((3072, 32, 32, 3), 'macro_economic')
+    >>> context = trainer.market_context(0)
+    >>> found = trainer.generate_patch_features(trainer.extract_patches(context.image), 0)
+    >>> found["sentiment_score"].shape
+    (256,)
+    >>> parts = trainer.create_train_val_test_split(patches, labels, patch_metadata, 0.6, 0.2, 0.2, embargo_sessions=0)
+    >>> [len(part.labels) for part in parts]
+    [1792, 768, 512]
+    >>> class Linear(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.weights = nn.Linear(3, 3)
+    ...     def forward(self, x):
+    ...         means = x.float().mean(dim=(2, 3))
+    ...         return self.weights(means), means[:, None]
+    >>> plan = {"model_architecture": "Linear", "training_params": {"epochs": 1, "warmup_epochs": 0}}
+    >>> model = trainer.train_model(Linear(), parts[0], parts[1], plan, on_epoch=None)
+    >>> len(trainer.history), trainer.export("exported").name
+    (1, 'exported')
     """
 
     def __init__(
@@ -92,7 +106,7 @@ class FinNeXCNNTrainer:
         labels: LabelSettings | None = None,
     ) -> None:
         self.mega_images, self.patch_size = mega_images, patch_size
-        self.images = _open(mega_images, symbol, layout, labels)
+        self.images = open_images(mega_images, symbol, layout, labels)
         self.grid = patch_grid(self.images.layout, patch_size)
         self.patches_per_image = len(self.grid)
         self.labels = self.images.label
@@ -115,11 +129,35 @@ class FinNeXCNNTrainer:
         return patches, np.repeat(self.labels, len(self.grid)), PatchMetadata.of(self.images, self.grid)
 
     def identify_patch_section(self, row: int, col: int) -> str:
-        """Return the section that holds most of a patch's rows."""
+        """Return the section that holds most of a patch's rows.
+
+        Parameters
+        ----------
+        row, col
+            Place of the patch in the grid, from 0 at the top left.
+
+        Returns
+        -------
+        str
+            Name of the section in the layout.
+        """
         return self.grid.at(row, col).section
 
     def extract_patches(self, mega_image: Image, patch_size: int | None = None) -> Image:
-        """Cut an image into its patches, (patches, patch_size, patch_size, channel)."""
+        """Cut an image into its patches, (patches, patch_size, patch_size, channel).
+
+        Parameters
+        ----------
+        mega_image
+            (y, x, channel).
+        patch_size
+            Side of a patch in pixels, by default the trainer's; it divides height and width.
+
+        Returns
+        -------
+        numpy.ndarray
+            Row by row from the top left.
+        """
         return extract_patches(mega_image, patch_size or self.patch_size)
 
     def generate_patch_features(self, image_patches: Image, img_idx: int) -> dict[str, Any]:
@@ -137,6 +175,11 @@ class FinNeXCNNTrainer:
         dict
             sentiment_score, sentiment_variance, news_volume, social_metrics, correlation_strength and
             technical_momentum, each (patches,) with NaN where not known; market_regime, a list of words.
+
+        Raises
+        ------
+        LayoutError
+            They are not the patches of that image.
         """
         if not np.array_equal(extract_patches(self.images.image(img_idx), self.patch_size), image_patches):
             raise LayoutError(f"these are not the patches of image {img_idx}. Give the patches of that image.")
@@ -145,7 +188,18 @@ class FinNeXCNNTrainer:
         return features | {"market_regime": [regime_word(code) for code in found.regime[0].tolist()]}
 
     def market_context(self, img_idx: int) -> MarketContext:
-        """Return the session in which `generate_enhanced_patch_features` describes a patch."""
+        """Return the session in which `generate_enhanced_patch_features` describes a patch.
+
+        Parameters
+        ----------
+        img_idx
+            Position of the image.
+
+        Returns
+        -------
+        MarketContext
+            The session's image, and the features up to it.
+        """
         images = self.images
         return MarketContext(self.grid, images.panel, images.days[img_idx], images.image(img_idx))
 
@@ -166,12 +220,18 @@ class FinNeXCNNTrainer:
 
         Parameters
         ----------
+        patches, labels, patch_metadata
+            What `create_patch_dataset` returned, or the same of your own: one entry a patch.
         train_ratio, val_ratio, test_ratio
             Shares of the sessions whose label is known; they add up to 1.
         temporal_split
             In time: labels that end less than an embargo before the next part begins are left out. False cuts at
             random dates, which warns: neighbouring images share all but one session and labels overlap, so scores on
             such parts are no evidence.
+        embargo_sessions
+            Sessions between the end of a part's last label and the next part.
+        seed
+            Of the random dates.
 
         Returns
         -------
@@ -205,6 +265,10 @@ class FinNeXCNNTrainer:
 
         Parameters
         ----------
+        model
+            Its forward takes pixels (B, C, H, W), float16 or float32, and returns logits (B, classes) first.
+        train_data, val_data
+            Parts that `create_train_val_test_split` returned.
         config
             A `training_config`; missing keys have the specification's values.
         folder
@@ -227,7 +291,7 @@ class FinNeXCNNTrainer:
             during training, or a `folder` with the checkpoint of another training.
         """
         plan = read_training_config(config)
-        self._check(plan, model)
+        check_plan(plan, type(model).__name__, self.images.shape, self.patch_size)
         if len(found := np.unique(train_data.labels)) < 2:
             raise TrainingError(
                 f"all training patches are of the class '{CLASSES[int(found[0])]}'; a network learns from two or more. "
@@ -253,24 +317,18 @@ class FinNeXCNNTrainer:
         check()
         return model.eval()
 
-    def _check(self, plan: TrainingPlan, model: nn.Module) -> None:
-        _, height, width, channels = self.images.shape
-        facts = {
-            "model_architecture": (plan.model_architecture, type(model).__name__, "the model"),
-            "input_shape": (plan.input_shape, (channels, height, width), "the images"),
-            "patch_size": (plan.patch_size, self.patch_size, "the trainer"),
-            "num_classes": (plan.num_classes, len(CLASSES), "the labels"),
-        }
-        wrong = [
-            f"training_config: {key} is {said!r}, {whose} has {is_!r}. Make them agree."
-            for key, (said, is_, whose) in facts.items()
-            if said != is_
-        ]
-        if wrong:
-            raise ConfigError("\n".join(wrong))
-
     def export(self, folder: str | Path) -> Path:
         """Write the images and what belongs to them as plain NumPy files; `FinNeXCNNTrainer(folder)` opens them.
+
+        Parameters
+        ----------
+        folder
+            Folder to make.
+
+        Returns
+        -------
+        Path
+            The folder.
 
         Raises
         ------
@@ -279,22 +337,3 @@ class FinNeXCNNTrainer:
         """
         export_folder(self.images, Path(folder))
         return Path(folder)
-
-
-def _open(
-    given: xr.DataArray | str | Path, symbol: str | None, layout: Layout | str | None, labels: LabelSettings | None
-) -> MegaImages:
-    if isinstance(given, xr.DataArray):
-        return from_array(given, layout)
-    if not isinstance(given, str | Path):
-        raise TrainingError(
-            f"mega_images is a {type(given).__name__}, which carries neither dates nor labels. Give the array that "
-            "create_mega_image_batch returns, the path of a store, or an exported folder."
-        )
-    place = store_path(given)
-    if holds_a_store(place):
-        return from_store(place, symbol, labels)
-    path = Path(str(place))
-    if path.is_dir() and ((path / IMAGES).is_file() or not any(path.glob("*.zarr"))):
-        return from_folder(path, layout)
-    raise TrainingError(f"{given} is neither an image store nor a folder with {IMAGES}. Check the path.")

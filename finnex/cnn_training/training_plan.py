@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from finnex.config.training import AUGMENTATION_PRESETS, TRAINING_PRESETS, AugmentationSettings, TrainingSettings
+from finnex.datasets.samples import CLASSES
 from finnex.errors import ConfigError, nearest
 
 Settings = TypeVar("Settings", bound=BaseModel)
@@ -56,6 +57,18 @@ class TrainingPlan:
         What `evaluate_finnex_model` is to return: pass them as its `metrics`.
     patches_per_session
         How many of a session's patches an epoch uses; None for all.
+    model_architecture
+        Name of the network's class.
+    patch_size
+        Side of a patch in pixels.
+    num_classes
+        Number of classes.
+
+    Examples
+    --------
+    >>> plan = read_training_config({"training_params": {"epochs": 3, "warmup_epochs": 1}})
+    >>> plan.settings.epochs, plan.patch_size, plan.input_shape
+    (3, 32, (3, 512, 512))
     """
 
     model_architecture: str
@@ -74,10 +87,29 @@ def read_training_config(given: Mapping[str, Any] | None = None) -> TrainingPlan
     The specification has neither early stopping nor label smoothing: both are off unless `training_params` gives
     `patience_epochs` or `label_smoothing`.
 
+    Parameters
+    ----------
+    given
+        A dictionary with keys of `training_config`; None is the specification's own.
+
+    Returns
+    -------
+    TrainingPlan
+        Every value, checked.
+
     Raises
     ------
     ConfigError
         With every unknown key (and the nearest that is known) and every value that cannot be used.
+
+    Examples
+    --------
+    >>> read_training_config({"training_params": {"batch_size": 16}}).settings.batch_size
+    16
+    >>> read_training_config({"epochs": 3})
+    Traceback (most recent call last):
+    ...
+    finnex.errors.ConfigError: training_config: unknown key 'epochs'. ...
     """
     given = given or {}
     problems = _unknown(given, training_config, "")
@@ -129,6 +161,41 @@ def read_training_config(given: Mapping[str, Any] | None = None) -> TrainingPlan
         str(whole["model_architecture"]), (shape[0], shape[1], shape[2]), whole["patch_size"], whole["num_classes"],
         settings, augmentation, tuple(metrics), per_session,
     )  # fmt: skip
+
+
+def check_plan(plan: TrainingPlan, model: str, images: tuple[int, int, int, int], patch_px: int) -> None:
+    """Compare a plan with what is trained, and on what.
+
+    Parameters
+    ----------
+    plan
+        The plan of a `training_config`.
+    model
+        Name of the network's class.
+    images
+        Number, height, width and channels of the images.
+    patch_px
+        Side of a patch in pixels.
+
+    Raises
+    ------
+    ConfigError
+        With everything in which they differ.
+    """
+    _, height, width, channels = images
+    facts = {
+        "model_architecture": (plan.model_architecture, model, "the model"),
+        "input_shape": (plan.input_shape, (channels, height, width), "the images"),
+        "patch_size": (plan.patch_size, patch_px, "the trainer"),
+        "num_classes": (plan.num_classes, len(CLASSES), "the labels"),
+    }
+    wrong = [
+        f"training_config: {key} is {said!r}, {whose} has {is_!r}. Make them agree."
+        for key, (said, is_, whose) in facts.items()
+        if said != is_
+    ]
+    if wrong:
+        raise ConfigError("\n".join(wrong))
 
 
 def _unknown(given: Mapping[str, Any], known: Iterable[str], where: str) -> list[str]:

@@ -200,6 +200,8 @@ def load_config(path: str | Path) -> Config:
 
     Examples
     --------
+    >>> load_config("finnex.toml").symbols
+    ('NVDA',)
     >>> load_config("no_such_file.toml")
     Traceback (most recent call last):
     ...

@@ -45,6 +45,17 @@ def fill_scores(text: pd.DataFrame, path: Path, problems: list[Problem], lexicon
 
     Their provider is named after the lexicon too: its scale is not the provider's own, and levels are learned per
     provider.
+
+    Parameters
+    ----------
+    text
+        Cells of the sentiment table as text, with a column `score`.
+    path
+        File of the table, for the problems.
+    problems
+        List that problems are added to.
+    lexicon
+        Lexicon to score with; None refuses a text without a score.
     """
     if "text" not in text.columns:
         return

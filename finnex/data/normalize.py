@@ -128,6 +128,20 @@ def denormalize(
 
     NaN where the brightness is unknown or at an end of its scale: there the value may have been clipped.
     Exact to half a quantum of the scale, `(high - low) * scale / 2**21`.
+
+    Parameters
+    ----------
+    brightness
+        Brightness, float32 in [0.02, 1], of any shape; NaN where not known.
+    spec
+        The feature's normaliser: its bounds and orientation.
+    location, scale
+        What was subtracted and divided by, in the feature's unit; broadcast against `brightness`.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 in the feature's unit, of the shape of `brightness`.
     """
     bright = np.asarray(brightness, dtype=np.float64)
     unit = (bright - FLOOR) / (1.0 - FLOOR)

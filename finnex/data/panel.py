@@ -72,6 +72,22 @@ def make_panel(tables: Tables, config: Config, symbol: str, specs: Sequence[Feat
 
     Columns of the `enhanced` table are used as they are in place of the computed feature of that name.
 
+    Parameters
+    ----------
+    tables
+        Input tables.
+    config
+        Configuration: exchange, inputs and symbols.
+    symbol
+        Symbol whose panel is computed.
+    specs
+        Normaliser of each feature, in the order of the panel's columns.
+
+    Returns
+    -------
+    Panel
+        Original and normalised values (sessions, features), and the bars (sessions, 6).
+
     Raises
     ------
     InputError

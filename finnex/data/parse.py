@@ -66,6 +66,22 @@ def number(text: pd.Series[str], path: Path, problems: list[Problem], *, optiona
     """Return float64; empty cells are NaN where `optional`, a problem elsewhere.
 
     Infinities are problems, and numbers beyond `LARGEST` in size.
+
+    Parameters
+    ----------
+    text
+        Cells as text.
+    path
+        File of the column, for the problems.
+    problems
+        List that problems are added to.
+    optional
+        Whether a cell may be empty.
+
+    Returns
+    -------
+    pandas.Series
+        Index of `text`; NaN where a cell is empty or a problem.
     """
     empty = text.str.strip() == ""
     value = pd.to_numeric(text, errors="coerce").astype("float64")
@@ -113,6 +129,23 @@ def moment(
     Exactly midnight, as it is written or in `zone` (IANA, the one that is declared for the file), counts as the date:
     programs write midnight where they know no time. Another time without a zone is a problem: it does not say whether
     it came before the close.
+
+    Parameters
+    ----------
+    text
+        Cells as text.
+    path
+        File of the column, for the problems.
+    problems
+        List that problems are added to.
+    zone
+        IANA name of the zone that the file declares; None where it declares none.
+
+    Returns
+    -------
+    tuple
+        Moments, NaT where a cell cannot be read; and bool, true where the text is a date. Both with the index of
+        `text`.
     """
     times = read_times(text)
     only_date = times.midnight
@@ -136,6 +169,22 @@ def stamp(
     """Return UTC moments, `datetime64[ns]` without zone; a date without a time is the last second of that day.
 
     So what has a date alone enters the first session after that date. `zone` as in `moment`.
+
+    Parameters
+    ----------
+    text
+        Cells as text.
+    path
+        File of the column, for the problems.
+    problems
+        List that problems are added to.
+    zone
+        As of `moment`.
+
+    Returns
+    -------
+    pandas.Series
+        Index of `text`; NaT where a cell cannot be read.
     """
     value, only_date = moment(text, path, problems, zone)
     return value.where(~only_date, value + END_OF_DAY)
@@ -153,7 +202,24 @@ def _no_times(text: pd.Series[str], bad: pd.Series[bool], path: Path, what: str,
 
 
 def word(text: pd.Series[str], path: Path, problems: list[Problem], valid: tuple[str, ...] = ()) -> pd.Series[str]:
-    """Return stripped text; empty cells are problems, and so are words outside `valid` where it is given."""
+    """Return stripped text; empty cells are problems, and so are words outside `valid` where it is given.
+
+    Parameters
+    ----------
+    text
+        Cells as text.
+    path
+        File of the column, for the problems.
+    problems
+        List that problems are added to.
+    valid
+        The words that are known; empty where any word will do.
+
+    Returns
+    -------
+    pandas.Series
+        Stripped text with the index of `text`.
+    """
     value = text.str.strip()
     problems += _problems(text, value == "", path, "is empty", "Every row needs this value.")
     if valid:
@@ -163,7 +229,28 @@ def word(text: pd.Series[str], path: Path, problems: list[Problem], valid: tuple
 
 
 def refuse(frame: pd.DataFrame, bad: pd.Series[bool], path: Path, column: str, what: str, remedy: str) -> list[Problem]:
-    """Return a problem for each row where `bad` holds, showing the value of `column`."""
+    """Return a problem for each row where `bad` holds, showing the value of `column`.
+
+    Parameters
+    ----------
+    frame
+        Cells of a file, by row.
+    bad
+        bool, with the index of `frame`.
+    path
+        File, for the problems.
+    column
+        Column whose value is shown.
+    what
+        What is wrong, as the end of a sentence.
+    remedy
+        What to do.
+
+    Returns
+    -------
+    list of Problem
+        One for each of the first such rows; the last says how many more there are.
+    """
     return [
         Problem(
             str(path), what, remedy, row=line_of(path, int(row)), column=column, value=frame.at[row, column],

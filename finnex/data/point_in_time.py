@@ -102,6 +102,17 @@ def as_of(known: Indexes, value: Floats, sessions: int, max_age: int | None = No
     ----------
     known
         First session of each row, ascending; among rows of one session the last counts.
+    value
+        Value of each row, float64.
+    sessions
+        Number of sessions.
+    max_age
+        Sessions after which a row is forgotten; None keeps it.
+
+    Returns
+    -------
+    numpy.ndarray
+        (sessions,) float64.
     """
     last = np.full(sessions, -1)
     inside = known < sessions

@@ -34,7 +34,24 @@ def unreadable(path: Path, error: Exception) -> InputError:
 
 
 def refused(path: Path, what: str, remedy: str, column: str | None = None) -> InputError:
-    """Return the error for a file, or one of its columns, that is refused as a whole."""
+    """Return the error for a file, or one of its columns, that is refused as a whole.
+
+    Parameters
+    ----------
+    path
+        File that is refused.
+    what
+        What is wrong.
+    remedy
+        What to do.
+    column
+        The column that is wrong; None where it is the whole file.
+
+    Returns
+    -------
+    InputError
+        The error, to be raised.
+    """
     return InputError([Problem(str(path), what, remedy, column=column)])
 
 

@@ -35,6 +35,12 @@ class Batch:
         Samples that the images belong to, (B,).
     patches
         Number of each patch in its image, (B,) int64, row by row from the top left; None for whole images.
+
+    Examples
+    --------
+    >>> batch = Batch(torch.zeros(2, 3, 32, 32), torch.tensor([0, 2]), np.arange(2))
+    >>> len(batch)
+    2
     """
 
     images: Tensor
@@ -51,6 +57,25 @@ class BatchSequence(IterableDataset[Batch]):
 
     Images are read in groups, in the order of the plan; batches are put together from what was read. So
     processes can share the reading and the batches stay the same.
+
+    Parameters
+    ----------
+    pinned
+        Images to read.
+    plan
+        Order of the samples in an epoch.
+
+    Examples
+    --------
+    >>> from finnex.config import LabelSettings
+    >>> from finnex.datasets import labelled_samples
+    >>> from finnex.store import ImageStore
+    >>> store = ImageStore.open("images.zarr")
+    >>> pinned = PinnedStore(store, labelled_samples(store, LabelSettings()))
+    >>> batches = ImageBatches(pinned, np.arange(4), batch_size=2, shuffle=True, seed=1)
+    >>> batches.set_epoch(3)
+    >>> sorted(batches.order().tolist()), len(list(batches.assemble(pinned.read)))
+    ([0, 1, 2, 3], 2)
     """
 
     def __init__(self, pinned: PinnedStore, plan: ImagePlan | PatchPlan) -> None:
@@ -71,6 +96,13 @@ class BatchSequence(IterableDataset[Batch]):
     def set_epoch(self, epoch: int, first_batch: int = 0) -> None:
         """Choose the sequence of the passes to come, and the batch with which they begin.
 
+        Parameters
+        ----------
+        epoch
+            Number of the epoch, from 0.
+        first_batch
+            Batch of this process with which the next pass begins, from 0.
+
         Raises
         ------
         TrainingError
@@ -84,12 +116,29 @@ class BatchSequence(IterableDataset[Batch]):
         self.position = (epoch, first_batch)
 
     def order(self) -> Rows:
-        """Return the samples of this epoch in the order in which they come, over all processes."""
+        """Return the samples of this epoch in the order in which they come, over all processes.
+
+        Returns
+        -------
+        numpy.ndarray
+            (samples,) positions of the samples.
+        """
         return self.plan.order(self.position[0])
 
     @abstractmethod
     def assemble(self, read: Read) -> Iterator[Batch]:
-        """Make the batches from the position on; `read` is asked for images in the order of `plan.groups`."""
+        """Make the batches from the position on; `read` is asked for images in the order of `plan.groups`.
+
+        Parameters
+        ----------
+        read
+            Gives the images of some rows, as `PinnedStore.read` does.
+
+        Returns
+        -------
+        Iterator of Batch
+            The batches of this process.
+        """
 
     def __iter__(self) -> Iterator[Batch]:
         """Read and yield in this process; within a `DataLoader`'s worker, every so-many-th batch."""
@@ -107,14 +156,33 @@ class ImageBatches(BatchSequence):
 
     Parameters
     ----------
+    pinned
+        Images to read.
     rows
         Samples to use; each comes exactly once an epoch.
     batch_size
         The most a batch holds; sizes differ by at most one.
     shuffle
         Permute by (seed, epoch); otherwise keep the order of `rows`.
+    seed
+        Of the permutation.
     rank, world_size
         This process' share when several train together: every `world_size`-th batch, as many in each.
+
+    Attributes
+    ----------
+    plan
+        Order of the samples in an epoch.
+
+    Examples
+    --------
+    >>> from finnex.config import LabelSettings
+    >>> from finnex.datasets import labelled_samples
+    >>> from finnex.store import ImageStore
+    >>> store = ImageStore.open("images.zarr")
+    >>> batches = ImageBatches(PinnedStore(store, labelled_samples(store, LabelSettings())), np.arange(4), batch_size=3)
+    >>> [tuple(batch.images.shape) for batch in batches]
+    [(2, 3, 512, 512), (2, 3, 512, 512)]
     """
 
     plan: ImagePlan
@@ -127,7 +195,19 @@ class ImageBatches(BatchSequence):
         super().__init__(pinned, ImagePlan(rows, batch_size, shuffle, seed, rank, world_size))
 
     def assemble(self, read: Read) -> Iterator[Batch]:
-        """Give each group of images its labels."""
+        """Give each group of images its labels.
+
+        Parameters
+        ----------
+        read
+            Gives the images of some rows, as `PinnedStore.read` does.
+
+        Returns
+        -------
+        Iterator of Batch
+            Images (B, C, H, W) float16 and their labels.
+
+        """
         return self._batches(self.plan.groups(*self.position), read)
 
     def _every(self, first: int, step: int) -> Iterator[Batch]:

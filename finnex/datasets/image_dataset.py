@@ -15,17 +15,19 @@ from finnex.store import ImageStore
 class ImageDataset(Dataset[tuple[Tensor, int]]):
     """Images with their labels, in order of session, then symbol; each is read and checked when it is asked for.
 
-    Attributes
-    ----------
-    samples
-        Symbol, session, end of the label and outcome of every item: split by these, never at random.
-
     Parameters
     ----------
+    store
+        Store to read from.
     labels
         Which label: kind and horizon.
     symbols
         Those to use; all of the store where none is given.
+
+    Attributes
+    ----------
+    samples
+        Symbol, session, end of the label and outcome of every item: split by these, never at random.
 
     Raises
     ------
@@ -37,6 +39,14 @@ class ImageDataset(Dataset[tuple[Tensor, int]]):
     An item is `(image, label)`: float32 (channel, y, x) in [0, 1], 0 where not known; 0 sell, 1 hold, 2 buy. Asking
     for an item raises `StoreCorrupt` where its bytes are not those that were published. `finnex.datasets.load` streams
     several times faster: it reads ahead and in blocks.
+
+    Examples
+    --------
+    >>> from finnex.config import LabelSettings
+    >>> from finnex.store import ImageStore
+    >>> data = ImageDataset(ImageStore.open("images.zarr"), LabelSettings(kind="price_movement", horizon=5))
+    >>> len(data), str(data.samples.label_end[0])
+    (12, '2015-03-09')
     """
 
     samples: Samples

@@ -38,6 +38,8 @@ def load(
 
     Parameters
     ----------
+    batches
+        What is read; its position says where reading begins.
     workers
         Reading processes; with 0, or images that are held in memory, a thread of this process reads.
     start_method
@@ -45,12 +47,27 @@ def load(
     depth
         Batches that are ready ahead of the reader.
 
+    Returns
+    -------
+    Iterator of Batch
+        The batches of this process, in the order of `batches`.
+
     Raises
     ------
     StoreCorrupt
         A chunk is missing or damaged.
     TrainingError
         The store moved, or a reading process was killed.
+
+    Examples
+    --------
+    >>> from finnex.config import LabelSettings
+    >>> from finnex.datasets import ImageBatches, PinnedStore, labelled_samples
+    >>> from finnex.store import ImageStore
+    >>> store = ImageStore.open("images.zarr")
+    >>> batches = ImageBatches(PinnedStore(store, labelled_samples(store, LabelSettings())), range(4), batch_size=2)
+    >>> [batch.labels.tolist() for batch in load(batches)]
+    [[1, 2], [1, 1]]
     """
     if start_method not in ("forkserver", "spawn") or workers < 0:
         raise TrainingError(
@@ -69,8 +86,22 @@ class ReadAhead:
 
     Parameters
     ----------
+    batches
+        What is read.
     workers
         As of `load`.
+
+    Examples
+    --------
+    >>> from finnex.config import LabelSettings
+    >>> from finnex.datasets import ImageBatches, PinnedStore, labelled_samples
+    >>> from finnex.store import ImageStore
+    >>> store = ImageStore.open("images.zarr")
+    >>> batches = ImageBatches(PinnedStore(store, labelled_samples(store, LabelSettings())), range(4), batch_size=2)
+    >>> ahead = ReadAhead(batches)
+    >>> ahead.set_epoch(1)
+    >>> len(ahead), len(list(ahead))
+    (2, 2)
     """
 
     def __init__(self, batches: BatchSequence, workers: int = 0) -> None:
@@ -80,7 +111,15 @@ class ReadAhead:
         return len(self._batches)
 
     def set_epoch(self, epoch: int, first_batch: int = 0) -> None:
-        """Choose the sequence of the next pass, and the batch it begins with."""
+        """Choose the sequence of the next pass, and the batch it begins with.
+
+        Parameters
+        ----------
+        epoch
+            Number of the epoch, from 0.
+        first_batch
+            Batch of this process with which the next pass begins, from 0.
+        """
         self._batches.set_epoch(epoch, first_batch)
 
     def __iter__(self) -> Iterator[Batch]:

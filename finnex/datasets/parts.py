@@ -18,7 +18,24 @@ from finnex.errors import TrainingError
 
 
 class PatchPart(NamedTuple):
-    """Some patches with their labels and metadata, in order of time; unpacks into the three."""
+    """Some patches with their labels and metadata, in order of time; unpacks into the three.
+
+    Attributes
+    ----------
+    patches
+        (N, patch_px, patch_px, channel) float32 in [0, 1], 0 where not known.
+    labels
+        (N,) int64: 0 sell, 1 hold, 2 buy.
+    metadata
+        N dictionaries; docs/patches.md defines every number.
+
+    Examples
+    --------
+    >>> part = PatchPart(np.zeros((1, 32, 32, 3)), np.array([2]), [{"patch": 0}])
+    >>> patches, labels, metadata = part
+    >>> int(labels[0])
+    2
+    """
 
     patches: Patches | npt.NDArray[np.floating]
     labels: npt.NDArray[np.int64]
@@ -139,6 +156,28 @@ def split_parts(
     seed: int,
 ) -> tuple[PatchPart, PatchPart, PatchPart]:
     """Return training, validation and test part; sessions without a known label are in none.
+
+    Parameters
+    ----------
+    patches
+        (N, patch_px, patch_px, channel) float32 in [0, 1].
+    labels
+        (N,) classes; -1 where not known.
+    metadata
+        N dictionaries; they name each patch's session and the end of its label.
+    train_ratio, val_ratio, test_ratio
+        Shares of the sessions whose label is known; above 0, and they add up to 1.
+    temporal_split
+        Whether parts are cut in time, purged; false cuts at random dates, and warns.
+    embargo_sessions
+        Sessions between the end of a part's last label and the next part.
+    seed
+        Of the random dates.
+
+    Returns
+    -------
+    tuple
+        The parts, in the order of the ratios.
 
     Raises
     ------

@@ -30,6 +30,8 @@ class PatchBatches(BatchSequence):
 
     Parameters
     ----------
+    pinned
+        Images to read.
     rows
         Samples to use.
     batch_size
@@ -40,13 +42,31 @@ class PatchBatches(BatchSequence):
         About how many images are shuffled among each other.
     shuffle
         Permute images, then the patches of each block of images, by (seed, epoch); otherwise image by image.
+    seed
+        Of the permutation.
     rank, world_size
         This process' share when several train together: every `world_size`-th image, as many batches in each.
+
+    Attributes
+    ----------
+    plan
+        Order of the samples and patches in an epoch.
 
     Raises
     ------
     TrainingError
         Patches of that size do not tile the image.
+
+    Examples
+    --------
+    >>> from finnex.config import LabelSettings
+    >>> from finnex.datasets import labelled_samples
+    >>> from finnex.store import ImageStore
+    >>> store = ImageStore.open("images.zarr")
+    >>> pinned = PinnedStore(store, labelled_samples(store, LabelSettings()))
+    >>> batches = PatchBatches(pinned, np.arange(2), batch_size=256)
+    >>> [tuple(batch.images.shape) for batch in batches]
+    [(256, 3, 32, 32), (256, 3, 32, 32)]
     """
 
     plan: PatchPlan
@@ -70,7 +90,18 @@ class PatchBatches(BatchSequence):
         super().__init__(pinned, PatchPlan(rows, batch_size, shuffle, seed, rank, world_size, patches, block))
 
     def assemble(self, read: Read) -> Iterator[Batch]:
-        """Deal out one block of patches while the next is read."""
+        """Deal out one block of patches while the next is read.
+
+        Parameters
+        ----------
+        read
+            Gives the images of some rows, as `PinnedStore.read` does.
+
+        Yields
+        ------
+        Batch
+            Patches (B, C, patch_px, patch_px) float16, their labels and their numbers.
+        """
         epoch, first_batch = self.position
         number, done = self.plan.begin(first_batch)
         blocks = self.plan.images(epoch)[number:]

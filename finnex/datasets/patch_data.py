@@ -31,6 +31,22 @@ class Patches:
 
     A number gives one patch, a slice or an array of numbers an array of them, `numpy.asarray` all. Neighbours in a row
     are read together from one image.
+
+    Parameters
+    ----------
+    images
+        Images to cut.
+    patch_px
+        Side of a patch in pixels; it divides height and width.
+    rows
+        Numbers of the patches, image by image; by default all.
+
+    Examples
+    --------
+    >>> from finnex.cnn_training import FinNeXCNNTrainer
+    >>> patches = Patches(FinNeXCNNTrainer("images.zarr").images, 32)
+    >>> patches.shape, patches[0].shape, patches.take(np.arange(4)).shape
+    ((3072, 32, 32, 3), (32, 32, 3), (4, 32, 32, 3))
     """
 
     def __init__(self, images: MegaImages, patch_px: int, rows: Rows | None = None) -> None:
@@ -72,7 +88,18 @@ class Patches:
         return self[:] if dtype is None else self[:].astype(dtype)
 
     def take(self, positions: Rows) -> Patches:
-        """Return some of them, not yet read."""
+        """Return some of them, not yet read.
+
+        Parameters
+        ----------
+        positions
+            (n,) positions among these patches.
+
+        Returns
+        -------
+        Patches
+            They, in that order.
+        """
         return Patches(self.images, self.patch_px, self.rows[positions])
 
     def _cut(self, image: int) -> Image:
@@ -135,12 +162,33 @@ class PatchMetadata(Sequence[Mapping[str, Any]]):
     `metadata[i]` is a dictionary with `KEYS`, NaN where not known; `metadata.column(name)` has that key of all;
     `metadata.to_frame()` is a table. docs/patches.md defines every number.
 
+    Parameters
+    ----------
+    known
+        Metadata of all patches of the images; use `of` to make one.
+    rows
+        Numbers of the patches, image by image.
+    train_frequencies
+        Shares of the classes in the training part of the same split, (classes,); None where nothing was split.
+    temporal
+        Whether the parts were cut in time; None where nothing was split.
+
     Attributes
     ----------
     train_frequencies
         Shares of the classes in the training part of the same split, (classes,); None where nothing was split.
     temporal
         Whether the parts were cut in time; None where nothing was split.
+
+    Examples
+    --------
+    >>> from finnex.cnn_training import FinNeXCNNTrainer
+    >>> trainer = FinNeXCNNTrainer("images.zarr")
+    >>> metadata = PatchMetadata.of(trainer.images, trainer.grid)
+    >>> len(metadata), str(metadata.column("date")[0]), metadata.column("patch")[:3].tolist()
+    (3072, '2015-03-02', [0, 1, 2])
+    >>> metadata.take(np.arange(2)).to_frame()["patch_section"].tolist()
+    ['macro_economic', 'macro_economic']
     """
 
     def __init__(
@@ -152,7 +200,20 @@ class PatchMetadata(Sequence[Mapping[str, Any]]):
 
     @classmethod
     def of(cls, images: MegaImages, grid: PatchGrid) -> PatchMetadata:
-        """Return the metadata of all patches."""
+        """Return the metadata of all patches.
+
+        Parameters
+        ----------
+        images
+            Images that the patches are of.
+        grid
+            Patches of their layout.
+
+        Returns
+        -------
+        PatchMetadata
+            One entry a patch, image by image.
+        """
         return cls(_Known(images, grid), np.arange(len(images) * len(grid)))
 
     @property
@@ -174,6 +235,16 @@ class PatchMetadata(Sequence[Mapping[str, Any]]):
     def column(self, name: str) -> npt.NDArray[Any]:
         """Return one key's values of all patches.
 
+        Parameters
+        ----------
+        name
+            One of `KEYS`.
+
+        Returns
+        -------
+        numpy.ndarray
+            (patches,), and (patches, 2) of the coordinates; NaN, NaT or 'unknown' where not known.
+
         Raises
         ------
         KeyError
@@ -185,7 +256,20 @@ class PatchMetadata(Sequence[Mapping[str, Any]]):
         return self._known.column(name, image, patch)
 
     def take(self, positions: Rows, **about: Any) -> PatchMetadata:
-        """Return the metadata of some patches."""
+        """Return the metadata of some patches.
+
+        Parameters
+        ----------
+        positions
+            (n,) positions among these patches.
+        **about
+            `train_frequencies` and `temporal` of the new metadata.
+
+        Returns
+        -------
+        PatchMetadata
+            They, in that order.
+        """
         return PatchMetadata(self._known, self.rows[positions], **about)
 
     @overload
@@ -204,7 +288,13 @@ class PatchMetadata(Sequence[Mapping[str, Any]]):
         return found
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a table, one row a patch, the coordinates as patch_row and patch_column."""
+        """Return a table, one row a patch, the coordinates as patch_row and patch_column.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns as `KEYS`.
+        """
         columns = {name: self.column(name) for name in KEYS if name != "spatial_coordinates"}
         for name in ("date", "label_end"):
             columns[name] = columns[name].astype("datetime64[s]")

@@ -34,6 +34,8 @@ class PinnedStore:
 
     Parameters
     ----------
+    store
+        Store to read from.
     samples
         Sessions of `store`.
 
@@ -41,6 +43,22 @@ class PinnedStore:
     ------
     TrainingError
         A sample's image is not published.
+
+    Examples
+    --------
+    >>> from finnex.config import LabelSettings
+    >>> from finnex.datasets import labelled_samples
+    >>> store = ImageStore.open("images.zarr")
+    >>> pinned = PinnedStore(store, labelled_samples(store, LabelSettings()))
+    >>> pinned.image_shape, tuple(pinned.read(np.arange(2)).shape)
+    ((512, 512, 3), (2, 3, 512, 512))
+    >>> pinned.hold_in_memory(limit_bytes=0), pinned.in_memory
+    (False, False)
+    >>> pinned.check()  # nothing changed
+    >>> pinned.blame(StoreCorrupt("a chunk is damaged."))
+    Traceback (most recent call last):
+    ...
+    finnex.errors.StoreCorrupt: a chunk is damaged.
     """
 
     def __init__(self, store: ImageStore, samples: Samples) -> None:
@@ -97,7 +115,20 @@ class PinnedStore:
             )
 
     def blame(self, error: StoreCorrupt) -> NoReturn:
-        """Raise what is behind bytes that are not the pinned ones: the store moved, or the chunk is damaged."""
+        """Raise what is behind bytes that are not the pinned ones: the store moved, or the chunk is damaged.
+
+        Parameters
+        ----------
+        error
+            What reading found.
+
+        Raises
+        ------
+        TrainingError
+            The store moved.
+        StoreCorrupt
+            It did not: the given error.
+        """
         self.check()
         raise error
 
@@ -106,8 +137,15 @@ class PinnedStore:
 
         Parameters
         ----------
+        rows
+            (rows,) positions of the samples.
         out
             Where to write them: (row, ...) float16, (C, H, W) cut up in any way, in any order in memory.
+
+        Returns
+        -------
+        torch.Tensor
+            In [0, 1], 0 where not known.
 
         Raises
         ------
@@ -137,6 +175,18 @@ class PinnedStore:
             What images may take; by default `memory_limit()`.
         on_read
             Called with images read and images in all.
+
+        Returns
+        -------
+        bool
+            Whether they fit, and are now in memory.
+
+        Raises
+        ------
+        StoreCorrupt
+            A chunk is missing or damaged.
+        TrainingError
+            The store moved.
         """
         total = len(self.samples)
         needed = 2 * total * int(np.prod(self.reader.shape))

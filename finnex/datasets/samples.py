@@ -36,6 +36,15 @@ class Samples:
     panels
         By symbol, normalised features of every session of its date axis, float32 (session, feature), NaN where
         not known.
+    symbol
+        Company, counting into `symbols`.
+
+    Examples
+    --------
+    >>> from finnex.store import ImageStore
+    >>> samples = labelled_samples(ImageStore.open("images.zarr"), LabelSettings())
+    >>> len(samples), samples.features(np.arange(2), lags=(0, 1)).shape, len(samples.choose(np.arange(2)))
+    (12, (2, 750), 2)
     """
 
     symbols: tuple[str, ...]
@@ -56,8 +65,15 @@ class Samples:
 
         Parameters
         ----------
+        rows
+            (rows,) positions of samples.
         lags
             Sessions back on the symbol's axis, 0 or more. A session before its first row is NaN.
+
+        Returns
+        -------
+        numpy.ndarray
+            In [0.02, 1]; NaN where not known.
         """
         width = self.panels[0].shape[1]
         found = np.full((len(rows), len(lags), width), np.nan, dtype=np.float32)
@@ -70,7 +86,18 @@ class Samples:
         return found.reshape(len(rows), -1)
 
     def choose(self, rows: Rows) -> Samples:
-        """Return these samples only, in the order of `rows`."""
+        """Return these samples only, in the order of `rows`.
+
+        Parameters
+        ----------
+        rows
+            (rows,) positions of samples.
+
+        Returns
+        -------
+        Samples
+            They, with the panels of all symbols.
+        """
         columns = ("symbol", "index", "decision", "entry", "label_end", "label", "outcome")
         return replace(self, **{name: getattr(self, name)[rows] for name in columns})
 
@@ -80,13 +107,28 @@ def labelled_samples(store: ImageStore, labels: LabelSettings, symbols: tuple[st
 
     Parameters
     ----------
+    store
+        Store to read from.
+    labels
+        Which label: kind and horizon.
     symbols
         Those to use; all of the store where none is given.
+
+    Returns
+    -------
+    Samples
+        In order of date, then symbol.
 
     Raises
     ------
     TrainingError
         The store holds no such label, or its labels were made with other settings.
+
+    Examples
+    --------
+    >>> samples = labelled_samples(ImageStore.open("images.zarr"), LabelSettings(kind="price_movement", horizon=5))
+    >>> samples.label.shape, str(samples.decision[0]), str(samples.label_end[0])
+    ((12,), '2015-03-02', '2015-03-09')
     """
     names = tuple(sorted(symbols)) if symbols else tuple(store.symbols)
     columns: dict[str, list[npt.NDArray[np.generic]]] = {}

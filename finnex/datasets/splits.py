@@ -62,8 +62,17 @@ def cut(
         All sessions, ascending, unique.
     validation_at, test_at
         Positions in `sessions` where validation and test begin.
+    embargo_sessions
+        Sessions between the end of a part's last label and the next part.
     test_until, train_from
         Position after the last test session, and of the first training session.
+    fold
+        Number of the fold, from 0.
+
+    Returns
+    -------
+    TimeSplit
+        Positions of the samples of each part, and how many were purged.
     """
 
     def known_before(position: int) -> npt.NDArray[np.bool_]:
@@ -123,6 +132,11 @@ def walk_forward(
         Steps in which the rest is tested.
     window
         Whether a later fold trains on all that was before, or on as many sessions as the first fold.
+
+    Returns
+    -------
+    tuple of TimeSplit
+        One split for each fold, in order of time.
 
     Raises
     ------

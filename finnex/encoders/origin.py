@@ -44,8 +44,19 @@ def of_rows(feature: Positions, sessions: int, px: int, apart: int | None = None
     ----------
     feature
         (height,) feature of each row.
+    sessions
+        Number of sessions shown.
+    px
+        Width of a session in pixels.
     apart
         Sessions between the two sessions of a pair; None where a pixel shows one session.
+    whole_window
+        Whether each pixel depends on all sessions of the window.
+
+    Returns
+    -------
+    Origin
+        Feature and lags of every pixel, (height, sessions * px).
     """
     lag = np.repeat(np.arange(sessions)[::-1], px)
     shape = (len(feature), sessions * px)
@@ -55,7 +66,24 @@ def of_rows(feature: Positions, sessions: int, px: int, apart: int | None = None
 
 
 def of_pairs(sessions: int, px: int, height: int, whole_window: bool = False) -> Origin:
-    """Return the origin of a square plot of one feature, as `square` enlarges it."""
+    """Return the origin of a square plot of one feature, as `square` enlarges it.
+
+    Parameters
+    ----------
+    sessions
+        Number of sessions on either axis.
+    px
+        Width of a session in pixels.
+    height
+        Rows of the tile.
+    whole_window
+        Whether each pixel depends on all sessions of the window.
+
+    Returns
+    -------
+    Origin
+        Lags of every pixel, (height, sessions * px); the feature is 0.
+    """
     shape = (height, sessions * px)
     newest_last = np.arange(sessions)[::-1]
     column = np.broadcast_to(np.repeat(newest_last, px), shape).copy()

@@ -170,6 +170,22 @@ def _check(layout: Layout, patch_px: int | None, images: Tensor) -> None:
 def answer(model: nn.Module, samples: Iterable[Shown], layout: Layout, patch_px: int | None) -> Answered:
     """Run a network on every alteration of samples; of any number of patches a session the mean of the votes counts.
 
+    Parameters
+    ----------
+    model
+        Network; it is put back into the mode it was in.
+    samples
+        Images or patches, (samples, channel, y, x) in [0, 1], with their rows and labels.
+    layout
+        Layout of the images: its sections and channels are left out in turn.
+    patch_px
+        Side of a patch in pixels; None where samples are whole images.
+
+    Returns
+    -------
+    Answered
+        Probabilities by session, under every alteration of the pixels.
+
     Raises
     ------
     TrainingError

@@ -125,10 +125,19 @@ def credits_of(
     ----------
     probabilities
         (session, class) of each of `subsets`.
-    labels, days
-        (session,).
+    labels
+        (session,) classes.
+    channels
+        Names of the channels.
+    days
+        (session,) `datetime64[D]`.
     horizon
         Sessions that a label looks ahead.
+
+    Returns
+    -------
+    dict
+        Channel to its credit, with 95 % intervals.
     """
 
     def interval(values: Values) -> Interval:

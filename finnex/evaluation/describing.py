@@ -11,7 +11,30 @@ from finnex.evaluation.trading import BUY_AND_HOLD
 
 
 def describe_evaluation(found: Mapping[str, Any]) -> str:
-    """Say in a few lines what an evaluation found."""
+    """Say in a few lines what an evaluation found.
+
+    Parameters
+    ----------
+    found
+        What `evaluate_finnex_model` returned.
+
+    Returns
+    -------
+    str
+        Lines of text; what was not asked for is left out.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from finnex.evaluation import evaluate_finnex_model
+    >>> class Undecided(torch.nn.Module):
+    ...     def forward(self, images):
+    ...         return torch.zeros(len(images), 3), torch.zeros(len(images), 1, 4)
+    >>> loader = [(torch.zeros(2, 3, 512, 512), torch.tensor([0, 1]))]
+    >>> found = evaluate_finnex_model(Undecided(), loader, financial_metrics=False, horizon=5)
+    >>> describe_evaluation(found).splitlines()[0]
+    'On 2 unseen sessions nothing can be said of Undecided...
+    """
     ml, money = found["ml_metrics"], found["financial_performance"]
     lines = [ml["verdict"], *(f"But: {caution}" for caution in ml["cautions"])]
     if "accuracy" in ml:

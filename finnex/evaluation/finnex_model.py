@@ -69,9 +69,9 @@ def evaluate_finnex_model(
         Paid on each amount that is bought or sold, in hundredths of a percent.
     borrow_fee_per_year
         Paid on what is sold short, a year, as a share of its value.
-    layout, horizon, dates, prices
-        What a loader does not contain: layout of its images, sessions that a label looks ahead, sessions of the images,
-        and the company's prices (date, open, close). Without dates sessions count in the order in which they come;
+    layout, dates, prices, horizon
+        What a loader does not contain: layout of its images, sessions of the images, the company's prices (date, open,
+        close), and sessions that a label looks ahead. Without dates sessions count in the order in which they come;
         without prices there is no financial performance. Images of a store contain all four.
 
     Returns
@@ -88,6 +88,17 @@ def evaluate_finnex_model(
     ------
     TrainingError
         Nothing to evaluate on, arrays that do not fit each other, an unknown metric.
+
+    Examples
+    --------
+    >>> import torch
+    >>> class Undecided(torch.nn.Module):
+    ...     def forward(self, images):
+    ...         return torch.zeros(len(images), 3), torch.zeros(len(images), 1, 4)
+    >>> loader = [(torch.zeros(2, 3, 512, 512), torch.tensor([0, 1]))]
+    >>> found = evaluate_finnex_model(Undecided(), loader, financial_metrics=False, horizon=5)
+    >>> found["ml_metrics"]["accuracy"]["value"], found["financial_performance"]
+    (0.5, None)
     """
     if strange := [name for name in metrics or () if name not in EVALUATION_METRICS]:
         raise TrainingError(f"metrics: '{strange[0]}' is unknown. {nearest(strange[0], EVALUATION_METRICS)}")

@@ -169,8 +169,15 @@ def mean_estimate(
         One number a row, such as 1 where the answer was right.
     dates
         Decision date of each row.
+    horizon
+        Sessions that a label looks ahead: answers of sessions so close are correlated.
     share
         Whether the mean is a share, in [0, 1].
+
+    Returns
+    -------
+    Estimate
+        The mean and its standard error; with the reason where no error can be given.
     """
     place, days = pd.factorize(dates.astype(np.int64), sort=True)
     n, value = len(days), float(values.mean())

@@ -40,6 +40,18 @@ class ClassificationScores:
         Matthews' correlation coefficient, 0 for any answer that does not look.
     log_loss
         Mean negative natural logarithm of the probability given to what happened.
+    n
+        Number of samples.
+    accuracy
+        Share of samples whose answer is right, in [0, 1].
+    precision, recall, f1
+        Macro averages, in [0, 1].
+
+    Examples
+    --------
+    >>> scores = classification_scores(np.array([0, 2]), np.array([[0.7, 0.2, 0.1], [0.5, 0.2, 0.3]]))
+    >>> scores.n, scores.classes, scores.accuracy, scores.recall
+    (2, (0, 2), 0.5, 0.5)
     """
 
     n: int
@@ -58,10 +70,32 @@ def classification_scores(
 ) -> ClassificationScores:
     """Score probabilities (sample, class) against labels (sample,) that count into the classes.
 
+    Parameters
+    ----------
+    labels
+        (sample,) integers in [0, classes).
+    probabilities
+        (sample, class) in [0, 1], rows summing to 1; the answer is the largest.
+
+    Returns
+    -------
+    ClassificationScores
+        The scores; macro averages run over the classes that occur in `labels`.
+
     Raises
     ------
     ValueError
         No samples, or shapes that disagree.
+
+    Notes
+    -----
+    Precision, recall, F1 and Matthews' coefficient are those of scikit-learn, with 0 where a denominator is 0.
+
+    Examples
+    --------
+    >>> scores = classification_scores(np.array([0, 2]), np.array([[0.7, 0.2, 0.1], [0.5, 0.2, 0.3]]))
+    >>> scores.accuracy, round(scores.log_loss, 3)  # -(log 0.7 + log 0.3) / 2
+    (0.5, 0.78)
     """
     if len(labels) == 0 or len(labels) != len(probabilities):
         raise ValueError(f"{len(labels)} labels and {len(probabilities)} predictions cannot be scored")
@@ -97,6 +131,24 @@ def listed(names: Sequence[str]) -> str:
 
 
 def confusion(labels: npt.NDArray[np.integer], probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
-    """Return counts (truth, answer) over all classes."""
+    """Return counts (truth, answer) over all classes.
+
+    Parameters
+    ----------
+    labels
+        (sample,) integers in [0, classes).
+    probabilities
+        (sample, class); the answer is the largest.
+
+    Returns
+    -------
+    numpy.ndarray
+        (classes, classes) int64: row is the truth, column the answer.
+
+    Examples
+    --------
+    >>> confusion(np.array([0, 2]), np.array([[0.7, 0.2, 0.1], [0.5, 0.2, 0.3]])).tolist()
+    [[1, 0, 0], [0, 0, 0], [1, 0, 0]]
+    """
     classes = np.arange(probabilities.shape[1])
     return np.asarray(confusion_matrix(labels, probabilities.argmax(axis=1), labels=classes), dtype=np.int64)

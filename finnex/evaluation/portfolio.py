@@ -79,6 +79,11 @@ def simulate(
     sessions_per_year
         By which the fee is divided for one session.
 
+    Returns
+    -------
+    Course
+        Wealth, returns and trades at every close, from the session after the first decision to the last exit.
+
     Raises
     ------
     ValueError
@@ -249,6 +254,22 @@ def after_costs(capital: float, weight: Floats, value: Floats, cost: float) -> f
 
     It is the fixed point of W = capital - cost * sum |weight * W - value|, or 0 where costs take everything. Weights'
     magnitudes sum to 1 at most, so each step comes closer by a factor of `cost`.
+
+    Parameters
+    ----------
+    capital
+        Wealth before costs, 0 or more.
+    weight
+        (companies,) signed weights; their magnitudes sum to 1 at most.
+    value
+        (companies,) signed value of what is held, in the unit of `capital`.
+    cost
+        Paid on each amount traded, as a share of it.
+
+    Returns
+    -------
+    float
+        W, in the unit of `capital`.
     """
     left = capital
     for _ in range(60):

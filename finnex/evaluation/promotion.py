@@ -95,6 +95,11 @@ def decide(
         Of the label, in sessions.
     trial
         Which trial of the test part this is, from 1: it decides the level.
+
+    Returns
+    -------
+    Decision
+        Whether the challenger is promoted, and the reason in words.
     """
     own = _by_session(challenger)
     simple = {name: _against(own, table) for name, table in baselines.items() if name in SIMPLE_BASELINES}
@@ -103,7 +108,24 @@ def decide(
 
 
 def judge(baselines: Mapping[str, Against], champion: Against | None, *, horizon: int, trial: int) -> Decision:
-    """Decide from a challenger's differences to the simple baselines and to the champion; arguments as of `decide`."""
+    """Decide from a challenger's differences to the simple baselines and to the champion; arguments as of `decide`.
+
+    Parameters
+    ----------
+    baselines
+        Name to the differences to it.
+    champion
+        Differences to the champion; None where there is none.
+    horizon
+        Of the label, in sessions.
+    trial
+        Which trial of the test part this is, from 1.
+
+    Returns
+    -------
+    Decision
+        Whether the challenger is promoted, and the reason in words.
+    """
     level = trial_level(trial)
     trial_words = f"{ordinal(trial)} trial of its test part, level {level:.2g}"
     first = replace(_against_baselines(baselines, horizon, level, trial_words), trial=trial, level=level)

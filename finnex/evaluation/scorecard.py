@@ -52,6 +52,25 @@ class Scorecard:
         Accuracy of the model minus that of each baseline, on the same rows, each with an interval of its own.
     words
         What may be said of each gap, by a step-down over all of them; a gap whose own interval excludes 0 may be open.
+    split
+        The part that is judged on.
+    first, last
+        First and last decision date.
+
+    Examples
+    --------
+    >>> days = np.array(["2015-03-02", "2015-03-03"], dtype="datetime64[D]")
+    >>> one = {"decision_date": days, "symbol": "NVDA", "split": "test", "horizon": 5, "label": [0, 2]}
+    >>> said = {"p_sell": [0.6, 0.1], "p_hold": [0.2, 0.2], "p_buy": [0.2, 0.7]}
+    >>> model = pd.DataFrame({**one, **said, "model": "cnn"})
+    >>> majority = pd.DataFrame({**one, "p_sell": 0.2, "p_hold": 0.5, "p_buy": 0.3, "model": "majority"})
+    >>> card = scorecard(pd.concat([model, majority]))
+    >>> [(line["model"], line["accuracy"]) for line in card.records()]
+    [('cnn', 1.0), ('majority', 0.0)]
+    >>> card.averaged()
+    'Balanced accuracy, precision, recall and F1 are means over sell and buy; no session is labelled hold.'
+    >>> card.verdict()
+    'On 2 unseen sessions nothing can be said of cnn and its baselines: no interval: 2 sessions, at least 60...
     """
 
     model: str
@@ -65,7 +84,14 @@ class Scorecard:
     words: Mapping[str, Word]
 
     def records(self) -> list[dict[str, Any]]:
-        """Return one flat dict of plain values per line, for JSON, tables and trackers."""
+        """Return one flat dict of plain values per line, for JSON, tables and trackers.
+
+        Returns
+        -------
+        list[dict[str, Any]]
+            The scores, the interval of accuracy and log loss (None where there is none), and of a baseline the gap to
+            it.
+        """
         return [
             {
                 "model": line.model,
@@ -87,11 +113,23 @@ class Scorecard:
         ]
 
     def averaged(self) -> str:
-        """Say which classes balanced accuracy, precision, recall and F1 of every line average."""
+        """Say which classes balanced accuracy, precision, recall and F1 of every line average.
+
+        Returns
+        -------
+        str
+            One sentence.
+        """
         return averaged_classes(self.lines[0].scores.classes, CLASS_NAMES)
 
     def verdict(self) -> str:
-        """Say in one sentence whether the model beats its baselines."""
+        """Say in one sentence whether the model beats its baselines.
+
+        Returns
+        -------
+        str
+            One sentence; it says why where nothing can be said.
+        """
         reasons = {gap.reason for gap in self.gaps.values()}
         where, model = f"On {self.sessions} unseen sessions", self.model.replace("_", " ")
         if self.gaps and len(reasons) == 1 and "" not in reasons:
@@ -144,10 +182,23 @@ def scorecard(predictions: pd.DataFrame, *, split: str = "test") -> Scorecard:
     split
         The part to judge on.
 
+    Returns
+    -------
+    Scorecard
+        A line for the model and for each baseline, and the gaps between them.
+
     Raises
     ------
     TrainingError
         The part is empty, or the models were not asked about the same sessions.
+
+    Examples
+    --------
+    >>> days = np.array(["2015-03-02", "2015-03-03"], dtype="datetime64[D]")
+    >>> one = {"decision_date": days, "symbol": "NVDA", "split": "test", "horizon": 5, "label": [0, 2]}
+    >>> said = {"p_sell": [0.6, 0.1], "p_hold": [0.2, 0.2], "p_buy": [0.2, 0.7]}
+    >>> scorecard(pd.DataFrame({**one, **said, "model": "cnn"})).lines[0].accuracy.value
+    1.0
     """
     part = predictions[predictions["split"] == split]
     names = list(dict.fromkeys(part["model"]))

@@ -37,6 +37,23 @@ class TradingCard:
         By name: the model first, then its baselines, then `buy_and_hold`; empty where prices are not known.
     unavailable
         Why there are no figures, in words; empty where there are.
+    horizon
+        Sessions that a position is held.
+    settings
+        Costs and borrow fee.
+    sessions_per_year
+        By which the fee is divided, and figures of a year are made.
+
+    Examples
+    --------
+    >>> day = np.array(["2015-03-02"], dtype="datetime64[D]")
+    >>> one = {"decision_date": day, "symbol": "NVDA", "split": "test", "horizon": 5, "model": "cnn"}
+    >>> predictions = pd.DataFrame({**one, "p_sell": 0.2, "p_hold": 0.2, "p_buy": 0.6})
+    >>> card = trading_card(predictions, ImageStore.open("images.zarr"), TradingSettings())
+    >>> [line["model"] for line in card.records()]
+    ['cnn', 'buy_and_hold']
+    >>> card.words()[0]
+    'Buy 1, hold 0, sell -1 at the next open, ...
     """
 
     model: str
@@ -47,11 +64,23 @@ class TradingCard:
     unavailable: str = ""
 
     def records(self) -> list[dict[str, Any]]:
-        """Return one flat dict of plain values per line, for JSON, tables and trackers."""
+        """Return one flat dict of plain values per line, for JSON, tables and trackers.
+
+        Returns
+        -------
+        list[dict[str, Any]]
+            The figures of `TradingPerformance.record`; empty where prices are not known.
+        """
         return [{"model": name, **found.record()} for name, found in self.lines.items()]
 
     def words(self) -> list[str]:
-        """Say how the figures came about, and what they do not show."""
+        """Say how the figures came about, and what they do not show.
+
+        Returns
+        -------
+        list of str
+            Sentences.
+        """
         if self.unavailable:
             return [f"No trading figures: {self.unavailable}"]
         costs = (
@@ -82,6 +111,27 @@ def trading_card(
     ----------
     predictions
         Columns decision_date, symbol, split, model, horizon, p_sell, p_hold, p_buy.
+    store
+        Store whose prices are traded at.
+    settings
+        Costs and borrow fee.
+    split
+        Part of the table that is traded on.
+
+    Returns
+    -------
+    TradingCard
+        A line for each model, the network first, and one for buying and holding; without lines, and with the reason,
+        where prices are not known.
+
+    Examples
+    --------
+    >>> day = np.array(["2015-03-02"], dtype="datetime64[D]")
+    >>> one = {"decision_date": day, "symbol": "NVDA", "split": "test", "horizon": 5, "model": "cnn"}
+    >>> predictions = pd.DataFrame({**one, "p_sell": 0.2, "p_hold": 0.2, "p_buy": 0.6})
+    >>> card = trading_card(predictions, ImageStore.open("images.zarr"), TradingSettings())
+    >>> list(card.lines)
+    ['cnn', 'buy_and_hold']
     """
     part = predictions[predictions["split"] == split]
     horizon = int(part["horizon"].iloc[0])

@@ -55,15 +55,24 @@ def unseen(
 
     Parameters
     ----------
+    model
+        Network that will be asked: it decides whether whole images or patches are shown.
+    test
+        The test data, in one of the three forms.
     layout
         Needed where the test data does not name it; a loader's is the default layout.
-    horizon
-        Needed where the test data does not name it.
     dates
         Of a loader's images, in its order.
     prices
         Columns date, open, close and, where there are several companies, symbol; by default those of the store that
         the images come from.
+    horizon
+        Needed where the test data does not name it.
+
+    Returns
+    -------
+    Unseen
+        Samples with their sessions, layout, prices and horizon.
 
     Raises
     ------

@@ -132,6 +132,11 @@ def run_exam(
     on_progress
         Called with the kinds done, all, and the kind that is asked about.
 
+    Returns
+    -------
+    ExamReport
+        An answer for each kind, in order.
+
     Raises
     ------
     ConfigError
@@ -178,7 +183,24 @@ def refused(error: InputError) -> tuple[Finding, ...]:
 
 
 def ask_about(planted: Planted, folder: Path, seed: int, ask: Audit = audit) -> AuditReport:
-    """Write what was planted into a folder, and return what the audit says of it."""
+    """Write what was planted into a folder, and return what the audit says of it.
+
+    Parameters
+    ----------
+    planted
+        Tables, settings and code to audit.
+    folder
+        Folder to write into.
+    seed
+        Seed of the audit.
+    ask
+        The audit.
+
+    Returns
+    -------
+    AuditReport
+        What the audit reports.
+    """
     config = write_market(folder, planted.tables, planted.settings, planted.zone)
     more: dict[str, Any] = {}
     if planted.vintage is not None:
@@ -245,7 +267,26 @@ def run_null(
     ask: Audit = audit,
     on_progress: Progress | None = None,
 ) -> tuple[NullAnswer, ...]:
-    """Audit clean random markets: any finding in them is a false alarm."""
+    """Audit clean random markets: any finding in them is a false alarm.
+
+    Parameters
+    ----------
+    markets
+        Number of markets.
+    sessions
+        Least and most sessions of a market; sizes are drawn evenly between them.
+    seed
+        Decides sizes and markets.
+    ask
+        The audit.
+    on_progress
+        Called with the markets done, all, and the size of the next.
+
+    Returns
+    -------
+    tuple of NullAnswer
+        An answer for each market, in order.
+    """
     found = []
     for number, (own_seed, size) in enumerate(null_sizes(markets, sessions, seed)):
         if on_progress is not None:

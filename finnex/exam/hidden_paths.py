@@ -174,10 +174,19 @@ def make_bars(paths: Paths, symbol: str, *, own: float, jumps: Floats | None = N
 
     Parameters
     ----------
+    paths
+        What moves all symbols: days, the factor, and the seed.
+    symbol
+        Its name seeds what is its own.
     own
         Volatility of the part of its own, a day.
     jumps
         Log returns that its filings add, by session.
+
+    Returns
+    -------
+    Bars
+        Open, high, low, close (4 decimals) and volume, each (sessions,) float64, with the returns they were made of.
     """
     random, sessions = generator(paths.seed, f"bars of {symbol}"), len(paths.days)
     beta, first = random.uniform(0.8, 1.3), random.uniform(20, 200)

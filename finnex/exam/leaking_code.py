@@ -5,7 +5,6 @@ Each is a function of a module with plain parameters (`functools.partial`), so t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -20,12 +19,9 @@ from finnex.data.features import symbol_bars, symbol_calendar
 from finnex.data.normalize import FeatureSpec, normalize
 from finnex.data.panel import Panel, make_panel
 from finnex.data.tables import Tables
-from finnex.exam.hidden_paths import Floats
 from finnex.exam.plant import patched
 
 Specs = Sequence[FeatureSpec]
-_MEMO: dict[tuple[str, str, str], tuple[float, float]] = {}
-"""Store, symbol and feature to mean and deviation: what `standardised_by_a_memo` keeps as long as the process lives."""
 CAPPED = 250.0
 
 
@@ -35,7 +31,24 @@ def feature_of(panel: Panel, name: str) -> pd.Series[float]:
 
 
 def with_feature(panel: Panel, specs: Specs, name: str, values: pd.Series[float]) -> Panel:
-    """Return a panel with other values of a feature, normalised by the shipped normaliser."""
+    """Return a panel with other values of a feature, normalised by the shipped normaliser.
+
+    Parameters
+    ----------
+    panel
+        Panel to change; it stays as it is.
+    specs
+        Normaliser of each feature, in the order of the panel's columns.
+    name
+        Feature to change.
+    values
+        (sessions,) original values; NaN where not known.
+
+    Returns
+    -------
+    Panel
+        A copy in which only that column differs.
+    """
     at = panel.features.index(name)
     one = normalize(values.to_numpy(dtype="float64"), specs[at])
     arrays = {"original": one.original, "normalized": one.brightness, "location": one.location, "scale": one.scale}
@@ -48,7 +61,24 @@ def with_feature(panel: Panel, specs: Specs, name: str, values: pd.Series[float]
 def shifted(
     tables: Tables, config: Config, symbol: str, specs: Specs, *, feature: str, lag: int = 1, when: str = "always"
 ) -> Panel:
-    """Give a feature of `lag` sessions ahead: on all sessions, or only on some (`SESSIONS_WHEN`)."""
+    """Give a feature of `lag` sessions ahead: on all sessions, or only on some (`SESSIONS_WHEN`).
+
+    Parameters
+    ----------
+    tables, config, symbol, specs
+        As of `make_panel`.
+    feature
+        Feature that looks ahead.
+    lag
+        Sessions ahead.
+    when
+        A key of `SESSIONS_WHEN`.
+
+    Returns
+    -------
+    Panel
+        The panel that leaks.
+    """
     panel = make_panel(tables, config, symbol, specs)
     values = feature_of(panel, feature)
     here = SESSIONS_WHEN[when](panel)
@@ -84,7 +114,20 @@ SESSIONS_WHEN: dict[str, Callable[[Panel], npt.NDArray[np.bool_]]] = {
 
 
 def centred(tables: Tables, config: Config, symbol: str, specs: Specs, *, span: int = 21) -> Panel:
-    """Compare the close with a mean of closes around it."""
+    """Compare the close with a mean of closes around it.
+
+    Parameters
+    ----------
+    tables, config, symbol, specs
+        As of `make_panel`.
+    span
+        Sessions of the mean, half of them ahead.
+
+    Returns
+    -------
+    Panel
+        The panel; `close_to_sma_20` leaks.
+    """
     panel = make_panel(tables, config, symbol, specs)
     bars = symbol_bars(tables, symbol, panel.calendar)
     close = np.log(bars["close"].reindex(range(len(panel.calendar))))
@@ -92,46 +135,44 @@ def centred(tables: Tables, config: Config, symbol: str, specs: Specs, *, span: 
 
 
 def carried_backwards(tables: Tables, config: Config, symbol: str, specs: Specs, *, feature: str) -> Panel:
-    """Fill a figure backwards from the filing that brings it."""
+    """Fill a figure backwards from the filing that brings it.
+
+    Parameters
+    ----------
+    tables, config, symbol, specs
+        As of `make_panel`.
+    feature
+        Feature that is filled.
+
+    Returns
+    -------
+    Panel
+        The panel that leaks.
+    """
     panel = make_panel(tables, config, symbol, specs)
     values = feature_of(panel, feature)
     return with_feature(panel, specs, feature, values.where(values != values.shift(1)).bfill())
 
 
-def standardised_by_a_memo(tables: Tables, config: Config, symbol: str, specs: Specs, *, feature: str) -> Panel:
-    """Standardise a feature by mean and deviation of the first series that the process ever saw of it."""
-    panel = make_panel(tables, config, symbol, specs)
-    values = feature_of(panel, feature)
-    key = (str(config.store.path), symbol, feature)
-    mean, spread = _MEMO.setdefault(key, (float(values.mean()), float(values.std())))
-    return with_feature(panel, specs, feature, (values - mean) / spread)
-
-
-def standardised_by_a_file(tables: Tables, config: Config, symbol: str, specs: Specs, *, feature: str) -> Panel:
-    """Standardise a feature by mean and deviation that were fitted once and written to a file next to the store."""
-    panel = make_panel(tables, config, symbol, specs)
-    values, path = feature_of(panel, feature), config.inputs.prices
-    assert path is not None  # markets have a table of prices
-    fitted = path.with_name(f"fitted_{symbol}_{feature}.json")
-    if not fitted.is_file():
-        fitted.write_text(json.dumps([float(values.mean()), float(values.std())]))
-    mean, spread = json.loads(fitted.read_text())
-    return with_feature(panel, specs, feature, (values - mean) / spread)
-
-
-def normalised_over_everything(tables: Tables, config: Config, symbol: str, specs: Specs, *, feature: str) -> Panel:
-    """Normalise a feature by mean and deviation of all its sessions."""
-    panel = make_panel(tables, config, symbol, specs)
-    values, at = feature_of(panel, feature), panel.features.index(feature)
-    normalized = panel.normalized.copy()
-    normalized[:, at] = (0.5 + 0.1 * (values - values.mean()) / values.std()).clip(0.02, 1.0)
-    return replace(panel, normalized=normalized)
-
-
 def late_closes(
     tables: Tables, config: Config, symbol: str, specs: Specs, *, minutes: int, summer: bool = False
 ) -> Panel:
-    """Decide with a calendar that closes late: all year, or in summer as one without daylight saving time."""
+    """Decide with a calendar that closes late: all year, or in summer as one without daylight saving time.
+
+    Parameters
+    ----------
+    tables, config, symbol, specs
+        As of `make_panel`.
+    minutes
+        Minutes that the close is late.
+    summer
+        Whether it is late in summer only.
+
+    Returns
+    -------
+    Panel
+        The panel that leaks.
+    """
 
     def late(tables: Tables, config: Config, symbol: str) -> SessionCalendar:
         right = symbol_calendar(tables, config, symbol)
@@ -147,7 +188,20 @@ def late_closes(
 
 
 def next_split(tables: Tables, config: Config, symbol: str, specs: Specs, *, feature: str) -> Panel:
-    """Give the number of sessions to the symbol's next split, from the table of splits."""
+    """Give the number of sessions to the symbol's next split, from the table of splits.
+
+    Parameters
+    ----------
+    tables, config, symbol, specs
+        As of `make_panel`.
+    feature
+        Feature in whose place the number is given.
+
+    Returns
+    -------
+    Panel
+        The panel that leaks; the number is 250 at most.
+    """
     panel = make_panel(tables, config, symbol, specs)
     days = panel.calendar.days
     splits = tables.splits
@@ -163,7 +217,22 @@ def next_split(tables: Tables, config: Config, symbol: str, specs: Specs, *, fea
 def hard_coded_crises(
     tables: Tables, config: Config, symbol: str, specs: Specs, *, feature: str, crises: tuple[tuple[str, str], ...]
 ) -> Panel:
-    """Call a crisis what is known today to have been one, from its first session on."""
+    """Call a crisis what is known today to have been one, from its first session on.
+
+    Parameters
+    ----------
+    tables, config, symbol, specs
+        As of `make_panel`.
+    feature
+        Feature in whose place the flag, 0 or 1, is given.
+    crises
+        First and last date of each crisis.
+
+    Returns
+    -------
+    Panel
+        The panel that leaks.
+    """
     panel = make_panel(tables, config, symbol, specs)
     days = panel.calendar.days
     flag = np.zeros(len(days))
@@ -175,22 +244,43 @@ def hard_coded_crises(
 def of_changed_tables(
     tables: Tables, config: Config, symbol: str, specs: Specs, *, change: Callable[[Tables], Tables]
 ) -> Panel:
-    """Read the tables under other dates than they have."""
+    """Read the tables under other dates than they have.
+
+    Parameters
+    ----------
+    tables, config, symbol, specs
+        As of `make_panel`.
+    change
+        Gives the tables that are read in place of `tables`.
+
+    Returns
+    -------
+    Panel
+        The panel of the changed tables.
+    """
     return make_panel(change(tables), config, symbol, specs)
 
 
 def brittle(tables: Tables, config: Config, symbol: str, specs: Specs, *, needed: str) -> Panel:
-    """Stop where the prices do not reach a day."""
+    """Stop where the prices do not reach a day.
+
+    Parameters
+    ----------
+    tables, config, symbol, specs
+        As of `make_panel`.
+    needed
+        Date that the prices must reach.
+
+    Returns
+    -------
+    Panel
+        The panel, as `make_panel` gives it.
+
+    Raises
+    ------
+    ValueError
+        The prices end before that date.
+    """
     if tables.prices["date"].max() < pd.Timestamp(needed):
         raise ValueError(f"there is no bar of {needed}")
     return make_panel(tables, config, symbol, specs)
-
-
-def cached(tables: Tables, config: Config, symbol: str, specs: Specs, *, feature: str) -> Panel:
-    """Keep a feature's deviation over its first 60 known sessions: a memo that no later session can change."""
-    panel = make_panel(tables, config, symbol, specs)
-    values = feature_of(panel, feature)
-    first = values.dropna().iloc[:60]
-    past = values.expanding(60).count() >= 60
-    spread: Floats = np.where(past, float(first.std()), np.nan)
-    return with_feature(panel, specs, feature, values / spread)

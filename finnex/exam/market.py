@@ -69,6 +69,11 @@ def random_market(sessions: int = 420, seed: int = 0, exchange: str = AMERICAN, 
     enhanced
         Whether to add a table of ready-made features, made of past closes.
 
+    Returns
+    -------
+    Market
+        Tables and settings.
+
     Raises
     ------
     ValueError
@@ -121,8 +126,19 @@ def write_market(folder: Path, tables: Tables, settings: Mapping[str, Any], zone
 
     Parameters
     ----------
+    folder
+        Folder to write into; it is made where it is not there.
+    tables
+        Tables to write, each as TABLE.csv.
+    settings
+        Tables of the configuration.
     zone
         Write time stamps as local times of this zone; absent, that of the settings, or UTC where they have none.
+
+    Returns
+    -------
+    Config
+        The configuration that was written, read and checked.
     """
     folder.mkdir(parents=True, exist_ok=True)
     inputs: dict[str, Any] = dict(settings.get("inputs", {}))

@@ -92,7 +92,22 @@ def kind(
     [Callable[Concatenate[Market, np.random.Generator, Parameters], Planted]],
     Callable[Concatenate[Market, np.random.Generator, Parameters], Planted],
 ]:
-    """Enter a function into a list of kinds: its name is the kind's, the first line of its docstring what is wrong."""
+    """Enter a function into a list of kinds: its name is the kind's, the first line of its docstring what is wrong.
+
+    Parameters
+    ----------
+    kinds
+        List that the kind is added to.
+    tables, features
+        What a finding must name to be right, as of `Kind`.
+    **more
+        The other fields of `Kind`.
+
+    Returns
+    -------
+    Callable
+        A decorator, which returns the function unchanged.
+    """
 
     def enter(
         plant: Callable[Concatenate[Market, np.random.Generator, Parameters], Planted],

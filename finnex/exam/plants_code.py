@@ -1,4 +1,4 @@
-"""Leaks in the code that computes panels: see `finnex.exam.leaking_code`."""
+"""Leaks in the code that computes panels: see `leaking_code` and `leaking_scales`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from finnex.data.tables import Tables
-from finnex.exam import leaking_code
+from finnex.exam import leaking_code, leaking_scales
 from finnex.exam.market import Market
 from finnex.exam.plant import Kind, Planted, kind, own_bars, planted
 
@@ -68,19 +68,19 @@ def figure_carried_backwards(market: Market, rng: np.random.Generator) -> Plante
 @kind(KINDS, features=(MEMORY,), listed=True)
 def means_kept_in_a_memo(market: Market, rng: np.random.Generator) -> Planted:
     """A feature is standardised by the mean of all sessions, which a module keeps from the first call on."""
-    return _made(market, leaking_code.standardised_by_a_memo, feature=MEMORY)
+    return _made(market, leaking_scales.standardised_by_a_memo, feature=MEMORY)
 
 
 @kind(KINDS, features=(MEMORY,), listed=True)
 def values_fitted_once_to_a_file(market: Market, rng: np.random.Generator) -> Planted:
     """A feature is standardised by the mean of all sessions, which was written to a file once."""
-    return _made(market, leaking_code.standardised_by_a_file, feature=MEMORY)
+    return _made(market, leaking_scales.standardised_by_a_file, feature=MEMORY)
 
 
 @kind(KINDS, features=(MEMORY,))
 def normaliser_fitted_on_everything(market: Market, rng: np.random.Generator) -> Planted:
     """A feature is normalised by mean and deviation of all sessions."""
-    return _made(market, leaking_code.normalised_over_everything, feature=MEMORY)
+    return _made(market, leaking_scales.normalised_over_everything, feature=MEMORY)
 
 
 @kind(KINDS, tables=("calendar", "sentiment"), listed=True)
@@ -105,7 +105,26 @@ def sessions_to_the_next_split(market: Market, rng: np.random.Generator) -> Plan
 def hard_coded_crisis_dates(
     market: Market, rng: np.random.Generator, count: int = 8, span: int = 10, feature: str = "regime_stressed"
 ) -> Planted:
-    """A feature is 1 in the worst falls of the market, whose dates are hard-coded, from their first session on."""
+    """A feature is 1 in the worst falls of the market, whose dates are hard-coded, from their first session on.
+
+    Parameters
+    ----------
+    market
+        Clean market.
+    rng
+        Source of the noise.
+    count
+        Number of falls.
+    span
+        Sessions of a fall.
+    feature
+        Feature in whose place the flag is given.
+
+    Returns
+    -------
+    Planted
+        The market with the leak.
+    """
     close = np.log(own_bars(market)["close"])
     fall = close.shift(-span) - close
     crises: list[tuple[str, str]] = []
@@ -177,4 +196,4 @@ def build_that_fails_without_the_future(market: Market, rng: np.random.Generator
 @kind(KINDS, honest=True)
 def deviation_of_the_first_sessions(market: Market, rng: np.random.Generator) -> Planted:
     """A feature is divided by its deviation over its first 60 sessions, from the 60th on."""
-    return _made(market, leaking_code.cached, feature=MEMORY)
+    return _made(market, leaking_scales.cached, feature=MEMORY)

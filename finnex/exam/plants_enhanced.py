@@ -55,13 +55,47 @@ def _sign(market: Market, rng: np.random.Generator, right: float, lag: int) -> p
 def noisy_return_of_tomorrow_with_a_vintage(
     market: Market, rng: np.random.Generator, lag: int = 1, noise: float = 1.0
 ) -> Planted:
-    """A column is tomorrow's return plus as much noise, and a later vintage of the same recipe agrees with it."""
+    """A column is tomorrow's return plus as much noise, and a later vintage of the same recipe agrees with it.
+
+    Parameters
+    ----------
+    market
+        Clean market.
+    rng
+        Source of the noise.
+    lag
+        Sessions ahead.
+    noise
+        Its deviation, in that of the returns.
+
+    Returns
+    -------
+    Planted
+        The market with the leak.
+    """
     return _with_vintage(put_column(market, _noisy(market, rng, lag, noise)))
 
 
 @kind(KINDS, tables=TABLE, features=(COLUMN,), listed=True, enhanced=True)
 def noisy_return_of_tomorrow(market: Market, rng: np.random.Generator, lag: int = 1, noise: float = 1.0) -> Planted:
-    """A column is tomorrow's return plus as much noise."""
+    """A column is tomorrow's return plus as much noise.
+
+    Parameters
+    ----------
+    market
+        Clean market.
+    rng
+        Source of the noise.
+    lag
+        Sessions ahead.
+    noise
+        Its deviation, in that of the returns.
+
+    Returns
+    -------
+    Planted
+        The market with the leak.
+    """
     return put_column(market, _noisy(market, rng, lag, noise))
 
 
@@ -69,13 +103,47 @@ def noisy_return_of_tomorrow(market: Market, rng: np.random.Generator, lag: int 
 def sign_of_tomorrow_with_a_vintage(
     market: Market, rng: np.random.Generator, right: float = 0.85, lag: int = 1
 ) -> Planted:
-    """A column is the sign of tomorrow's return, right in 85 %, and a later vintage of the same recipe agrees."""
+    """A column is the sign of tomorrow's return, right in 85 %, and a later vintage of the same recipe agrees.
+
+    Parameters
+    ----------
+    market
+        Clean market.
+    rng
+        Source of the noise.
+    right
+        Share of sessions whose sign is right, in [0, 1].
+    lag
+        Sessions ahead.
+
+    Returns
+    -------
+    Planted
+        The market with the leak.
+    """
     return _with_vintage(put_column(market, _sign(market, rng, right, lag)))
 
 
 @kind(KINDS, tables=TABLE, features=(COLUMN,), listed=True, enhanced=True)
 def sign_of_tomorrow(market: Market, rng: np.random.Generator, right: float = 0.85, lag: int = 1) -> Planted:
-    """A column is the sign of tomorrow's return, right in 85 %."""
+    """A column is the sign of tomorrow's return, right in 85 %.
+
+    Parameters
+    ----------
+    market
+        Clean market.
+    rng
+        Source of the noise.
+    right
+        Share of sessions whose sign is right, in [0, 1].
+    lag
+        Sessions ahead.
+
+    Returns
+    -------
+    Planted
+        The market with the leak.
+    """
     return put_column(market, _sign(market, rng, right, lag))
 
 
@@ -90,7 +158,24 @@ def return_to_come(market: Market, rng: np.random.Generator, span: int = 5) -> P
 def noisy_return_of_ten_sessions_to_come(
     market: Market, rng: np.random.Generator, span: int = 10, noise: float = 0.5
 ) -> Planted:
-    """A column is the return over the next ten sessions plus half as much noise."""
+    """A column is the return over the next ten sessions plus half as much noise.
+
+    Parameters
+    ----------
+    market
+        Clean market.
+    rng
+        Source of the noise.
+    span
+        Sessions of the return.
+    noise
+        Its deviation, in that of the returns.
+
+    Returns
+    -------
+    Planted
+        The market with the leak.
+    """
     close = log_closes(market)
     ahead = close.shift(-span) - close
     return put_column(market, ahead + noise * ahead.std() * rng.standard_normal(len(ahead)))

@@ -67,7 +67,28 @@ def ended_the_next_session(bars: pd.DataFrame, days: Days, settings: LabelSettin
 def of_another_outcome(
     bars: pd.DataFrame, days: Days, settings: LabelSettings, *, outcome: Outcome, later: int = 0, least: int = 0
 ) -> dict[str, Labels]:
-    """Label the price movement by another outcome, known `horizon + later` sessions on, `least` at least."""
+    """Label the price movement by another outcome, known `horizon + later` sessions on, `least` at least.
+
+    Parameters
+    ----------
+    bars
+        Traded sessions (open, high, low, close, volume), indexed by session position.
+    days
+        (sessions,) all session dates.
+    settings
+        Kind, horizon and thresholds of the labels.
+    outcome
+        Simple return of each session over a horizon, from the bars.
+    later
+        Sessions after the horizon at which the outcome counts as known.
+    least
+        Sessions at which it counts as known at the earliest.
+
+    Returns
+    -------
+    dict
+        Kind to labels; only those of `price_movement` differ from the shipped ones.
+    """
     whole = _on_sessions(bars, days)
     returns = np.stack([outcome(whole, horizon) for horizon in HORIZONS], axis=1)
     known = ~np.isnan(returns)
@@ -98,7 +119,24 @@ def centred_mean(bars: pd.DataFrame, horizon: int) -> Floats:
 
 
 def inside_the_window(bars: pd.DataFrame, horizon: int, ahead: int = 0, back: int = 19) -> Floats:
-    """Return from the close `back` sessions before to that of the session itself, or `ahead` sessions after it."""
+    """Return from the close `back` sessions before to that of the session itself, or `ahead` sessions after it.
+
+    Parameters
+    ----------
+    bars
+        Bars of all sessions, by position.
+    horizon
+        Not looked at: the window decides.
+    ahead
+        Sessions from the decision to the last close.
+    back
+        Sessions from the first close to the decision.
+
+    Returns
+    -------
+    numpy.ndarray
+        (sessions,) simple returns; NaN where one of the closes is not known.
+    """
     close = bars["close"]
     return (close.shift(-ahead) / close.shift(back) - 1).to_numpy()
 

@@ -95,7 +95,26 @@ def range_of_two_days(market: Market, rng: np.random.Generator) -> Planted:
 def options_of_two_sessions_ahead(
     market: Market, rng: np.random.Generator, strength: float = 30.0, lag: int = 2, noise: float = 0.3
 ) -> Planted:
-    """Net flow, skew and put over call volume are made from the return two sessions ahead."""
+    """Net flow, skew and put over call volume are made from the return two sessions ahead.
+
+    Parameters
+    ----------
+    market
+        Clean market.
+    rng
+        Source of the noise.
+    strength
+        What the return is multiplied by.
+    lag
+        Sessions ahead.
+    noise
+        Deviation of the noise that is added to it.
+
+    Returns
+    -------
+    Planted
+        The market with the leak.
+    """
     assert market.tables.options is not None
     ahead = returns_ahead(market, lag).fillna(0.0).to_numpy() * strength
     flow = np.tanh(ahead + noise * rng.standard_normal(len(ahead)))

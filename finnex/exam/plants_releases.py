@@ -57,7 +57,24 @@ def _rows(market: Market, series: str) -> pd.DataFrame:
 def macro_series_is_the_close_of_tomorrow(
     market: Market, rng: np.random.Generator, lag: int = 1, noise: float = 0.0
 ) -> Planted:
-    """A macro series is the stock's own close of tomorrow, available at noon of today."""
+    """A macro series is the stock's own close of tomorrow, available at noon of today.
+
+    Parameters
+    ----------
+    market
+        Clean market.
+    rng
+        Source of the noise.
+    lag
+        Sessions ahead.
+    noise
+        Deviation of the noise, in log price.
+
+    Returns
+    -------
+    Planted
+        The market with the leak.
+    """
     close = own_bars(market)["close"].shift(-lag).dropna()
     value = close * np.exp(noise * rng.standard_normal(len(close)))
     rows = pd.DataFrame({"series": "WTI", "date": close.index, "available": pd.DatetimeIndex(close.index) + NOON})

@@ -56,7 +56,26 @@ def _scored(market: Market, score: pd.Series[float], clock: str) -> pd.DataFrame
 def scores_of_tomorrow(
     market: Market, rng: np.random.Generator, strength: float = 40.0, lag: int = 1, noise: float = 0.0
 ) -> Planted:
-    """A provider's scores are made from tomorrow's return and stamped at noon of today."""
+    """A provider's scores are made from tomorrow's return and stamped at noon of today.
+
+    Parameters
+    ----------
+    market
+        Clean market.
+    rng
+        Source of the noise.
+    strength
+        What the return is multiplied by.
+    lag
+        Sessions ahead.
+    noise
+        Deviation of the noise that is added to it.
+
+    Returns
+    -------
+    Planted
+        The market with the leak.
+    """
     ahead = returns_ahead(market, lag)
     score = pd.Series(np.tanh(strength * ahead.to_numpy() + noise * rng.standard_normal(len(ahead))), index=ahead.index)
     return planted(market, sentiment=_scored(market, score, "12:00:00"))

@@ -83,7 +83,20 @@ def write_features_ahead(config: Config, *, lag: int) -> Path:
 
 
 def panel_ahead(tables: Tables, config: Config, symbol: str, specs: Sequence[FeatureSpec], *, lag: int) -> Panel:
-    """Make a panel whose every row is that of `lag` sessions on."""
+    """Make a panel whose every row is that of `lag` sessions on.
+
+    Parameters
+    ----------
+    tables, config, symbol, specs
+        As of `make_panel`.
+    lag
+        Sessions ahead.
+
+    Returns
+    -------
+    Panel
+        The panel that leaks.
+    """
     return ahead(make_panel(tables, config, symbol, specs), lag)
 
 
@@ -110,7 +123,24 @@ def every_image_one_session_ahead(market: Market, rng: np.random.Generator, lag:
 
 @kind(KINDS, tables=STORE)
 def one_image_in_four_ahead(market: Market, rng: np.random.Generator, lag: int = 1, every: int = 4) -> Planted:
-    """The build draws one image in four from the rows of the next session."""
+    """The build draws one image in four from the rows of the next session.
+
+    Parameters
+    ----------
+    market
+        Clean market.
+    rng
+        Not used: the leak is without noise.
+    lag
+        Sessions ahead.
+    every
+        One image in so many is drawn ahead.
+
+    Returns
+    -------
+    Planted
+        The market with the leak.
+    """
     return replace(_short(market), store=partial(draw_images_ahead, lag=lag, every=every))
 
 

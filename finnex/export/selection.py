@@ -105,12 +105,21 @@ def plan_export(
     ----------
     config
         Says which kind and horizon of labels, and the embargo between the parts of `cnn_ready`.
+    store
+        Store to export from.
+    symbol
+        Symbol to export.
     folder
         A new folder.
     parts
         Which parts of the tree; by default all.
     start, end
         First and last session; by default all that are published.
+
+    Returns
+    -------
+    ExportPlan
+        What is written: the sessions, the parts, and the split of `cnn_ready`.
 
     Raises
     ------

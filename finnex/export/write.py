@@ -87,6 +87,12 @@ def export(
 
     Parameters
     ----------
+    config
+        Kind and horizon of labels, and the embargo between the parts of `cnn_ready`.
+    store
+        Store to export from.
+    symbol
+        Symbol to export.
     folder
         A new folder; an existing one is never written into.
     parts
@@ -95,6 +101,11 @@ def export(
         First and last session; by default all that are published.
     on_progress
         Called with images written, images in all, and the part.
+
+    Returns
+    -------
+    Exported
+        What was written.
 
     Raises
     ------

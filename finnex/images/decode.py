@@ -129,8 +129,17 @@ def to_original(normalized: pd.DataFrame, layout: Layout, location: pd.DataFrame
 
     Parameters
     ----------
+    normalized
+        Decoded panel: sessions (rows) by feature, in [0.02, 1], NaN where not known.
+    layout
+        Layout of the image: its catalogue has each feature's bounds and orientation.
     location, scale
         Each session's normaliser (`feature_location`, `feature_scale` of the store), like `normalized`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Like `normalized`, float64 in the units of the catalogue.
     """
     return pd.DataFrame(
         {

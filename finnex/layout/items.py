@@ -43,7 +43,26 @@ class Items:
         ]
 
     def need(self, item: Item, key: str, where: str, kind: type, words: str) -> Any:
-        """Return a key's value, None where it is missing or of another kind."""
+        """Return a key's value, None where it is missing or of another kind.
+
+        Parameters
+        ----------
+        item
+            A table of the layout.
+        key
+            Key that it must have.
+        where
+            Names the table in a mistake.
+        kind
+            Type that the value must have.
+        words
+            What to write, in a mistake.
+
+        Returns
+        -------
+        Any
+            The value, or None.
+        """
         if key not in item:
             self.mistakes.append(f"{where}: key '{key}' is missing. Add it.")
         elif type(item[key]) is not kind:
@@ -61,7 +80,24 @@ class Items:
         return found
 
     def words(self, item: Item, key: str, where: str, valid: Iterable[str]) -> tuple[str, ...]:
-        """Return a list of different words, those that `valid` knows where it knows any."""
+        """Return a list of different words, those that `valid` knows where it knows any.
+
+        Parameters
+        ----------
+        item
+            A table of the layout.
+        key
+            Key of the list; absent, the list is empty.
+        where
+            Names the table in a mistake.
+        valid
+            Words that are known; empty where any word will do.
+
+        Returns
+        -------
+        tuple of str
+            The words in the file's order.
+        """
         found = item.get(key, [])
         if not isinstance(found, list) or not all(isinstance(word, str) for word in found):
             self.mistakes.append(f'{where}: {key} {shown(found)} is no list of words. Write it as ["word", ...].')

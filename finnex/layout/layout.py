@@ -101,7 +101,24 @@ class Layout:
 
 
 def hash_of_texts(layout: str, catalogue: str, lookback: int, *, blending: bool) -> str:
-    """Return the hash of a layout from the texts that it is read from: the texts need not be valid."""
+    """Return the hash of a layout from the texts that it is read from: the texts need not be valid.
+
+    Parameters
+    ----------
+    layout
+        Text of the layout.
+    catalogue
+        Text of the catalogue.
+    lookback
+        Sessions shown.
+    blending
+        Whether regions are drawn with their blend's weight.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
     digest = blake2b(digest_size=16)
     for part in (layout, drawn_text(catalogue), f"{lookback} {blending}"):
         digest.update(len(part).to_bytes(8, "little") + part.encode())

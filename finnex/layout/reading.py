@@ -44,12 +44,24 @@ def load_layout(
 
     Parameters
     ----------
+    name
+        Name of a bundled layout, or the path of a file that ends in `.toml`.
     lookback
         Sessions shown, in place of the layout's own.
     catalogue_path
         A catalogue of your own; absent, the bundled one.
     blending
         Whether regions that name a blend are drawn with its weight.
+
+    Returns
+    -------
+    Layout
+        Canvas, sections, regions and catalogue.
+
+    Raises
+    ------
+    LayoutError
+        The name is unknown, or the file is wrong: with every mistake, as `parse_layout`.
     """
     bundled = resources.files("finnex.layout")
     own = name.endswith(".toml")
@@ -88,8 +100,21 @@ def parse_layout(
 
     Parameters
     ----------
+    text
+        Text of a TOML file.
+    catalogue
+        Features that heat maps may show.
+    lookback
+        Sessions shown, in place of the layout's own.
+    blending
+        Whether regions that name a blend are drawn with its weight.
     file
         Named before every mistake.
+
+    Returns
+    -------
+    Layout
+        Canvas, sections, regions and catalogue.
 
     Raises
     ------

@@ -28,7 +28,24 @@ class Place:
 def tiling_mistakes(
     places: Sequence[Place], channels: Sequence[str], sections: Sequence[Section], height: int, width: int
 ) -> list[str]:
-    """Return every overlap and gap. A region whose place cannot be read hides no gap but those it may have left."""
+    """Return every overlap and gap. A region whose place cannot be read hides no gap but those it may have left.
+
+    Parameters
+    ----------
+    places
+        Place of each region.
+    channels
+        Names of the channels; each must be tiled.
+    sections
+        Thirds of the rows, in order.
+    height, width
+        Canvas, in pixels.
+
+    Returns
+    -------
+    list of str
+        A sentence for each mistake; empty where regions tile every channel.
+    """
     mistakes = _sections(sections, height)
     bare = np.ones((len(channels), height, width), dtype=np.bool_)
     placed: list[tuple[Place, Span, Span]] = []

@@ -33,6 +33,31 @@ class DailyFeatures(Mapping[str, pd.DataFrame]):
 
     Indexing by a region's name, or by one of the specification's keys (`DAILY_KEYS`), gives a frame of original
     values, sessions x features, NaN where not known; the price chart's holds open, high, low, close and volume.
+
+    Attributes
+    ----------
+    symbol
+        The company.
+    date
+        The session.
+    layout
+        Layout of the image.
+    block
+        What the image is drawn from: normalised values and bars.
+    original
+        Original values of the window, sessions by feature, in the units of the catalogue; NaN where not known.
+    bars
+        Open, high, low, close and volume of the window; NaN where there is no bar.
+
+    Examples
+    --------
+    >>> from finnex.mega_image_generation import FinNeXMegaImageGenerator
+    >>> generator = FinNeXMegaImageGenerator("enhanced.csv", None, None, symbol="NVDA")
+    >>> features = generator.extract_daily_features("2015-03-31")
+    >>> features["ohlcv"].shape, features.image.shape, features.channel("red").shape
+    ((56, 5), (512, 512, 3), (512, 512))
+    >>> features.coverage["price_chart"]
+    1.0
     """
 
     symbol: str
@@ -71,7 +96,23 @@ class DailyFeatures(Mapping[str, pd.DataFrame]):
         return self._drawn[1]
 
     def channel(self, name: str) -> Image:
-        """Return one channel of the image, (y, x)."""
+        """Return one channel of the image, (y, x).
+
+        Parameters
+        ----------
+        name
+            `red`, `green` or `blue`, as the layout names them.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 in [0, 1], 0 where not known.
+
+        Raises
+        ------
+        ConfigError
+            The layout has no such channel.
+        """
         if name not in self.layout.channels:
             raise ConfigError(
                 f"layout '{self.layout.name}' has no channel '{name}'. {nearest(name, self.layout.channels)}"
@@ -80,15 +121,69 @@ class DailyFeatures(Mapping[str, pd.DataFrame]):
 
 
 def construct_sentiment_channel(daily_data: DailyFeatures) -> Image:
-    """Return the red channel of a session, (512, 512): sentiment and behaviour."""
+    """Return the red channel of a session, (512, 512): sentiment and behaviour.
+
+    Parameters
+    ----------
+    daily_data
+        What `extract_daily_features` returned.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 in [0, 1], 0 where not known.
+
+    Examples
+    --------
+    >>> from finnex.mega_image_generation import FinNeXMegaImageGenerator
+    >>> generator = FinNeXMegaImageGenerator("enhanced.csv", None, None, symbol="NVDA")
+    >>> construct_sentiment_channel(generator.extract_daily_features("2015-03-31")).shape
+    (512, 512)
+    """
     return daily_data.channel("red")
 
 
 def construct_technical_channel(daily_data: DailyFeatures) -> Image:
-    """Return the green channel of a session, (512, 512): price action and technical indicators."""
+    """Return the green channel of a session, (512, 512): price action and technical indicators.
+
+    Parameters
+    ----------
+    daily_data
+        What `extract_daily_features` returned.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 in [0, 1], 0 where not known.
+
+    Examples
+    --------
+    >>> from finnex.mega_image_generation import FinNeXMegaImageGenerator
+    >>> generator = FinNeXMegaImageGenerator("enhanced.csv", None, None, symbol="NVDA")
+    >>> construct_technical_channel(generator.extract_daily_features("2015-03-31")).shape
+    (512, 512)
+    """
     return daily_data.channel("green")
 
 
 def construct_macro_fundamental_channel(daily_data: DailyFeatures) -> Image:
-    """Return the blue channel of a session, (512, 512): macro economy and fundamentals."""
+    """Return the blue channel of a session, (512, 512): macro economy and fundamentals.
+
+    Parameters
+    ----------
+    daily_data
+        What `extract_daily_features` returned.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 in [0, 1], 0 where not known.
+
+    Examples
+    --------
+    >>> from finnex.mega_image_generation import FinNeXMegaImageGenerator
+    >>> generator = FinNeXMegaImageGenerator("enhanced.csv", None, None, symbol="NVDA")
+    >>> construct_macro_fundamental_channel(generator.extract_daily_features("2015-03-31")).shape
+    (512, 512)
+    """
     return daily_data.channel("blue")

@@ -34,6 +34,10 @@ def check_pixels(x: Tensor, patch: Tensor | None, *, channels: int, image_px: in
         (B, channels, image_px, image_px) or (B, channels, patch_px, patch_px), any float type, in [0, 1].
     patch
         (B,) numbers of the patches in [0, (image_px // patch_px)²), where x are patches.
+    channels
+        Channels that the network takes.
+    image_px, patch_px
+        Side of an image and of a patch, in pixels.
 
     Raises
     ------

@@ -58,6 +58,16 @@ class FinNeXMultiScaleCNN(nn.Module):
     ------
     TrainingError
         The preset is unknown, or `patch_size` is larger than the time axis has steps.
+
+    Examples
+    --------
+    >>> import torch
+    >>> network = FinNeXMultiScaleCNN(preset="small").eval()
+    >>> logits, attended = network(torch.zeros(2, 3, 32, 32))
+    >>> tuple(logits.shape), tuple(attended.shape)
+    ((2, 3), (2, 3, 64))
+    >>> tuple(network.attend(torch.zeros(2, 3, 32, 32)).shape)
+    (2, 1, 4, 96, 96)
     """
 
     def __init__(

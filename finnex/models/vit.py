@@ -64,10 +64,25 @@ class FinNeXViT(nn.Module):
     input_channels
         Channels of the image.
 
+    Attributes
+    ----------
+    pooling, sections, nowhere
+        Constants that follow from the sizes; they are not saved with the weights.
+
     Raises
     ------
     TrainingError
         The preset is unknown, or the sizes do not fit.
+
+    Examples
+    --------
+    >>> import torch
+    >>> network = FinNeXViT(preset="small").eval()
+    >>> logits, tokens = network(torch.zeros(2, 3, 32, 32))
+    >>> tuple(logits.shape), tuple(tokens.shape)
+    ((2, 3), (2, 1, 64))
+    >>> tuple(network.attend(torch.zeros(2, 3, 32, 32)).shape)
+    (2, 3, 2, 1, 1)
     """
 
     pooling: Tensor

@@ -46,10 +46,19 @@ def describe(grid: PatchGrid, panel: PatchPanel, days: Days, only: int | None = 
 
     Parameters
     ----------
+    grid
+        Patches of the layout.
+    panel
+        Normalised features by session.
     days
         (images,) sessions of the images.
     only
         One patch instead of all.
+
+    Returns
+    -------
+    PatchDescription
+        The patches' numbers, each (images, patches), NaN where not known; one patch where `only` is given.
 
     Raises
     ------
@@ -77,6 +86,19 @@ class MarketContext:
     ----------
     image
         (height, width, channel) float32.
+    grid
+        Patches of the layout.
+    panel
+        Normalised features by session.
+    day
+        Session of the image.
+
+    Examples
+    --------
+    >>> from finnex.cnn_training import FinNeXCNNTrainer
+    >>> context = FinNeXCNNTrainer("images.zarr").market_context(0)
+    >>> str(context.day), context.image.shape
+    ('2015-03-02', (512, 512, 3))
     """
 
     grid: PatchGrid
@@ -108,6 +130,16 @@ def generate_enhanced_patch_features(
     ------
     LayoutError
         The coordinates are missing or outside the grid, or the patch is not the image's patch at them.
+
+    Examples
+    --------
+    >>> from finnex.cnn_training import FinNeXCNNTrainer
+    >>> trainer = FinNeXCNNTrainer("images.zarr")
+    >>> context = trainer.market_context(0)
+    >>> patch = trainer.extract_patches(context.image)[17]
+    >>> found = generate_enhanced_patch_features(patch, {"coordinates": (1, 1)}, context)
+    >>> found["patch_section"], len(found)
+    ('macro_economic', 13)
     """
     place = patch_metadata.get("coordinates", patch_metadata.get("spatial_coordinates"))
     if place is None:

@@ -60,6 +60,20 @@ def correlation(first: Floats, second: Floats, window: int, least: int) -> Float
     """Return Pearson's correlation over the sessions of a window on which both are known, in [-1, 1].
 
     NaN below `least` such sessions, or where one of them did not move.
+
+    Parameters
+    ----------
+    first, second
+        (sessions, ...) float64 of one shape; NaN where not known.
+    window
+        Sessions that each value looks back on, its own among them.
+    least
+        Sessions on which both must be known.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 of the shape of `first`.
     """
     both = ~np.isnan(first) & ~np.isnan(second)
     a, b = np.where(both, first, np.nan), np.where(both, second, np.nan)
@@ -121,6 +135,22 @@ def reversion(values: Floats, window: int, least: int, ahead: int) -> Floats:
     """Return the change to expect over the next `ahead` sessions if the window's autoregression holds.
 
     `(mean - value) * (1 - coefficient ** ahead)`: a series without a pull gives 0.
+
+    Parameters
+    ----------
+    values
+        (sessions, ...) float64; NaN where not known.
+    window
+        Sessions that the autoregression is fitted on.
+    least
+        Sessions that must be known in it.
+    ahead
+        Sessions ahead.
+
+    Returns
+    -------
+    numpy.ndarray
+        Expected change, in the unit of `values` and of their shape; NaN where the autoregression is not known.
     """
     level, coefficient = autoregression(values, window, least)
     return np.asarray((level - values) * (1 - coefficient**ahead))

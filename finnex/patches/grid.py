@@ -204,12 +204,25 @@ LEAST_SHARE = 0.05
 def patch_intelligence_mapping(layout: Layout, patch_px: int = PATCH_PX) -> dict[str, dict[str, Any]]:
     """Return, by section, which patches it has and what they show: the specification's table, read off the layout.
 
+    Parameters
+    ----------
+    layout
+        Layout of the images.
+    patch_px
+        Side of a patch in pixels.
+
     Returns
     -------
     dict
         `macro_patches`, `behavioral_technical_patches` and `fundamental_competitive_patches` for a layout of the
         default sections, otherwise `SECTION_patches`; each with patch_range, financial_context, features_encoded,
         cnn_learning_target and interpretation. A section too thin to hold most of any patch has no entry.
+
+    Examples
+    --------
+    >>> from finnex.layout import load_layout
+    >>> patch_intelligence_mapping(load_layout("mega"))["macro_patches"]["patch_range"]
+    'rows 0-4 (patches 0-79)'
     """
     grid = patch_grid(layout, patch_px)
     found = {}

@@ -60,6 +60,15 @@ def decoded_panel(
         (height, width, channel) each, in the order of `days`, drawn without blending.
     days
         Their sessions, ascending.
+    layout
+        Layout of the images.
+    exchange
+        Exchange whose sessions the images are of.
+
+    Returns
+    -------
+    PatchPanel
+        Days and brightness (sessions, features) float32 in [0.02, 1], NaN where not known or not in a heat map.
 
     Raises
     ------

@@ -89,7 +89,7 @@ def mask(layout: Layout, *kinds: str) -> Mask:
 class Signals:
     """The patches' signals over a run of sessions; arrays are (sessions, patches), NaN where not known.
 
-    Parameters
+    Attributes
     ----------
     rows
         Consecutive rows of the panel.

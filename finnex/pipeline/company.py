@@ -118,7 +118,24 @@ class SymbolBuild:
         on_progress: Callable[[int], None] | None = None,
         dates_per_task: int = 1,
     ) -> BatchOutcome:
-        """Draw a batch and publish it: images first, then their status, so that readers see whole images or none."""
+        """Draw a batch and publish it: images first, then their status, so that readers see whole images or none.
+
+        Parameters
+        ----------
+        batch
+            Panel positions of the sessions to draw, as `batches` gives them.
+        draw
+            Draws blocks, here or on a cluster.
+        on_progress
+            Called with the number of sessions just drawn.
+        dates_per_task
+            The most sessions of one block.
+
+        Returns
+        -------
+        BatchOutcome
+            How many images were built, which failed and why, and the time in seconds.
+        """
         began = time.perf_counter()
         publication = Publication(self.store, self.symbol)
         for receipts in draw(self.blocks(batch, dates_per_task)):
@@ -146,6 +163,24 @@ def prepare_symbol(
     bit for bit. A session is due when it has no image, when its window, the layout or the renderer changed since, or
     when its bytes are no longer those that were published; a quarantined one counts as published. With `force` all
     sessions are due, and a session of the range that has lost its bar loses its image.
+
+    Parameters
+    ----------
+    run
+        Inputs and layout.
+    store
+        Store to write to.
+    symbol
+        Symbol to prepare.
+    start, end
+        Range to draw; absent, as `sessions_wanted` says.
+    force
+        Whether sessions are due that have an image already.
+
+    Returns
+    -------
+    SymbolBuild
+        The panel and the sessions that are due, ready to be drawn.
 
     Raises
     ------

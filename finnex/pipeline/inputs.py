@@ -128,6 +128,20 @@ def sessions_wanted(run: Run, symbol: str, start: date | None = None, end: date 
 
     Absent, `start` is the first session whose window is full, and `end` the last bar.
 
+    Parameters
+    ----------
+    run
+        Inputs and layout.
+    symbol
+        Symbol of the run.
+    start, end
+        First and last date; absent, those of the configuration.
+
+    Returns
+    -------
+    numpy.ndarray
+        Positions on the symbol's calendar, ascending.
+
     Raises
     ------
     ConfigError

@@ -22,7 +22,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What a build did; `failures` says which sessions failed and why, `warnings` what is odd about the inputs."""
+    """What a build did.
+
+    Attributes
+    ----------
+    built, skipped, failed
+        Sessions that were drawn, that had their image, and that could not be drawn.
+    seconds
+        Wall clock of the build.
+    images_per_second
+        Over the time that drawing took.
+    fingerprint
+        Of the store's data after the build.
+    failures
+        Symbol, session and reason of each that failed.
+    warnings
+        What is odd about the inputs and refuses nothing.
+
+    Examples
+    --------
+    >>> result = build(finnex.load_config("finnex.toml"))
+    >>> result.built + result.skipped, result.failures
+    (12, ())
+    """
 
     built: int
     skipped: int
@@ -54,14 +76,27 @@ def draw_due(
 
     Parameters
     ----------
+    run
+        Inputs and layout.
     opened
         The store, as `open_for_writing` gives it.
+    symbols
+        Symbols to draw.
     prepare
         Called with the work of each symbol; returns what runs its batches.
     began
         When the build began, by `time.perf_counter`.
+    start, end
+        Range to draw; absent, as `sessions_wanted` says.
+    force
+        Whether sessions are drawn that have an image already.
     on_blocked
         Called with a sentence where something of a symbol is damaged and nothing more of it is drawn.
+
+    Returns
+    -------
+    BuildResult
+        How many images were built, skipped and failed, and the store's fingerprint.
 
     Raises
     ------
@@ -116,6 +151,14 @@ def build(
 
     Parameters
     ----------
+    config
+        The configuration: inputs, symbols, range, layout and store.
+    symbols
+        Which of its symbols to draw; by default all.
+    start, end
+        First and last date; by default those of the configuration, else from the first full window to the last bar.
+    force
+        Whether to draw sessions that have an image already.
     client
         A Dask client to draw on; absent, images are drawn in this process.
     on_mended
@@ -125,12 +168,25 @@ def build(
     on_progress
         Called with the number of sessions just drawn.
 
+    Returns
+    -------
+    BuildResult
+        How many images were built, skipped and failed, and what is odd about the inputs.
+
     Raises
     ------
     InputError, ConfigError, LayoutError, StoreError
         Nothing stored is changed.
     StoreCorrupt
         Something in the store is damaged that cannot be made again; what other companies were due is drawn.
+
+    Examples
+    --------
+    >>> import finnex
+    >>> config = finnex.load_config("finnex.toml")
+    >>> result = finnex.build(config, symbols=["NVDA"])
+    >>> result.failed, result.failures
+    (0, ())
     """
     began = time.perf_counter()
     run = read_run(config)

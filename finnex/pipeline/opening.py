@@ -84,10 +84,19 @@ def open_for_writing(
 
     Parameters
     ----------
+    run
+        Inputs and layout.
     symbols
         Those that are drawn; absent, all that are configured.
     start, end
         Range that is drawn; absent, as `sessions_wanted` says.
+    force
+        Whether images of sessions that lost their bar are given up.
+
+    Returns
+    -------
+    Opened
+        The store, what was mended, and which companies are blocked.
 
     Raises
     ------
@@ -195,7 +204,19 @@ def _between(days: Days, start: date | None, end: date | None) -> Days:
 
 
 def take_out_lost_bars(run: Run, store: StoreWriter, symbol: str, start: date | None, end: date | None) -> None:
-    """Make the sessions of a range whose bar is gone sessions without a bar: their images are no longer shown."""
+    """Make the sessions of a range whose bar is gone sessions without a bar: their images are no longer shown.
+
+    Parameters
+    ----------
+    run
+        Inputs and layout.
+    store
+        Store to write to.
+    symbol
+        Symbol whose sessions are looked at.
+    start, end
+        Range, both included; None is open.
+    """
     days = _between(_Bars(run).lost(store, symbol), start, end)
     if len(days):
         store.mark_no_bar(symbol, np.searchsorted(store.state(symbol).days, days))

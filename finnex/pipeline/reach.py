@@ -18,8 +18,17 @@ def reach_of(run: Run, symbol: str, *, start: date | None = None, end: date | No
 
     Parameters
     ----------
+    run
+        Inputs and layout.
+    symbol
+        Symbol of the run.
     start, end
         Range of the build; absent, as `sessions_wanted` says.
+
+    Returns
+    -------
+    Reach
+        Dates of the images, features and outcomes that are made again.
     """
     try:
         wanted = sessions_wanted(run, symbol, start, end)

@@ -58,7 +58,24 @@ def learning_curve(history: Sequence[Epoch], out: Path | None = None) -> bytes:
 def confusion_matrix(
     counts: npt.NDArray[np.int64], classes: Sequence[str], title: str, out: Path | None = None
 ) -> bytes:
-    """Draw counts (truth, answer) with the share of each truth's row."""
+    """Draw counts (truth, answer) with the share of each truth's row.
+
+    Parameters
+    ----------
+    counts
+        (classes, classes) int64: row is the truth, column the answer.
+    classes
+        Names of the classes.
+    title
+        Title of the picture.
+    out
+        PNG to write; None writes none.
+
+    Returns
+    -------
+    bytes
+        The PNG.
+    """
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     with figure(3.7, 3.3) as drawn:
         axes = drawn.subplots()
@@ -110,7 +127,26 @@ def coverage_over_time(
     title: str,
     out: Path | None = None,
 ) -> bytes:
-    """Draw the share of each region's pixels that is known, by session: a table of colours, regions downwards."""
+    """Draw the share of each region's pixels that is known, by session: a table of colours, regions downwards.
+
+    Parameters
+    ----------
+    days
+        (sessions,) `datetime64[D]`, ascending.
+    coverage
+        (sessions, regions) in [0, 1].
+    regions
+        Names of the regions.
+    title
+        Title of the picture.
+    out
+        PNG to write; None writes none.
+
+    Returns
+    -------
+    bytes
+        The PNG.
+    """
     with figure(7.4, 1.0 + 0.22 * len(regions)) as drawn:
         axes = drawn.subplots()
         left, right = (float(day) for day in days[[0, -1]].astype("int64"))  # matplotlib counts days from 1970 too

@@ -97,8 +97,10 @@ def show_session(
         Rectangles with name, section, channel and encoder, such as `Layout.regions`.
     known
         By region, the share of its values that are known, as the store keeps it.
+    title
+        Title of the picture.
     out
-        PNG to write.
+        PNG to write; None writes none.
 
     Returns
     -------
@@ -126,7 +128,26 @@ def show_session(
 def show_channel(
     image: npt.NDArray[np.float32], channel: str, regions: Sequence[RegionLike], title: str, out: Path | None = None
 ) -> bytes:
-    """Draw one channel of a session alone, with its regions by name; grey is not known."""
+    """Draw one channel of a session alone, with its regions by name; grey is not known.
+
+    Parameters
+    ----------
+    image
+        (y, x, 3) float32 in [0, 1], 0 where not known.
+    channel
+        `red`, `green` or `blue`.
+    regions
+        Rectangles with name, section, channel and encoder, such as `Layout.regions`.
+    title
+        Title of the picture.
+    out
+        PNG to write; None writes none.
+
+    Returns
+    -------
+    bytes
+        The PNG.
+    """
     with figure(7.2, 7.6) as drawn:
         drawn.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
         _channel(drawn.subplots(), image, CHANNELS.index(channel), regions)
@@ -203,7 +224,24 @@ def contact_sheet(
     columns: int = 4,
     out: Path | None = None,
 ) -> bytes:
-    """Draw sessions side by side, each at a third of its size, for a comparison of many."""
+    """Draw sessions side by side, each at a third of its size, for a comparison of many.
+
+    Parameters
+    ----------
+    images
+        (y, x, 3) float32 in [0, 1] each.
+    titles
+        One for each image.
+    columns
+        Images in a row of the sheet.
+    out
+        PNG to write; None writes none.
+
+    Returns
+    -------
+    bytes
+        The PNG.
+    """
     rows = -(-len(images) // columns)
     with figure(2.45 * columns, 2.6 * rows, dpi=90) as drawn:
         for number, (image, title) in enumerate(zip(images, titles, strict=True)):

@@ -137,12 +137,23 @@ def make_report(
 
     Parameters
     ----------
+    config
+        Label whose classes are counted, and costs of trading.
+    store
+        Store to look at.
+    result
+        The training; None where there is none.
     sample
         Sessions whose pixels the quality checks read.
     champion
         Which version is the champion and how it became one; the report says so where it is given.
     redrawn
         What `finnex.quality.drawn_again` says of the published images.
+
+    Returns
+    -------
+    Report
+        Checks, scores and pictures, and the HTML.
     """
     checks = quality_checks(store, sample=sample, kind=config.labels.kind, horizon=config.labels.horizon)
     checks += [] if redrawn is None else [redrawn]

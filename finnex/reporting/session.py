@@ -16,8 +16,14 @@ def session_picture(store: ImageStore, symbol: str, day: np.datetime64, out: Pat
 
     Parameters
     ----------
+    store
+        Store of the image.
+    symbol
+        Symbol of the image.
+    day
+        Session of the image.
     out
-        PNG to write.
+        PNG to write; None writes none.
 
     Returns
     -------

@@ -59,8 +59,19 @@ def broken_chunks(place: Place, symbol: str, company: Document, sessions: int) -
 
     Parameters
     ----------
+    place
+        Where the store's files are.
+    symbol
+        Symbol of the company.
     company
         Metadata of the company, with that of its arrays.
+    sessions
+        Length of the company's date axis.
+
+    Returns
+    -------
+    dict
+        Array to what is wrong with it, as the end of a sentence; empty where all are whole.
     """
     arrays = arrays_of(company)
     complete = company.get("attributes", {}).get(COMPLETE) is True

@@ -56,6 +56,16 @@ def fill_missing(place: Place, root: zarr.Group, symbol: str, name: str, documen
 
     Parameters
     ----------
+    place
+        Where the store's files are.
+    root
+        The store's group.
+    symbol
+        Symbol of the company.
+    name
+        Name of the array.
+    document
+        Metadata of the array.
     earlier
         Rows along `date` whose chunks are there already, or are damaged: they are left alone.
     """

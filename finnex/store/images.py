@@ -126,6 +126,12 @@ class ImageStore(CompanyArrays):
 
         Parameters
         ----------
+        symbol
+            Symbol of the image.
+        index
+            Position on the symbol's date axis.
+        out
+            (channel, y, x) float32: filled with brightness in [0, 1], 0 where not known.
         crc
             What the bytes must sum to, `state().image_crc`; absent, they are not checked.
 

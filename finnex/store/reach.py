@@ -65,6 +65,22 @@ def losing_rows(store: ImageStore, finding: Finding, name: str, reaches: Reaches
     """Return a finding about a table of features or outcomes, with what is lost where the run computes less of it.
 
     Which sessions the table held is taken from the tables that are written with it, and from the images.
+
+    Parameters
+    ----------
+    store
+        Store that is damaged.
+    finding
+        What is damaged.
+    name
+        Name of the table's array.
+    reaches
+        What the next build makes again, by company; None where it makes everything.
+
+    Returns
+    -------
+    Finding
+        The finding, with the number of sessions that are lost, if any are.
     """
     if reaches is None:
         return finding

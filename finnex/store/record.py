@@ -21,7 +21,7 @@ RECORD = ".finnex/root.json"
 class Company:
     """What readers go by for one company.
 
-    Parameters
+    Attributes
     ----------
     sessions
         Length of its date axis; rows behind it, of a calendar that is being extended, do not count.
@@ -55,7 +55,7 @@ class Company:
 class InputLimits:
     """Where the input tables begin and end, as a build read them.
 
-    Parameters
+    Attributes
     ----------
     recorded_at
         When the first build that found these limits recorded them: ISO 8601, UTC.

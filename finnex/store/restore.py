@@ -40,6 +40,8 @@ def restore(
 
     Parameters
     ----------
+    path
+        The store.
     template
         Of the run that the store belongs to.
     agree

@@ -34,7 +34,24 @@ PREDICTIONS = ("prediction", "prediction_version", "predicted_at")
 
 
 def metadata_step(store: StoreWriter, place: Place, symbol: str, template: StoreTemplate) -> Step | None:
-    """Return how the metadata of a company is mended, None where it is whole."""
+    """Return how the metadata of a company is mended, None where it is whole.
+
+    Parameters
+    ----------
+    store
+        Store that is mended.
+    place
+        Where the store's files are.
+    symbol
+        Symbol of the company.
+    template
+        Of the run that the store belongs to.
+
+    Returns
+    -------
+    Step or None
+        What is damaged, and the function that mends it.
+    """
     try:
         damaged = company_metadata(place, symbol, readable(place, "") or {}).damaged
     except StoreCorrupt:
@@ -82,7 +99,24 @@ def removal(store: StoreWriter, symbol: str, where: str) -> Step:
 def array_steps(
     store: StoreWriter, symbol: str, template: StoreTemplate, reaches: Reaches | None = None
 ) -> Iterator[Step]:
-    """Yield how each damaged small array of a company is made again; take a step before asking for the next."""
+    """Yield how each damaged small array of a company is made again; take a step before asking for the next.
+
+    Parameters
+    ----------
+    store
+        Store that is mended.
+    symbol
+        Symbol of the company.
+    template
+        Of the run that the store belongs to.
+    reaches
+        What the next build makes again, by company; None where it makes everything.
+
+    Yields
+    ------
+    Step
+        What is damaged, and the function that mends it.
+    """
     if "date" in store.broken(symbol):
         yield _axis(store, symbol)
         if symbol not in store.symbols or "date" in store.broken(symbol):
@@ -239,6 +273,18 @@ def _array_names(template: StoreTemplate) -> set[str]:
 
 
 def fill(store: StoreWriter, symbol: str, name: str, values: npt.NDArray[Any] | None = None) -> None:
-    """Write a whole array without reading it: values, or what an empty one holds."""
+    """Write a whole array without reading it: values, or what an empty one holds.
+
+    Parameters
+    ----------
+    store
+        Store to write to.
+    symbol
+        Symbol of the company.
+    name
+        Name of the array.
+    values
+        Values of the array's shape; None fills it with its fill value.
+    """
     array = store.writable(symbol, name)
     array[...] = array.fill_value if values is None else values

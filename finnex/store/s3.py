@@ -68,6 +68,22 @@ def put_if(files: Any, target: Target, data: bytes, etag: str | None) -> str | N
     """Write an object only where `etag` lies there now, or nothing where it is None; return the new ETag.
 
     None is a refusal. A request that is sent again because its answer was lost is no refusal: the very bytes lie there.
+
+    Parameters
+    ----------
+    files
+        The file system of the bucket.
+    target
+        Bucket and key of the object.
+    data
+        Bytes to write.
+    etag
+        ETag that the object must have; None where there must be no object.
+
+    Returns
+    -------
+    str or None
+        The new ETag; None where another object lies there.
     """
     condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
     try:

@@ -50,6 +50,17 @@ TRANSITIONS = (
 def check_transition(symbol: str, source: int, event: str, target: int) -> None:
     """Make sure that an event may lead from one state to another.
 
+    Parameters
+    ----------
+    symbol
+        Symbol of the session, for the message.
+    source
+        Code of the state that it is in.
+    event
+        What happens to it.
+    target
+        Code of the state that it would be in.
+
     Raises
     ------
     StoreError

@@ -206,5 +206,28 @@ class StoreSteps(ImageStore):
             raise StoreCorrupt(f"{self.path} has no array {symbol}/{name}. `finnex repair` makes it anew.")
         return found.with_config({"write_empty_chunks": True})  # Zarr would delete chunks that are all fill value
 
+    def write_rows(self, symbol: str, name: str, first: int, values: npt.NDArray[Any]) -> bool:
+        """Write consecutive rows of a small array where they differ from what is stored; return whether they did.
+
+        Parameters
+        ----------
+        symbol, name
+            The array.
+        first, values
+            First row, and what is written from it on: (rows, ...), converted to the array's dtype.
+
+        Returns
+        -------
+        bool
+            Whether anything was written.
+        """
+        array = self.writable(symbol, name)
+        rows = slice(first, first + len(values))
+        stored = np.asarray(array[rows])
+        if stored.tobytes() == values.astype(stored.dtype).tobytes():
+            return False
+        array[rows] = values.astype(stored.dtype)
+        return True
+
     def _write(self, symbol: str, name: str, values: npt.NDArray[Any]) -> None:
         self.writable(symbol, name)[: len(values)] = values

@@ -72,6 +72,17 @@ def lay_out(root: zarr.Group, symbol: str, days: Days, template: StoreTemplate) 
     """Create the group of a symbol: every array, its calendar ahead, every chunk of the small ones, no image yet.
 
     Readers find it when its metadata is held by its own file and the root record names it.
+
+    Parameters
+    ----------
+    root
+        The store's group.
+    symbol
+        Symbol of the company.
+    days
+        (sessions,) `datetime64[D]`: the calendar, ascending.
+    template
+        Shape of the images, and the names of regions, features and horizons.
     """
     group = root.create_group(
         symbol,

@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,14 +24,7 @@ from finnex.store.folder import PARTIAL
 from finnex.store.images import ImageStore
 from finnex.store.journal import Intent
 from finnex.store.keys import DRAFTS
-from finnex.store.metadata import (
-    FILE,
-    arrays_of,
-    company_document,
-    read_document,
-    root_document,
-    write_document,
-)
+from finnex.store.metadata import FILE, arrays_of, company_document, read_document, root_document, write_document
 from finnex.store.place import place_of
 from finnex.store.presence import holds_a_store
 from finnex.store.record import RECORD, Company, RootRecord, write_record
@@ -233,10 +225,7 @@ class StoreWriter(StoreSteps):
         return DraftTarget(self._place.address, symbol, token)
 
     def in_place(self, symbol: str, receipts: Sequence[Receipt]) -> None:
-        """Move checked drafts into place and record them.
-
-        An image that is quarantined stays so where it was drawn from the same inputs.
-        """
+        """Move checked drafts into place and record them. A quarantined image stays so if its inputs are the same."""
         status, hashes = self._read(symbol, "status"), self._read(symbol, "input_hash")
         wanted = []
         for one in receipts:
@@ -315,10 +304,17 @@ class StoreWriter(StoreSteps):
 
         Parameters
         ----------
+        symbol, indexes
+            The sessions, as positions on the symbol's date axis.
         probabilities
             (session, class): sell, hold, buy.
         version
             Of the registered model, from 1.
+
+        Returns
+        -------
+        int
+            How many are new, 0 to `len(indexes)`.
         """
         versions = self._read(symbol, "prediction_version")
         new = [number for number, index in enumerate(indexes) if versions[index] == 0]
@@ -350,14 +346,4 @@ class StoreWriter(StoreSteps):
             return False
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self._change(Intent(journal.INPUTS, details={"recorded_at": now, "tables": tables}))
-        return True
-
-    def write_rows(self, symbol: str, name: str, first: int, values: npt.NDArray[Any]) -> bool:
-        """Write consecutive rows of a small array where they differ from what is stored; return whether they did."""
-        array = self.writable(symbol, name)
-        rows = slice(first, first + len(values))
-        stored = np.asarray(array[rows])
-        if stored.tobytes() == values.astype(stored.dtype).tobytes():
-            return False
-        array[rows] = values.astype(stored.dtype)
         return True

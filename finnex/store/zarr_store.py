@@ -21,10 +21,7 @@ if TYPE_CHECKING:
 class WithoutGaps(WrapperStore["Store"]):
     """A company whose small chunks all exist: a missing one is damage, where Zarr would read it as empty.
 
-    Parameters
-    ----------
-    store
-        Of the company, for reading.
+    It wraps the store of the company, for reading.
     """
 
     def _with_store(self, store: Store) -> Self:

@@ -66,7 +66,21 @@ def log_values(
     client: MlflowClient, run_id: str, parameters: Mapping[str, object] | None = None, metrics: Sequence[Metric] = (),
     *, model_id: str | None = None,
 ) -> None:  # fmt: skip
-    """Write parameters and metrics, as many in a call as the server takes; metrics of a model to its page too."""
+    """Write parameters and metrics, as many in a call as the server takes; metrics of a model to its page too.
+
+    Parameters
+    ----------
+    client
+        Client of the MLflow server.
+    run_id
+        Run that is written to.
+    parameters
+        Name to value; the value is written as text.
+    metrics
+        Key, value and step of each.
+    model_id
+        Logged model that the metrics are of; None where they are of the run alone.
+    """
     from mlflow import entities  # noqa: PLC0415
 
     given = [entities.Param(key, str(value)) for key, value in (parameters or {}).items()]
@@ -79,7 +93,19 @@ def log_values(
 
 
 def log_dataset(client: MlflowClient, run_id: str, store: ImageStore, fingerprint: str) -> None:
-    """Enter the store as the run's data set: a name and a digest, never the images."""
+    """Enter the store as the run's data set: a name and a digest, never the images.
+
+    Parameters
+    ----------
+    client
+        Client of the MLflow server.
+    run_id
+        Run that is written to.
+    store
+        Store that was trained on.
+    fingerprint
+        Its fingerprint; 36 characters are kept.
+    """
     from mlflow.entities import Dataset, DatasetInput, InputTag  # noqa: PLC0415
 
     source = json.dumps({"uri": str(store.path), "layout_hash": store.attrs["layout_hash"]})
@@ -90,7 +116,24 @@ def log_dataset(client: MlflowClient, run_id: str, store: ImageStore, fingerprin
 def log_files(
     client: MlflowClient, run_id: str, texts: Mapping[str, str], others: Mapping[str, bytes]
 ) -> dict[str, FileDigest]:
-    """Write files, by name; a name may have a folder. Return what was uploaded."""
+    """Write files, by name; a name may have a folder. Return what was uploaded.
+
+    Parameters
+    ----------
+    client
+        Client of the MLflow server.
+    run_id
+        Run that is written to.
+    texts
+        Name to text, written as UTF-8.
+    others
+        Name to bytes.
+
+    Returns
+    -------
+    dict
+        Name to size and digest of each file.
+    """
     with tempfile.TemporaryDirectory(prefix="finnex-") as folder:
         for name, content in {**{name: text.encode() for name, text in texts.items()}, **others}.items():
             path = Path(folder) / name
@@ -148,6 +191,12 @@ def save_model(artifact: Path, result: TrainingResult, classes: Sequence[str], a
 
     Parameters
     ----------
+    artifact
+        Folder to make.
+    result
+        The training; its chosen network is written.
+    classes
+        Names of the classes, in the order of the probabilities.
     about
         What MLflow has already recorded of it, such as its run.
     """
@@ -172,7 +221,24 @@ def save_model(artifact: Path, result: TrainingResult, classes: Sequence[str], a
 
 
 def log_model(client: MlflowClient, run_id: str, result: TrainingResult, classes: Iterable[str]) -> LoggedModel:
-    """Log the chosen network as `save_model` writes it. It is measured before, so that it can be recognised."""
+    """Log the chosen network as `save_model` writes it. It is measured before, so that it can be recognised.
+
+    Parameters
+    ----------
+    client
+        Client of the MLflow server.
+    run_id
+        Run that trained it.
+    result
+        The training; its chosen network is logged.
+    classes
+        Names of the classes, in the order of the probabilities.
+
+    Returns
+    -------
+    LoggedModel
+        The model's identity, and size and digest of each of its files.
+    """
     from mlflow.entities import LoggedModelOutput  # noqa: PLC0415
     from mlflow.models import Model  # noqa: PLC0415
 

@@ -26,6 +26,14 @@ class Prediction:
     about
         How the champion became one, and its result against its baselines when it was trained: the evidence for its
         predictions.
+    symbol, session
+        Company, and session whose image was shown.
+
+    Examples
+    --------
+    >>> one = Prediction("NVDA", np.datetime64("2015-03-02"), (0.2, 0.5, 0.3), 1, "")
+    >>> one.row()
+    {'symbol': 'NVDA', 'session': '2015-03-02', 'sell': 0.2, 'hold': 0.5, 'buy': 0.3, 'model version': 1}
     """
 
     symbol: str
@@ -35,13 +43,35 @@ class Prediction:
     about: str
 
     def row(self) -> dict[str, object]:
-        """Return it as a row of a table."""
+        """Return it as a row of a table.
+
+        Returns
+        -------
+        dict
+            Column to value; probabilities with four decimals.
+        """
         said = {word: round(value, 4) for word, value in zip(CLASSES, self.probabilities, strict=True)}
         return {"symbol": self.symbol, "session": str(self.session), **said, "model version": self.version}
 
 
 def predict_newest(config: Config, uri: str, sessions: int, *, wait_seconds: float = 0.0) -> list[Prediction]:
     """Ask the champion about each symbol's newest published sessions that have no prediction yet, and keep its answers.
+
+    Parameters
+    ----------
+    config
+        Store, symbols and the name of the registered model.
+    uri
+        Address of the MLflow server.
+    sessions
+        How many of the newest sessions of each symbol are looked at.
+    wait_seconds
+        How long another process that writes to the store is waited for.
+
+    Returns
+    -------
+    list of Prediction
+        One for each session that was asked about.
 
     Raises
     ------

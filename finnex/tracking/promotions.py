@@ -96,8 +96,19 @@ def listed(client: MlflowClient, name: str, titles: Mapping[str, int], key_file:
 
     Parameters
     ----------
+    client
+        Client of the MLflow server.
+    name
+        Name of the registered model.
     titles
         Title to the number of the version that has it.
+    key_file
+        Key that models are sealed with.
+
+    Returns
+    -------
+    list of Listed
+        One for each version; a refused one says why, and its trial is None.
     """
     found, parts = [], dict[int, TestPart]()
     for entry in versions_of(client, name):
@@ -123,7 +134,19 @@ def standing(entry: Entry, key_file: Path) -> str:
 
 
 def record_promotion(client: MlflowClient, entry: Entry, decision: Decision, key_file: Path) -> None:
-    """Write down how a version becomes champion: in its tags, sealed, and in those of its run, for people."""
+    """Write down how a version becomes champion: in its tags, sealed, and in those of its run, for people.
+
+    Parameters
+    ----------
+    client
+        Client of the MLflow server.
+    entry
+        The version that becomes champion.
+    decision
+        The decision that makes it so.
+    key_file
+        Key that the record is sealed with.
+    """
     before = promotion_of(entry, key_file)
     forced = decision.forced or (before is not None and before.forced)
     made = Promotion(

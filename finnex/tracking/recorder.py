@@ -182,8 +182,19 @@ def recording(
 
     Parameters
     ----------
+    config
+        Configuration of the study.
+    store
+        Store that is trained on.
+    uri
+        Address of the MLflow server.
     flow_run_id
         The Prefect flow run that trains, for the record.
+
+    Yields
+    ------
+    StudyRecorder
+        Records the study, its trainings and their epochs.
 
     Raises
     ------

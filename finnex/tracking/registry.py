@@ -53,8 +53,25 @@ def register(
 
     Parameters
     ----------
+    client
+        Client of the MLflow server.
+    config
+        Name of the registered model, symbols and labels.
+    run_id
+        Run that trained it.
+    logged
+        The logged model and its files.
     predictions
         Of the run's table of predictions.
+    result
+        The training.
+    verdict
+        What the scorecard says of the model, in words.
+
+    Returns
+    -------
+    int
+        Number of the version, from 1.
 
     Raises
     ------
@@ -184,10 +201,21 @@ def promote(
 
     Parameters
     ----------
+    config
+        Name of the registered model, and the labels.
+    store
+        Store whose sessions the two are compared on.
+    uri
+        Address of the MLflow server.
     version
         Which version challenges; by default the newest that was trained.
     force
         Whether it takes the place without a comparison, as where the champion is refused; this is recorded with it.
+
+    Returns
+    -------
+    tuple
+        The decision, and the champion after it; None where there is none.
 
     Raises
     ------

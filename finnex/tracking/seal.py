@@ -150,5 +150,22 @@ def seal_of(purpose: bytes, text: str, key: bytes) -> str:
 
 
 def seals(purpose: bytes, text: str, key: bytes, seal: str) -> bool:
-    """Return whether a seal is that of a text, in constant time."""
+    """Return whether a seal is that of a text, in constant time.
+
+    Parameters
+    ----------
+    purpose
+        What the seal is made for; seals of another purpose do not match.
+    text
+        Text that is sealed.
+    key
+        Key of the seal.
+    seal
+        Seal to compare.
+
+    Returns
+    -------
+    bool
+        True where they are equal.
+    """
     return hmac.compare_digest(seal_of(purpose, text, key), seal)

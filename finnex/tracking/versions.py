@@ -61,8 +61,19 @@ def load_network(client: MlflowClient, uri: str, version: ModelVersion, remedy: 
 
     Parameters
     ----------
+    client
+        Client of the MLflow server.
+    uri
+        Address of the server.
+    version
+        Version whose files are fetched.
     remedy
         What an error asks for.
+
+    Returns
+    -------
+    Model
+        The network: images (B, C, H, W) to probabilities (B, classes).
 
     Raises
     ------
@@ -83,7 +94,24 @@ def load_network(client: MlflowClient, uri: str, version: ModelVersion, remedy: 
 
 
 def predictions_of(client: MlflowClient, uri: str, version: ModelVersion, remedy: str) -> pd.DataFrame:
-    """Return the answers of a version's study for its test part; raises as `load_network` does."""
+    """Return the answers of a version's study for its test part; raises as `load_network` does.
+
+    Parameters
+    ----------
+    client
+        Client of the MLflow server.
+    uri
+        Address of the server.
+    version
+        Version whose run holds the table.
+    remedy
+        What an error asks for.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of `finnex.training.predictions`, of the version's fold and its test part.
+    """
     said = version.said
     wanted = {PREDICTIONS: said.predictions}
     with tempfile.TemporaryDirectory(prefix="finnex-") as folder:

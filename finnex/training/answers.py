@@ -72,6 +72,22 @@ def predict(
 ) -> Answers:
     """Run a network on every sample of some batches. Every process gets the answers of all.
 
+    Parameters
+    ----------
+    model
+        Network; it is put back into the mode it was in.
+    batches
+        This process' share of the batches.
+    accelerator
+        Device and processes.
+    describe
+        Names a batch in an error.
+
+    Returns
+    -------
+    Answers
+        Probabilities and predicted returns, one row a session: the votes of its patches are pooled.
+
     Raises
     ------
     TrainingError

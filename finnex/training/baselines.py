@@ -133,6 +133,22 @@ def logistic_regression(samples: Samples, split: TimeSplit, rows: Rows, lags: Se
     """Fit on the training part's features, choose the strength on validation, answer for `rows`.
 
     Unknown values are the training part's mean of their column; columns that are unknown throughout it are left out.
+
+    Parameters
+    ----------
+    samples
+        Labelled sessions and their features.
+    split
+        Parts of a fold.
+    rows
+        (rows,) samples to answer for.
+    lags
+        Sessions back, 0 or more, whose features are used.
+
+    Returns
+    -------
+    numpy.ndarray
+        (rows, classes) probabilities; rows sum to 1.
     """
     columns = _Columns(samples.features(split.train, lags))
     train, validation = (columns(samples.features(part, lags)) for part in (split.train, split.validation))
@@ -152,6 +168,22 @@ def boosted_trees(samples: Samples, split: TimeSplit, rows: Rows, lags: Sequence
 
     Unknown values are a branch of their own; columns that are unknown throughout the training part are left out.
     scikit-learn's histogram trees after Ke et al., LightGBM (2017).
+
+    Parameters
+    ----------
+    samples
+        Labelled sessions and their features.
+    split
+        Parts of a fold.
+    rows
+        (rows,) samples to answer for.
+    lags
+        Sessions back, 0 or more, whose features are used.
+
+    Returns
+    -------
+    numpy.ndarray
+        (rows, classes) probabilities; rows sum to 1.
     """
     train, validation, asked = (samples.features(part, lags) for part in (split.train, split.validation, rows))
     kept = _known_columns(train)
@@ -191,8 +223,21 @@ def answer(name: BaselineName, samples: Samples, split: TimeSplit, rows: Rows, t
 
     Parameters
     ----------
+    name
+        Name of the baseline.
+    samples
+        Labelled sessions and their features.
+    split
+        Parts of a fold.
+    rows
+        (rows,) samples to answer for.
     threads
         For trees. The regression's small products wait for each other: with two threads they took ten times as long.
+
+    Returns
+    -------
+    numpy.ndarray
+        (rows, classes) probabilities; rows sum to 1.
     """
     with threadpool_limits(limits=threads if name.startswith("boosted_trees") else 1):
         return BASELINES[name](samples, split, rows)

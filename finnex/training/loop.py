@@ -72,16 +72,35 @@ def fit(
 
     Parameters
     ----------
+    accelerator
+        Device and processes.
+    model
+        Network to train.
     train, validation
         This process' share of the batches.
+    objective
+        Loss, and the units of returns.
+    settings
+        Epochs, learning rate and the other numbers of a training.
+    folder
+        Where checkpoints are kept.
     about
         Plain values that identify the training: a `last.safetensors` with other values is refused.
+    augment
+        Changes a batch before it is learned from; None changes none.
     describe
         Names a batch in an error.
     before_epoch
         Called first in every epoch; raises to stop.
     on_epoch
         Called with every epoch's report, those of an earlier call too.
+    on_progress
+        Called after every batch and every epoch.
+
+    Returns
+    -------
+    list of EpochReport
+        The report of every epoch, those of an earlier call too.
 
     Raises
     ------

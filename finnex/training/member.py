@@ -39,7 +39,26 @@ def shown_px(image_shape: tuple[int, int, int], settings: TrainingSettings) -> i
 def make_batches(
     pinned: PinnedStore, rows: Rows, settings: TrainingSettings, accelerator: Accelerator, *, shuffle: bool = False
 ) -> Batches:
-    """Return this process' share of the batches over some rows, of images or patches as the settings say."""
+    """Return this process' share of the batches over some rows, of images or patches as the settings say.
+
+    Parameters
+    ----------
+    pinned
+        Images to read.
+    rows
+        (rows,) samples to read.
+    settings
+        Batch size, seed, input and readers.
+    accelerator
+        Device and processes.
+    shuffle
+        Whether the order is permuted by seed and epoch.
+
+    Returns
+    -------
+    Batches
+        Batches, read ahead.
+    """
     kind = ImageBatches if settings.input == "images" else PatchBatches
     found = kind(
         pinned, rows, settings.batch_size, shuffle=shuffle, seed=settings.seed,
@@ -64,8 +83,29 @@ def train_member(
 
     Parameters
     ----------
+    member
+        Model, fold and seed.
+    pinned
+        Images to read.
+    split
+        Parts of the fold.
+    config
+        Training, model and labels.
+    accelerator
+        Device and processes.
     identity
         What the study is; with the member's own values it is what a checkpoint must agree with.
+    in_memory
+        Whether images are held in memory.
+    observers
+        Notified of the training and its epochs.
+    on_progress
+        Called after every batch and every epoch, and while predictions are made.
+
+    Returns
+    -------
+    MemberResult
+        The epochs, the checkpoint, and the predictions of both parts.
 
     Raises
     ------

@@ -76,12 +76,24 @@ def build_network(settings: ModelSettings, channels: int, *, task: str, side_px:
 
     Parameters
     ----------
+    settings
+        Architecture and preset.
     channels
         Of the image.
     task
         `class`, or `class_and_return`.
     side_px
         Side of what it will be shown, whole images or patches.
+
+    Returns
+    -------
+    torch.nn.Module
+        The network, with fresh weights.
+
+    Raises
+    ------
+    TrainingError
+        The side or the number of channels does not fit.
     """
     if side_px not in (IMAGE_PX, PATCH_PX):
         raise TrainingError(
@@ -99,7 +111,24 @@ def build_network(settings: ModelSettings, channels: int, *, task: str, side_px:
 
 
 def describe_network(settings: ModelSettings, channels: int, *, task: str, side_px: int) -> dict[str, Any]:
-    """Return flat plain values from which `load_network` makes the network again."""
+    """Return flat plain values from which `load_network` makes the network again.
+
+    Parameters
+    ----------
+    settings
+        Architecture and preset.
+    channels
+        Of the image.
+    task
+        `class`, or `class_and_return`.
+    side_px
+        Side of what it is shown, whole images or patches, in pixels.
+
+    Returns
+    -------
+    dict
+        Name to value: text, numbers and booleans.
+    """
     return {
         **{f"model.{key}": value for key, value in settings.model_dump(mode="json").items()},
         "network.channels": channels,

@@ -43,12 +43,27 @@ def train_on_parts(
 
     Parameters
     ----------
+    model
+        The network; it is left with the weights of its best epoch.
+    train, validation
+        The parts; a label that is not known is refused.
+    settings, augmentation
+        What the training loop takes.
     patches_per_session
         How many of a session's patches an epoch uses; None for all.
     folder
         Where checkpoints are kept, to resume from; None keeps none.
     about
         What identifies images and symbol; "fingerprint" is that of their store, empty where there is none.
+    before_epoch
+        Called first in every epoch; raises to stop.
+    on_epoch
+        Called with the report of every epoch.
+
+    Returns
+    -------
+    tuple of EpochReport
+        The report of each epoch, in order.
 
     Raises
     ------

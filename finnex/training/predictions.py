@@ -33,8 +33,20 @@ def predictions_table(
 
     Parameters
     ----------
+    model
+        Name of the model.
+    seed
+        Seed of the training.
+    samples
+        Labelled sessions.
+    split
+        Parts of the fold.
     probabilities, returns
         Answers for `rows_to_answer(split)`, in that order: (row, class), and predicted simple returns (row,).
+    labels
+        Kind and horizon of the labels.
+    fingerprint
+        Of the store that was trained on.
 
     Returns
     -------

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from finnex.plain_text import plain_text
+
 
 @dataclass(frozen=True)
 class EpochReport:
@@ -33,6 +35,26 @@ class EpochReport:
     waiting_share: float
     seconds: float
     best: bool
+
+
+def tell_epoch(report: EpochReport) -> None:
+    """Print one line on an epoch; `train_model` calls it by default.
+
+    Parameters
+    ----------
+    report
+        The epoch: losses, accuracy on validation in [0, 1], and seconds.
+
+    Examples
+    --------
+    >>> tell_epoch(EpochReport(1, 1.1, 1.0, 0.5, 0.001, 100.0, 0.0, 2.0, True))
+    epoch 1: loss 1.100, validation loss 1.000, accuracy 0.50, 2 s, best so far
+    """
+    words = (
+        f"epoch {report.epoch}: loss {report.loss:.3f}, validation loss {report.validation_loss:.3f}, "
+        f"accuracy {report.validation_accuracy:.2f}, {report.seconds:.0f} s{', best so far' if report.best else ''}"
+    )
+    print(plain_text(words), flush=True)
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,8 @@ class TrainingResult:
         Every training.
     seconds
         Wall clock of this call.
+    study
+        What was known before the first training.
     """
 
     study: Study

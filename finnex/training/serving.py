@@ -32,6 +32,22 @@ def ask_about(model: Exported, store: ImageStore, symbol: str, indexes: Sequence
 
     Images are rounded to float16 first, as in training, so that a model answers as it did there.
 
+    Parameters
+    ----------
+    model
+        Network with its classes.
+    store
+        Store to read from.
+    symbol
+        Symbol of the sessions.
+    indexes
+        Positions on the symbol's date axis.
+
+    Returns
+    -------
+    numpy.ndarray
+        (sessions, 3) float64: sell, hold, buy; rows sum to 1.
+
     Raises
     ------
     StoreCorrupt

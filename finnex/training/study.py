@@ -58,6 +58,10 @@ def train(
 
     Parameters
     ----------
+    config
+        Training, model, labels and symbols.
+    store
+        Store to train on.
     observers
         Notified of the study, its trainings and their epochs while they happen.
     on_progress
@@ -69,6 +73,11 @@ def train(
         data and settings; the result equals that of an uninterrupted study.
     memory_limit_bytes
         What images may take in memory, as float16; by default `memory_limit()`. More are streamed.
+
+    Returns
+    -------
+    TrainingResult
+        Predictions of the network and its baselines for validation and test, and the chosen checkpoint.
 
     Raises
     ------

@@ -203,7 +203,24 @@ def _write_users(folder: Path) -> None:
 
 
 def flow_service(state: Path, prefect: Door, mlflow: Door, config: Path | None) -> Service:
-    """Return the process that serves every deployment and starts one process for each run of a flow."""
+    """Return the process that serves every deployment and starts one process for each run of a flow.
+
+    Parameters
+    ----------
+    state
+        Folder of the stack's state.
+    prefect
+        Where Prefect listens.
+    mlflow
+        Where MLflow listens.
+    config
+        Configuration that forms start from; None where there is none.
+
+    Returns
+    -------
+    Service
+        Command, environment and log of the process.
+    """
     flag = state / READY_FILE
     command = (sys.executable, "-m", "flows.deploy.serve", "--ready-file", str(flag))
     credentials = (

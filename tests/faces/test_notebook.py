@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,7 +16,6 @@ from torch.utils.data import DataLoader
 import finnex
 import finnex.config.inputs
 import finnex.config.run
-from finnex import notebook
 from finnex.config import Config
 from finnex.errors import StoreCorrupt, StoreError, TrainingError
 from finnex.notebook import StoreView
@@ -161,9 +159,3 @@ def test_training_too_few_sessions_is_refused_in_words(config: Config) -> None:
 def test_a_prediction_without_a_champion_says_how_to_get_one(config: Config) -> None:
     with pytest.raises(TrainingError, match=r"has no champion\. Train with `finnex train`"):
         finnex.predict(config)
-
-
-def test_the_examples_of_the_face_run() -> None:
-    options = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
-    for module in (notebook, finnex.config.run, finnex.config.inputs):
-        assert doctest.testmod(module, optionflags=options).failed == 0

@@ -209,7 +209,24 @@ def fundamental(context: Context) -> Features:
 
 
 def market_value(context: Context, symbol: str, known: Floats, figures: Mapping[str, Floats]) -> Floats:
-    """Return close times shares on all sessions: in currency with a table of splits, else up to a constant factor."""
+    """Return close times shares on all sessions: in currency with a table of splits, else up to a constant factor.
+
+    Parameters
+    ----------
+    context
+        Tables, calendar and closes of a symbol.
+    symbol
+        Symbol of the context, or one of its peers.
+    known
+        (filings,) first session that may use each filing.
+    figures
+        Name to (filings,) float64; `_shares` is the number of shares.
+
+    Returns
+    -------
+    numpy.ndarray
+        (sessions,) float64; NaN where no number of shares is known, or the last one is older than `MAX_AGE` sessions.
+    """
     if "_shares" not in figures:
         return np.full(context.sessions, np.nan)
     splits, positions = context.tables.splits, known.astype(np.intp)

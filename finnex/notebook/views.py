@@ -1,7 +1,4 @@
-"""What a notebook does with a store and a configuration: open, look at a session, train, predict.
-
-`import finnex` offers these names; everything heavy is imported when it is used.
-"""
+"""What a notebook looks at: a store, its companies, and their published sessions."""
 
 from __future__ import annotations
 
@@ -16,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from finnex.config import Config
 from finnex.errors import StoreError, nearest
 from finnex.explain import PixelAnswer, explain
 from finnex.images.decode import decode
@@ -26,16 +22,38 @@ from finnex.store import LABEL_WORDS, READY, ImageStore
 if TYPE_CHECKING:
     import xarray as xr
 
-    from finnex.datasets.image_dataset import ImageDataset
-    from finnex.tracking.nightly_predictions import Prediction
-    from finnex.training import TrainingResult
-
 MOST_NAMED = 8
 
 
 @dataclass(frozen=True, eq=False)
 class SessionView:
-    """One published session of a company; a cell of a notebook shows its picture."""
+    """One published session of a company; a cell of a notebook shows its picture.
+
+    Attributes
+    ----------
+    store
+        The store of the image.
+    symbol
+        Symbol of the image.
+    day
+        Date of the session.
+
+    Examples
+    --------
+    >>> session = finnex.open("images.zarr")["NVDA"]["2015-03-02"]
+    >>> session.image.shape, session.image.dtype
+    ((512, 512, 3), dtype('float32'))
+    >>> str(session.labels.loc[5, "price_movement"])
+    'hold'
+    >>> round(float(session.features["rsi_14"]), 1)
+    67.5
+    >>> session.explain(0, 0)[0].feature
+    'fear_greed'
+    >>> session.decode().shape
+    (56, 375)
+    >>> session.picture()[1:4]
+    b'PNG'
+    """
 
     store: ImageStore
     symbol: str
@@ -71,16 +89,56 @@ class SessionView:
         return pd.Series(data["feature_original"].to_numpy(), index=data["feature"].to_numpy(), name=str(self.day))
 
     def explain(self, row: int, column: int) -> list[PixelAnswer]:
-        """Say what a pixel shows, one answer a channel: see `finnex.explain.explain`."""
+        """Say what a pixel shows, one answer a channel: see `finnex.explain.explain`.
+
+        Parameters
+        ----------
+        row, column
+            The pixel, from 0 at the top left.
+
+        Returns
+        -------
+        list of PixelAnswer
+            One a channel, in the layout's order.
+
+        Raises
+        ------
+        LayoutError
+            The pixel lies outside the image.
+        StoreError
+            The image's bytes are damaged, or it was drawn from other values than those stored.
+        """
         return explain(self.store, self.symbol, self.day, row, column)
 
     def decode(self) -> pd.DataFrame:
-        """Read the normalised panel back from the pixels: lag in sessions (rows) by feature, in [0.02, 1] or NaN."""
+        """Read the normalised panel back from the pixels: lag in sessions (rows) by feature, in [0.02, 1] or NaN.
+
+        Returns
+        -------
+        pandas.DataFrame
+            float32, the window's sessions by feature; NaN where not known or drawn in no heat map.
+        """
         weights = self._data()["region_weight"].to_numpy()
         return decode(self.image, self._layout(), weights)
 
     def picture(self, out: Path | None = None) -> bytes:
-        """Return a PNG of the image, its channels and a legend of its regions; write it where `out` is given."""
+        """Return a PNG of the image, its channels and a legend of its regions; write it where `out` is given.
+
+        Parameters
+        ----------
+        out
+            PNG to write; None writes none.
+
+        Returns
+        -------
+        bytes
+            The PNG.
+
+        Raises
+        ------
+        StoreCorrupt
+            The bytes on disk are not those that were published.
+        """
         from finnex.reporting.session import session_picture
 
         return session_picture(self.store, self.symbol, np.datetime64(self.day, "D"), out)
@@ -97,7 +155,23 @@ class SessionView:
 
 @dataclass(frozen=True, eq=False)
 class CompanyView(Mapping[str, SessionView]):
-    """The published sessions of a company, by date: `"2016-03-01"` or a `datetime.date`."""
+    """The published sessions of a company, by date: `"2016-03-01"` or a `datetime.date`.
+
+    Attributes
+    ----------
+    store
+        The store of the company.
+    symbol
+        Symbol of the company.
+
+    Examples
+    --------
+    >>> company = finnex.open("images.zarr")["NVDA"]
+    >>> len(company.sessions), company["2015-03-02"].day
+    (12, datetime.date(2015, 3, 2))
+    >>> company.to_xarray()["image"].sizes["date"]
+    12
+    """
 
     store: ImageStore
     symbol: str
@@ -136,7 +210,14 @@ class CompanyView(Mapping[str, SessionView]):
             return False
 
     def to_xarray(self) -> xr.Dataset:
-        """Return images, features and labels of the published sessions as a lazy data set."""
+        """Return images, features and labels of the published sessions as a lazy data set.
+
+        Returns
+        -------
+        xarray.Dataset
+            Dimensions date, y, x, channel, feature, region, horizon and class; arrays are read when used. NaN, or
+            -1 of a label, where not known.
+        """
         return self.store.open_images(self.symbol)
 
     def __repr__(self) -> str:
@@ -147,7 +228,21 @@ class CompanyView(Mapping[str, SessionView]):
 
 @dataclass(frozen=True, eq=False)
 class StoreView(Mapping[str, CompanyView]):
-    """An image store by company: `store["NVDA"]["2016-03-01"].image`."""
+    """An image store by company: `store["NVDA"]["2016-03-01"].image`.
+
+    Attributes
+    ----------
+    store
+        The store itself.
+
+    Examples
+    --------
+    >>> store = finnex.open("images.zarr")
+    >>> store.symbols, len(store), store.layout.name
+    (['NVDA'], 1, 'mega')
+    >>> store["NVDA"]
+    <NVDA: 12 published sessions, 2015-03-02 to 2015-03-17>
+    """
 
     store: ImageStore
 
@@ -195,75 +290,3 @@ class StoreView(Mapping[str, CompanyView]):
         )
         more = f"<p>and {len(self) - MOST_NAMED} more</p>" if len(self) > MOST_NAMED else ""
         return f"<p>image store {escape(str(self.store.path))}</p><table><tr>{head}</tr>{body}</table>{more}"
-
-
-def open_store(path: str | Path) -> StoreView:
-    """Open an image store for reading; `finnex.open`.
-
-    Parameters
-    ----------
-    path
-        A folder, or `s3://bucket/prefix`.
-
-    Raises
-    ------
-    StoreError
-        There is no store.
-
-    Examples
-    --------
-    >>> import finnex
-    >>> finnex.open("no_such_folder")
-    Traceback (most recent call last):
-    ...
-    finnex.errors.StoreError: ...
-    """
-    return StoreView(ImageStore.open(path))
-
-
-def train(config: Config) -> TrainingResult:
-    """Train the configured network and its baselines on the configured store: see `finnex.training.train`.
-
-    Nothing is recorded in MLflow: `finnex train` does that.
-
-    Raises
-    ------
-    StoreError, TrainingError
-        As `finnex.training.train`.
-    """
-    from finnex.training import train as train_on
-
-    return train_on(config, ImageStore.open(config.store.path))
-
-
-def predict(config: Config, sessions: int = 1) -> list[Prediction]:
-    """Ask the champion about each symbol's newest published sessions without a prediction, and keep its answers.
-
-    Parameters
-    ----------
-    sessions
-        How many of the newest sessions of each symbol are looked at.
-
-    Raises
-    ------
-    TrainingError
-        There is no champion, or it was trained on another layout or other labels.
-    """
-    from finnex.tracking.nightly_predictions import predict_newest
-    from flows.recording import recording_server
-
-    with recording_server(config) as uri:
-        return predict_newest(config, uri, sessions)
-
-
-def dataset(config: Config) -> ImageDataset:
-    """Return the labelled sessions of the configured store as a torch data set: see `ImageDataset`.
-
-    Raises
-    ------
-    StoreError, TrainingError
-        There is no store, or it has no such labels.
-    """
-    from finnex.datasets.image_dataset import ImageDataset
-
-    return ImageDataset(ImageStore.open(config.store.path), config.labels, config.symbols)

@@ -1,0 +1,261 @@
+"""What the generator gives of one session: its window, its image, its labels, and what was said of the company."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from finnex.config import HORIZONS
+from finnex.data.days import read_days
+from finnex.data.features import Context, make_context, symbol_bars
+from finnex.data.features.sentiment import RECORD_COLUMNS, daily
+from finnex.data.labels import Labels, make_labels
+from finnex.data.mapping import PRICE_COLUMNS
+from finnex.errors import ConfigError
+from finnex.layout import Layout
+from finnex.mega_image_generation.day import DailyFeatures, Image
+from finnex.mega_image_generation.files import elsewhere, prepare
+from finnex.pipeline import Run, SymbolBuild
+from finnex.store import LABEL_WORDS
+
+
+class OneSession:
+    """The methods of `FinNeXMegaImageGenerator` that are about one session.
+
+    Attributes
+    ----------
+    symbol
+        The company.
+    sentiment_data
+        Its sentiment records, as FinNeX read and checked them; None where there are none.
+    """
+
+    symbol: str
+    sentiment_data: pd.DataFrame | None
+    _run: Run
+
+    @cached_property
+    def _prepared(self) -> SymbolBuild:
+        return prepare(self._run)
+
+    @cached_property
+    def _context(self) -> Context:
+        return make_context(self._run.tables, self._run.config, self.symbol)
+
+    @cached_property
+    def _bars(self) -> pd.DataFrame:
+        return symbol_bars(self._run.tables, self.symbol, self._context.calendar)
+
+    @cached_property
+    def _labels(self) -> dict[str, Labels]:
+        return make_labels(self._bars, self._context.calendar.days, self._run.config.labels)
+
+    @property
+    def _layout(self) -> Layout:
+        return self._run.layout
+
+    def _why_not(self, day: pd.Timestamp) -> str:
+        calendar = self._context.calendar
+        first, last = calendar.days[0], calendar.days[-1]
+        if not first <= np.datetime64(day, "D") <= last:
+            return f"outside the prices, which run from {first} to {last}"
+        position = int(calendar.index_of(np.array([day], dtype="datetime64[D]"))[0])
+        if position < 0:
+            return f"no session of {calendar.exchange}"
+        return "" if position in self._bars.index else f"{self.symbol} has no bar"
+
+    def _position(self, trading_date: Any) -> int:
+        days = read_days(trading_date, "trading_date")
+        if len(days) != 1:
+            raise ConfigError(f"trading_date: {len(days)} days were given. Give one.")
+        day = days[0]
+        if reason := self._why_not(day):
+            raise ConfigError(f"trading_date {day.date()} cannot be drawn: {reason}. Ask for another day.")
+        return int(self._context.calendar.index_of(np.array([day], dtype="datetime64[D]"))[0])
+
+    def extract_daily_features(self, trading_date: Any) -> DailyFeatures:
+        """Return what the image of a session is drawn from, nothing of it later than that session's close.
+
+        Parameters
+        ----------
+        trading_date
+            A session with a bar: a date, a time stamp, or text such as "2015-03-31".
+
+        Returns
+        -------
+        DailyFeatures
+            The window of every region, oldest session first.
+
+        Raises
+        ------
+        ConfigError
+            It is no such session; the message says why.
+        """
+        return self._daily(self._prepared, trading_date)
+
+    def _daily(self, prepared: SymbolBuild, trading_date: Any) -> DailyFeatures:
+        position, panel = self._position(trading_date), prepared.panel
+        rows = range(max(0, position - self._layout.lookback + 1), position + 1)
+        sessions = pd.DatetimeIndex(panel.calendar.days[rows], name="date")
+        return DailyFeatures(
+            symbol=self.symbol,
+            date=sessions[-1],
+            layout=self._layout,
+            block=prepared.blocks([position], 1)[0],
+            original=pd.DataFrame(panel.original[rows], index=sessions, columns=list(panel.features)),
+            bars=self._bars[list(PRICE_COLUMNS)].reindex(rows).set_axis(sessions),
+        )
+
+    def create_daily_mega_image(self, daily_features: DailyFeatures) -> Image:
+        """Return the image of one session, (512, 512, 3) float32: the bytes that the store would hold.
+
+        Parameters
+        ----------
+        daily_features
+            What `extract_daily_features` returned.
+
+        Returns
+        -------
+        numpy.ndarray
+            (y, x, channel) in [0, 1], 0 where not known.
+
+        Raises
+        ------
+        BuildError
+            It could not be drawn.
+        """
+        return daily_features.image
+
+    def generate_trading_labels(self, trading_date: Any) -> dict[str, Any]:
+        """Return the configured label (kind, horizon, label, class, return, label_end) and, by kind and horizon, all.
+
+        `label` is buy, hold, sell, or unknown where the outcome lies beyond the last bar.
+
+        Parameters
+        ----------
+        trading_date
+            As of `extract_daily_features`.
+
+        Returns
+        -------
+        dict
+            `class` is 0 sell, 1 hold, 2 buy, -1 unknown; `return` a simple return, NaN, and `label_end` a day, NaT,
+            while unknown.
+        """
+        row, settings = self._position(trading_date), self._run.config.labels
+        every = {
+            kind: {
+                horizon: {
+                    "label": LABEL_WORDS[int(labels.label[row, column])],
+                    "class": int(labels.label[row, column]),
+                    "return": float(labels.outcome[row, column]),
+                    "label_end": pd.Timestamp(labels.end[row, column]),
+                }
+                for column, horizon in enumerate(HORIZONS)
+            }
+            for kind, labels in self._labels.items()
+        }
+        chosen = every[settings.kind][settings.horizon]
+        return {"kind": settings.kind, "horizon": settings.horizon, **chosen, "all": every}
+
+    def create_metadata(self, trading_date: Any, daily_features: DailyFeatures) -> dict[str, Any]:
+        """Return what an image is: symbol, session, decision time, layout, and how much of each region is known.
+
+        Parameters
+        ----------
+        trading_date
+            As of `extract_daily_features`.
+        daily_features
+            What it returned for that session.
+
+        Returns
+        -------
+        dict
+            `decision_time` is in UTC; `coverage` the share of known pixels by region, in [0, 1].
+        """
+        position = self._position(trading_date)
+        return {
+            "symbol": self.symbol,
+            "date": daily_features.date,
+            "decision_time": pd.Timestamp(self._context.calendar.decision_time[position], tz="UTC"),
+            "layout": self._layout.name,
+            "layout_hash": self._layout.hash,
+            "lookback_sessions": self._layout.lookback,
+            "features": len(self._layout.catalogue.entries),
+            "synthetic_tables": self._run.template.synthetic_tables,
+            "coverage": daily_features.coverage,
+        }
+
+    def aggregate_daily_sentiment(self, sentiment_data: pd.DataFrame, trading_date: Any) -> dict[str, pd.Series[float]]:
+        """Return per source what was said up to a session's close and after the close before it.
+
+        Tone (standardised within its provider), level, intensity, dispersion, positive, negative, documents,
+        engagement, repost_share; a source that never spoke is absent.
+
+        Parameters
+        ----------
+        sentiment_data
+            `self.sentiment_data`, or other records under the same columns.
+        trading_date
+            As of `extract_daily_features`.
+
+        Returns
+        -------
+        dict
+            Source to its figures, NaN where not known.
+
+        Raises
+        ------
+        ConfigError
+            It is no such session, or the records lack a column.
+        """
+        position = self._position(trading_date)
+        self._check_records(sentiment_data)
+        records = sentiment_data[sentiment_data["symbol"] == self.symbol]
+        return {source: frame.iloc[position] for source, frame in daily(records, self._context.calendar).items()}
+
+    def _check_records(self, records: Any) -> None:
+        if not isinstance(records, pd.DataFrame):
+            raise ConfigError(f"sentiment_data is a {type(records).__name__}. Give records, as in self.sentiment_data.")
+        if missing := [name for name in RECORD_COLUMNS if name not in records.columns]:
+            raise ConfigError(
+                f"sentiment_data lacks {', '.join(missing)}. Give records under the columns of self.sentiment_data: "
+                "what reads the file names and checks them."
+            )
+
+    def integrate_sentiment_patterns(self, sentiment_data: pd.DataFrame, trading_date: Any) -> Image:
+        """Return the middle red cell of a session, (171, 512): news, social and historical side by side.
+
+        The specification's yellow, red and gray of news are the colours in which `finnex show` paints this cell; the
+        stored channel is one number a pixel.
+
+        Parameters
+        ----------
+        sentiment_data
+            `self.sentiment_data`, or other records under the same columns: the image is then drawn from those.
+        trading_date
+            As of `extract_daily_features`.
+
+        Returns
+        -------
+        numpy.ndarray
+            (row, x) float32 in [0, 1], 0 where not known.
+
+        Raises
+        ------
+        ConfigError
+            It is no such session, the records lack a column, or the layout has no such section.
+        """
+        prepared = self._prepared
+        if sentiment_data is not self.sentiment_data:
+            self._check_records(sentiment_data)
+            tables = replace(self._run.tables, sentiment=sentiment_data)
+            prepared = prepare(replace(self._run, tables=tables, config=elsewhere(self._run.config)))
+        section = next((item for item in self._layout.sections if item.name == "behavioral_technical"), None)
+        if section is None:
+            raise ConfigError(f"layout '{self._layout.name}' has no section 'behavioral_technical'. Use layout 'mega'.")
+        return self._daily(prepared, trading_date).channel("red")[slice(*section.rows)]

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from finnex.cnn_training.trainer import FinNeXCNNTrainer
-from finnex.cnn_training.training_plan import TrainingPlan, read_training_config, training_config
 from finnex.datasets.parts import PatchPart, RandomSplitWarning
 from finnex.datasets.patch_data import Patches, PatchMetadata
 from finnex.patches.describe import MarketContext, generate_enhanced_patch_features
 from finnex.patches.grid import patch_intelligence_mapping
 from finnex.training.reports import tell_epoch
+from finnex.training.training_plan import TrainingPlan, read_training_config, training_config
 
 __all__ = [
     "FinNeXCNNTrainer",

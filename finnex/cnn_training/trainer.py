@@ -11,7 +11,6 @@ import numpy.typing as npt
 import xarray as xr
 from torch import nn
 
-from finnex.cnn_training.training_plan import check_plan, read_training_config
 from finnex.config import LabelSettings
 from finnex.config.training import TrainingSettings
 from finnex.datasets.exported_folder import export_folder
@@ -26,6 +25,7 @@ from finnex.patches.describe import MarketContext, describe, regime_word
 from finnex.patches.grid import PATCH_PX, extract_patches, patch_grid
 from finnex.training.part_training import train_on_parts
 from finnex.training.reports import EpochReport, tell_epoch
+from finnex.training.training_plan import check_plan, read_training_config
 
 OF_METADATA = {
     "sentiment_score": "aggregated_sentiment", "sentiment_variance": "sentiment_volatility",

@@ -15,7 +15,6 @@ import pandas as pd
 from sklearn.metrics import classification_report
 from torch import nn
 
-from finnex.cnn_training.training_plan import EVALUATION_METRICS
 from finnex.config import TradingSettings
 from finnex.datasets.samples import CLASSES
 from finnex.errors import PricesUnknown, TrainingError, nearest
@@ -34,6 +33,7 @@ from finnex.evaluation.trading import (
 from finnex.evaluation.unseen import Unseen, unseen
 from finnex.layout import Layout
 from finnex.training.answers import surprise
+from finnex.training.training_plan import EVALUATION_METRICS
 
 COSTS = TradingSettings()
 FINANCIAL = ("sharpe_ratio", "max_drawdown", "win_rate", "volatility")

@@ -6,14 +6,13 @@ in an image store. `docs/specification.md` says where every name of the specific
 
 from __future__ import annotations
 
-from finnex.mega_image_generation.day import (
-    DAILY_KEYS,
-    DailyFeatures,
+from finnex.mega_image_generation.channels import (
     construct_macro_fundamental_channel,
     construct_sentiment_channel,
     construct_technical_channel,
 )
 from finnex.mega_image_generation.generator import FinNeXMegaImageGenerator
+from finnex.pipeline.daily_features import DAILY_KEYS, DailyFeatures
 
 __all__ = [
     "DAILY_KEYS",

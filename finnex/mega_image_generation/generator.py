@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import xarray as xr
 
 from finnex.data.days import read_days
-from finnex.errors import BuildError, ConfigError, nearest
-from finnex.mega_image_generation.day import (
+from finnex.errors import ConfigError, nearest
+from finnex.mega_image_generation.channels import (
     construct_macro_fundamental_channel,
     construct_sentiment_channel,
     construct_technical_channel,
 )
-from finnex.mega_image_generation.files import configuration
 from finnex.mega_image_generation.one_session import OneSession
-from finnex.pipeline import BATCH_SESSIONS, draw_here, read_run
-from finnex.store import ImageStore, writing
+from finnex.pipeline import read_run
+from finnex.pipeline.three_files import configuration
 
 
 class FinNeXMegaImageGenerator(OneSession):
@@ -163,23 +160,3 @@ class FinNeXMegaImageGenerator(OneSession):
             for day in drawn
         ]
         return images, metadata
-
-    def _publish(self, days: pd.DatetimeIndex) -> xr.Dataset:
-        """Have those days drawn that the store does not hold yet; return the store's rows of all."""
-        prepared, path = self._prepared, self._prepared.store.path
-        wanted = prepared.panel.calendar.index_of(days.to_numpy().astype("datetime64[D]"))
-        held = ImageStore.open(path).open_images(self.symbol)["date"].to_numpy().astype("datetime64[D]")
-        stale = set(prepared.positions.tolist()) - self._done
-        batch = [row for row in wanted.tolist() if row in stale or prepared.panel.calendar.days[row] not in held]
-        with writing(path):
-            for first in range(0, len(batch), BATCH_SESSIONS):
-                outcome = prepared.run_batch(batch[first : first + BATCH_SESSIONS], draw_here)
-                if outcome.failed:
-                    day, error = outcome.failed[0]
-                    raise BuildError(f"{len(outcome.failed)} images could not be drawn; {self.symbol} {day}: {error}.")
-        self._done.update(batch)
-        return ImageStore.open(path).open_images(self.symbol).sel(date=days.to_numpy())
-
-    @cached_property
-    def _done(self) -> set[int]:
-        return set()

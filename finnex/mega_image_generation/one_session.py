@@ -3,79 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from finnex.config import HORIZONS
-from finnex.data.days import read_days
-from finnex.data.features import Context, make_context, symbol_bars
 from finnex.data.features.sentiment import RECORD_COLUMNS, daily
-from finnex.data.labels import Labels, make_labels
-from finnex.data.mapping import PRICE_COLUMNS
 from finnex.errors import ConfigError
-from finnex.layout import Layout
-from finnex.mega_image_generation.day import DailyFeatures, Image
-from finnex.mega_image_generation.files import elsewhere, prepare
-from finnex.pipeline import Run, SymbolBuild
+from finnex.pipeline.daily_features import DailyFeatures, Image
+from finnex.pipeline.one_company import OneCompany
+from finnex.pipeline.three_files import elsewhere, prepare
 from finnex.store import LABEL_WORDS
 
 
-class OneSession:
+class OneSession(OneCompany):
     """The methods of `FinNeXMegaImageGenerator` that are about one session.
 
     Attributes
     ----------
-    symbol
-        The company.
     sentiment_data
         Its sentiment records, as FinNeX read and checked them; None where there are none.
     """
 
-    symbol: str
     sentiment_data: pd.DataFrame | None
-    _run: Run
-
-    @cached_property
-    def _prepared(self) -> SymbolBuild:
-        return prepare(self._run)
-
-    @cached_property
-    def _context(self) -> Context:
-        return make_context(self._run.tables, self._run.config, self.symbol)
-
-    @cached_property
-    def _bars(self) -> pd.DataFrame:
-        return symbol_bars(self._run.tables, self.symbol, self._context.calendar)
-
-    @cached_property
-    def _labels(self) -> dict[str, Labels]:
-        return make_labels(self._bars, self._context.calendar.days, self._run.config.labels)
-
-    @property
-    def _layout(self) -> Layout:
-        return self._run.layout
-
-    def _why_not(self, day: pd.Timestamp) -> str:
-        calendar = self._context.calendar
-        first, last = calendar.days[0], calendar.days[-1]
-        if not first <= np.datetime64(day, "D") <= last:
-            return f"outside the prices, which run from {first} to {last}"
-        position = int(calendar.index_of(np.array([day], dtype="datetime64[D]"))[0])
-        if position < 0:
-            return f"no session of {calendar.exchange}"
-        return "" if position in self._bars.index else f"{self.symbol} has no bar"
-
-    def _position(self, trading_date: Any) -> int:
-        days = read_days(trading_date, "trading_date")
-        if len(days) != 1:
-            raise ConfigError(f"trading_date: {len(days)} days were given. Give one.")
-        day = days[0]
-        if reason := self._why_not(day):
-            raise ConfigError(f"trading_date {day.date()} cannot be drawn: {reason}. Ask for another day.")
-        return int(self._context.calendar.index_of(np.array([day], dtype="datetime64[D]"))[0])
 
     def extract_daily_features(self, trading_date: Any) -> DailyFeatures:
         """Return what the image of a session is drawn from, nothing of it later than that session's close.
@@ -96,19 +46,6 @@ class OneSession:
             It is no such session; the message says why.
         """
         return self._daily(self._prepared, trading_date)
-
-    def _daily(self, prepared: SymbolBuild, trading_date: Any) -> DailyFeatures:
-        position, panel = self._position(trading_date), prepared.panel
-        rows = range(max(0, position - self._layout.lookback + 1), position + 1)
-        sessions = pd.DatetimeIndex(panel.calendar.days[rows], name="date")
-        return DailyFeatures(
-            symbol=self.symbol,
-            date=sessions[-1],
-            layout=self._layout,
-            block=prepared.blocks([position], 1)[0],
-            original=pd.DataFrame(panel.original[rows], index=sessions, columns=list(panel.features)),
-            bars=self._bars[list(PRICE_COLUMNS)].reindex(rows).set_axis(sessions),
-        )
 
     def create_daily_mega_image(self, daily_features: DailyFeatures) -> Image:
         """Return the image of one session, (512, 512, 3) float32: the bytes that the store would hold.

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from finnex.cnn_training import FinNeXCNNTrainer, PatchPart
-from finnex.cnn_training.training_plan import EVALUATION_METRICS
 from finnex.errors import TrainingError
 from finnex.evaluation import describe_evaluation, evaluate_finnex_model
+from finnex.training.training_plan import EVALUATION_METRICS
 from tests.helpers.planted_patches import planted
 
 FEW = "no interval: 18 sessions, at least 60 are needed at horizon 5"

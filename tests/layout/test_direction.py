@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.helpers.format_3 import ARCHIVE
 
 from finnex.config import Config
 from finnex.data.mapping import generated_entries
@@ -29,6 +28,7 @@ from finnex.pipeline import build, read_run
 from finnex.store import ImageStore, StoreWriter, restore, writing
 from finnex.store.attributes import attributes_of, write_copy
 from finnex.store.place import place_of
+from tests.helpers.format_3 import ARCHIVE, FINGERPRINT, TEMPLATE
 
 Maker = Callable[..., Config]
 BUNDLED = load_catalogue()

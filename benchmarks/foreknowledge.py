@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from finnex.audit.asking import others_of
 from finnex.audit.foreknowledge import LEAST_RETURN_CORRELATION, Bars, foreknowing
-from finnex.audit.steps import closes_of_others, out_of_step, stock_indices
+from finnex.audit.foreknown_series import others_of
+from finnex.audit.shifted_dates import closes_of_others, out_of_step, stock_indices
 from finnex.config import load_config
 from finnex.data.features import symbol_bars
 from finnex.data.panel import make_panel

@@ -216,7 +216,7 @@ def learn(
     """Train on a market's first dates in FinNeX's own loop, choose the epoch on the next ones, test on the rest."""
     from finnex.training.answers import predict
     from finnex.training.devices import make_accelerator, repeatable
-    from finnex.training.loop import fit
+    from finnex.training.epoch_loop import fit
     from finnex.training.objective import Objective
 
     given = TrainingSettings(epochs=epochs, patience_epochs=epochs, seed=seed, **settings)

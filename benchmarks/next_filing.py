@@ -22,23 +22,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from finnex.audit.asking import filing_series, others_of
 from finnex.audit.clock import CLOCKS, known_session
 from finnex.audit.filed_figures import Figures, Integers, filed_figures
 from finnex.audit.filing_news import HONEST_OPINION, news_of_metric
+from finnex.audit.foreknown_series import filing_series, others_of
 from finnex.audit.innovations import Floats
 from finnex.audit.next_filing import FilingSearch, knowing_the_next_filing
 from finnex.audit.series import table_series
-from finnex.audit.steps import MOST_COMPARED
+from finnex.audit.shifted_dates import MOST_COMPARED
 from finnex.config import Config, load_config
 from finnex.data.calendar import session_calendar
 from finnex.data.features import symbol_bars
 from finnex.data.panel import make_panel
 from finnex.data.tables import Tables
-from finnex.exam import market as exam_market
+from finnex.exam import random_market as exam_market
 from finnex.exam.hidden_paths import AMERICAN, SYMBOL, Paths
-from finnex.exam.market import random_market
 from finnex.exam.plant import patched
+from finnex.exam.random_market import random_market
 from finnex.pipeline import read_run
 
 ALLOWED = 0.01

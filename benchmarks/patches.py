@@ -25,8 +25,8 @@ from finnex.patches.describe import describe
 from finnex.patches.features import LEAST, MONTH, PAST, TWO_MONTHS, WEEK
 from finnex.patches.grid import patch_grid
 from finnex.patches.neighbors import spatial_neighbors
-from finnex.patches.panel import PatchPanel
-from finnex.patches.signals import Signals
+from finnex.patches.patch_panel import PatchPanel
+from finnex.patches.patch_signals import Signals
 from finnex.pipeline import read_run
 from finnex.sample import SYNTHETIC_TABLES, sample_tables
 

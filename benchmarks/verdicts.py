@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.coverage import classes, days, overlapping, persistent
-from finnex.evaluation.promotion import Against, judge
+from finnex.evaluation.promotion_rule import Against, judge
 from finnex.evaluation.scorecard import SIMPLE_BASELINES, gaps_of
 from finnex.evaluation.verdict import Word, verdicts
 

@@ -21,8 +21,8 @@ from finnex.errors import ServiceError, StateBusy
 from finnex.plain_text import plain_text
 from flows.servers.access import PASSWORD, USER, authorization
 from flows.servers.services import MARK, answers
-from flows.servers.signals import stop_on_signals
 from flows.servers.stack import ADDRESSES, START_SECONDS, Stack
+from flows.servers.stop_signals import stop_on_signals
 
 USERS = "users.lock"
 """File in the state folder that commands hold together while they use a server that one of them started."""

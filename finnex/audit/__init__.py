@@ -7,8 +7,8 @@ labels.
 
 from __future__ import annotations
 
+from finnex.audit.audit_report import Answer, AuditReport, Finding, LeakedRow, Verdict
 from finnex.audit.complete_audit import audit
-from finnex.audit.labels import audit_labels
-from finnex.audit.report import Answer, AuditReport, Finding, LeakedRow, Verdict
+from finnex.audit.label_audit import audit_labels
 
 __all__ = ["Answer", "AuditReport", "Finding", "LeakedRow", "Verdict", "audit", "audit_labels"]

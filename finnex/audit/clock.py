@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from finnex.audit.report import LeakedRow
+from finnex.audit.audit_report import LeakedRow
 from finnex.data import parse
 from finnex.data.calendar import SessionCalendar
 from finnex.data.csv_file import line_of

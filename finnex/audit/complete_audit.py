@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from finnex.audit.asking import ask, others_of
+from finnex.audit.audit_report import AuditReport, Finding, LeakedRow
 from finnex.audit.coarse_stamps import coarse_stamps
 from finnex.audit.constants import CONFIRMING, SHUFFLES, as_findings, frozen_runs
 from finnex.audit.declarations import (
@@ -24,9 +24,9 @@ from finnex.audit.declarations import (
 from finnex.audit.enhanced import Vintage, compare_vintage, fitted_on_everything
 from finnex.audit.exchange_hours import decision_times
 from finnex.audit.filled_bars import bars_filled_backwards, bars_on_a_line, close_after_hours
+from finnex.audit.foreknown_series import ask, others_of
 from finnex.audit.label_inputs import MakeLabels, label_inputs
 from finnex.audit.quote_clocks import quotes_of_other_markets
-from finnex.audit.report import AuditReport, Finding, LeakedRow
 from finnex.audit.sampling import sampled, special
 from finnex.audit.stored import StoredAudit, audit_stored, what_was_compared
 from finnex.audit.time_of_day import released_at_midnight, sentiment_clocks

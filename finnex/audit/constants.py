@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from finnex.audit.audit_report import Finding
 from finnex.audit.clock import CLOCKS
-from finnex.audit.report import Finding
 
 SHUFFLES, CONFIRMING = 6, 12
 """Shuffles of every audit, and those that follow where a run agrees in all of them."""

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from finnex.audit.audit_report import Finding
 from finnex.audit.clock import Mask
 from finnex.audit.release_lags import JOBS_REPORT, PERIOD_MONTHS, least_lag_days
-from finnex.audit.report import Finding
 
 FASTEST_FILING_DAYS = 10
 """The first large companies report about ten days after their quarter ends, and file later."""

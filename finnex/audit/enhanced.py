@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from finnex.audit.audit_report import Finding
 from finnex.audit.clock import describe
-from finnex.audit.report import Finding
 from finnex.audit.whole_file import fit_signature
 
 KEYS = ("symbol", "date")

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from finnex.audit.report import Finding
+from finnex.audit.audit_report import Finding
 from finnex.audit.time_of_day import exchange_zone
 from finnex.data.calendar import SessionCalendar
 

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from finnex.audit.audit_report import Finding
 from finnex.audit.declarations import Declared
-from finnex.audit.report import Finding
 
 LEAST_BARS = 3
 LEAST_MOVING = 60

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from finnex.audit.labels import REMEDY, changed_before_their_end, known_already
-from finnex.audit.report import Finding
+from finnex.audit.audit_report import Finding
+from finnex.audit.label_audit import REMEDY, changed_before_their_end, known_already
 from finnex.config import HORIZONS, LabelSettings
 from finnex.data.labels import Labels
 

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from finnex.audit.audit_report import Finding
 from finnex.audit.declarations import Declared
-from finnex.audit.report import Finding
 from finnex.config.inputs import AMERICAN_QUOTES_MINUTES
 from finnex.data.calendar import SessionCalendar, session_calendar
 from finnex.data.names import SERIES_ALIASES

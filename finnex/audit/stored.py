@@ -9,8 +9,8 @@ from datetime import date
 import numpy as np
 import numpy.typing as npt
 
+from finnex.audit.audit_report import Finding
 from finnex.audit.compare import image_of
-from finnex.audit.report import Finding
 from finnex.audit.stored_features import NEIGHBORS, compare_features
 from finnex.audit.stored_labels import compare_labels
 from finnex.audit.timing import Timing

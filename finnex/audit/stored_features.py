@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from finnex.audit.report import Finding
+from finnex.audit.audit_report import Finding
 from finnex.data.normalize import FLOOR, QUANTUM
 from finnex.data.panel import Panel
 from finnex.store import ImageStore

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from finnex.audit.report import Finding
+from finnex.audit.audit_report import Finding
 from finnex.audit.timing import Timing
 from finnex.config import HORIZONS, LabelSettings
 from finnex.config.images import LEAST_VOLATILITY_SESSIONS

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from finnex.audit.audit_report import Finding
 from finnex.audit.declarations import Declared
-from finnex.audit.report import Finding
 from finnex.data.calendar import SessionCalendar, calendar_library
 
 NEARLY_ALL = 0.95

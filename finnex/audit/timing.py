@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from finnex.audit.alter import HOWS, Alteration, How, alteration, scrambled
+from finnex.audit.audit_report import LeakedRow
 from finnex.audit.clock import CLOCKS, Mask, describe, later_rows
 from finnex.audit.compare import Differences, differences, image_of, moved_after, weights_that_differ
 from finnex.audit.constants import shuffled
 from finnex.audit.fresh import Fresh, Opened, in_fresh_process
-from finnex.audit.report import LeakedRow
 from finnex.config import Config
 from finnex.data.normalize import FeatureSpec
 from finnex.data.panel import Panel

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from finnex.audit.clock import CLOCKS
-from finnex.audit.enhanced import Vintage, columns_of
-from finnex.audit.report import (
+from finnex.audit.audit_report import (
     AVAILABILITY_FINDINGS,
     CAVEATS,
     CAVEATS_OF,
@@ -18,6 +16,8 @@ from finnex.audit.report import (
     Finding,
     Verdict,
 )
+from finnex.audit.clock import CLOCKS
+from finnex.audit.enhanced import Vintage, columns_of
 from finnex.audit.timing import Timing
 from finnex.pipeline import Run
 

@@ -34,7 +34,7 @@ def demo(
     Runs through real Prefect, Dask and MLflow processes on this machine. Run again in the same folder, it
     skips what is built.
     """
-    from flows.servers.signals import stop_on_signals
+    from flows.servers.stop_signals import stop_on_signals
 
     screen = out()
     began = time.monotonic()

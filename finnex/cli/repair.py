@@ -106,7 +106,7 @@ def _outside_the_store(config: Config) -> Iterator[str]:
         if said != "ok":
             yield f"{file} is damaged ({said}). Stop `finnex up`, put a copy back, or move the file away to begin anew."
     from finnex.errors import TrainingError
-    from finnex.training.folder import check_study, studies_root
+    from finnex.training.study_folder import check_study, studies_root
 
     root = studies_root(config)
     for folder in sorted(root.iterdir()) if root.is_dir() else []:

@@ -28,7 +28,7 @@ def train(config: ConfigOption, resume: ResumeOption = False, as_json: JsonOptio
     from flows.learning import score_rows, trading_rows, write_report
     from flows.recording import recording_server
     from flows.servers.services import answers
-    from flows.servers.signals import stop_on_signals
+    from flows.servers.stop_signals import stop_on_signals
 
     settings = load_config(config)
     store = ImageStore.open(settings.store.path)

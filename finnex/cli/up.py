@@ -38,8 +38,8 @@ def up(
     With --config, the nightly flow runs on weekdays at 18:30 New York time. With FINNEX_PASSWORD in the environment,
     both web pages ask for it; the user of MLflow is 'finnex', Prefect wants 'finnex:PASSWORD'.
     """
-    from flows.servers.signals import stop_on_signals
     from flows.servers.stack import Stack
+    from flows.servers.stop_signals import stop_on_signals
 
     folder = _state_folder(config, state)
     out_, err_ = out(), err()

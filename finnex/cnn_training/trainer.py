@@ -15,7 +15,7 @@ from finnex.config import LabelSettings
 from finnex.config.training import TrainingSettings
 from finnex.datasets.exported_folder import export_folder
 from finnex.datasets.image_source import Image
-from finnex.datasets.opening import open_images
+from finnex.datasets.open_images import open_images
 from finnex.datasets.parts import PatchPart, split_parts
 from finnex.datasets.patch_data import Patches, PatchMetadata
 from finnex.datasets.samples import CLASSES

@@ -26,7 +26,7 @@ from finnex.datasets.image_source import EXCHANGE, MegaImages
 from finnex.errors import TrainingError
 from finnex.files.own_folder import own_folder
 from finnex.layout import Layout, load_layout, parse_catalogue, parse_layout
-from finnex.patches.panel import PatchPanel
+from finnex.patches.patch_panel import PatchPanel
 
 IMAGES = "mega_images_full.npy"
 DATES, LABELS, LABEL_ENDS = "mega_images_dates.npy", "mega_images_labels.npy", "mega_images_label_ends.npy"

@@ -16,7 +16,7 @@ from finnex.data.session_prices import SessionPrices
 from finnex.datasets.stored_prices import stored_prices
 from finnex.errors import LayoutError, StoreError, TrainingError
 from finnex.layout import BUNDLED, Layout, load_layout, stored_layout
-from finnex.patches.panel import PatchPanel, decoded_panel
+from finnex.patches.patch_panel import PatchPanel, decoded_panel
 from finnex.store import ImageStore
 from finnex.store_path import StorePath
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from finnex.evaluation.asking import ALL
+from finnex.evaluation.altered_inputs import ALL
 from finnex.evaluation.interval import Interval
 from finnex.evaluation.trading import BUY_AND_HOLD
 

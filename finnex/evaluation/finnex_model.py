@@ -18,7 +18,7 @@ from torch import nn
 from finnex.config import TradingSettings
 from finnex.datasets.samples import CLASSES
 from finnex.errors import PricesUnknown, TrainingError, nearest
-from finnex.evaluation.asking import ALL, Answered, Probabilities, answer
+from finnex.evaluation.altered_inputs import ALL, Answered, Probabilities, answer
 from finnex.evaluation.credit import credits_of
 from finnex.evaluation.interval import Interval, mean_estimate
 from finnex.evaluation.metrics import confusion

@@ -18,7 +18,7 @@ from finnex.datasets.part_batches import takes_whole_images
 from finnex.datasets.parts import PatchPart, labelled_sessions_of
 from finnex.datasets.patch_data import PatchMetadata
 from finnex.errors import PricesUnknown, TrainingError
-from finnex.evaluation.asking import Sessions, Shown
+from finnex.evaluation.altered_inputs import Sessions, Shown
 from finnex.layout import Layout, load_layout
 from finnex.patches.grid import join_patches
 

@@ -20,8 +20,8 @@ import numpy as np
 from finnex.audit import AuditReport, Finding, audit
 from finnex.errors import ConfigError, InputError, nearest
 from finnex.exam.kinds import ALL, HONEST, LEAKS
-from finnex.exam.market import random_market, write_market
 from finnex.exam.plant import Kind, Planted
+from finnex.exam.random_market import random_market, write_market
 from finnex.store import ImageStore
 
 Outcome = Literal["caught", "caught elsewhere", "missed", "cannot be known", "no alarm", "false alarm"]

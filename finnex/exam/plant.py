@@ -18,7 +18,7 @@ from finnex.data.labels import make_labels
 from finnex.data.panel import make_panel
 from finnex.data.tables import Tables
 from finnex.exam.hidden_paths import AMERICAN, SYMBOL
-from finnex.exam.market import Market
+from finnex.exam.random_market import Market
 
 Parameters = ParamSpec("Parameters")
 
@@ -30,7 +30,7 @@ class Planted:
     Attributes
     ----------
     settings
-        Of the configuration, as in `finnex.exam.market.Market`.
+        Of the configuration, as in `finnex.exam.random_market.Market`.
     zone
         Zone of the local times that the sentiment file has, where the configuration reads it in another one.
     make, labels

@@ -11,8 +11,8 @@ import pandas as pd
 
 from finnex.data.tables import Tables
 from finnex.exam import leaking_code, leaking_scales
-from finnex.exam.market import Market
 from finnex.exam.plant import Kind, Planted, kind, own_bars, planted
+from finnex.exam.random_market import Market
 
 KINDS: list[Kind] = []
 MEMORY = "rsi_14"

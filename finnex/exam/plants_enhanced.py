@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from finnex.exam.market import Market
 from finnex.exam.plant import Kind, Planted, kind, log_closes, own_bars, planted, returns_ahead
+from finnex.exam.random_market import Market
 
 KINDS: list[Kind] = []
 TABLE = ("enhanced",)

@@ -7,11 +7,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from finnex.exam.hidden_paths import SYMBOL, ZONES, Floats
-from finnex.exam.market import Market
 from finnex.exam.plant import Kind, Planted, kind, own_bars, planted
 from finnex.exam.plants_enhanced import COLUMN, put_column
 from finnex.exam.plants_releases import filings_of
 from finnex.exam.plants_sentiment import local_days, records_of
+from finnex.exam.random_market import Market
 
 KINDS: list[Kind] = []
 Days = npt.NDArray[np.datetime64]

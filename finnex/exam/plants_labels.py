@@ -13,8 +13,8 @@ import pandas as pd
 from finnex.config import HORIZONS, LabelSettings
 from finnex.data.labels import BUY, HOLD, SELL, UNKNOWN, Labels, make_labels
 from finnex.exam.hidden_paths import Floats
-from finnex.exam.market import Market
 from finnex.exam.plant import Kind, Planted, kind, planted
+from finnex.exam.random_market import Market
 
 KINDS: list[Kind] = []
 LABEL = ("label_",)

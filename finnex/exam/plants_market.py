@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from finnex.exam.hidden_paths import SECTORS, SYMBOL
-from finnex.exam.market import Market
 from finnex.exam.plant import Kind, Planted, kind, own_bars, planted, returns_ahead
+from finnex.exam.random_market import Market
 
 KINDS: list[Kind] = []
 PRICES, OPTIONS = ("prices",), ("options",)

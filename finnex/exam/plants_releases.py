@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from finnex.exam.hidden_paths import SYMBOL, ZONES
-from finnex.exam.market import Market
 from finnex.exam.plant import Kind, Planted, kind, own_bars, planted, with_inputs
-from finnex.exam.signals import to_utc
+from finnex.exam.random_market import Market
+from finnex.exam.random_tables import to_utc
 
 KINDS: list[Kind] = []
 MACRO, FILINGS = ("macro",), ("fundamentals",)

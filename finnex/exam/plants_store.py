@@ -11,20 +11,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import finnex.pipeline.company
+import finnex.pipeline.due_sessions
 from finnex.config import Config
 from finnex.data.normalize import FeatureSpec
 from finnex.data.panel import Panel, make_panel
 from finnex.data.tables import Tables
 from finnex.errors import BuildError
 from finnex.exam.hidden_paths import SYMBOL
-from finnex.exam.market import Market
 from finnex.exam.plant import Kind, Planted, kind, patched, planted
 from finnex.exam.plants_labels import (
     classes_of_the_session_before,
     ended_the_next_session,
     entered_at_todays_open,
 )
+from finnex.exam.random_market import Market
 from finnex.pipeline import build, draw_here, open_for_writing, prepare_symbol, read_run
 from finnex.store import writing
 
@@ -102,7 +102,7 @@ def panel_ahead(tables: Tables, config: Config, symbol: str, specs: Sequence[Fea
 
 def build_with(config: Config, *, name: str, value: object) -> Path:
     """Build a store with another function in the place of one of the build's."""
-    with patched(finnex.pipeline.company, name, value):
+    with patched(finnex.pipeline.due_sessions, name, value):
         build(config)
     return Path(str(config.store.path))
 

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from finnex.models.inputs import check_answers, check_whole_images
 from finnex.models.layers import IMAGE_PX
+from finnex.models.network_inputs import check_answers, check_whole_images
 from finnex.models.return_head import takes_patch
 
 

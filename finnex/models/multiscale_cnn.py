@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from finnex.errors import TrainingError, nearest
-from finnex.models.inputs import check_pixels
 from finnex.models.layers import (
     IMAGE_PX,
     ROWS,
@@ -22,6 +21,7 @@ from finnex.models.layers import (
     session_columns,
     split_sections,
 )
+from finnex.models.network_inputs import check_pixels
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from finnex.errors import TrainingError, nearest
-from finnex.models.inputs import check_pixels
 from finnex.models.layers import IMAGE_PX, FusionLayer
+from finnex.models.network_inputs import check_pixels
 from finnex.models.vit_layers import (
     CELL_PX,
     SECTIONS,

@@ -13,10 +13,10 @@ from finnex.data.calendar import Days
 from finnex.errors import LayoutError
 from finnex.patches.features import ENHANCED, HISTORY
 from finnex.patches.grid import PatchGrid, extract_patches
-from finnex.patches.metadata import METADATA, REGIMES, regime
 from finnex.patches.neighbors import spatial_neighbors
-from finnex.patches.panel import PatchPanel
-from finnex.patches.signals import Signals
+from finnex.patches.patch_metadata import METADATA, REGIMES, regime
+from finnex.patches.patch_panel import PatchPanel
+from finnex.patches.patch_signals import Signals
 
 UNKNOWN_REGIME = "unknown"
 METADATA_FIELDS = (*METADATA, "regime_context", "patch_section", "spatial_coordinates")

@@ -14,8 +14,8 @@ import numpy as np
 
 from finnex.data.point_in_time import Floats
 from finnex.patches import estimators as estimate
+from finnex.patches.patch_signals import Signals, unit
 from finnex.patches.shown import PRICE_BARS
-from finnex.patches.signals import Signals, unit
 
 WEEK, MONTH, TWO_MONTHS = 5, 20, 40
 """Windows in sessions; a week is also how far ahead the predictive features look, the default horizon of labels."""

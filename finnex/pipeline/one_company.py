@@ -15,10 +15,10 @@ from finnex.data.labels import Labels, make_labels
 from finnex.data.mapping import PRICE_COLUMNS
 from finnex.errors import BuildError, ConfigError
 from finnex.layout import Layout
-from finnex.pipeline.company import BATCH_SESSIONS, SymbolBuild
 from finnex.pipeline.daily_features import DailyFeatures
 from finnex.pipeline.drawing import draw_here
-from finnex.pipeline.inputs import Run
+from finnex.pipeline.due_sessions import BATCH_SESSIONS, SymbolBuild
+from finnex.pipeline.run_inputs import Run
 from finnex.pipeline.three_files import prepare
 from finnex.store import ImageStore, writing
 

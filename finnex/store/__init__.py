@@ -9,16 +9,16 @@ on disk against the receipt, moves the draft into place and only then sets `stat
 from __future__ import annotations
 
 from finnex.store.drafts import DraftTarget, Receipt
-from finnex.store.finding import Finding
-from finnex.store.images import ImageStore, SymbolState
+from finnex.store.image_store import ImageStore, SymbolState
 from finnex.store.lock import writing
 from finnex.store.presence import holds_a_store
 from finnex.store.publication import Publication
-from finnex.store.reach import Reach, Reaches
+from finnex.store.rebuildable import Reach, Reaches
 from finnex.store.record import InputLimits
+from finnex.store.repair_findings import Finding
 from finnex.store.restore import restore
 from finnex.store.states import DRAFTED, EMPTY, FAILED, NO_BAR, QUARANTINED, READY, STATUS_WORDS
-from finnex.store.template import CLASS_WORDS, LABEL_WORDS, NOT_A_DAY, StoreTemplate
+from finnex.store.store_template import CLASS_WORDS, LABEL_WORDS, NOT_A_DAY, StoreTemplate
 from finnex.store.writer import StoreWriter
 
 __all__ = [

@@ -11,12 +11,12 @@ from typing import Any
 from finnex.errors import LONGEST_SENTENCE, StoreCorrupt, StoreError, StoreMismatch, shortened
 from finnex.layout import drawn_text
 from finnex.store.keys import ATTRIBUTES
-from finnex.store.metadata import FILE, read_document, write_document
 from finnex.store.place import Place
 from finnex.store.record import RECORD
 from finnex.store.sealed import seal, unseal
-from finnex.store.template import FORMAT, StoreTemplate
+from finnex.store.store_template import FORMAT, StoreTemplate
 from finnex.store.upgrade import EARLIER_FORMATS
+from finnex.store.zarr_metadata import FILE, read_document, write_document
 
 Attributes = dict[str, Any]
 TYPES: dict[str, type] = {

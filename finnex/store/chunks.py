@@ -11,8 +11,8 @@ import math
 import google_crc32c
 
 from finnex.store.document import Document
-from finnex.store.metadata import arrays_of
 from finnex.store.place import Place
+from finnex.store.zarr_metadata import arrays_of
 
 COMPLETE = "every_chunk_written"
 """Attribute of a company's group; stores of earlier versions lack it until the next writer has completed them."""

@@ -13,8 +13,8 @@ import zarr
 from finnex.store.chunks import CHECKSUM, COMPLETE, IMAGE, chunk_keys, has_checksum, is_whole, with_checksum
 from finnex.store.damage import readable
 from finnex.store.document import Document
-from finnex.store.metadata import arrays_of, company_document, read_document, root_document, write_document
 from finnex.store.place import Place
+from finnex.store.zarr_metadata import arrays_of, company_document, read_document, root_document, write_document
 
 
 def is_complete(company: Document) -> bool:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from finnex.errors import StoreCorrupt
 from finnex.store.document import Document, is_array, is_group
-from finnex.store.metadata import FILE, arrays_of, company_document, held_by, read_document
 from finnex.store.place import Place
+from finnex.store.zarr_metadata import FILE, arrays_of, company_document, held_by, read_document
 
 OF_COMPANIES = {"image", "status", "image_crc", "input_hash", "prediction_version"}
 """Arrays that every company has, in every format, and that no other group has together."""

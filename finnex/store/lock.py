@@ -18,7 +18,7 @@ from finnex.store.folder import flush_folder
 from finnex.store.lease import Lease
 from finnex.store.rights import rights
 from finnex.store.s3 import out_of_reach
-from finnex.store.site import check_one_disk, check_site
+from finnex.store.store_site import check_one_disk, check_site
 from finnex.store_path import StorePath, store_path
 
 REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ESTALE}

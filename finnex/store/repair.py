@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from finnex.errors import StoreCorrupt
 from finnex.store.damage import company_metadata
-from finnex.store.metadata import FILE, company_document, read_document, root_document, write_document
 from finnex.store.place import Place
+from finnex.store.zarr_metadata import FILE, company_document, read_document, root_document, write_document
 
 
 def mend_metadata(place: Place, symbols: Iterable[str]) -> list[str]:

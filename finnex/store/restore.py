@@ -12,19 +12,19 @@ from functools import partial
 from finnex.errors import StoreCorrupt, StoreError
 from finnex.store import journal
 from finnex.store.damage import company_metadata, is_company, readable
-from finnex.store.finding import Finding, Step
 from finnex.store.journal import Intent
 from finnex.store.keys import JOURNAL
-from finnex.store.metadata import FILE, arrays_of
 from finnex.store.place import Place, place_of, unchanged
-from finnex.store.reach import Reaches
+from finnex.store.rebuildable import Reaches
 from finnex.store.record import RECORD, read_record, write_record
 from finnex.store.repair import mend_metadata
+from finnex.store.repair_findings import Finding, Step
 from finnex.store.restore_company import array_steps, metadata_step, rebuilt_metadata, removal
 from finnex.store.restore_root import root_steps
-from finnex.store.template import FORMAT, StoreTemplate
+from finnex.store.store_template import FORMAT, StoreTemplate
 from finnex.store.upgrade import UNREADABLE, company_values, derive_record
 from finnex.store.writer import StoreWriter
+from finnex.store.zarr_metadata import FILE, arrays_of
 from finnex.store_path import StorePath
 
 

@@ -17,15 +17,15 @@ from finnex.errors import FinnexError, StoreCorrupt
 from finnex.store import journal
 from finnex.store.chunks import COMPLETE, has_checksum
 from finnex.store.damage import company_metadata, readable
-from finnex.store.finding import Finding, Step
-from finnex.store.metadata import FILE, company_document, read_document, root_document, write_document
 from finnex.store.place import Place, place_of
-from finnex.store.reach import Reaches, losing_images, losing_rows
+from finnex.store.rebuildable import Reaches, losing_images, losing_rows
 from finnex.store.record import axis_crc, write_record
 from finnex.store.repair import mend_metadata
+from finnex.store.repair_findings import Finding, Step
 from finnex.store.states import EMPTY, QUARANTINED, READY
-from finnex.store.template import CLASS_WORDS, FEATURE_TABLES, FIXED, StoreTemplate
+from finnex.store.store_template import CLASS_WORDS, FEATURE_TABLES, FIXED, StoreTemplate
 from finnex.store.writer import UNKNOWN_INPUTS, StoreWriter
+from finnex.store.zarr_metadata import FILE, company_document, read_document, root_document, write_document
 
 DRAWN_AGAIN = ("coverage", "region_weight", "rendered_at")
 """What is known of an image by drawing it."""

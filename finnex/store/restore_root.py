@@ -27,13 +27,13 @@ from finnex.store.attributes import (
 )
 from finnex.store.damage import readable
 from finnex.store.document import Document
-from finnex.store.finding import Finding, Step
 from finnex.store.keys import ATTRIBUTES
-from finnex.store.metadata import FILE, arrays_of, root_document, write_document
 from finnex.store.place import Place
 from finnex.store.record import RECORD, axis_crc, read_record
-from finnex.store.template import StoreTemplate
+from finnex.store.repair_findings import Finding, Step
+from finnex.store.store_template import StoreTemplate
 from finnex.store.upgrade import UNREADABLE, company_values
+from finnex.store.zarr_metadata import FILE, arrays_of, root_document, write_document
 from finnex.store_path import StorePath
 
 

@@ -18,7 +18,11 @@ from finnex.store.document import Document
 from finnex.store.drafts import Receipt
 from finnex.store.folder import Folder
 from finnex.store.journal import PUBLISH, Intent, write_intent
-from finnex.store.metadata import (
+from finnex.store.place import Place
+from finnex.store.record import Company, RootRecord, write_record
+from finnex.store.states import READY
+from finnex.store.store_template import FORMAT, NOT_A_DAY, STATUS_FLAGS, TAG_ATTRIBUTES
+from finnex.store.zarr_metadata import (
     arrays_of,
     company_document,
     holds_array,
@@ -26,10 +30,6 @@ from finnex.store.metadata import (
     root_document,
     write_document,
 )
-from finnex.store.place import Place
-from finnex.store.record import Company, RootRecord, write_record
-from finnex.store.states import READY
-from finnex.store.template import FORMAT, NOT_A_DAY, STATUS_FLAGS, TAG_ATTRIBUTES
 
 EARLIER_FORMATS = (3,)
 UNREADABLE = (ValueError, RuntimeError, TypeError, OverflowError, OSError)

@@ -1,7 +1,7 @@
 """`StoreWriter`: lays out, publishes and recovers. One process at a time, under `finnex.store.writing`.
 
 Every change of what readers see is an `Intent`: it is written to the journal, its steps are taken, the journal is
-cleared. `finnex.store.steps` has the steps of each.
+cleared. `finnex.store.journal_steps` has the steps of each.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from finnex.store.attributes import attributes_of, check_agreement, renew_catalo
 from finnex.store.completion import complete
 from finnex.store.drafts import DraftTarget, Receipt, drafts_of
 from finnex.store.folder import PARTIAL
-from finnex.store.images import ImageStore
+from finnex.store.image_store import ImageStore
 from finnex.store.journal import Intent
+from finnex.store.journal_steps import StoreSteps
 from finnex.store.keys import DRAFTS
-from finnex.store.metadata import FILE, arrays_of, company_document, read_document, root_document, write_document
 from finnex.store.place import place_of
 from finnex.store.presence import holds_a_store
 from finnex.store.record import RECORD, Company, RootRecord, write_record
 from finnex.store.repair import mend_metadata
 from finnex.store.states import EMPTY, FAILED, NO_BAR, QUARANTINED, READY, check_transition
-from finnex.store.steps import StoreSteps
-from finnex.store.template import StoreTemplate, lay_out
+from finnex.store.store_template import StoreTemplate, lay_out
 from finnex.store.upgrade import EARLIER_FORMATS, array_documents, upgrade
+from finnex.store.zarr_metadata import FILE, arrays_of, company_document, read_document, root_document, write_document
 from finnex.store_path import StorePath
 
 UNKNOWN_INPUTS = 0

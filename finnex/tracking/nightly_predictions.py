@@ -10,7 +10,7 @@ from finnex.config import Config
 from finnex.datasets.samples import CLASSES
 from finnex.store import ImageStore, StoreWriter, writing
 from finnex.tracking import load_champion
-from finnex.training.serving import ask_about
+from finnex.training.published_sessions import ask_about
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ import pandas as pd
 from finnex.config import Config
 from finnex.datasets.samples import labelled_samples
 from finnex.errors import TrainingError
-from finnex.evaluation.promotion import Decision, decide
+from finnex.evaluation.promotion_rule import Decision, decide
 from finnex.evaluation.scorecard import PROBABILITIES
 from finnex.models.exported import Exported
 from finnex.store import ImageStore
 from finnex.tracking.entries import LoggedModel
 from finnex.tracking.key import key_file, make_key
-from finnex.tracking.promotions import Listed, listed, record_promotion, standing, trial_of
+from finnex.tracking.promotion_records import Listed, listed, record_promotion, standing, trial_of
 from finnex.tracking.seal import ModelVersion, Statement, check_seal, sealed
 from finnex.tracking.server import connected
 from finnex.tracking.versions import (
@@ -29,8 +29,8 @@ from finnex.tracking.versions import (
     predictions_of,
 )
 from finnex.training import TrainingResult
+from finnex.training.published_sessions import ask_about
 from finnex.training.saved_network import FileDigest
-from finnex.training.serving import ask_about
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -20,7 +20,7 @@ from finnex.datasets.patch_data import Patches
 from finnex.datasets.samples import Samples
 from finnex.training.augment import make_augmentation
 from finnex.training.devices import arithmetic_threads, make_accelerator, repeatable
-from finnex.training.loop import fit
+from finnex.training.epoch_loop import fit
 from finnex.training.objective import Objective
 from finnex.training.reports import EpochReport
 
@@ -39,7 +39,7 @@ def train_on_parts(
     before_epoch: Callable[[], None],
     on_epoch: Callable[[EpochReport], None],
 ) -> tuple[EpochReport, ...]:
-    """Train a network on a part, choosing its best epoch on another; see `finnex.training.loop.fit`.
+    """Train a network on a part, choosing its best epoch on another; see `finnex.training.epoch_loop.fit`.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from finnex.datasets.epoch_order import Rows
 from finnex.errors import TrainingError
-from finnex.models.inputs import check_answers
+from finnex.models.network_inputs import check_answers
 from finnex.models.return_head import takes_patch
 
 

@@ -24,7 +24,13 @@ from finnex.errors import TrainingError
 from finnex.store import ImageStore
 from finnex.training.baselines import answer
 from finnex.training.devices import arithmetic_threads, make_accelerator, repeatable
-from finnex.training.folder import (
+from finnex.training.network import build_network
+from finnex.training.one_training import shown_px, train_member
+from finnex.training.other_layouts import build_sibling, same_samples, sibling_path
+from finnex.training.predictions import predictions_table, rows_to_answer
+from finnex.training.reports import OnProgress, Progress, ignore_progress
+from finnex.training.result import Member, MemberResult, Observer, Parameters, Part, Study, TrainingResult
+from finnex.training.study_folder import (
     begin,
     done_member,
     finish,
@@ -35,12 +41,6 @@ from finnex.training.folder import (
     unfinished_study,
     working_in,
 )
-from finnex.training.member import shown_px, train_member
-from finnex.training.network import build_network
-from finnex.training.predictions import predictions_table, rows_to_answer
-from finnex.training.reports import OnProgress, Progress, ignore_progress
-from finnex.training.result import Member, MemberResult, Observer, Parameters, Part, Study, TrainingResult
-from finnex.training.siblings import build_sibling, same_samples, sibling_path
 
 LEAST_PER_PART = 8
 """Below this many samples the scores of a part mean nothing, not even that training works."""

@@ -115,7 +115,7 @@ def mlflow_app() -> Any:
     KeyError
         FINNEX_SERVER_NAMES is not set.
     """
-    from finnex.tracking.application import mlflow_application  # noqa: PLC0415  Prefect's server needs none
+    from finnex.tracking.mlflow_application import mlflow_application  # noqa: PLC0415  Prefect's server needs none
 
     return Gate(mlflow_application(), server_names(os.environ[NAMES]), MLFLOW_CLOSED)
 

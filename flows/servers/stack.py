@@ -37,7 +37,7 @@ from flows.servers.members import (
     refuse_living,
 )
 from flows.servers.services import READY_FILE, Door, Service, flow_service, mlflow_server, prefect_server
-from flows.servers.signals import held_back, no_interruption
+from flows.servers.stop_signals import held_back, no_interruption
 
 PREFECT_PORT, MLFLOW_PORT = 4200, 5000
 START_SECONDS = 180.0

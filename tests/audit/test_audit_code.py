@@ -8,8 +8,8 @@ import pytest
 
 from finnex.audit.constants import CONFIRMING, SHUFFLES, frozen_runs, shuffled
 from finnex.audit.fresh import in_fresh_process
+from finnex.audit.label_audit import audit_labels
 from finnex.audit.label_inputs import LEAST_SESSIONS, MakeLabels, label_inputs, trending
-from finnex.audit.labels import audit_labels
 from finnex.audit.sampling import special
 from finnex.config import HORIZONS, LabelSettings
 from finnex.data.calendar import session_calendar

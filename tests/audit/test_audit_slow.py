@@ -6,17 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finnex.audit.asking import _weighs
 from finnex.audit.coarse_stamps import coarse_stamps
 from finnex.audit.filled_bars import bars_on_a_line, close_after_hours
 from finnex.audit.foreknowledge import LEAST_Z, SUMS, TIMES_OF_SUM, Bars, _thresholds, foreknowing, targets_of
+from finnex.audit.foreknown_series import _weighs
 from finnex.audit.series import table_series
 from finnex.audit.slow_series import LEAST_PERIODS, periods_of
 from finnex.data.calendar import session_calendar
 from finnex.exam.hidden_paths import SYMBOL
 from finnex.exam.kinds import ALL
-from finnex.exam.market import random_market
 from finnex.exam.plant import Planted
+from finnex.exam.random_market import random_market
 
 
 def bars_of(returns: np.ndarray, rng: np.random.Generator) -> Bars:

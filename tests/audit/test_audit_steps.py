@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from finnex.audit.audit_report import Finding
 from finnex.audit.foreknowledge import Bars
-from finnex.audit.report import Finding
-from finnex.audit.steps import closes_of_others, out_of_step, step, stock_indices
+from finnex.audit.shifted_dates import closes_of_others, out_of_step, step, stock_indices
 from finnex.data.calendar import session_calendar
 from finnex.exam.hidden_paths import PEERS, SECTORS, SYMBOL
-from finnex.exam.market import Market, random_market
+from finnex.exam.random_market import Market, random_market
 
 
 @lru_cache

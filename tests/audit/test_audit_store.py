@@ -16,7 +16,7 @@ from finnex.exam import plants_store
 from finnex.exam.exam import plant
 from finnex.exam.hidden_paths import SYMBOL
 from finnex.exam.kinds import ALL
-from finnex.exam.market import write_market
+from finnex.exam.random_market import write_market
 from finnex.pipeline import read_run
 from finnex.quality import drawn_again
 from finnex.store import ImageStore

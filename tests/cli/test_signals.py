@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from flows.servers.services import MARK
-from flows.servers.signals import held_back, stop_on_signals
 from flows.servers.stack import ADDRESSES
+from flows.servers.stop_signals import held_back, stop_on_signals
 from tests.helpers.stack_processes import running_on
 
 

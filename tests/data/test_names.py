@@ -15,7 +15,7 @@ from finnex.data.features.calendar_events import TABLE_EVENTS
 from finnex.data.names import CONCEPTS, EVENTS, METRICS, SERIES, SERIES_ALIASES, unread
 from finnex.data.readers import READERS
 from finnex.data.warnings import input_warnings
-from finnex.exam.market import random_market, write_market
+from finnex.exam.random_market import random_market, write_market
 
 
 class Recorder(dict[str, Any]):

@@ -26,7 +26,7 @@ from finnex.data.quarters import single_quarters
 from finnex.data.tables import read_tables
 from finnex.data.warnings import input_warnings
 from finnex.errors import Problem
-from finnex.exam.market import random_market, write_market
+from finnex.exam.random_market import random_market, write_market
 
 EDGAR = "start,end,val,accn,fy,fp,form,filed,frame\n"
 CALENDAR = session_calendar("XNYS", date(2020, 1, 2), date(2024, 3, 8))

@@ -9,7 +9,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finnex.evaluation.promotion import Decision, decide
+from finnex.evaluation.promotion_rule import Decision, decide
 from finnex.evaluation.trials import TestPart, trial_level
 
 

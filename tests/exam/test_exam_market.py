@@ -13,7 +13,7 @@ from finnex.config import load_config
 from finnex.data.calendar import session_calendar
 from finnex.data.tables import Tables, read_tables
 from finnex.exam.hidden_paths import SYMBOL
-from finnex.exam.market import Market, random_market
+from finnex.exam.random_market import Market, random_market
 from finnex.pipeline import read_run
 
 KNOWN = {"prices": "date", "macro": "available", "fundamentals": "available", "sentiment": "timestamp",

@@ -17,8 +17,8 @@ from finnex.data.tables import Tables, read_tables
 from finnex.exam import plants_enhanced
 from finnex.exam.hidden_paths import SYMBOL
 from finnex.exam.kinds import ALL, HONEST, LEAKS
-from finnex.exam.market import Market, random_market, write_market
 from finnex.exam.plant import Planted, returns_ahead
+from finnex.exam.random_market import Market, random_market, write_market
 
 SESSIONS = 260
 NEW_YORK = "America/New_York"

@@ -17,8 +17,8 @@ from finnex.exam import plants_code, plants_labels, plants_store
 from finnex.exam.exam import plant
 from finnex.exam.hidden_paths import SYMBOL
 from finnex.exam.kinds import ALL, LEAKS
-from finnex.exam.market import Market, random_market, write_market
 from finnex.exam.plant import Kind, Planted, own_bars
+from finnex.exam.random_market import Market, random_market, write_market
 from finnex.layout import load_catalogue
 from finnex.store import NOT_A_DAY, READY, ImageStore
 

@@ -30,7 +30,7 @@ from pydantic import ValidationError
 from finnex.config import TLS_KEYS, Config, DaskSettings
 from finnex.errors import ConfigError, ServiceError
 from finnex.pipeline import build
-from finnex.pipeline.drawing import _Watch
+from finnex.pipeline.dask_workers import _Watch
 from finnex.store import READY, ImageStore, Receipt
 from flows.clusters.adapters import WORKER_ENVIRONMENT, job_queue, kubernetes_spec
 from flows.clusters.cluster import cluster_client
@@ -114,7 +114,7 @@ def test_a_scheduler_that_loses_its_last_worker_ends_the_build_and_keeps_what_wa
     sample_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     """Its own nanny would start it again; a worker of a job queue that reached its time has none."""
-    monkeypatch.setattr("finnex.pipeline.drawing.WORKERLESS_SECONDS", 3.0)
+    monkeypatch.setattr("finnex.pipeline.dask_workers.WORKERLESS_SECONDS", 3.0)
     with ExitStack() as opened:
         scheduler = opened.enter_context(local_cluster(0, "1GiB"))
         found = reached(scheduler)

@@ -32,7 +32,7 @@ from finnex.pipeline import Block, build, draw_here, open_for_writing, prepare_s
 from finnex.store import READY, ImageStore, Receipt, writing
 from finnex.tracking import load_champion, promote
 from finnex.training.baselines import BASELINES
-from finnex.training.serving import ask_about
+from finnex.training.published_sessions import ask_about
 from flows.build import Batch
 from flows.deploy.deployments import DEPLOYMENTS
 from flows.nightly import nightly

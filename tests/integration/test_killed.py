@@ -24,7 +24,7 @@ from finnex.data.panel import Panel, make_panel
 from finnex.data.tables import Tables
 from finnex.errors import FinnexError, StoreError
 from finnex.pipeline import Run, build, draw_here, open_for_writing, prepare_symbol, read_run
-from finnex.pipeline.drawing import KILLED
+from finnex.pipeline.dask_workers import KILLED
 from finnex.store import READY, ImageStore, writing
 from flows.clusters.cluster import cluster_client
 from tests.helpers.mounts import mounted
@@ -82,7 +82,7 @@ def panels_once(monkeypatch: pytest.MonkeyPatch) -> None:
             made[symbol] = make_panel(tables, config, symbol, specs)
         return made[symbol]
 
-    monkeypatch.setattr("finnex.pipeline.company.make_panel", once)
+    monkeypatch.setattr("finnex.pipeline.due_sessions.make_panel", once)
 
 
 def elsewhere(config: Config, path: Path) -> Config:

@@ -22,8 +22,8 @@ from finnex.config import Config
 from finnex.data.mapping import generated_entries
 from finnex.errors import LayoutError, StoreCorrupt
 from finnex.layout import drawn_text, load_catalogue, load_layout, parse_catalogue, parse_layout, stored_layout
-from finnex.patches.panel import PatchPanel
-from finnex.patches.signals import KINDS, directions, mask
+from finnex.patches.patch_panel import PatchPanel
+from finnex.patches.patch_signals import KINDS, directions, mask
 from finnex.pipeline import build, read_run
 from finnex.store import ImageStore, StoreWriter, restore, writing
 from finnex.store.attributes import attributes_of, write_copy

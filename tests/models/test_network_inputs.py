@@ -16,8 +16,8 @@ import torch
 from finnex.errors import TrainingError
 from finnex.models import FinNeXMultiScaleCNN, FinNeXViT
 from finnex.models.exported import PatchVotes, Probabilities
-from finnex.models.inputs import ANSWERS, PATCHES, PIXELS, SIZES
-from finnex.training.serving import ask_about
+from finnex.models.network_inputs import ANSWERS, PATCHES, PIXELS, SIZES
+from finnex.training.published_sessions import ask_about
 from tests.helpers.planted import noise_images
 from tests.helpers.stores import make_store, sessions
 

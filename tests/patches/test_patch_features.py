@@ -30,11 +30,11 @@ from finnex.patches.describe import (
 )
 from finnex.patches.features import ENHANCED, PAST
 from finnex.patches.grid import extract_patches, patch_grid
-from finnex.patches.metadata import ATTENTION, METADATA
 from finnex.patches.neighbors import spatial_neighbors
-from finnex.patches.panel import PatchPanel, decoded_panel
+from finnex.patches.patch_metadata import ATTENTION, METADATA
+from finnex.patches.patch_panel import PatchPanel, decoded_panel
+from finnex.patches.patch_signals import COMPOSITES, KINDS, directions, kind, mask
 from finnex.patches.shown import PRICE_BARS, shown
-from finnex.patches.signals import COMPOSITES, KINDS, directions, kind, mask
 from finnex.pipeline import read_run
 
 MEGA = load_layout("mega")

@@ -20,7 +20,7 @@ from finnex.data.features.calendar_events import _wide
 from finnex.errors import ConfigError, InputError, LayoutError
 from finnex.layout import load_layout
 from finnex.pipeline import build, draw_here, open_for_writing, prepare_symbol, read_run
-from finnex.pipeline.drawing import _send
+from finnex.pipeline.dask_workers import _send
 from finnex.store import NO_BAR, READY, ImageStore, Receipt, writing
 
 pytest_plugins = ["tests.helpers.buckets"]

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-import finnex.pipeline.company
-import finnex.pipeline.loop
+import finnex.pipeline.build_loop
+import finnex.pipeline.due_sessions
 from finnex.config import Config, parse_config
 from finnex.errors import FinnexError, StoreCorrupt, StoreError
 from finnex.pipeline import build, reach_of, read_run
-from finnex.pipeline.inputs import Run
+from finnex.pipeline.run_inputs import Run
 from finnex.sample import SYNTHETIC_TABLES
 from finnex.store import READY, ImageStore, StoreTemplate, StoreWriter, restore, writing
 from tests.helpers.thirds import every_third
@@ -69,7 +69,7 @@ def inputs_read_once(sample_inputs: dict[str, Path]) -> Iterator[None]:
     """What is read and computed from the inputs is the same for every build here."""
     runs: list[Run] = []
     panels: dict[str, Any] = {}
-    make_panel = finnex.pipeline.company.make_panel
+    make_panel = finnex.pipeline.due_sessions.make_panel
 
     def run_of(config: Config) -> Run:
         runs.append(runs[0] if runs else read_run(config))
@@ -81,8 +81,8 @@ def inputs_read_once(sample_inputs: dict[str, Path]) -> Iterator[None]:
         return panels[symbol]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finnex.pipeline.loop, "read_run", run_of)
-        patch.setattr(finnex.pipeline.company, "make_panel", panel_of)
+        patch.setattr(finnex.pipeline.build_loop, "read_run", run_of)
+        patch.setattr(finnex.pipeline.due_sessions, "make_panel", panel_of)
         yield
 
 
@@ -148,7 +148,7 @@ def test_a_build_or_the_remedy_that_it_names_gives_the_undisturbed_store(
     whole: Path, config: Config, where: str, kind: str
 ) -> None:
     path = Path(str(config.store.path))
-    template = finnex.pipeline.loop.read_run(config).template
+    template = finnex.pipeline.build_loop.read_run(config).template
     harm(path, where, kind)
     refused = ""
     try:
@@ -179,7 +179,7 @@ def test_a_build_or_the_remedy_that_it_names_gives_the_undisturbed_store(
 )  # fmt: skip
 def test_two_damages_at_once_are_mended_too(whole: Path, config: Config, first: str, second: str) -> None:
     path = Path(str(config.store.path))
-    template = finnex.pipeline.loop.read_run(config).template
+    template = finnex.pipeline.build_loop.read_run(config).template
     for where in (first, second):
         (path / where).write_bytes(bytes(range(128, 256)))
     with writing(path):
@@ -261,7 +261,7 @@ def test_what_a_build_does_not_make_again_is_not_emptied_without_consent(
     if narrowed != "start":  # its first image is before it
         assert ImageStore.open(path).damaged("NVDA").tolist() == []
     with writing(path):
-        run = finnex.pipeline.loop.read_run(narrower)
+        run = finnex.pipeline.build_loop.read_run(narrower)
         [finding] = restore(path, run.template, reaches=partial(reach_of, run))
         assert finding.symbol == "AAPL"
         assert finding.lost
@@ -277,14 +277,14 @@ def test_damage_that_is_found_while_a_company_is_drawn_holds_no_other_up(
     [chunk, *_] = sorted(path.glob("AAPL/image/c.*"))
     wanted = chunk.read_bytes()
     flip_a_byte(chunk)
-    prepare = finnex.pipeline.loop.prepare_symbol
+    prepare = finnex.pipeline.build_loop.prepare_symbol
 
     def damaged(run: Run, store: StoreWriter, symbol: str, **given: Any) -> Any:
         if symbol == "NVDA":
             raise StoreCorrupt("NVDA/status is damaged.")
         return prepare(run, store, symbol, **given)
 
-    monkeypatch.setattr(finnex.pipeline.loop, "prepare_symbol", damaged)
+    monkeypatch.setattr(finnex.pipeline.build_loop, "prepare_symbol", damaged)
     with pytest.raises(StoreCorrupt, match=r"NVDA/status is damaged\. Nothing more of NVDA is drawn"):
         build(config)
     assert chunk.read_bytes() == wanted
@@ -295,7 +295,7 @@ def test_the_loss_of_images_that_the_run_does_not_draw_can_be_agreed_to(whole: P
     narrower = config.model_copy(update={"start": date(2015, 3, 3)})
     flip_a_byte(path / "AAPL/image_crc/c.0")
     with writing(path):
-        run = finnex.pipeline.loop.read_run(narrower)
+        run = finnex.pipeline.build_loop.read_run(narrower)
         [finding] = restore(path, run.template, lambda _: True, reaches=partial(reach_of, run))
         assert "images of AAPL of 2015-03-02, which" in finding.lost
     build(narrower)
@@ -309,12 +309,12 @@ def test_a_bar_that_is_gone_is_refused_before_anything_is_mended(
     whole: Path, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = Path(str(config.store.path))
-    run = finnex.pipeline.loop.read_run(config)
+    run = finnex.pipeline.build_loop.read_run(config)
     prices = run.tables.prices
     gone = (prices["symbol"] == "NVDA") & (prices["date"].astype("datetime64[s]") == np.datetime64("2015-03-03"))
     assert gone.sum() == 1
     without = replace(run, tables=replace(run.tables, prices=prices[~gone]))
-    monkeypatch.setattr(finnex.pipeline.loop, "read_run", lambda _: without)
+    monkeypatch.setattr(finnex.pipeline.build_loop, "read_run", lambda _: without)
     for arrays in (["image_crc/c.0"], ["image_crc/c.0", "status/c.0"]):
         for array in arrays:
             flip_a_byte(path / "NVDA" / array)
@@ -342,7 +342,7 @@ def test_what_this_account_may_not_read_is_no_damage_and_the_message_says_so(
         for one in (folder, *folder.rglob("*")):
             os.chown(one, 65534, 65534)
         config = config_of(sample_inputs, folder)
-        template = finnex.pipeline.loop.read_run(config).template
+        template = finnex.pipeline.build_loop.read_run(config).template
         rights = (folder / "images.zarr" / where).stat().st_mode
         (folder / "images.zarr" / where).chmod(0)
         os.seteuid(65534)

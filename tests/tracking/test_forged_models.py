@@ -25,7 +25,7 @@ from finnex.tracking import load_champion, promote
 from finnex.tracking.artifacts import Artifacts
 from finnex.tracking.key import key_file, make_key
 from finnex.tracking.nightly_predictions import predict_newest
-from finnex.tracking.promotions import FORCED
+from finnex.tracking.promotion_records import FORCED
 from finnex.tracking.registry import CHALLENGER, CHAMPION
 from finnex.tracking.seal import SEAL, STATEMENT, Statement, sealed
 from finnex.tracking.server import silence

@@ -19,7 +19,7 @@ from finnex.config import MlflowSettings
 from finnex.config.state import state_folder
 from finnex.errors import ServiceError, TrainingError
 from finnex.evaluation import scorecard, trading_card
-from finnex.evaluation.promotion import Decision
+from finnex.evaluation.promotion_rule import Decision
 from finnex.evaluation.trading import FIGURES
 from finnex.tracking import (
     TrackedRun,
@@ -32,7 +32,7 @@ from finnex.tracking import (
 from finnex.tracking.entries import log_files
 from finnex.tracking.key import KEY_FILE, make_key
 from finnex.tracking.nightly_predictions import predict_newest
-from finnex.tracking.promotions import FORCED, NOT_RECORDED, record_promotion
+from finnex.tracking.promotion_records import FORCED, NOT_RECORDED, record_promotion
 from finnex.tracking.seal import STATEMENT, Statement, check_seal, sealed
 from finnex.tracking.versions import PREDICTIONS, baseline_answers, own_answers, predictions_of
 from finnex.training import EpochReport, Member, Observer, train

@@ -12,7 +12,7 @@ import torch
 from finnex.config.training import TrainingSettings
 from finnex.datasets import Batch
 from finnex.errors import TrainingError
-from finnex.evaluation.asking import ALL, Shown, answer
+from finnex.evaluation.altered_inputs import ALL, Shown, answer
 from finnex.layout import load_layout
 from finnex.models import FinNeXMultiScaleCNN
 from finnex.models.exported import PatchVotes, Probabilities
@@ -20,8 +20,8 @@ from finnex.patches.grid import extract_patches
 from finnex.store import ImageStore
 from finnex.training.answers import predict
 from finnex.training.devices import arithmetic_threads, make_accelerator
+from finnex.training.published_sessions import ask_about
 from finnex.training.running import pool, run_network
-from finnex.training.serving import ask_about
 from tests.helpers.stores import make_store, sessions
 
 IMAGES, PATCH_PX = 2, 32

@@ -40,8 +40,8 @@ from finnex.training import (
 from finnex.training.baselines import BASELINES
 from finnex.training.checkpoint import load_checkpoint
 from finnex.training.devices import arithmetic_threads
-from finnex.training.folder import working_in
 from finnex.training.network import ARCHITECTURES
+from finnex.training.study_folder import working_in
 from flows.learning import progress_words, write_report
 from tests.helpers.planted import SYMBOLS, CoarseNetwork, grey_store, planted_store
 from tests.helpers.stores import LABEL_SETTINGS, blank, make_config, make_store, sessions, template

@@ -26,8 +26,8 @@ from finnex.training.answers import predict
 from finnex.training.augment import make_augmentation
 from finnex.training.checkpoint import BEST, LAST, _digest, load_checkpoint, save_checkpoint
 from finnex.training.devices import make_accelerator, repeatable
+from finnex.training.epoch_loop import fit, warmup_cosine
 from finnex.training.interruption import Interruption
-from finnex.training.loop import fit, warmup_cosine
 from finnex.training.objective import Objective, class_weights
 from finnex.training.reports import EpochReport, Progress
 from tests.helpers.planted import TinyBatches, TinyNetwork, tiny_samples

@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-import finnex.pipeline.company
-import finnex.pipeline.loop
+import finnex.pipeline.build_loop
+import finnex.pipeline.due_sessions
 from finnex.config import Config, parse_config
 from finnex.data.calendar import planned_sessions, session_calendar
 from finnex.data.panel import Panel, make_panel
@@ -96,8 +96,8 @@ class World:
         self._panels: dict[tuple[int, str], Panel] = {}
         self._folder = folder
         self.write_tables(folder)
-        finnex.pipeline.loop.read_run = self._read_run  # type: ignore[assignment]
-        finnex.pipeline.company.make_panel = self._make_panel  # type: ignore[assignment]
+        finnex.pipeline.build_loop.read_run = self._read_run  # type: ignore[assignment]
+        finnex.pipeline.due_sessions.make_panel = self._make_panel  # type: ignore[assignment]
         SymbolBuild.batches.__defaults__ = (BATCH_SESSIONS,)
         for version, symbols in reads:
             config = self.config(Path("unused"), version, symbols)
@@ -175,12 +175,12 @@ def drawing_fails_at(index_from_end: int) -> Iterator[None]:
                     receipts.append(one)
             yield receipts
 
-    real = finnex.pipeline.loop.draw_here
-    finnex.pipeline.loop.draw_here = draw
+    real = finnex.pipeline.build_loop.draw_here
+    finnex.pipeline.build_loop.draw_here = draw
     try:
         yield
     finally:
-        finnex.pipeline.loop.draw_here = real
+        finnex.pipeline.build_loop.draw_here = real
 
 
 def first_build(world: World, path: Path, **options: Any) -> None:

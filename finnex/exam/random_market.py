@@ -12,7 +12,7 @@ import pandas as pd
 
 from finnex.config import Config, parse_config
 from finnex.data.tables import Tables
-from finnex.exam import releases, signals
+from finnex.exam import random_tables, releases
 from finnex.exam.hidden_paths import AMERICAN, PEERS, SECTORS, SYMBOL, ZONES, Paths, make_bars, make_paths
 
 SETTINGS: Mapping[str, Any] = {"symbols": [SYMBOL], "peers": list(PEERS), "sectors": list(SECTORS)}
@@ -106,12 +106,12 @@ def random_market(sessions: int = 420, seed: int = 0, exchange: str = AMERICAN, 
         prices=prices,
         macro=releases.macro(paths),
         fundamentals=filings,
-        sentiment=signals.sentiment(paths, bars[SYMBOL]),
-        competitive=signals.competitive(paths),
+        sentiment=random_tables.sentiment(paths, bars[SYMBOL]),
+        competitive=random_tables.competitive(paths),
         events=releases.events(paths),
-        options=signals.options(paths, bars[SYMBOL]),
+        options=random_tables.options(paths, bars[SYMBOL]),
         splits=None if split.empty else split,
-        enhanced=signals.enhanced(prices) if enhanced else None,
+        enhanced=random_tables.enhanced(prices) if enhanced else None,
     )
     settings = dict(SETTINGS) | {"exchange": exchange, "sectors": list(sectors), "inputs": _quotes(paths)}
     return Market(tables, sessions, seed, exchange, settings)

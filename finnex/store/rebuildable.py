@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from finnex.data.calendar import Days
-from finnex.store.finding import Finding
-from finnex.store.images import ImageStore
+from finnex.store.image_store import ImageStore
+from finnex.store.repair_findings import Finding
 from finnex.store.states import QUARANTINED, READY
-from finnex.store.template import FEATURE_TABLES
+from finnex.store.store_template import FEATURE_TABLES
 
 FEATURES = tuple(name for name, _, _ in FEATURE_TABLES)
 OUTCOMES = ("label_", "return_")

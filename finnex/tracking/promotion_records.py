@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from finnex.config.section import Section
 from finnex.errors import ModelRefused
-from finnex.evaluation.promotion import Decision
+from finnex.evaluation.promotion_rule import Decision
 from finnex.evaluation.trials import TestPart
 from finnex.tracking.key import make_key, read_key
 from finnex.tracking.seal import ModelVersion, check_seal, seal_of, seals

@@ -9,7 +9,7 @@ import numpy as np
 from finnex.data.calendar import Days
 from finnex.data.features import symbol_bars, symbol_calendar
 from finnex.errors import ConfigError
-from finnex.pipeline.inputs import Run, sessions_wanted
+from finnex.pipeline.run_inputs import Run, sessions_wanted
 from finnex.store import Reach
 
 

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from finnex.audit.audit_report import Finding
 from finnex.audit.foreknowledge import Bars
 from finnex.audit.innovations import normal_scores
-from finnex.audit.report import Finding
 from finnex.data.calendar import SessionCalendar
 
 Floats = npt.NDArray[np.float64]

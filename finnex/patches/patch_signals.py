@@ -20,7 +20,7 @@ from finnex.layout import CatalogueEntry, Layout
 from finnex.layout.direction import Direction
 from finnex.patches.estimators import ratio
 from finnex.patches.grid import PatchGrid
-from finnex.patches.panel import PatchPanel
+from finnex.patches.patch_panel import PatchPanel
 from finnex.patches.shown import Mask, Shown, shown
 
 SIGNS: Mapping[Direction, int] = {"bullish": 1, "stress": -1, "none": 0}

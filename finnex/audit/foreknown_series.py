@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from finnex.audit.audit_report import Finding
 from finnex.audit.clock import known_session
 from finnex.audit.enhanced import columns_of
 from finnex.audit.equal_figures import KnownFiling
@@ -15,9 +16,8 @@ from finnex.audit.filed_figures import filed_figures
 from finnex.audit.foreknowledge import Bars, Foreknowledge, Search, foreknowing
 from finnex.audit.innovations import Floats
 from finnex.audit.next_filing import OPINIONS, FilingSearch, knowing_the_next_filing
-from finnex.audit.report import Finding
 from finnex.audit.series import WEIGHTS, table_series
-from finnex.audit.steps import MOST_COMPARED, closes_of_others, out_of_step, stock_indices
+from finnex.audit.shifted_dates import MOST_COMPARED, closes_of_others, out_of_step, stock_indices
 from finnex.audit.timing import Timing
 from finnex.audit.verdicts import Tested
 from finnex.data.features import symbol_bars

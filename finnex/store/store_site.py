@@ -8,9 +8,9 @@ from pathlib import Path
 
 from finnex.errors import StoreCorrupt, StoreError
 from finnex.store.folder import WORKING
-from finnex.store.metadata import FILE
 from finnex.store.place import place_of
 from finnex.store.record import read_record
+from finnex.store.zarr_metadata import FILE
 
 
 def check_site(path: Path) -> None:

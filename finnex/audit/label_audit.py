@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from finnex.audit.report import Finding
+from finnex.audit.audit_report import Finding
 from finnex.config import HORIZONS
 from finnex.data.labels import Labels
 

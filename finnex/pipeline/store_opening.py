@@ -12,8 +12,8 @@ import numpy as np
 
 from finnex.data.calendar import Days
 from finnex.errors import InputError, Problem, StoreCorrupt
-from finnex.pipeline.inputs import Run
-from finnex.pipeline.reach import reach_of, traded_days
+from finnex.pipeline.rebuilt_sessions import reach_of, traded_days
+from finnex.pipeline.run_inputs import Run
 from finnex.store import QUARANTINED, READY, Finding, ImageStore, Reach, StoreWriter, holds_a_store, restore
 from finnex.store_path import StorePath
 

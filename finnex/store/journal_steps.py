@@ -17,9 +17,12 @@ from finnex.store.chunks import IMAGE
 from finnex.store.completion import fill_missing
 from finnex.store.damage import readable
 from finnex.store.drafts import Receipt, chunk_of
-from finnex.store.images import ImageStore
+from finnex.store.image_store import ImageStore
 from finnex.store.journal import Intent
-from finnex.store.metadata import (
+from finnex.store.record import Company, InputLimits, write_record
+from finnex.store.states import EMPTY, QUARANTINED, READY
+from finnex.store.store_template import FIXED
+from finnex.store.zarr_metadata import (
     arrays_of,
     company_document,
     extended,
@@ -28,9 +31,6 @@ from finnex.store.metadata import (
     without_companies,
     write_document,
 )
-from finnex.store.record import Company, InputLimits, write_record
-from finnex.store.states import EMPTY, QUARANTINED, READY
-from finnex.store.template import FIXED
 from finnex.store_path import StorePath
 
 

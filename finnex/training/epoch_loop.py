@@ -25,7 +25,7 @@ from torch import nn
 from finnex.config.training import TrainingSettings
 from finnex.datasets import Batch
 from finnex.errors import TrainingError
-from finnex.models.inputs import check_values
+from finnex.models.network_inputs import check_values
 from finnex.training.answers import Batches, predict, surprise
 from finnex.training.augment import Augment
 from finnex.training.checkpoint import (

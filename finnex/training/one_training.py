@@ -20,7 +20,7 @@ from finnex.errors import TrainingError
 from finnex.patches.grid import PATCH_PX
 from finnex.training.answers import Batches, predict
 from finnex.training.augment import make_augmentation
-from finnex.training.loop import fit
+from finnex.training.epoch_loop import fit
 from finnex.training.network import build_network, describe_network
 from finnex.training.objective import Objective
 from finnex.training.predictions import predictions_table, rows_to_answer

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from finnex.config import Config
 from finnex.errors import StoreCorrupt
-from finnex.pipeline.company import BatchOutcome, SymbolBuild, prepare_symbol
-from finnex.pipeline.drawing import draw_here, draw_on_dask
-from finnex.pipeline.inputs import Run, read_run, sessions_wanted
-from finnex.pipeline.opening import Opened, open_for_writing
+from finnex.pipeline.dask_workers import draw_on_dask
+from finnex.pipeline.drawing import draw_here
+from finnex.pipeline.due_sessions import BatchOutcome, SymbolBuild, prepare_symbol
+from finnex.pipeline.run_inputs import Run, read_run, sessions_wanted
+from finnex.pipeline.store_opening import Opened, open_for_writing
 from finnex.store import writing
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from finnex.data.point_in_time import Floats
 from finnex.patches import estimators as estimate
 from finnex.patches.features import LEAST, MONTH, SHORT, PatchFeature
-from finnex.patches.signals import Signals, mask
+from finnex.patches.patch_signals import Signals, mask
 
 REGIMES = ("calm", "normal", "stressed")
 ATTENTION = {

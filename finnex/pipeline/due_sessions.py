@@ -21,8 +21,8 @@ from finnex.images.blending import region_weights
 from finnex.images.render import RENDERER_VERSION
 from finnex.layout import Layout
 from finnex.pipeline.drawing import Block, Draw
-from finnex.pipeline.inputs import Run, sessions_wanted
-from finnex.pipeline.opening import take_out_lost_bars
+from finnex.pipeline.run_inputs import Run, sessions_wanted
+from finnex.pipeline.store_opening import take_out_lost_bars
 from finnex.store import NOT_A_DAY, QUARANTINED, READY, DraftTarget, Publication, StoreWriter
 
 BATCH_SESSIONS = 250

@@ -13,6 +13,7 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 from types import SimpleNamespace
 
+import finnex.pipeline.due_sessions
 import finnex.store.writer
 from finnex.store.folder import PARTIAL
 
@@ -27,8 +28,10 @@ class _FixedClock(datetime):
 
 def same_names_and_clock(seed: int = 0) -> None:
     """Let drafts have seeded names and images a fixed time in this process."""
+    # Only the names of drafts: partial files are named by several threads, in any order, and are no part of the key.
     rng = random.Random(seed)
-    uuid.uuid4 = lambda: uuid.UUID(int=rng.getrandbits(128), version=4)  # type: ignore[assignment]
+    seeded = SimpleNamespace(uuid4=lambda: uuid.UUID(int=rng.getrandbits(128), version=4))
+    finnex.pipeline.due_sessions.uuid = seeded  # type: ignore[attr-defined]
     finnex.store.writer.time = SimpleNamespace(time=lambda: CLOCK_SECONDS)  # type: ignore[attr-defined]
     finnex.store.writer.datetime = _FixedClock  # type: ignore[misc]
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from finnex.audit.stored import audit_stored, what_was_compared
+from finnex.audit.stored_images import audit_stored, what_was_compared
 from finnex.audit.timing import Timing
 from finnex.data.panel import make_panel
 from finnex.errors import StoreError

@@ -28,7 +28,7 @@ from finnex.audit.foreknown_series import ask, others_of
 from finnex.audit.label_inputs import MakeLabels, label_inputs
 from finnex.audit.quote_clocks import quotes_of_other_markets
 from finnex.audit.sampling import sampled, special
-from finnex.audit.stored import StoredAudit, audit_stored, what_was_compared
+from finnex.audit.stored_images import StoredAudit, audit_stored, what_was_compared
 from finnex.audit.time_of_day import released_at_midnight, sentiment_clocks
 from finnex.audit.timing import SEVERAL, Leak, Make, Timing
 from finnex.audit.verdicts import Tested, caveats, feature_verdicts, table_verdicts

@@ -1,4 +1,4 @@
-"""Days that a caller gives, in whatever form Python has for them."""
+"""Days that a caller gives, in any form that Python has for them."""
 
 from __future__ import annotations
 

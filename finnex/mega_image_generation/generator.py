@@ -15,9 +15,9 @@ from finnex.mega_image_generation.channels import (
     construct_sentiment_channel,
     construct_technical_channel,
 )
-from finnex.mega_image_generation.one_session import OneSession
+from finnex.mega_image_generation.session_methods import OneSession
 from finnex.pipeline import read_run
-from finnex.pipeline.three_files import configuration
+from finnex.pipeline.specification_files import configuration
 
 
 class FinNeXMegaImageGenerator(OneSession):

@@ -19,7 +19,7 @@ from finnex.pipeline.daily_features import DailyFeatures
 from finnex.pipeline.drawing import draw_here
 from finnex.pipeline.due_sessions import BATCH_SESSIONS, SymbolBuild
 from finnex.pipeline.run_inputs import Run
-from finnex.pipeline.three_files import prepare
+from finnex.pipeline.specification_files import prepare
 from finnex.store import ImageStore, writing
 
 

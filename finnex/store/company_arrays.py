@@ -11,12 +11,12 @@ import zarr
 from finnex.errors import StoreCorrupt, StoreError, nearest
 from finnex.store.attributes import read_attributes
 from finnex.store.chunks import broken_chunks
-from finnex.store.completion import is_complete
 from finnex.store.place import place_of
 from finnex.store.presence import holds_a_store
 from finnex.store.record import Company, RootRecord, axis_crc, read_record
 from finnex.store.store_template import FIXED, FORMAT
 from finnex.store.upgrade import EARLIER_FORMATS, derive_record
+from finnex.store.upgrade_chunks import is_complete
 from finnex.store.zarr_metadata import arrays_of, read_document
 from finnex.store.zarr_store import WithoutGaps
 from finnex.store_path import StorePath, store_path

@@ -1,7 +1,7 @@
 """`StoreWriter`: lays out, publishes and recovers. One process at a time, under `finnex.store.writing`.
 
 Every change of what readers see is an `Intent`: it is written to the journal, its steps are taken, the journal is
-cleared. `finnex.store.journal_steps` has the steps of each.
+cleared. `finnex.store.journal_replay` has the steps of each.
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ from finnex.data.calendar import Days
 from finnex.errors import StoreCorrupt, StoreError, StoreMismatch
 from finnex.store import journal
 from finnex.store.attributes import attributes_of, check_agreement, renew_catalogue, write_copy
-from finnex.store.completion import complete
 from finnex.store.drafts import DraftTarget, Receipt, drafts_of
 from finnex.store.folder import PARTIAL
 from finnex.store.image_store import ImageStore
 from finnex.store.journal import Intent
-from finnex.store.journal_steps import StoreSteps
+from finnex.store.journal_replay import StoreSteps
 from finnex.store.keys import DRAFTS
 from finnex.store.place import place_of
 from finnex.store.presence import holds_a_store
@@ -32,6 +31,7 @@ from finnex.store.repair import mend_metadata
 from finnex.store.states import EMPTY, FAILED, NO_BAR, QUARANTINED, READY, check_transition
 from finnex.store.store_template import StoreTemplate, lay_out
 from finnex.store.upgrade import EARLIER_FORMATS, array_documents, upgrade
+from finnex.store.upgrade_chunks import complete
 from finnex.store.zarr_metadata import FILE, arrays_of, company_document, read_document, root_document, write_document
 from finnex.store_path import StorePath
 

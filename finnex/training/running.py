@@ -18,7 +18,7 @@ from finnex.models.return_head import takes_patch
 
 
 class Asked(Protocol):
-    """What a network is run on at once."""
+    """What a network is run on in one call."""
 
     @property
     def images(self) -> Tensor:

@@ -33,7 +33,7 @@ class _Entry(BaseModel):
 
 
 class Schedule(_Entry):
-    """When a deployment runs by itself."""
+    """When a deployment is started by the server."""
 
     cron: str
     timezone: str

@@ -151,7 +151,7 @@ def prefect_server(state: Path, door: Door) -> Service:
     return Service(
         name="Prefect server",
         address=door.address,
-        command=(sys.executable, "-m", "flows.servers.gate", "--host", door.host, "--port", str(door.port)),
+        command=(sys.executable, "-m", "flows.servers.origin_gate", "--host", door.host, "--port", str(door.port)),
         environment=_environment(state, **_prefect_client(state, door), **settings),
         log=state / "logs" / "prefect.log",
         ready=lambda: answers(f"{door.inside}/api/ready"),
@@ -182,7 +182,7 @@ def mlflow_server(state: Path, door: Door) -> Service:
             *("--workers", "1"),  # with job execution, four workers would be sixteen processes and 2.5 GB
             *("--allowed-hosts", ",".join(door.names)),
             *("--cors-allowed-origins", door.origins),
-            *("--app-name", "finnex"),  # flows.servers.gate
+            *("--app-name", "finnex"),  # flows.servers.origin_gate
         ),
         environment=_environment(state, **settings),
         log=state / "logs" / "mlflow.log",

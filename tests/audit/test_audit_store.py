@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finnex.audit.stored import COMPARED_AS_THEY_ARE, MOST_NAMED, audit_stored, what_was_compared
+from finnex.audit.stored_images import COMPARED_AS_THEY_ARE, MOST_NAMED, audit_stored, what_was_compared
 from finnex.audit.stored_labels import KINDS, labels_of
 from finnex.audit.timing import Timing
 from finnex.config import HORIZONS, LabelSettings

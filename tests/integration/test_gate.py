@@ -268,7 +268,7 @@ def test_the_assistant_of_mlflow_which_runs_programs_is_closed(stack: Stack) -> 
 
 def test_an_artifact_larger_than_memory_allows_streams_both_ways(stack: Stack) -> None:
     size = 384 * MEGABYTE
-    [server] = [one for one in members(stack) if "flows.servers.gate:mlflow_app" in one.cmdline()]
+    [server] = [one for one in members(stack) if "flows.servers.origin_gate:mlflow_app" in one.cmdline()]
     before = server.memory_info().rss
     peak = [before]
     done = threading.Event()

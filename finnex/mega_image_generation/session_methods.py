@@ -12,7 +12,7 @@ from finnex.data.features.sentiment import RECORD_COLUMNS, daily
 from finnex.errors import ConfigError
 from finnex.pipeline.daily_features import DailyFeatures, Image
 from finnex.pipeline.one_company import OneCompany
-from finnex.pipeline.three_files import elsewhere, prepare
+from finnex.pipeline.specification_files import elsewhere, prepare
 from finnex.store import LABEL_WORDS
 
 

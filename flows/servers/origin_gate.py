@@ -1,7 +1,7 @@
 """One gate before Prefect and MLflow.
 
-`python -m flows.servers.gate --host H --port P` is the Prefect server behind it; `mlflow server --app-name finnex`
-(an entry point of this package) is MLflow behind it. Gate and server are one process: no port bypasses it.
+`python -m flows.servers.origin_gate --host H --port P` is the Prefect server behind it; `mlflow server --app-name
+finnex` (an entry point of this package) is MLflow behind it. Gate and server are one process: no port bypasses it.
 
 Both servers answer every program of this machine. A web page open in a browser on it may therefore drive them: by a
 plain POST, by a WebSocket, under a name of its own that it points at 127.0.0.1, or from another local port; and a

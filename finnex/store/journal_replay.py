@@ -14,7 +14,6 @@ import zarr
 from finnex.errors import StoreCorrupt
 from finnex.store import journal
 from finnex.store.chunks import IMAGE
-from finnex.store.completion import fill_missing
 from finnex.store.damage import readable
 from finnex.store.drafts import Receipt, chunk_of
 from finnex.store.image_store import ImageStore
@@ -22,6 +21,7 @@ from finnex.store.journal import Intent
 from finnex.store.record import Company, InputLimits, write_record
 from finnex.store.states import EMPTY, QUARANTINED, READY
 from finnex.store.store_template import FIXED
+from finnex.store.upgrade_chunks import fill_missing
 from finnex.store.zarr_metadata import (
     arrays_of,
     company_document,

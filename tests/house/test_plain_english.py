@@ -1,4 +1,4 @@
-"""The prose of source and documents uses the field's standard terms: words of an idiom that was removed do not come back."""
+"""Source and documents use the field's standard terms: words of an idiom that was removed do not come back."""
 
 from __future__ import annotations
 

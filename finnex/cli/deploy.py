@@ -20,9 +20,8 @@ def deploy(
 
     Run it again after every upgrade: what has not changed is left as it is.
     """
-    from flows.deploy.deploying import WORK_POOL
     from flows.deploy.deploying import deploy as apply
-    from flows.deploy.deployments import FILE
+    from flows.deploy.deployments import FILE, WORK_POOL
 
     with err().status("Deploying"):
         names = apply(FILE if file is None else file)

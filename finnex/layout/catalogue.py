@@ -107,7 +107,7 @@ def parse_catalogue(text: str, name: str = "catalogue.csv") -> Catalogue:
         raise LayoutError(f"{name} is no CSV file: {error}. Close every quotation mark.") from None
     if len(rows) > MOST_ENTRIES:
         raise LayoutError(f"{name}: has more than {MOST_ENTRIES} rows. An image has no room for so many features.")
-    if COLUMN not in found:
+    if not any(one.strip().lower() == COLUMN for one in found):
         columns.remove(COLUMN)
     if sorted(found) != sorted(columns):
         missing, extra = sorted(columns - set(found)), sorted(set(found) - columns) + repeated(found)

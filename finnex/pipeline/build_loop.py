@@ -123,7 +123,7 @@ def draw_due(
                 failures += [(symbol, day, reason) for day, reason in outcome.failed]
         except StoreCorrupt as error:
             on_blocked(opened.block(symbol, error))
-    opened.store.record_inputs(run.tables.limits())
+    opened.store.record_inputs([symbol for symbol in chosen if symbol not in opened.blocked], run.tables.limits())
     return BuildResult(
         built=built,
         skipped=skipped,

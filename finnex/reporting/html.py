@@ -56,7 +56,7 @@ class ReportContent:
     synthetic_tables: Sequence[str]
     checks: Sequence[Check]
     pictures: Sequence[Picture]
-    inputs: InputLimits | None = None
+    inputs: Sequence[InputLimits] = ()
     card: Scorecard | None = None
     trading: TradingCard | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)

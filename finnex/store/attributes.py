@@ -148,13 +148,16 @@ def renew_catalogue(place: Place, attributes: Attributes, catalogue: str) -> Att
     """Make the directions of a store's catalogue those of a run, and return the attributes.
 
     Images stay: no direction is drawn. After a crash between the two writes the copy is newer than the root, and the
-    copy counts. Stores of an earlier version have no copy until this writes it.
+    copy counts. Stores of an earlier version have no copy until this writes it. A text without directions replaces none
+    that has them.
 
     Parameters
     ----------
     catalogue
         A text that draws what the store's draws.
     """
+    if drawn_text(catalogue) == catalogue and drawn_text(attributes[CATALOGUE]) != attributes[CATALOGUE]:
+        catalogue = attributes[CATALOGUE]
     renewed = {**attributes, CATALOGUE: catalogue}
     write_copy(place, renewed)
     root = read_document(place) or {}

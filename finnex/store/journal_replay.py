@@ -192,8 +192,8 @@ class StoreSteps(ImageStore):
     def _do_record_inputs(self, symbol: str, details: dict[str, Any]) -> None:
         """Write where the inputs end into the root record."""
         tables = {name: (first, last) for name, (first, last) in details["tables"].items()}
-        inputs, record = InputLimits(details["recorded_at"], tables), self.record()
-        if record.inputs != inputs:
+        inputs, record = InputLimits(tuple(details["symbols"]), details["recorded_at"], tables), self.record()
+        if any(record.inputs_of(one) != tables for one in inputs.symbols):
             write_record(self._place, record.with_inputs(inputs))
 
     def writable(self, symbol: str, name: str) -> zarr.Array[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
@@ -53,16 +53,19 @@ class Company:
 
 @dataclass(frozen=True)
 class InputLimits:
-    """Where the input tables begin and end, as a build read them.
+    """Where the input tables begin and end, as a build read them for some companies.
 
     Attributes
     ----------
+    symbols
+        The companies whose last completed build read these tables, in order.
     recorded_at
         When the first build that found these limits recorded them: ISO 8601, UTC.
     tables
         First and last date of every table that was given and has a row, as YYYY-MM-DD.
     """
 
+    symbols: tuple[str, ...]
     recorded_at: str
     tables: Mapping[str, tuple[str, str]]
 
@@ -71,25 +74,42 @@ class InputLimits:
 class RootRecord:
     """The companies of a store by symbol; `generation` grows with every change.
 
-    `inputs` is None until a build has recorded it; earlier versions of FinNeX did not.
+    `inputs` has every company at most once, none before a build has recorded it; earlier versions of FinNeX did not.
     """
 
     generation: int = 0
     companies: Mapping[str, Company] = field(default_factory=dict)
-    inputs: InputLimits | None = None
+    inputs: tuple[InputLimits, ...] = ()
 
     def with_company(self, symbol: str, company: Company) -> RootRecord:
         """Return the next record, with a company laid out, extended or changed."""
         return replace(self, generation=self.generation + 1, companies={**self.companies, symbol: company})
 
     def with_inputs(self, inputs: InputLimits) -> RootRecord:
-        """Return the next record, with other limits of the inputs."""
-        return replace(self, generation=self.generation + 1, inputs=inputs)
+        """Return the next record, in which some companies have other limits; the same limits stay one entry."""
+        same = [known for known in self.inputs if known.tables == inputs.tables]
+        symbols = {*inputs.symbols, *(symbol for known in same for symbol in known.symbols)}
+        taken = InputLimits(tuple(sorted(symbols)), same[0].recorded_at if same else inputs.recorded_at, inputs.tables)
+        others = [known for known in _without(self.inputs, symbols) if known.tables != inputs.tables]
+        return replace(self, generation=self.generation + 1, inputs=(*others, taken))
+
+    def inputs_of(self, symbol: str) -> Mapping[str, tuple[str, str]] | None:
+        """Return where the inputs of a company begin and end, by table; None where no build has recorded it."""
+        return next((known.tables for known in self.inputs if symbol in known.symbols), None)
 
     def without(self, symbol: str) -> RootRecord:
         """Return the next record, without a company."""
         left = {name: company for name, company in self.companies.items() if name != symbol}
-        return replace(self, generation=self.generation + 1, companies=left)
+        return replace(
+            self, generation=self.generation + 1, companies=left, inputs=tuple(_without(self.inputs, {symbol}))
+        )
+
+
+def _without(inputs: Iterable[InputLimits], symbols: Collection[str]) -> Iterator[InputLimits]:
+    """Yield the entries without some companies; none that has no other."""
+    for known in inputs:
+        if left := tuple(symbol for symbol in known.symbols if symbol not in symbols):
+            yield replace(known, symbols=left)
 
 
 _parsed: TypeAdapter[RootRecord] = TypeAdapter(RootRecord)

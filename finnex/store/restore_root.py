@@ -58,7 +58,8 @@ def root_steps(path: StorePath, place: Place, template: StoreTemplate) -> Iterat
     wanted = {**attributes_of(template), **{name: known[name] for name in TYPES if name in known}}
     done, lost = "", ""
     if copy is not None:
-        if well_formed(found) != copy:
+        stored = well_formed(found)
+        if any(differs(name, copy[name], stored.get(name)) for name in TYPES):
             done = "written again from the copy of what the store was made with, and the companies' metadata"
     elif len(known) == len(TYPES):
         if altered := [name for name in HASHED if differs(name, known[name], attributes_of(template)[name])]:

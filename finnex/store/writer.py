@@ -7,7 +7,7 @@ cleared. `finnex.store.journal_replay` has the steps of each.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 
@@ -328,11 +328,13 @@ class StoreWriter(StoreSteps):
             self._change(Intent(journal.PREDICT, symbol, details))
         return len(new)
 
-    def record_inputs(self, limits: Mapping[str, tuple[date, date]]) -> bool:
+    def record_inputs(self, symbols: Iterable[str], limits: Mapping[str, tuple[date, date]]) -> bool:
         """Record where the inputs of a build begin and end; nothing is written where the same is recorded already.
 
         Parameters
         ----------
+        symbols
+            Companies that the build has completed.
         limits
             First and last date of each table, as `finnex.data.tables.Tables.limits` gives them.
 
@@ -341,9 +343,10 @@ class StoreWriter(StoreSteps):
         bool
             Whether anything was written.
         """
-        known, tables = self.record().inputs, {name: (str(first), str(last)) for name, (first, last) in limits.items()}
-        if known is not None and known.tables == tables:
+        record, tables = self.record(), {name: (str(first), str(last)) for name, (first, last) in limits.items()}
+        changed = [symbol for symbol in symbols if record.inputs_of(symbol) != tables]
+        if not changed:
             return False
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        self._change(Intent(journal.INPUTS, details={"recorded_at": now, "tables": tables}))
+        self._change(Intent(journal.INPUTS, details={"symbols": changed, "recorded_at": now, "tables": tables}))
         return True

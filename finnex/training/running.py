@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -43,7 +43,7 @@ class Votes(Generic[B]):
     probabilities
         (B, class), rows summing to 1.
     returns
-        (B,) in the units the network was trained in; NaN from a network without a return head.
+        (B,) in the units the network was trained in; NaN from a network whose third output is none of this shape.
     attended
         The network's second output, on its device.
     """
@@ -89,10 +89,17 @@ def run_network(model: nn.Module, batches: Iterable[B], describe: Callable[[B], 
             except TrainingError as error:
                 raise TrainingError(f"{describe(batch)}: {error}") from error
             probabilities = logits.cpu().double().softmax(-1).numpy()
-            returns = more[0].cpu().double().numpy() if more else np.full(len(probabilities), np.nan)
-            yield Votes(batch, probabilities, returns, attended)
+            yield Votes(batch, probabilities, _returns(more, len(probabilities)), attended)
     finally:
         model.train(was_training)
+
+
+def _returns(more: Sequence[object], count: int) -> npt.NDArray[np.float64]:
+    """Return the third output where it is one number a sample; networks of other authors return other things there."""
+    if more and isinstance(more[0], Tensor) and more[0].shape == (count,):
+        found: npt.NDArray[np.float64] = more[0].cpu().double().numpy()
+        return found
+    return np.full(count, np.nan)
 
 
 def pool(rows: npt.NDArray[np.integer], votes: npt.NDArray[np.float64]) -> tuple[Rows, npt.NDArray[np.float64]]:

@@ -15,9 +15,8 @@ from prefect.settings import PREFECT_API_URL
 
 from finnex.errors import ServiceError
 from flows.deploy.automations import apply_automations, automations
-from flows.deploy.deployments import FILE, read_deployments, share_the_writers_limit
+from flows.deploy.deployments import FILE, WORK_POOL, read_deployments, share_the_writers_limit
 
-WORK_POOL = "finnex"
 DEPLOY_SECONDS = 300
 
 
@@ -37,6 +36,8 @@ def deploy(file: Path = FILE) -> tuple[str, ...]:
     if not file.is_file():
         raise ServiceError(f"there is no {file}. Name another with --file, or none: FinNeX has one.")
     deployments = read_deployments(file)
+    for one in deployments:
+        one.load()
     address = PREFECT_API_URL.value()
     if address is None:
         raise ServiceError(

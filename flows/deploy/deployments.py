@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +23,8 @@ FILE = Path(__file__).with_name("prefect.yaml")
 """A link to `deployments/prefect.yaml` in a checkout; a wheel holds the file itself."""
 TAGS = ("finnex",)
 """Tags that every deployment has: automations and settling find runs by them."""
+WORK_POOL = "finnex"
+"""Where `finnex deploy` lets runs wait for a worker."""
 STORE_WRITERS = "finnex-store-writers"
 """Global concurrency limit, shared by the deployments that write a store. A run takes its slot before its process
 starts, so a waiting run occupies no worker. The guarantee of one writer is the store's own lock."""
@@ -68,7 +70,7 @@ class Deployment(_Entry):
         Whether it shares the limit of those that write a store; else it has a limit of its own.
     """
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[\w-]+$")]
     entrypoint: str
     description: str
     tags: tuple[str, ...]
@@ -76,13 +78,17 @@ class Deployment(_Entry):
     parameters: Parameters
     concurrency_limit: ConcurrencyLimitConfig
     schedules: tuple[Schedule, ...]
-    longest_hours: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    longest_hours: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
     writes_store: bool
 
     @model_validator(mode="after")
     def _is_watched(self) -> Deployment:
         if missing := [tag for tag in TAGS if tag not in self.tags]:
             raise ValueError(f"the tag '{missing[0]}' is missing, by which automations find its runs. Add it")
+        if self.concurrency_limit.limit < 1:
+            raise ValueError(f"the limit is {self.concurrency_limit.limit}: no run would ever start. Give at least 1")
+        if self.work_pool.get("name") != WORK_POOL:
+            raise ValueError(f"the work pool is not '{WORK_POOL}', which `finnex deploy` makes. Name that one")
         return self
 
     @property
@@ -91,10 +97,28 @@ class Deployment(_Entry):
         return f"finnex-{self.name}/{self.name}"
 
     def load(self) -> Flow[..., Any]:
-        """Return the flow; its imports take seconds."""
-        found = import_object(self.entrypoint)
-        assert isinstance(found, Flow)
+        """Return the flow; its imports take seconds.
+
+        Raises
+        ------
+        ServiceError
+            The entrypoint is no flow that is called `finnex-NAME`.
+        """
+        try:
+            found = import_object(self.entrypoint)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise ServiceError(f"deployment '{self.name}': its entrypoint cannot be imported ({error}).") from None
+        if not isinstance(found, Flow) or found.name != f"finnex-{self.name}":
+            raise ServiceError(
+                f"deployment '{self.name}': {self.entrypoint} is no flow called finnex-{self.name}, by which "
+                "automations find its runs. Rename the deployment, or name another entrypoint."
+            )
         return found
+
+
+def _words(problem: Mapping[str, Any]) -> str:
+    """Return what is wrong in the words of YAML."""
+    return "must be a list, [] for none" if problem["type"] == "tuple_type" else str(problem["msg"])
 
 
 def read_deployments(file: Path) -> tuple[Deployment, ...]:
@@ -111,7 +135,7 @@ def read_deployments(file: Path) -> tuple[Deployment, ...]:
         found = TypeAdapter(tuple[Deployment, ...]).validate_python(entries)
     except ValidationError as error:
         problems = [
-            f"{file}, deployments.{'.'.join(map(str, one['loc']))}: {one['msg']}. Correct it."
+            f"{file}, deployments.{'.'.join(map(str, one['loc']))}: {_words(one)}. Correct it."
             for one in error.errors(include_url=False)
         ]
         raise ServiceError("\n".join(problems)) from None

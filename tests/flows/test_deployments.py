@@ -29,12 +29,13 @@ from finnex.config import load_config
 from finnex.errors import ServiceError
 from finnex.store import writing
 from flows.deploy.automations import OURS, apply_automations, automations
-from flows.deploy.deploying import WORK_POOL, _run_prefect_deploy, deploy
+from flows.deploy.deploying import _run_prefect_deploy, deploy
 from flows.deploy.deployments import (
     DEPLOYMENTS,
     FILE,
     STORE_WRITERS,
     TAGS,
+    WORK_POOL,
     Deployment,
     read_deployments,
     served,
@@ -202,6 +203,10 @@ def test_finnex_up_serves_what_the_file_says_and_fills_in_its_configuration(tmp_
         ({"longest_hours: 24": "longest_hours: 0"}, r"deployments\.6\.longest_hours"),
         ({"longest_hours: 24": "longest_hour: 24"}, r"deployments\.6\.longest_hour: "),
         ({"tags: [finnex]": "tags: [ours]"}, r"the tag 'finnex' is missing.*Add it"),
+        ({"longest_hours: 24": "longest_hours: true"}, r"deployments\.6\.longest_hours"),
+        ({"- name: audit": "- name: a/b"}, r"deployments\.\d\.name"),
+        ({"    name: finnex\n": "    name: ours\n"}, r"the work pool is not 'finnex'.*Name that one"),
+        ({"limit: 1\n": "limit: 0\n"}, r"the limit is 0: no run would ever start"),
         ({"- name: audit": "- name: export"}, "two deployments are called 'export'"),
         ({"deployments:\n": "deploiments:\n"}, "holds no deployments"),
         ({"name: finnex\n": "name: [finnex\n"}, "holds no deployments"),
@@ -216,9 +221,16 @@ def test_a_file_that_finnex_up_could_not_serve_is_refused_with_the_place(
         read_deployments(edited(tmp_path, changes))
 
 
+@pytest.mark.parametrize("entrypoint", ["flows.nightly.nightly", "os.path.join", "flows.gone.flow"])
+def test_a_deployment_whose_entrypoint_is_no_flow_of_its_name_is_refused(tmp_path: Path, entrypoint: str) -> None:
+    found = read_deployments(edited(tmp_path, {"entrypoint: flows.audit.": f"entrypoint: {entrypoint}  # "}))
+    with pytest.raises(ServiceError, match="deployment 'audit'"):
+        next(one for one in found if one.name == "audit").load()
+
+
 def test_the_package_holds_the_file() -> None:
     """An installed FinNeX has no folder but its packages."""
-    with (Path(__file__).parents[1] / "pyproject.toml").open("rb") as file:
+    with (Path(__file__).parents[2] / "pyproject.toml").open("rb") as file:
         data = tomllib.load(file)["tool"]["setuptools"]["package-data"]
     assert FILE.resolve() == Path(__file__).parents[2] / "deployments" / "prefect.yaml", "one file, and a link to it"
     assert FILE.relative_to(Path(flows.__file__).parent).as_posix() in data["flows"]

@@ -47,5 +47,5 @@ def content(synthetic: list[str], checks: list[Check], card: Scorecard | None = 
     return ReportContent(
         title="Report <b>of</b> a store", facts={"store": "images.zarr"}, synthetic_tables=synthetic, checks=checks,
         pictures=[picture], card=card, parameters={"training.seed": 7},
-        inputs=InputLimits("2024-01-02T03:04:05+00:00", {"prices": YEARS, "sentiment": YEARS}),
+        inputs=[InputLimits(("AAA",), "2024-01-02T03:04:05+00:00", {"prices": YEARS, "sentiment": YEARS})],
     )  # fmt: skip

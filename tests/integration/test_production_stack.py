@@ -29,8 +29,7 @@ from finnex.store import READY, ImageStore
 from flows.clusters.adapters import WORKER_ENVIRONMENT
 from flows.clusters.cluster import cluster_client
 from flows.clusters.identity import make_identity
-from flows.deploy.deploying import WORK_POOL
-from flows.deploy.deployments import DEPLOYMENTS, FILE
+from flows.deploy.deployments import DEPLOYMENTS, FILE, WORK_POOL
 from flows.prefect_api.requests import BackfillRequest, NightlyRequest
 from flows.prefect_api.runs import FlowRuns
 from flows.servers.access import NAMES, authorization

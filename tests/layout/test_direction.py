@@ -242,7 +242,22 @@ def test_a_crash_between_the_copy_and_the_root_is_no_damage(path: Path, tmp_path
     with writing(path):
         StoreWriter.prepare(path, NEWER)
     with writing(tmp_path / "second.zarr"):
-        restore(tmp_path / "second.zarr", TEMPLATE)
+        assert restore(tmp_path / "second.zarr", TEMPLATE) == []
+        StoreWriter.prepare(tmp_path / "second.zarr", NEWER)
     for one in (path, tmp_path / "second.zarr"):
         assert json.loads((one / "zarr.json").read_bytes())["attributes"]["catalogue_csv"] == "name,direction"
         assert ImageStore.open(one).fingerprint() == FINGERPRINT
+
+
+def test_a_run_without_directions_takes_none_away(path: Path) -> None:
+    for template in (NEWER, TEMPLATE):
+        with writing(path):
+            StoreWriter.prepare(path, template)
+        assert ImageStore.open(path).attrs["catalogue_csv"] == "name,direction"
+
+
+def test_a_column_whose_name_has_capitals_is_named_with_the_right_one() -> None:
+    with pytest.raises(
+        LayoutError, match=r"columns missing: \['direction'\], unknown or twice: \['Direction'\]. Use exactly direction"
+    ):
+        parse_catalogue(BUNDLED.text.replace("direction", "Direction", 1))

@@ -31,9 +31,10 @@ def written(limits: dict[str, tuple[date, date]]) -> dict[str, tuple[str, str]]:
     return {name: (str(first), str(last)) for name, (first, last) in limits.items()}
 
 
-def recorded(path: Path) -> dict[str, tuple[str, str]] | None:
-    inputs = ImageStore.open(path).record().inputs
-    return None if inputs is None else dict(inputs.tables)
+def recorded(path: Path, symbol: str | None = None) -> dict[str, tuple[str, str]] | None:
+    store = ImageStore.open(path)
+    tables = store.record().inputs_of(symbol or store.symbols[0])
+    return None if tables is None else dict(tables)
 
 
 def bytes_of(path: Path) -> dict[str, str]:
@@ -62,8 +63,8 @@ def test_a_build_records_where_its_inputs_begin_and_end_and_later_ones_what_has_
     config = sample_config(end=date(2015, 3, 3))
     path, began = config.store.path, datetime.now(UTC).replace(microsecond=0)
     build(config)
-    inputs = ImageStore.open(path).record().inputs
-    assert inputs is not None
+    (inputs,) = ImageStore.open(path).record().inputs
+    assert inputs.symbols == ("NVDA",)
     assert dict(inputs.tables) == written(read_tables(config).limits())
     assert began <= datetime.fromisoformat(inputs.recorded_at) <= datetime.now(UTC)
 
@@ -105,10 +106,33 @@ def test_a_report_says_where_the_inputs_end_as_the_store_records_it_and_reads_no
 
     assert "Not recorded in this store. <code>finnex build</code> records it." in said()
     with writing(path):
-        StoreWriter.prepare(path, template(("macro",))).record_inputs(LATER)
+        StoreWriter.prepare(path, template(("macro",))).record_inputs(["AAA"], LATER)
     assert "<td>prices</td><td>2013-01-02</td><td>2015-03-09</td> <td></td>" in said()
     assert '<td>macro</td><td>2014-01-02</td><td>2015-03-06</td> <td><span class="bad">SYNTHETIC' in said()
     assert "Not recorded" not in said()
+
+
+def test_each_company_has_the_limits_of_its_own_last_build_and_the_same_limits_are_one_entry(tmp_path: Path) -> None:
+    path = tmp_path / "images.zarr"
+    make_store(path, sessions(6), lambda *_: blank(), {"AAA": np.arange(6) % 3, "BBB": np.arange(6) % 3})
+
+    def entries() -> list[tuple[tuple[str, ...], dict[str, tuple[str, str]]]]:
+        return [(one.symbols, dict(one.tables)) for one in ImageStore.open(path).record().inputs]
+
+    with writing(path):
+        store = StoreWriter.reopen(path)
+        assert store.record_inputs(["AAA", "BBB"], FIRST)
+        assert entries() == [(("AAA", "BBB"), written(FIRST))]
+        assert store.record_inputs(["BBB"], LATER)
+        assert entries() == [(("AAA",), written(FIRST)), (("BBB",), written(LATER))]
+        html = make_report(make_config(ImageStore.open(path), tmp_path), ImageStore.open(path), sample=2).html
+        assert "<p>AAA: as the build of" in html
+        assert "<p>BBB: as the build of" in html
+        assert store.record_inputs(["AAA"], LATER)
+        assert entries() == [(("AAA", "BBB"), written(LATER))]
+        assert not store.record_inputs(["BBB"], LATER)
+        store.remove("AAA")
+        assert entries() == [(("BBB",), written(LATER))]
 
 
 class Killed(BaseException):
@@ -135,24 +159,24 @@ def test_a_kill_before_any_write_of_the_record_leaves_the_earlier_limits_or_the_
         with monkeypatch.context() as patched:
             for name in ("put", "delete"):
                 patched.setattr(Folder, name, counted(getattr(Folder, name)))
-            store.record_inputs(LATER)
+            store.record_inputs(["AAA"], LATER)
         return count
 
     seen = []
     with writing(path):
         for dies_at in (1, 2, 3):  # the journal, the record, the journal's end
             store = StoreWriter.prepare(path, template(("macro",)))
-            store.record_inputs(FIRST)
+            store.record_inputs(["AAA"], FIRST)
             with pytest.raises(Killed):
                 write(dies_at)
             seen.append(recorded(path))
             healed = StoreWriter.prepare(path, template(("macro",)))
             assert recorded(path) == written(FIRST if dies_at == 1 else LATER)
-            assert healed.record_inputs(LATER) == (dies_at == 1)
+            assert healed.record_inputs(["AAA"], LATER) == (dies_at == 1)
             before = bytes_of(path)
-            assert not healed.record_inputs(LATER)
+            assert not healed.record_inputs(["AAA"], LATER)
             assert bytes_of(path) == before
-        store.record_inputs(FIRST)
+        store.record_inputs(["AAA"], FIRST)
         assert write(0) == 3
     assert seen == [written(FIRST), written(FIRST), written(LATER)]
-    assert json.loads((path / RECORD).read_bytes())["content"]["inputs"]["tables"].keys() == LATER.keys()
+    assert json.loads((path / RECORD).read_bytes())["content"]["inputs"][0]["tables"].keys() == LATER.keys()

@@ -103,6 +103,28 @@ def test_a_network_is_run_without_dropout_or_gradient_and_left_as_it_was(network
     assert network.training
 
 
+class WithMore(torch.nn.Module):
+    """A network of another author, whose third output is its own."""
+
+    def __init__(self, third: object) -> None:
+        super().__init__()
+        self.third = third
+
+    def forward(self, images: torch.Tensor) -> tuple[object, ...]:
+        means = images.mean((2, 3))
+        return means, means, self.third
+
+
+@pytest.mark.parametrize(
+    ("third", "known"), [({"aux": 1}, False), (None, False), (torch.zeros(2, 2), False), (torch.ones(IMAGES), True)]
+)
+def test_a_third_output_is_a_return_where_it_is_one_number_a_sample(third: object, known: bool) -> None:
+    batch = Batch(_whole(), torch.from_numpy(LABELS), np.arange(IMAGES))
+    (votes,) = run_network(WithMore(third), [batch], repr)
+    assert np.isfinite(votes.returns).all() == known
+    assert np.isnan(votes.returns).all() != known
+
+
 def test_votes_are_pooled_by_their_mean() -> None:
     rows, means = pool(np.array([4, 2, 4]), np.array([[1, 0, 0, 0.1], [0, 1, 0, 0.3], [0, 0, 1, 0.2]]))
     assert rows.tolist() == [2, 4]

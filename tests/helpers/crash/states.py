@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +21,20 @@ CLOCKS = frozenset({"rendered_at", "predicted_at"})
 DAMAGED_CHUNK = "Stored and computed checksum do not match"
 """What Zarr says of a small array that is read late, from a data set that is open."""
 Arrays = dict[str, npt.NDArray[Any]]
-Limits = Mapping[str, tuple[str, str]]
+Limits = Mapping[str, Mapping[str, tuple[str, str]]]
 
 
 @dataclass(frozen=True)
 class Stored:
     """A store at rest, read by plain xarray: by company all small arrays, and the ready images by date.
 
-    `limits` are the first and last date of every input table, None where they are not recorded.
+    `limits` are by company the first and last date of every input table, as far as they are recorded.
     """
 
     arrays: dict[str, Arrays]
     images: dict[str, dict[np.datetime64, bytes]]
     files: frozenset[str]
-    limits: Limits | None = None
+    limits: Limits = field(default_factory=dict)
 
     def published(self) -> set[tuple[str, np.datetime64]]:
         """Return company and date of every ready image."""
@@ -70,10 +70,9 @@ def stored(path: Path) -> Stored:
     return Stored(arrays, images, files_of(path), limits_of(store))
 
 
-def limits_of(store: ImageStore) -> Limits | None:
-    """Return where the input tables begin and end, as the store records it."""
-    inputs = store.record().inputs
-    return None if inputs is None else inputs.tables
+def limits_of(store: ImageStore) -> Limits:
+    """Return where the input tables of each company begin and end, as the store records it."""
+    return {symbol: inputs.tables for inputs in store.record().inputs for symbol in inputs.symbols}
 
 
 @dataclass(frozen=True)
@@ -146,7 +145,7 @@ class Between:
         if strange := set(symbols) - {*self.before.arrays, *self.after.arrays}:
             yield f"ImageStore: {sorted(strange)} are listed"
         limits = limits_of(store)
-        if limits not in (self.before.limits, self.after.limits) and not (self.damaged and limits is None):
+        if limits not in (self.before.limits, self.after.limits) and not (self.damaged and not limits):
             yield f"ImageStore: the limits of the inputs are those of neither state ({limits})"
         for symbol in symbols:
             attempt(f"ImageStore {symbol}", lambda symbol=symbol: self._own_group(store, symbol))  # type: ignore[misc]
@@ -218,8 +217,9 @@ def _same_file(one: Path, other: Path) -> bool:
 def _timeless(file: Path) -> dict[str, Any]:
     """Return what a JSON file says, without the time at which the limits of the inputs were recorded."""
     found: dict[str, Any] = json.loads(file.read_bytes())
-    if isinstance(inputs := found.get("content", {}).get("inputs"), dict):
-        del found["crc32"], inputs["recorded_at"]
+    for inputs in found.get("content", {}).get("inputs", ()):
+        found.pop("crc32", None)
+        del inputs["recorded_at"]
     return found
 
 

@@ -67,7 +67,10 @@ def sampled(
 def special(
     calendar: SessionCalendar, wanted: Positions, splits: pd.DataFrame | None, symbol: str, rng: np.random.Generator
 ) -> dict[str, int]:
-    """Return one session of each special kind: last of a month, of a quarter, half day, before a split.
+    """Return one session of each special kind, those that code treats in a way of its own.
+
+    Last of a month and of a quarter, first of a month and of a year, expiry of monthly options (the third Friday, or
+    the session before where that is a holiday), before a holiday, half day, before a split.
 
     Parameters
     ----------
@@ -93,7 +96,14 @@ def special(
     quarter = last & (months.astype(np.int64) % 3 == 2)
     of_day = (calendar.decision_time - days.astype("datetime64[ns]")).astype("timedelta64[m]").astype(np.int64)
     half = of_day < np.median(of_day) - 90  # summer time moves the close by an hour, a half day by three
-    kinds = {"month end": last & ~quarter, "quarter end": quarter, "half day": half}
+    first = np.concatenate([[False], months[1:] != months[:-1]])
+    january = months.astype(np.int64) % 12 == 0
+    following = np.append(days[1:], days[-1])
+    kinds = {
+        "month end": last & ~quarter, "quarter end": quarter, "half day": half, "month start": first & ~january,
+        "year start": first & january, "option expiry": _expiries(days),
+        "before a holiday": np.busday_count(days, following) > 1,
+    }  # fmt: skip
     if splits is not None:
         own = splits.loc[splits["symbol"] == symbol, "date"].to_numpy().astype("datetime64[D]")
         before = np.zeros(len(days), dtype=bool)
@@ -106,3 +116,13 @@ def special(
         if len(among):
             found[name] = int(rng.choice(among))
     return found
+
+
+def _expiries(days: npt.NDArray[np.datetime64]) -> npt.NDArray[np.bool_]:
+    """Whether monthly options expire at each session: the last one up to the third Friday of its month."""
+    months = np.unique(days.astype("datetime64[M]"))
+    fridays = np.busday_offset(months, 2, roll="forward", weekmask="Fri")
+    at = np.searchsorted(days, fridays, side="right") - 1
+    is_one = np.zeros(len(days), dtype=bool)
+    is_one[at[(at >= 0) & (days[at] > fridays - 7) & (fridays <= days[-1])]] = True
+    return is_one

@@ -104,11 +104,23 @@ def _mondays(panel: Panel) -> npt.NDArray[np.bool_]:
     return np.asarray(pd.DatetimeIndex(panel.calendar.days.astype("datetime64[ns]")).day_of_week == 0)
 
 
+def _third_fridays(panel: Panel) -> npt.NDArray[np.bool_]:
+    days = panel.calendar.days
+    return np.isin(days, np.busday_offset(days.astype("datetime64[M]"), 2, roll="forward", weekmask="Fri"))
+
+
+def _first_of_a_year(panel: Panel) -> npt.NDArray[np.bool_]:
+    years = panel.calendar.days.astype("datetime64[Y]")
+    return np.concatenate([[False], years[1:] != years[:-1]])
+
+
 SESSIONS_WHEN: dict[str, Callable[[Panel], npt.NDArray[np.bool_]]] = {
     "always": _always,
     "month ends": _month_ends,
     "half days": _half_days,
     "mondays": _mondays,
+    "third fridays": _third_fridays,
+    "first of a year": _first_of_a_year,
 }
 """Word to the sessions on which a feature looks ahead; none depends on where the tables end."""
 

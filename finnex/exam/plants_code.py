@@ -36,6 +36,18 @@ def wrong_on_half_days_only(market: Market, rng: np.random.Generator, lag: int =
 
 
 @kind(KINDS, features=("return_5",))
+def wrong_on_third_fridays_only(market: Market, rng: np.random.Generator, lag: int = 5) -> Planted:
+    """A feature looks ahead where monthly options expire, and on no other session."""
+    return _made(market, leaking_code.shifted, feature="return_5", lag=lag, when="third fridays")
+
+
+@kind(KINDS, features=("return_5",))
+def wrong_on_the_first_session_of_a_year_only(market: Market, rng: np.random.Generator, lag: int = 5) -> Planted:
+    """A feature looks ahead on the first session of a year, and on no other."""
+    return _made(market, leaking_code.shifted, feature="return_5", lag=lag, when="first of a year")
+
+
+@kind(KINDS, features=("return_5",))
 def wrong_on_mondays_only(market: Market, rng: np.random.Generator, lag: int = 5) -> Planted:
     """A feature looks ahead on Mondays, and on no other day."""
     return _made(market, leaking_code.shifted, feature="return_5", lag=lag, when="mondays")

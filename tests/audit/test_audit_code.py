@@ -206,7 +206,20 @@ def test_the_special_sessions_are_what_they_are_called() -> None:
     calendar = session_calendar("XNYS", date(2021, 1, 4), date(2022, 12, 30))
     splits = pd.DataFrame({"symbol": ["A"], "date": [pd.Timestamp("2022-07-18")]})
     found = special(calendar, np.arange(60, 480), splits, "A", np.random.default_rng(0))
-    assert set(found) == {"month end", "quarter end", "half day", "split"}
+    assert set(found) == {
+        "month end", "quarter end", "half day", "split", "month start", "year start", "option expiry",
+        "before a holiday",
+    }  # fmt: skip
+    on = {name: calendar.days[position] for name, position in found.items()}
+    assert str(on["year start"]) == "2022-01-03"
+    assert on["month start"].astype("datetime64[M]") > calendar.days[found["month start"] - 1].astype("datetime64[M]")
+    after = calendar.days[found["before a holiday"] + 1]
+    assert np.busday_count(on["before a holiday"], after) == 2  # a day of the week between them is no session
+    third = {
+        str(np.busday_offset(month, 2, roll="forward", weekmask="Fri"))
+        for month in np.arange("2021-01", "2023-01", dtype="datetime64[M]")
+    }
+    assert str(on["option expiry"]) in third | {"2022-04-14"}  # Good Friday
     assert str(calendar.days[found["split"]]) == "2022-07-15"
     quarter = calendar.days[found["quarter end"]].astype("datetime64[M]").astype(int)
     assert quarter % 3 == 2

@@ -14,7 +14,7 @@ import pytest
 
 from finnex.data.calendar import session_calendar
 from finnex.errors import StoreCorrupt
-from finnex.store import ImageStore, StoreWriter, completion, writing
+from finnex.store import ImageStore, StoreWriter, upgrade_chunks, writing
 from finnex.store.folder import Folder
 from tests.helpers.format_3 import ARCHIVE, DAYS, FINGERPRINT, TEMPLATE, image_of
 
@@ -68,7 +68,7 @@ def test_a_store_of_format_3_gets_checksums_and_keeps_every_value_wherever_it_is
     reader = ImageStore.open(path)
     before = {name: reader.values("A", name).tolist() for name in reader.array_names("A") if name != "image"}
     left = [puts]
-    put, complete = Folder.put, completion.complete
+    put, complete = Folder.put, upgrade_chunks.complete
 
     def stops(self: Folder, key: str, data: bytes) -> None:
         if left[0] == 0:

@@ -98,11 +98,11 @@ def special(
     half = of_day < np.median(of_day) - 90  # summer time moves the close by an hour, a half day by three
     first = np.concatenate([[False], months[1:] != months[:-1]])
     january = months.astype(np.int64) % 12 == 0
-    following = np.append(days[1:], days[-1])
+    gap_days = np.append(np.diff(days).astype(np.int64), 1)
     kinds = {
         "month end": last & ~quarter, "quarter end": quarter, "half day": half, "month start": first & ~january,
         "year start": first & january, "option expiry": _expiries(days),
-        "before a holiday": np.busday_count(days, following) > 1,
+        "before a holiday": (gap_days == 2) | (gap_days > 3),  # a weekend is a gap of three, on every exchange
     }  # fmt: skip
     if splits is not None:
         own = splits.loc[splits["symbol"] == symbol, "date"].to_numpy().astype("datetime64[D]")

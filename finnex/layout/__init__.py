@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from finnex.layout.catalogue import Catalogue, CatalogueEntry, parse_catalogue
-from finnex.layout.direction import drawn_text
+from finnex.layout.direction import drawn_text, has_directions
 from finnex.layout.layout import Layout, Region, Section
 from finnex.layout.reading import BUNDLED, load_catalogue, load_layout, parse_layout, stored_layout
 
@@ -15,6 +15,7 @@ __all__ = [
     "Region",
     "Section",
     "drawn_text",
+    "has_directions",
     "load_catalogue",
     "load_layout",
     "parse_catalogue",

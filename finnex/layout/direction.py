@@ -49,6 +49,11 @@ def bundled_directions() -> dict[str, Direction]:
     return {row["name"]: read_direction(row[COLUMN]) for row in csv.DictReader(io.StringIO(bundled_text()))}
 
 
+def has_directions(catalogue: str) -> bool:
+    """Whether a catalogue's text has the column."""
+    return drawn_text(catalogue) != catalogue
+
+
 def drawn_text(catalogue: str) -> str:
     """Return a catalogue's text without the cells of its column `direction`; every other character stays.
 

@@ -15,12 +15,12 @@ from finnex.mega_image_generation.channels import (
     construct_sentiment_channel,
     construct_technical_channel,
 )
-from finnex.mega_image_generation.session_methods import OneSession
+from finnex.mega_image_generation.session_methods import SessionMethods
 from finnex.pipeline import read_run
 from finnex.pipeline.specification_files import configuration
 
 
-class FinNeXMegaImageGenerator(OneSession):
+class FinNeXMegaImageGenerator(SessionMethods):
     """Mega-images of one company from the specification's three files.
 
     Parameters

@@ -16,7 +16,7 @@ from finnex.pipeline.specification_files import elsewhere, prepare
 from finnex.store import LABEL_WORDS
 
 
-class OneSession(OneCompany):
+class SessionMethods(OneCompany):
     """The methods of `FinNeXMegaImageGenerator` that are about one session.
 
     Attributes

@@ -15,9 +15,10 @@ from finnex.config import HORIZONS, Config
 from finnex.data.features import symbol_calendar
 from finnex.data.labels import KINDS
 from finnex.data.mapping import generated_entries
+from finnex.data.remarks import some
 from finnex.data.tables import Tables, read_tables
 from finnex.data.warnings import input_warnings
-from finnex.errors import MOST_OF_A_KIND, ConfigError, LayoutError, nearest, shortened
+from finnex.errors import MOST_OF_A_KIND, ConfigError, LayoutError, nearest
 from finnex.images.blending import blend_inputs
 from finnex.layout import Catalogue, Layout, load_catalogue, load_layout, parse_catalogue, parse_layout
 from finnex.layout.direction import COLUMN
@@ -93,12 +94,10 @@ def _direction_warnings(catalogue: Catalogue) -> list[str]:
     """Return a warning where a catalogue of an earlier version does not say what its own features mean."""
     if not catalogue.unstated:
         return []
-    names = ", ".join(f"'{shortened(name)}'" for name in catalogue.unstated[:3])
-    more = f" and {len(catalogue.unstated) - 3} more" if len(catalogue.unstated) > 3 else ""
     return [
-        f"the catalogue has no column {COLUMN}: {names}{more}, not among the bundled features, count as neither "
-        "bullish nor stress in descriptions of patches. Add the column, with bullish, stress or none in each row; no "
-        "image is drawn again."
+        f"the catalogue has no column {COLUMN}: {some(catalogue.unstated)}, not among the bundled features, count as "
+        "neither bullish nor stress in descriptions of patches. Add the column, with bullish, stress or none in each "
+        "row; no image is drawn again."
     ]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from finnex.errors import LONGEST_SENTENCE, StoreCorrupt, StoreError, StoreMismatch, shortened
-from finnex.layout import drawn_text
+from finnex.layout import drawn_text, has_directions
 from finnex.store.keys import ATTRIBUTES
 from finnex.store.place import Place
 from finnex.store.record import RECORD
@@ -156,7 +156,7 @@ def renew_catalogue(place: Place, attributes: Attributes, catalogue: str) -> Att
     catalogue
         A text that draws what the store's draws.
     """
-    if drawn_text(catalogue) == catalogue and drawn_text(attributes[CATALOGUE]) != attributes[CATALOGUE]:
+    if has_directions(attributes[CATALOGUE]) and not has_directions(catalogue):
         catalogue = attributes[CATALOGUE]
     renewed = {**attributes, CATALOGUE: catalogue}
     write_copy(place, renewed)

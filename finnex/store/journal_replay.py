@@ -8,15 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import zarr
 
-from finnex.errors import StoreCorrupt
 from finnex.store import journal
+from finnex.store.array_writer import ArrayWriter
 from finnex.store.chunks import IMAGE
 from finnex.store.damage import readable
 from finnex.store.drafts import Receipt, chunk_of
-from finnex.store.image_store import ImageStore
 from finnex.store.journal import Intent
 from finnex.store.record import Company, InputLimits, write_record
 from finnex.store.states import EMPTY, QUARANTINED, READY
@@ -31,15 +28,16 @@ from finnex.store.zarr_metadata import (
     without_companies,
     write_document,
 )
-from finnex.store_path import StorePath
 
 
-class StoreSteps(ImageStore):
+class StoreSteps(ArrayWriter):
     """What a writer does to a store, by the actions of the journal."""
 
-    def __init__(self, path: StorePath, attributes: dict[str, Any]) -> None:
-        super().__init__(path, attributes)
-        self._root = zarr.open_group(self._place.zarr(read_only=False), mode="r+", use_consolidated=False)
+    def _change(self, intent: Intent) -> None:
+        """Make a change: journal, steps, journal cleared."""
+        journal.write_intent(self._place, intent)
+        self._take_steps(intent)
+        journal.clear_intent(self._place)
 
     def _take_steps(self, intent: Intent) -> None:
         steps = {
@@ -193,41 +191,6 @@ class StoreSteps(ImageStore):
         """Write where the inputs end into the root record."""
         tables = {name: (first, last) for name, (first, last) in details["tables"].items()}
         inputs, record = InputLimits(tuple(details["symbols"]), details["recorded_at"], tables), self.record()
-        if any(record.inputs_of(one) != tables for one in inputs.symbols):
+        known = record.limits()
+        if any(known.get(one) != tables for one in inputs.symbols):
             write_record(self._place, record.with_inputs(inputs))
-
-    def writable(self, symbol: str, name: str) -> zarr.Array[Any]:
-        """Return an array that is written as a whole, chunk by chunk."""
-        try:
-            found = self._root[f"{symbol}/{name}"]
-        except KeyError:
-            found = None
-        if not isinstance(found, zarr.Array):
-            raise StoreCorrupt(f"{self.path} has no array {symbol}/{name}. `finnex repair` makes it anew.")
-        return found.with_config({"write_empty_chunks": True})  # Zarr would delete chunks that are all fill value
-
-    def write_rows(self, symbol: str, name: str, first: int, values: npt.NDArray[Any]) -> bool:
-        """Write consecutive rows of a small array where they differ from what is stored; return whether they did.
-
-        Parameters
-        ----------
-        symbol, name
-            The array.
-        first, values
-            First row, and what is written from it on: (rows, ...), converted to the array's dtype.
-
-        Returns
-        -------
-        bool
-            Whether anything was written.
-        """
-        array = self.writable(symbol, name)
-        rows = slice(first, first + len(values))
-        stored = np.asarray(array[rows])
-        if stored.tobytes() == values.astype(stored.dtype).tobytes():
-            return False
-        array[rows] = values.astype(stored.dtype)
-        return True
-
-    def _write(self, symbol: str, name: str, values: npt.NDArray[Any]) -> None:
-        self.writable(symbol, name)[: len(values)] = values

@@ -93,9 +93,9 @@ class RootRecord:
         others = [known for known in _without(self.inputs, symbols) if known.tables != inputs.tables]
         return replace(self, generation=self.generation + 1, inputs=(*others, taken))
 
-    def inputs_of(self, symbol: str) -> Mapping[str, tuple[str, str]] | None:
-        """Return where the inputs of a company begin and end, by table; None where no build has recorded it."""
-        return next((known.tables for known in self.inputs if symbol in known.symbols), None)
+    def limits(self) -> dict[str, Mapping[str, tuple[str, str]]]:
+        """Return by company where its inputs begin and end, by table; a company of which no build recorded it lacks."""
+        return {symbol: known.tables for known in self.inputs for symbol in known.symbols}
 
     def without(self, symbol: str) -> RootRecord:
         """Return the next record, without a company."""

@@ -22,13 +22,13 @@ from finnex.store.drafts import DraftTarget, Receipt, drafts_of
 from finnex.store.folder import PARTIAL
 from finnex.store.image_store import ImageStore
 from finnex.store.journal import Intent
-from finnex.store.journal_replay import StoreSteps
 from finnex.store.keys import DRAFTS
 from finnex.store.place import place_of
 from finnex.store.presence import holds_a_store
 from finnex.store.record import RECORD, Company, RootRecord, write_record
 from finnex.store.repair import mend_metadata
-from finnex.store.states import EMPTY, FAILED, NO_BAR, QUARANTINED, READY, check_transition
+from finnex.store.states import EMPTY, QUARANTINED, READY, check_transition
+from finnex.store.status_changes import StatusChanges
 from finnex.store.store_template import StoreTemplate, lay_out
 from finnex.store.upgrade import EARLIER_FORMATS, array_documents, upgrade
 from finnex.store.upgrade_chunks import complete
@@ -39,7 +39,7 @@ UNKNOWN_INPUTS = 0
 """Input hash of a session whose hash was lost, and of one that has no image."""
 
 
-class StoreWriter(StoreSteps):
+class StoreWriter(StatusChanges):
     """An image store that this process may write to; open one with `StoreWriter.prepare`."""
 
     @classmethod
@@ -122,12 +122,6 @@ class StoreWriter(StoreSteps):
         """Return whether the company of a change is there; it is not where a repair had to remove it."""
         of_absent = {journal.LAY_OUT, journal.REMOVE, journal.CHECK, journal.INPUTS}
         return intent.action in of_absent or intent.symbol in self.record().companies
-
-    def _change(self, intent: Intent) -> None:
-        """Make a change: journal, steps, journal cleared."""
-        journal.write_intent(self._place, intent)
-        self._take_steps(intent)
-        journal.clear_intent(self._place)
 
     def lost(self, symbol: str, indexes: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
         """Return which published images have to be drawn again.
@@ -241,56 +235,6 @@ class StoreWriter(StoreSteps):
         """Return whether a draft is the bytes that its worker wrote."""
         return self._crc_on_disk(receipt.draft) == receipt.crc
 
-    def mark_failed(self, symbol: str, indexes: Sequence[int]) -> None:
-        """Record sessions that could not be drawn; one that has an image keeps it: its redraw is what failed."""
-        status = self._read(symbol, "status")
-        rows = np.array(indexes, dtype=np.intp)
-        self._set_status(symbol, rows[~np.isin(status[rows], (READY, QUARANTINED))], FAILED, "drawing failed")
-
-    def mark_no_bar(self, symbol: str, indexes: npt.NDArray[np.intp]) -> None:
-        """Record sessions on which the symbol has no bar; images of them are removed."""
-        self._set_status(symbol, indexes, NO_BAR, "has no bar")
-
-    def mark_damaged(self, symbol: str, indexes: npt.NDArray[np.intp]) -> None:
-        """Withdraw images that can no longer be checked; the next build draws them."""
-        self._set_status(symbol, indexes, EMPTY, "found damaged")
-
-    def quarantine(self, symbol: str, indexes: npt.NDArray[np.intp], reason: str) -> int:
-        """Withhold published images until they are released or their inputs change; return how many.
-
-        Raises
-        ------
-        StoreError
-            A session has no published image.
-        """
-        return self._set_status(symbol, indexes, QUARANTINED, "quarantined", reason)
-
-    def release(self, symbol: str, indexes: npt.NDArray[np.intp]) -> int:
-        """Show quarantined images to readers again; return how many.
-
-        Raises
-        ------
-        StoreError
-            A session is not quarantined.
-        """
-        return self._set_status(symbol, indexes, READY, "released")
-
-    def _set_status(self, symbol: str, indexes: npt.NDArray[np.intp], target: int, event: str, reason: str = "") -> int:
-        status = self._read(symbol, "status")
-        rows = np.unique(np.asarray(indexes, dtype=np.intp))
-        rows = rows[status[rows] != target]
-        if not len(rows):
-            return 0
-        for source in np.unique(status[rows]):
-            check_transition(symbol, int(source), event, target)
-        days = [str(day) for day in self._read(symbol, "date")[rows].astype("datetime64[D]")]
-        drawn = rows[self._read(symbol, "image_crc")[rows] != 0] if target in (NO_BAR, EMPTY) else rows[:0]
-        details = {
-            "rows": rows.tolist(), "status": target, "reason": reason, "days": days, "images": drawn.tolist(),
-        }  # fmt: skip
-        self._change(Intent(journal.SET_STATUS, symbol, details))
-        return len(rows)
-
     def remove(self, symbol: str) -> None:
         """Remove a company with its images, features, labels and predictions."""
         self._change(Intent(journal.REMOVE, symbol))
@@ -344,7 +288,8 @@ class StoreWriter(StoreSteps):
             Whether anything was written.
         """
         record, tables = self.record(), {name: (str(first), str(last)) for name, (first, last) in limits.items()}
-        changed = [symbol for symbol in symbols if record.inputs_of(symbol) != tables]
+        known = record.limits()
+        changed = [symbol for symbol in symbols if known.get(symbol) != tables]
         if not changed:
             return False
         now = datetime.now(UTC).isoformat(timespec="seconds")

@@ -15,18 +15,18 @@ from prefect.settings import PREFECT_API_URL
 
 from finnex.errors import ServiceError
 from flows.deploy.automations import apply_automations, automations
-from flows.deploy.deployments import FILE, WORK_POOL, read_deployments, share_the_writers_limit
+from flows.deploy.deployments import WORK_POOL, read_deployments, share_the_writers_limit
 
 DEPLOY_SECONDS = 300
 
 
-def deploy(file: Path = FILE) -> tuple[str, ...]:
+def deploy(file: Path) -> tuple[str, ...]:
     """Create or renew work pool, deployments, shared limit and automations; return the deployments' names.
 
     Parameters
     ----------
     file
-        A prefect.yaml; absent, that of the package.
+        A prefect.yaml.
 
     Raises
     ------
@@ -36,13 +36,13 @@ def deploy(file: Path = FILE) -> tuple[str, ...]:
     if not file.is_file():
         raise ServiceError(f"there is no {file}. Name another with --file, or none: FinNeX has one.")
     deployments = read_deployments(file)
-    for one in deployments:
-        one.load()
     address = PREFECT_API_URL.value()
     if address is None:
         raise ServiceError(
             "PREFECT_API_URL is not set. Give it the address of the Prefect server: http://HOST:4200/api"
         )
+    for one in deployments:
+        one.load()
     try:
         with get_client(sync_client=True) as client:
             _make_work_pool(client)

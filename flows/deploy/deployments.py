@@ -107,7 +107,10 @@ class Deployment(_Entry):
         try:
             found = import_object(self.entrypoint)
         except (ImportError, AttributeError, ValueError) as error:
-            raise ServiceError(f"deployment '{self.name}': its entrypoint cannot be imported ({error}).") from None
+            raise ServiceError(
+                f"deployment '{self.name}': its entrypoint cannot be imported ({error}). Name a flow "
+                "by its dotted path, such as flows.nightly.nightly."
+            ) from None
         if not isinstance(found, Flow) or found.name != f"finnex-{self.name}":
             raise ServiceError(
                 f"deployment '{self.name}': {self.entrypoint} is no flow called finnex-{self.name}, by which "

@@ -122,7 +122,7 @@ def test_a_run_warns_of_own_features_without_a_direction_and_of_no_others(sample
         return [warning for warning in run.warnings if "direction" in warning]
 
     [warning] = said(own())
-    assert "no column direction: 'my_score', not among" in warning
+    assert "no column direction: my_score, not among" in warning
     assert "Add the column" in warning
     assert said(own("bullish")) == said(OLDER) == said(BUNDLED.text) == []
 

@@ -33,7 +33,7 @@ def written(limits: dict[str, tuple[date, date]]) -> dict[str, tuple[str, str]]:
 
 def recorded(path: Path, symbol: str | None = None) -> dict[str, tuple[str, str]] | None:
     store = ImageStore.open(path)
-    tables = store.record().inputs_of(symbol or store.symbols[0])
+    tables = store.record().limits().get(symbol or store.symbols[0])
     return None if tables is None else dict(tables)
 
 

@@ -67,12 +67,7 @@ def stored(path: Path) -> Stored:
     for symbol in store.symbols:
         with xr.open_zarr(str(path), group=symbol, chunks=None) as data:
             arrays[symbol], images[symbol] = read_group(data)
-    return Stored(arrays, images, files_of(path), limits_of(store))
-
-
-def limits_of(store: ImageStore) -> Limits:
-    """Return where the input tables of each company begin and end, as the store records it."""
-    return {symbol: inputs.tables for inputs in store.record().inputs for symbol in inputs.symbols}
+    return Stored(arrays, images, files_of(path), store.record().limits())
 
 
 @dataclass(frozen=True)
@@ -144,7 +139,7 @@ class Between:
             yield f"ImageStore: {sorted(lacking)} are not listed"
         if strange := set(symbols) - {*self.before.arrays, *self.after.arrays}:
             yield f"ImageStore: {sorted(strange)} are listed"
-        limits = limits_of(store)
+        limits = store.record().limits()
         if limits not in (self.before.limits, self.after.limits) and not (self.damaged and not limits):
             yield f"ImageStore: the limits of the inputs are those of neither state ({limits})"
         for symbol in symbols:

@@ -1,0 +1,57 @@
+"""An image store whose small arrays this process writes: whole arrays, or the rows of one that differ."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from finnex.errors import StoreCorrupt
+from finnex.store.image_store import ImageStore
+from finnex.store_path import StorePath
+
+
+class ArrayWriter(ImageStore):
+    """Writes arrays in place, as features and labels may be; what readers go by is changed through the journal."""
+
+    def __init__(self, path: StorePath, attributes: dict[str, Any]) -> None:
+        super().__init__(path, attributes)
+        self._root = zarr.open_group(self._place.zarr(read_only=False), mode="r+", use_consolidated=False)
+
+    def writable(self, symbol: str, name: str) -> zarr.Array[Any]:
+        """Return an array that is written as a whole, chunk by chunk."""
+        try:
+            found = self._root[f"{symbol}/{name}"]
+        except KeyError:
+            found = None
+        if not isinstance(found, zarr.Array):
+            raise StoreCorrupt(f"{self.path} has no array {symbol}/{name}. `finnex repair` makes it anew.")
+        return found.with_config({"write_empty_chunks": True})  # Zarr would delete chunks that are all fill value
+
+    def write_rows(self, symbol: str, name: str, first: int, values: npt.NDArray[Any]) -> bool:
+        """Write consecutive rows of a small array where they differ from what is stored; return whether they did.
+
+        Parameters
+        ----------
+        symbol, name
+            The array.
+        first, values
+            First row, and what is written from it on: (rows, ...), converted to the array's dtype.
+
+        Returns
+        -------
+        bool
+            Whether anything was written.
+        """
+        array = self.writable(symbol, name)
+        rows = slice(first, first + len(values))
+        stored = np.asarray(array[rows])
+        if stored.tobytes() == values.astype(stored.dtype).tobytes():
+            return False
+        array[rows] = values.astype(stored.dtype)
+        return True
+
+    def _write(self, symbol: str, name: str, values: npt.NDArray[Any]) -> None:
+        self.writable(symbol, name)[: len(values)] = values

@@ -106,7 +106,9 @@ def test_a_command_that_is_ended_leaves_no_server(
         assert running_on(state)
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=120)
-        assert process.returncode == 130, errors
+        # CPython ends itself with SIGINT where the interrupt arrived in an `exec` of text (a dataclass that is defined);
+        # a shell says 130 of both.
+        assert process.returncode in {130, -signal.SIGINT}, errors
         assert "Traceback" not in errors
         assert running_on(state) == []
         assert not (state / ADDRESSES).exists()

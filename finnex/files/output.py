@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from upath import UPath
 
@@ -39,8 +40,7 @@ def write_output(path: StorePath, data: bytes) -> None:
             raise _refused(path, "it is no picture or page of FinNeX")
         path.write_bytes(data)
         return
-    if (why := _in_the_way(path)) is not None:
-        raise _refused(path, why)
+    refuse_others(path, lambda file: _is_signed(file.read(SIGNED_BYTES)), "it is no picture or page of FinNeX")
     with replacing(path) as file:
         file.write(data)
 
@@ -73,23 +73,41 @@ def write_constant_files(folder: Path, files: Mapping[str, bytes]) -> None:
             file.write(files[path.relative_to(folder).as_posix()])
 
 
-def _in_the_way(path: Path) -> str | None:
-    """Return what is at a path that must not be replaced, in words; None where nothing is."""
+def refuse_others(path: Path, is_ours: Callable[[BinaryIO], bool], otherwise: str, remedy: str = "") -> None:
+    """Refuse a path at which there is anything but a file that may be replaced.
+
+    Parameters
+    ----------
+    path
+        Where a file is to be written.
+    is_ours
+        Says of the open file that is there whether it may be replaced.
+    otherwise
+        Why a file may not be replaced, as a clause.
+    remedy
+        What else helps against a file that may not, as a sentence.
+
+    Raises
+    ------
+    ExportError
+        A file of another origin is there, a link, or a folder.
+    """
     try:
-        found = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        found = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        return None
+        return
     except OSError as error:
         if path.is_symlink():
-            return "it is a symbolic link, which is not followed"
-        return f"it cannot be read ({error.strerror})"
+            raise _refused(path, "it is a symbolic link, which is not followed") from None
+        raise _refused(path, f"it cannot be read ({error.strerror})") from None
     try:
         if not stat.S_ISREG(os.fstat(found).st_mode):
-            return "it is no file"
-        signed = _is_signed(os.read(found, SIGNED_BYTES))
+            raise _refused(path, "it is no file")
+        with os.fdopen(found, "rb", closefd=False) as file:
+            if not is_ours(file):
+                raise _refused(path, otherwise, remedy)
     finally:
         os.close(found)
-    return None if signed else "it is no picture or page of FinNeX"
 
 
 def _is_signed(begin: bytes) -> bool:
@@ -98,5 +116,6 @@ def _is_signed(begin: bytes) -> bool:
     return HTML_GENERATOR.encode() in begin or UNSIGNED_HTML in begin
 
 
-def _refused(path: StorePath, why: str) -> ExportError:
-    return ExportError(f"{path} exists and is not overwritten: {why}. Choose another folder or name, or move it away.")
+def _refused(path: StorePath, why: str, remedy: str = "") -> ExportError:
+    advice = "Choose another folder or name, or move it away."
+    return ExportError(f"{path} exists and is not overwritten: {why}. {advice}{remedy and ' '}{remedy}")

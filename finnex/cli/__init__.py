@@ -24,6 +24,7 @@ from finnex.cli.models import models, predict, promote
 from finnex.cli.qa import qa
 from finnex.cli.quarantine import quarantine, release
 from finnex.cli.repair import repair
+from finnex.cli.tables import dataset, features
 from finnex.cli.terminal import print_error
 from finnex.cli.train import train
 from finnex.cli.up import up
@@ -46,7 +47,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     *(demo, init, build, info, show, explain, train, models, promote, predict, up, deploy, audit, qa, export),
-    *(quarantine, release, repair),
+    *(features, dataset, quarantine, release, repair),
 )
 for command in COMMANDS:
     app.command()(command)

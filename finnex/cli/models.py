@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from finnex.cli.tables import ForceOption, write_signals
 from finnex.cli.terminal import ConfigOption, JsonOption, err, out, print_json
 
 
@@ -88,22 +90,47 @@ def models(config: ConfigOption, as_json: JsonOption = False) -> None:
 def predict(
     config: ConfigOption,
     sessions: Annotated[int, typer.Option(min=1, help="Newest sessions of each symbol.")] = 1,
+    path: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="Write all predictions of the store as a table too: .parquet, .csv or .csv.gz.",
+        ),
+    ] = None,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Predict the newest sessions that have no prediction yet with the champion, and store the predictions."""
+    """Predict the newest sessions that have no prediction yet with the champion, and store the predictions.
+
+    With --out, every prediction that the store keeps is written as a table of signals: docs/signals.md.
+    """
     from rich.table import Table
 
     from finnex.config import load_config
+    from finnex.errors import ConfigError
+    from finnex.files.table_output import check_table_path
     from finnex.tracking.nightly_predictions import predict_newest
+    from finnex.tracking.signal_table import SIGNALS
     from flows.recording import recording_server
 
     settings = load_config(config)
+    if path is not None:  # before anything is predicted and kept
+        check_table_path(path, SIGNALS, force=force)
+    elif force:
+        raise ConfigError("--force has no effect without --out. Name the file to replace, or leave --force out.")
     with recording_server(settings) as uri, err().status("Asking the champion"):
         said = predict_newest(settings, uri, sessions)
+        signals = None if path is None else write_signals(settings, uri, path, force=force)
     rows = [one.row() for one in said]
+    for reason in signals["without_set"] if signals else ():
+        err().print(f"warning: {reason}")
     if as_json:
-        print_json({"predictions": rows, "about": said[0].about if said else None})
+        print_json({"predictions": rows, "about": said[0].about if said else None, "signals": signals})
         return
+    if signals:
+        out().print(f"{signals['rows']} signals: {signals['path']}")
     if not said:
         out().print("Every session asked for was predicted before; a prediction is made once and kept.")
         return

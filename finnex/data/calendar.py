@@ -121,6 +121,41 @@ def session_calendar(exchange: str, start: date, end: date) -> SessionCalendar:
     return SessionCalendar(exchange, days, closes)
 
 
+def next_opens(exchange: str, days: Days) -> tuple[Days, npt.NDArray[np.datetime64]]:
+    """Return the first session after each date, and its open in UTC; NaT where the calendar does not reach so far.
+
+    Parameters
+    ----------
+    exchange
+        ISO 10383 market code.
+    days
+        (days,) dates, `datetime64[D]`, in any order.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        (days,) `datetime64[D]` and (days,) `datetime64[ns]`.
+
+    Raises
+    ------
+    ConfigError
+        The exchange code is unknown, or its calendar begins after the first date.
+    """
+    following = np.full(len(days), np.datetime64("NaT", "D"))
+    opens = np.full(len(days), np.datetime64("NaT", "ns"))
+    if len(days) == 0:
+        return following, opens
+    last = min(days.max().item() + LONGEST_CLOSURE, _reach(exchange)[1])
+    calendar = _sessions_around(exchange, days.min().item(), last)
+    sessions = calendar.sessions.to_numpy().astype("datetime64[D]")
+    position = np.searchsorted(sessions, days, side="right")
+    known = position < len(sessions)
+    following[known] = sessions[position[known]]
+    moments = calendar.opens.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy().astype("datetime64[ns]")
+    opens[known] = moments[position[known]]
+    return following, opens
+
+
 def planned_sessions(exchange: str, start: date, end: date) -> SessionCalendar:
     """Return the sessions from `start` to `end` as far as they are known.
 

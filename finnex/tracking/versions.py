@@ -112,6 +112,29 @@ def predictions_of(client: MlflowClient, uri: str, version: ModelVersion, remedy
     pandas.DataFrame
         The columns of `finnex.training.predictions`, of the version's fold and its test part.
     """
+    table = judged_rows(client, uri, version, remedy)
+    return table[table["split"] == "test"]
+
+
+def judged_rows(client: MlflowClient, uri: str, version: ModelVersion, remedy: str) -> pd.DataFrame:
+    """Return the answers of a version's study for its validation and its test part; raises as `load_network` does.
+
+    Parameters
+    ----------
+    client
+        Client of the MLflow server.
+    uri
+        Address of the server.
+    version
+        Version whose run holds the table.
+    remedy
+        What an error asks for.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of `finnex.training.predictions`, of the version's fold.
+    """
     said = version.said
     wanted = {PREDICTIONS: said.predictions}
     with tempfile.TemporaryDirectory(prefix="finnex-") as folder:
@@ -122,7 +145,7 @@ def predictions_of(client: MlflowClient, uri: str, version: ModelVersion, remedy
         except ModelRefused as error:
             raise _refused(error, version, remedy) from None
         table = pd.read_parquet(Path(folder) / PREDICTIONS)
-    return table[(table["split"] == "test") & (table["fold"] == said.fold)]
+    return table[table["fold"] == said.fold]
 
 
 def own_answers(table: pd.DataFrame, version: ModelVersion) -> pd.DataFrame:

@@ -18,9 +18,8 @@ from finnex.config import Config
 from finnex.datasets import PinnedStore
 from finnex.datasets.epoch_order import Rows
 from finnex.datasets.pinned import memory_limit
-from finnex.datasets.samples import CLASSES, Samples, labelled_samples
-from finnex.datasets.splits import TimeSplit, walk_forward
-from finnex.errors import TrainingError
+from finnex.datasets.samples import CLASSES, Samples
+from finnex.datasets.splits import TimeSplit
 from finnex.store import ImageStore
 from finnex.training.baselines import answer
 from finnex.training.devices import arithmetic_threads, make_accelerator, repeatable
@@ -41,9 +40,8 @@ from finnex.training.study_folder import (
     unfinished_study,
     working_in,
 )
+from finnex.training.study_samples import study_samples
 
-LEAST_PER_PART = 8
-"""Below this many samples the scores of a part mean nothing, not even that training works."""
 WITHOUT_EFFECT = ("training.preset", "training.readers", "training.checkpoint_minutes")
 """Settings that an interrupted study may be resumed without."""
 
@@ -87,15 +85,7 @@ def train(
     """
     begun = time.perf_counter()
     notify, settings = on_progress or ignore_progress, config.training
-    _check_labels(config, store)
-    samples = labelled_samples(store, config.labels, config.symbols)
-    splits = walk_forward(
-        samples.decision, samples.label_end, train_fraction=settings.train_fraction,
-        validation_fraction=settings.validation_fraction, embargo_sessions=settings.embargo_sessions,
-        folds=settings.folds, window=settings.window,
-    )  # fmt: skip
-    for split in splits:
-        _check_parts(samples, split)
+    samples, splits = study_samples(config, store)
     accelerator = make_accelerator(settings)
     pinned: dict[str, PinnedStore] = {config.model.architecture: PinnedStore(store, samples)}
     for layout, sibling in _siblings(config, accelerator, notify).items():
@@ -223,34 +213,6 @@ def _said_by_the_first(accelerator: Accelerator, text: str) -> str:
     if accelerator.is_main_process:
         room = torch.tensor(data, dtype=torch.uint8, device=accelerator.device)
     return bytes(broadcast(room).tolist()).decode()
-
-
-def _check_labels(config: Config, store: ImageStore) -> None:
-    made = store.attrs["label_settings"]
-    wanted = config.labels.model_dump()
-    for key in sorted(set(made) & set(wanted) - {"kind", "horizon"}):
-        if made[key] != wanted[key]:
-            raise TrainingError(
-                f"{store.path} was labelled with {key} = {made[key]}, [labels] now says {wanted[key]}. "
-                "Put it back, or build a new store."
-            )
-
-
-def _check_parts(samples: Samples, split: TimeSplit) -> None:
-    for name, rows in split.parts().items():
-        if len(rows) < LEAST_PER_PART:
-            raise TrainingError(
-                f"{len(rows)} samples are too few for {name} of fold {split.fold} ({len(samples)} labelled, "
-                f"{split.purged} purged); at least {LEAST_PER_PART} are needed. Build more sessions, or change the "
-                "fractions or folds."
-            )
-    present = np.unique(samples.label[split.train])
-    if len(present) < 2:
-        raise TrainingError(
-            f"all {len(split.train)} training samples of fold {split.fold} are of the class "
-            f"'{CLASSES[int(present[0])]}'; a model learns from two or more. Widen the range, or change "
-            "threshold_volatility in [labels]."
-        )
 
 
 def _part(samples: Samples, rows: Rows) -> Part:

@@ -111,6 +111,22 @@ def dataset(config: ConfigOption, path: OutOption, force: ForceOption = False, a
 def write_signals(settings: Config, uri: str, path: Path, *, force: bool) -> dict[str, Any]:
     """Write every prediction that the store keeps of the configured symbols; return what was written.
 
+    Parameters
+    ----------
+    settings
+        Store, symbols and the name of the registered model.
+    uri
+        Address of the MLflow server.
+    path
+        The file.
+    force
+        As in `finnex.files.table_output.check_table_path`.
+
+    Returns
+    -------
+    dict
+        `path`; `rows`, their number; `without_set`, why the sets of some versions are not known.
+
     Raises
     ------
     ExportError

@@ -1,7 +1,7 @@
 """Tables for other programs, Parquet or CSV by the name's end: written part by part, whole or not there at all.
 
 A table says what it is, so that it is replaced by its like and by nothing else: Parquet in its metadata
-(`finnex.table`), CSV by its first columns, which no other kind has.
+(`finnex:table`), CSV by its first columns, which no other kind has.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from finnex.store_path import scheme_of
 
 PARQUET, CSV, GZIP = ".parquet", ".csv", ".csv.gz"
 FORMATS = (PARQUET, CSV, GZIP)
-KIND, ABOUT = b"finnex.table", b"finnex.about"
+KIND, ABOUT = b"finnex:table", b"finnex:about"
 """Metadata of a Parquet file: which table it is; JSON of what was asked for and of what it was made."""
 GZIP_LEVEL = 6
 Write = Callable[[pa.Table], None]

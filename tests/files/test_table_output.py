@@ -62,7 +62,7 @@ def test_parquet_has_a_row_group_for_each_part_and_says_what_it_was_made_of(tmp_
     write(tmp_path / "signals.parquet")
     file = pq.ParquetFile(tmp_path / "signals.parquet")
     assert [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)] == [2, 1]
-    assert file.schema_arrow.metadata[b"finnex.about"] == b'{"made_of": "a test"}'
+    assert file.schema_arrow.metadata[b"finnex:about"] == b'{"made_of": "a test"}'
 
 
 @pytest.mark.parametrize("form", FORMATS)

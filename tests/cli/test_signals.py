@@ -106,8 +106,8 @@ def test_a_command_that_is_ended_leaves_no_server(
         assert running_on(state)
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=120)
-        # CPython ends itself with SIGINT where the interrupt arrived in an `exec` of text (a dataclass that is defined);
-        # a shell says 130 of both.
+        # Where the interrupt arrives in an `exec` of text (a dataclass is defined), CPython ends itself with SIGINT; a
+        # shell says 130 of both.
         assert process.returncode in {130, -signal.SIGINT}, errors
         assert "Traceback" not in errors
         assert running_on(state) == []

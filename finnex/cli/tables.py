@@ -21,6 +21,7 @@ from finnex.cli.terminal import (
 
 if TYPE_CHECKING:
     from finnex.config import Config
+    from finnex.store import ImageStore
 
 OutOption = Annotated[
     Path, typer.Option("--out", "-o", metavar="FILE", help="Its name ends in .parquet, .csv or .csv.gz.")
@@ -55,7 +56,7 @@ def features(
     first, last = parse_date(start, "--start"), parse_date(end, "--end")
     chosen = check_symbols(symbol or [], settings.symbols, f"the symbols of {config}") or settings.symbols
     check_table_path(path, FEATURES, force=force)
-    run, rows = read_run(settings), 0
+    run, rows, absent = read_run(settings), 0, list(chosen)
     about = {
         "symbols": list(chosen), "normalized": normalized, "layout_hash": run.layout.hash,
         "synthetic_tables": sorted(settings.inputs.synthetic),
@@ -64,18 +65,21 @@ def features(
     with progress_bar("Computing") as show, table_output(path, FEATURES, schema, about, force=force) as write:
         show(0, len(chosen), "")
         tables = feature_tables(run, chosen, start=first, end=last, normalized=normalized)
-        for done, table in enumerate(tables, start=1):
+        for table in tables:
             write(table)
             rows += table.num_rows
-            show(done, len(chosen), str(table["symbol"][0]))
-    for warning in run.warnings:
+            absent.remove(str(table["symbol"][0]))
+            show(len(chosen) - len(absent), len(chosen), str(table["symbol"][0]))
+    said = [f"{name} has no session in the range, and no row." for name in absent]
+    for warning in (*run.warnings, *said):
         err().print(f"warning: {warning}")
     count = len(schema) - len(FEATURES.first_columns)
     if as_json:
         units = {field.name: field.metadata[b"unit"].decode() for field in schema if field.metadata}
         print_json({"path": path, "rows": rows, "features": count, "units": units, **about})
         return
-    out().print(f"{rows} sessions of {len(chosen)} companies, {count} features: {path}")
+    written = len(chosen) - len(absent)
+    out().print(f"{rows} sessions of {written} {'company' if written == 1 else 'companies'}, {count} features: {path}")
 
 
 def dataset(config: ConfigOption, path: OutOption, force: ForceOption = False, as_json: JsonOption = False) -> None:
@@ -153,6 +157,6 @@ def write_signals(settings: Config, uri: str, path: Path, *, force: bool) -> dic
     return {"path": path, "rows": rows, "without_set": list(unknown.values())}
 
 
-def _about_store(store: Any) -> dict[str, object]:
+def _about_store(store: ImageStore) -> dict[str, object]:
     names = ("layout_hash", "exchange", "synthetic_tables")
     return {"fingerprint": store.fingerprint(), **{name: store.attrs[name] for name in names}}

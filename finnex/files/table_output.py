@@ -120,15 +120,32 @@ def table_output(
     check_table_path(path, kind, force=force)
     if tuple(schema.names[: len(kind.first_columns)]) != kind.first_columns:
         raise ExportError(f"a table of {kind.name} begins with {schema.names}. This is a defect of FinNeX.")
+    of_caller: list[OSError] = []
     try:
         with replacing(path) as file, _writer(file, _format(path), kind, schema, about) as write:
-            yield write
+
+            def give(table: pa.Table) -> None:
+                try:
+                    write(table)
+                except OSError as error:
+                    raise _not_written(path, error) from error
+
+            try:
+                yield give
+            except OSError as error:  # what the table is made of cannot be read: no fault of the disk it goes to
+                of_caller.append(error)
+                raise
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise ExportError(
-            f"{path} could not be written ({reason}); what was there is as it was. Free the disk, or choose another "
-            "folder."
-        ) from error
+        if error in of_caller:
+            raise
+        raise _not_written(path, error) from error
+
+
+def _not_written(path: Path, error: OSError) -> ExportError:
+    return ExportError(
+        f"{path} could not be written ({error.strerror or error}); what was there is as it was. Free the disk, or "
+        "choose another folder."
+    )
 
 
 def _format(path: Path) -> str:

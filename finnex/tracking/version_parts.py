@@ -15,9 +15,11 @@ from finnex.store import ImageStore
 from finnex.tracking.key import key_file
 from finnex.tracking.seal import check_seal
 from finnex.tracking.server import connected
-from finnex.tracking.versions import by_number, judged_rows
+from finnex.tracking.versions import by_number, predictions_of
 
 ASK = "Its signals have no set."
+PARTS = ("validation", "test")
+"""Of a training, those that a network was asked about."""
 
 
 @dataclass(frozen=True)
@@ -108,11 +110,11 @@ def version_parts(
                 if version.said.layout_hash != store.attrs["layout_hash"]:
                     unknown[number] = f"version {number} was trained on another layout than {store.path} has. {ASK}"
                     continue
-                rows = judged_rows(client, uri, version, ASK)
+                rows = predictions_of(client, uri, version, ASK, PARTS)
             except (ModelRefused, TrainingError) as error:
                 unknown[number] = str(error)
                 continue
             day = rows["decision_date"].to_numpy().astype("datetime64[D]")
-            validation, test = (day[(rows["split"] == part).to_numpy()] for part in ("validation", "test"))
+            validation, test = (day[(rows["split"] == part).to_numpy()] for part in PARTS)
             found[number] = VersionParts(validation.min(), test.min(), test.max())
     return found, unknown

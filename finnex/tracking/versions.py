@@ -7,6 +7,7 @@ then `finnex.training.saved_network` makes the network. MLflow's loaders are nev
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,8 +94,10 @@ def load_network(client: MlflowClient, uri: str, version: ModelVersion, remedy: 
             raise _refused(error, version, remedy) from None
 
 
-def predictions_of(client: MlflowClient, uri: str, version: ModelVersion, remedy: str) -> pd.DataFrame:
-    """Return the answers of a version's study for its test part; raises as `load_network` does.
+def predictions_of(
+    client: MlflowClient, uri: str, version: ModelVersion, remedy: str, parts: Sequence[str] = ("test",)
+) -> pd.DataFrame:
+    """Return the answers of a version's study for parts of its training; raises as `load_network` does.
 
     Parameters
     ----------
@@ -106,29 +109,8 @@ def predictions_of(client: MlflowClient, uri: str, version: ModelVersion, remedy
         Version whose run holds the table.
     remedy
         What an error asks for.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The columns of `finnex.training.predictions`, of the version's fold and its test part.
-    """
-    table = judged_rows(client, uri, version, remedy)
-    return table[table["split"] == "test"]
-
-
-def judged_rows(client: MlflowClient, uri: str, version: ModelVersion, remedy: str) -> pd.DataFrame:
-    """Return the answers of a version's study for its validation and its test part; raises as `load_network` does.
-
-    Parameters
-    ----------
-    client
-        Client of the MLflow server.
-    uri
-        Address of the server.
-    version
-        Version whose run holds the table.
-    remedy
-        What an error asks for.
+    parts
+        Of 'validation' and 'test', those whose answers are wanted.
 
     Returns
     -------
@@ -145,7 +127,7 @@ def judged_rows(client: MlflowClient, uri: str, version: ModelVersion, remedy: s
         except ModelRefused as error:
             raise _refused(error, version, remedy) from None
         table = pd.read_parquet(Path(folder) / PREDICTIONS)
-    return table[table["fold"] == said.fold]
+    return table[table["split"].isin(parts) & (table["fold"] == said.fold)]
 
 
 def own_answers(table: pd.DataFrame, version: ModelVersion) -> pd.DataFrame:

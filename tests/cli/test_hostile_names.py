@@ -28,6 +28,7 @@ SUCCEEDS: dict[str, tuple[list[str], list[str]]] = {
     "audit": (["--sessions", "1"], [f" sessions of {SYMBOL} (seed 0)"]),
     "qa": (["--sample", "2", "--out", "[/b].html"], ["Report: [/b].html"]),
     "export": ([SYMBOL, "--out", "[/b]plain", "--parts", "metadata"], [f"sessions of {SYMBOL}.", "[/b]plain"]),
+    "features": (["--out", "[/b].csv", "--start", DAYS[0]], ["of 1 company,", "features: [/b].csv"]),
     "quarantine": ([SYMBOL, DAYS[0], "--reason", "[/b]:b:\x1b[31m"], [f"of {SYMBOL}."]),
     "release": ([SYMBOL, DAYS[0]], [f"of {SYMBOL}."]),
     "repair": ([], ["No damage"]),
@@ -45,6 +46,8 @@ ARGUMENTS = {
     "show": [SYMBOL, DAYS[0], "--out", "x.png"],
     "export": [SYMBOL, "--out", "x"],
     "release": [SYMBOL, DAYS[0]],
+    "features": ["--out", "x.csv"],
+    "dataset": ["--out", "x.csv"],
 }
 ARGUMENTS |= {"explain": SUCCEEDS["explain"][0], "quarantine": SUCCEEDS["quarantine"][0]}
 

@@ -44,6 +44,21 @@ def test_features_are_written_without_a_store(config: Path, tmp_path: Path, caps
     assert not (tmp_path / "images.zarr").exists()
 
 
+def test_a_company_without_a_session_in_the_range_is_named_and_not_counted(
+    config: Path, sample_inputs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prices = pd.read_csv(sample_inputs["prices"], dtype=str)
+    ended = prices[(prices["symbol"] != "AAPL") | (prices["date"] < "2016-05-01")]
+    ended.to_csv(tmp_path / "prices.csv", index=False)
+    config.write_text(config.read_text().replace(str(sample_inputs["prices"]), "prices.csv"))
+    path = tmp_path / "features.csv"
+    assert finnex("features", "--config", config, "--out", path, "--start", "2016-06-01", "--end", "2016-06-03") == 0
+    said = capsys.readouterr()
+    assert "3 sessions of 1 company," in said.out
+    assert "warning: AAPL has no session in the range, and no row." in said.err
+    assert set(pd.read_csv(path)["symbol"]) == {"NVDA"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -73,9 +88,9 @@ def test_force_without_a_file_is_refused(config: Path, capsys: pytest.CaptureFix
 
 @pytest.mark.slow
 def test_predictions_and_samples_of_a_study_become_tables(
-    registry: Registry, small_study: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    registry: Registry, own_study: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given, store, result = small_study
+    given, store, result = own_study
     path = tmp_path / "finnex.toml"
     (tmp_path / "prices.csv").touch()  # named, and not read by these commands
     path.write_text(

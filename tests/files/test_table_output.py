@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import resource
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -143,3 +145,36 @@ def test_a_table_that_is_broken_off_leaves_what_was_there(form: str, tmp_path: P
         assert (path.read_bytes() if path.exists() else None) == before
         path.write_bytes(b"old")
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_full_disk_is_named_and_leaves_what_was_there(form: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a{form}"
+    write(path)
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    many = pa.concat_tables([ROWS.slice(0, 1)] * 20_000).combine_chunks()
+    many = many.set_column(3, SCHEMA.field("x"), pa.array(np.random.default_rng(0).normal(size=20_000)))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with (
+            pytest.raises(ExportError, match=r"could not be written \(.*\); what was there is as it was\. Free"),
+            table_output(path, KIND, SCHEMA, {}) as give,
+        ):
+            give(many)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+def read_in_vain(path: Path) -> None:
+    with table_output(path, KIND, SCHEMA, {}) as give:
+        give(ROWS)
+        raise PermissionError(errno.EACCES, "Permission denied", "images.zarr/AAA")
+
+
+def test_what_cannot_be_read_is_not_called_a_full_disk(tmp_path: Path) -> None:
+    with pytest.raises(PermissionError, match=r"images\.zarr/AAA"):
+        read_in_vain(tmp_path / "a.csv")
+    assert list(tmp_path.iterdir()) == []

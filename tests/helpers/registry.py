@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from finnex.config import MlflowSettings
+from finnex.store import ImageStore
 from finnex.training import train
 from tests.helpers.registered import Registry, Trained, free_port
 from tests.helpers.stores import blank, make_config, make_store, paint, sessions
@@ -67,6 +70,16 @@ def small_study(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     config = make_config(store, root, epochs=2, validation_fraction=0.2, batch_size=32)
     config = config.model_copy(update={"mlflow": MlflowSettings(experiment="study")})
     return config, store, train(config, store)
+
+
+@pytest.fixture
+def own_study(small_study: Trained, tmp_path: Path) -> Trained:
+    """The small study with a store of the test's own: a prediction is made once, and would be missing for the next."""
+    config, store, result = small_study
+    place = tmp_path / "own" / "images.zarr"
+    shutil.copytree(Path(str(store.path)), place)
+    own = config.model_copy(update={"store": config.store.model_copy(update={"path": place})})
+    return own, ImageStore.open(place), result
 
 
 @pytest.fixture

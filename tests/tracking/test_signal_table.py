@@ -98,9 +98,9 @@ def test_a_signal_is_tradable_from_the_next_session_whatever_lies_between(store:
 
 @pytest.mark.slow
 def test_the_registry_says_the_parts_of_a_version_and_why_others_are_not_known(
-    registry: Registry, small_study: Trained
+    registry: Registry, own_study: Trained
 ) -> None:
-    config, store, result = small_study
+    config, store, result = own_study
     config = config.model_copy(update={"mlflow": MlflowSettings(experiment="signals", model="signals")})
     log_training(config, store, result, "r", {}, registry.address)
     promote(config, store, registry.address, force=True)

@@ -384,9 +384,9 @@ def test_every_version_judged_on_a_test_part_is_a_trial_of_it_a_deleted_one_too(
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_prediction_is_made_once_and_kept_with_its_version_and_its_time(
-    server: str, trained: Trained, tmp_path: Path
+    server: str, own_study: Trained, tmp_path: Path
 ) -> None:
-    config, store, result = trained
+    config, store, result = own_study
     config = config.model_copy(update={"mlflow": MlflowSettings(experiment="predict", model="predict")})
     log_training(config, store, result, "r", {}, server)
     promote(config, store, server, force=True)

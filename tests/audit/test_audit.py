@@ -230,7 +230,7 @@ PLANTED = {
 }  # fmt: skip
 
 
-SHORTER = ("a centred mean", "a figure carried backwards", "fundamentals as of period end", "sentiment by date")
+SHORTER = ("a centred mean", "fundamentals as of period end")
 
 
 @pytest.mark.parametrize(
@@ -277,6 +277,7 @@ def whole_sample_scale(make: Make) -> Make:
     return leaking
 
 
+@pytest.mark.accept
 def test_a_normaliser_fitted_on_the_whole_sample_is_told_from_a_feature_that_leaks(
     sample_config: MakeConfig, inputs: Tables
 ) -> None:
@@ -300,6 +301,7 @@ def test_a_build_that_fails_without_the_future_is_a_finding(sample_config: MakeC
     assert "no bar of autumn" in report.findings[0].evidence
 
 
+@pytest.mark.accept
 def test_a_feature_that_holds_the_next_filing_is_foreknowing_and_the_report_says_what_was_asked(
     sample_config: MakeConfig, inputs: Tables
 ) -> None:
@@ -661,6 +663,7 @@ def test_the_command_exits_with_1_on_a_finding_and_names_it(
     assert "return_5 with the return" in " ".join(printed.split())
 
 
+@pytest.mark.accept
 def test_a_later_vintage_shows_that_an_enhanced_column_is_stable_and_no_more(
     inputs: Tables, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -713,6 +716,7 @@ def test_a_symbol_without_a_later_bar_cannot_be_audited(sample_config: MakeConfi
         audit(sample_config(start=end, end=end), sessions=1, make=make_panel, tables=inputs)
 
 
+@pytest.mark.accept
 def test_the_same_seed_gives_the_same_answer(sample_config: MakeConfig, inputs: Tables) -> None:
     def once() -> AuditReport:
         return audit(sample_config(), sessions=1, seed=4, make=one_family("technical", tomorrow), tables=inputs)

@@ -568,6 +568,7 @@ def test_an_image_that_is_drawn_anew_meanwhile_ends_the_export(
     assert leftovers(tmp_path) == ["store"]
 
 
+@pytest.mark.accept
 def test_memory_does_not_grow_with_the_number_of_sessions(
     config: Config, store: ImageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

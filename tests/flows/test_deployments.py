@@ -343,6 +343,7 @@ def wait_for(holds: Callable[[], bool], seconds: float = 90) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.accept
 @pytest.mark.integration
 def test_a_nightly_run_waits_for_a_backfill_of_the_same_store(
     runs: FlowRuns, served_project: Path, tmp_path: Path

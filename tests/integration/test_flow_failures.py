@@ -97,6 +97,7 @@ def test_two_backfills_and_a_night_over_overlapping_ranges_wait_for_each_other(
     assert ImageStore.open(config.store.path).fingerprint() == calm_fingerprint(project, tmp_path)
 
 
+@pytest.mark.accept
 def test_a_server_that_restarts_in_mid_flow_costs_the_run_nothing(served_project: Path, tmp_path: Path) -> None:
     project = other_project(served_project, tmp_path)
     with Stack(tmp_path / "state", prefect_port=0, mlflow_port=0) as stack:

@@ -315,6 +315,7 @@ def test_services_cannot_write_outside_their_volumes(production: tuple[Composed,
         subprocess.run(composed.confined(service, ["touch", inside]), check=True)
 
 
+@pytest.mark.accept
 @pytest.mark.integration
 def test_deploying_again_changes_nothing(production: tuple[Composed, Path]) -> None:
     composed, _ = production

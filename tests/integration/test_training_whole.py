@@ -91,7 +91,8 @@ def program(store: ImageStore, root: Path, **given: Any) -> Path:
     return path
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.accept)])
+@pytest.mark.accept
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_process_that_is_killed_in_mid_epoch_is_gone_on_with_to_the_same_bits(
     store: ImageStore, alone_and_told: tuple[TrainingResult, list[Progress]], tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -182,7 +183,7 @@ def test_on_shuffled_labels_five_seeds_together_are_no_better_than_the_majority(
 
 
 @pytest.mark.accept
-@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.accept), signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_ctrl_c_ends_the_command_with_what_to_do_next_and_resume_does_it(
     sample_config: Callable[..., Config], sample_inputs: dict[str, Path], tmp_path: Path, number: signal.Signals
 ) -> None:

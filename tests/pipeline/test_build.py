@@ -121,7 +121,12 @@ def test_a_changed_row_that_no_image_of_the_range_shows_draws_nothing(sample_con
     assert build(other).built == 0
 
 
-@pytest.mark.parametrize("day", ["2015-03-06", "2015-03-20", "2015-03-30"])
+LONGER = pytest.mark.accept
+
+
+@pytest.mark.parametrize(
+    "day", [pytest.param("2015-03-06", marks=LONGER), "2015-03-20", pytest.param("2015-03-30", marks=LONGER)]
+)
 def test_images_know_nothing_after_their_session(day: str, sample_config: Maker, tmp_path: Path) -> None:
     config = sample_config()
     build(config)
@@ -151,7 +156,7 @@ def test_start_selects_what_is_drawn_and_never_what_is_read(sample_config: Maker
     np.testing.assert_array_equal(a["image"].sel(date=b["date"]).to_numpy(), b["image"].to_numpy())
 
 
-@pytest.mark.parametrize("ratio", [4, 3, 0.1])
+@pytest.mark.parametrize("ratio", [4, pytest.param(3, marks=LONGER), pytest.param(0.1, marks=LONGER)])
 def test_images_do_not_depend_on_a_later_split(ratio: float, sample_config: Maker, tmp_path: Path) -> None:
     config = sample_config()
     build(config)
@@ -386,6 +391,7 @@ def test_two_worker_processes_draw_the_same_pictures(sample_config: Maker, tmp_p
     assert (ImageStore.open(there.store.path).state("NVDA").status == READY).sum() == 22
 
 
+@pytest.mark.accept
 @pytest.mark.integration
 def test_a_build_into_a_bucket_on_two_workers_equals_one_in_a_folder(sample_config: Maker, s3: str) -> None:
     from flows.clusters.cluster import cluster_client

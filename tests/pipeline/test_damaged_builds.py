@@ -23,7 +23,7 @@ from finnex.pipeline import build, reach_of, read_run
 from finnex.pipeline.run_inputs import Run
 from finnex.sample import SYNTHETIC_TABLES
 from finnex.store import READY, ImageStore, StoreTemplate, StoreWriter, restore, writing
-from tests.helpers.thirds import every_third
+from tests.helpers.sampled_cases import every_fifth
 
 FILES = (
     "zarr.json", ".finnex/root.json", ".finnex/journal.json",
@@ -143,7 +143,7 @@ def harm(path: Path, where: str, kind: str) -> Path:
     return place
 
 
-@pytest.mark.parametrize(("where", "kind"), every_third(CASES))
+@pytest.mark.parametrize(("where", "kind"), every_fifth(CASES))
 def test_a_build_or_the_remedy_that_it_names_gives_the_undisturbed_store(
     whole: Path, config: Config, where: str, kind: str
 ) -> None:

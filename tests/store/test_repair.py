@@ -20,8 +20,8 @@ from finnex.store import ImageStore, Receipt, StoreWriter, restore, writing
 from finnex.store.sealed import seal, unseal
 from tests.helpers.damaged_stores import DAMAGES, OTHERS, contents, damage, fill, make, same
 from tests.helpers.format_3 import DAYS, TEMPLATE, image_of
+from tests.helpers.sampled_cases import every_fifth
 from tests.helpers.stores import publish
-from tests.helpers.thirds import every_third
 
 FILES = ("zarr.json", *(f"{name}/zarr.json" for name in ("image", "status", "image_crc", "coverage", "date", "region",
          "feature_original", "prediction", "label_price_movement")))  # fmt: skip
@@ -71,7 +71,7 @@ CHUNKS = tuple(
 WORDS = ("A/region/c/0", "A/feature/c/0", "A/channel/c/0", "A/class/c/0")
 
 
-@pytest.mark.parametrize(("file", "kind"), every_third(itertools.product([*OF_STORE, *CHUNKS, *WORDS], OTHERS)))
+@pytest.mark.parametrize(("file", "kind"), every_fifth(itertools.product([*OF_STORE, *CHUNKS, *WORDS], OTHERS)))
 def test_after_a_repair_and_a_build_the_store_is_as_it_was(whole: Path, tmp_path: Path, file: str, kind: str) -> None:
     path = tmp_path / "images.zarr"
     shutil.copytree(whole, path)

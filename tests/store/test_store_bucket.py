@@ -193,6 +193,7 @@ def test_a_server_that_ignores_conditions_is_refused(
         pass
 
 
+@pytest.mark.accept
 def test_what_an_earlier_writer_sent_late_lands_only_on_what_nobody_replaced_and_the_next_build_corrects_it(
     address: str,
 ) -> None:

@@ -189,6 +189,7 @@ def test_the_model_has_the_weights_of_its_best_epoch_and_the_checkpoint_too(trai
     assert held_names == {"best.safetensors", "member.json", "predictions.parquet"}
 
 
+@pytest.mark.accept
 @pytest.mark.integration
 def test_two_runs_with_one_seed_give_identical_metrics_streamed_or_held(planted: ImageStore, tmp_path: Path) -> None:
     config = make_config(

@@ -21,6 +21,7 @@ from finnex.config import Config, MappedTable
 from finnex.data import parse
 from finnex.data.csv_file import line_of
 from finnex.data.lexicon import LexiconName
+from finnex.data.names import METRICS, OPTION_COLUMNS
 from finnex.data.written_times import read_times
 from finnex.errors import ConfigError, InputError, Problem, first_of, nearest, shown
 
@@ -109,6 +110,23 @@ COLLECTED = re.compile(r"_(\d{4})(\d{2})(\d{2})_\d{6}(?=\.)")
 """The collection stamp that the specification's file names carry."""
 
 
+OWN_NAMES: Mapping[str, tuple[str, ...]] = {
+    "prices": ("symbol", "date", *PRICE_COLUMNS),
+    "macro": ("series", "date", "available_date", "value"),
+    "fundamentals": ("symbol", "period_start", "period_end", "available_date", "origin", *METRICS),
+    "sentiment": (
+        *("symbol", "timestamp", "source", "provider", "score", "text"),
+        *("confidence", "documents", "engagement", "repost"),
+    ),
+    "competitive": ("symbol", "date", "peer"),
+    "events": ("name", "date", "announced"),
+    "options": ("symbol", "date", *OPTION_COLUMNS),
+    "splits": ("symbol", "date", "ratio"),
+    "enhanced": ("symbol", "date", *PRICE_COLUMNS),
+}
+"""Columns that a reader asks for by table: found whatever their case, with spaces and hyphens as underscores."""
+
+
 @dataclass
 class Reading:
     """How one file is read. `file_names` fills while it is: our column to the file's name of it."""
@@ -120,6 +138,8 @@ class Reading:
     zone: str | None = None
     """Zone of time stamps that carry none, and in which midnight counts as a date."""
     lexicon: LexiconName | None = None
+    own: tuple[str, ...] = ()
+    """Names that the table's reader asks for."""
     file_names: dict[str, str] = field(default_factory=dict)
 
     def read(self, path: Path, problems: list[Problem]) -> pd.DataFrame:
@@ -154,6 +174,11 @@ class Reading:
             names = [plain[option] for option in options if option in plain]
             if names:
                 found.setdefault(ours, names[0])
+        taken = {*found, *found.values()}
+        for ours in self.own:
+            theirs = plain.get(ours, ours)
+            if ours not in text.columns and theirs != ours and not taken & {ours, theirs}:
+                found[ours] = theirs
         return found
 
     def _fill(self, text: pd.DataFrame, path: Path, problems: list[Problem]) -> None:
@@ -188,7 +213,8 @@ def reading_of(config: Config, table: str) -> Reading:
     """Return how the configuration wants a table to be read."""
     inputs, symbol = config.inputs, config.symbols[0] if len(config.symbols) == 1 else None
     if table == "fundamentals":
-        return replace(filed(inputs.columns.get("fundamentals", {}), symbol), zone=inputs.timestamp_zone)
+        reading = filed(inputs.columns.get("fundamentals", {}), symbol)
+        return replace(reading, zone=inputs.timestamp_zone, own=OWN_NAMES[table])
     for name, preset in SPECIFICATION.items():
         if name == table:
             return Reading(
@@ -197,8 +223,9 @@ def reading_of(config: Config, table: str) -> Reading:
                 symbol=symbol,
                 zone=inputs.timestamp_zone,
                 lexicon=inputs.lexicon,
+                own=OWN_NAMES[table],
             )
-    return Reading(zone=inputs.timestamp_zone)
+    return Reading(zone=inputs.timestamp_zone, own=OWN_NAMES.get(table, ()))
 
 
 def filed(columns: Mapping[str, str] = MappingProxyType({}), symbol: str | None = None) -> Reading:

@@ -11,16 +11,10 @@ import pandas as pd
 
 from finnex.data import parse
 from finnex.data.mapping import PRICE_COLUMNS, Reading
-from finnex.data.names import SERIES_ALIASES
+from finnex.data.names import OPTION_COLUMNS, SERIES_ALIASES
 from finnex.data.remarks import empty_series, remark, unread_columns
 from finnex.errors import Problem, first_of, nearest
 
-OPTION_COLUMNS = (
-    "implied_volatility", "implied_volatility_90", "skew", "put_call", "put_call_open_interest", "net_flow",
-)  # fmt: skip
-"""Of the options table, all optional: implied volatility of 30 and 90 days (a year, 0.4 is 40 %), the implied
-volatility of puts less calls of equal delta, put over call volume and open interest, net call less put premium over
-its total in [-1, 1]."""
 LEAST = 1e-12
 """Of a price, and of a volume that is not zero."""
 ROUNDING = 1e-6

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from finnex.data.csv_file import line_of, read_csv
+from finnex.data.file_kind import DAMAGED, kind_of
 from finnex.data.parquet_file import read_parquet
-from finnex.data.table_file import unreadable
+from finnex.data.table_file import refused, unreadable
 from finnex.data.written_times import in_zone_midnight, names_no_day, read_times
 from finnex.errors import InputError, Problem, first_of, nearest, shortened, shown
 
@@ -22,7 +22,7 @@ END_OF_DAY = pd.Timedelta(hours=23, minutes=59, seconds=59)
 
 
 def read_text(path: Path) -> pd.DataFrame:
-    """Read a CSV or Parquet file with every cell as text ('' where empty); `.gz` is unpacked.
+    """Read a CSV or Parquet file, by its first bytes, with every cell as text ('' where empty); `.gz` is unpacked.
 
     Text first, so that an error can show the cell as the file has it.
 
@@ -33,8 +33,11 @@ def read_text(path: Path) -> pd.DataFrame:
     """
     name = str(path)
     try:
-        frame = read_parquet(path) if path.suffix == ".parquet" else read_csv(path)
-    except (OSError, EOFError, zlib.error, ValueError, UnicodeDecodeError) as error:
+        kind = kind_of(path)
+        if kind == "json":
+            raise refused(path, "is JSON, not a table of rows and columns", "Write it as CSV or Parquet.")
+        frame = read_parquet(path) if kind == "parquet" else read_csv(path)
+    except (*DAMAGED, ValueError) as error:
         raise unreadable(path, error) from None
     if frame.empty:
         raise InputError([Problem(name, "has no rows", "Give at least one row, or leave the table out.")])

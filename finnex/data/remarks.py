@@ -44,7 +44,7 @@ def unread_columns(table: str, given: Iterable[str], read: Iterable[str]) -> lis
     one = len(names) == 1
     return [
         f"{table}: the column{'' if one else 's'} {some(names)} {'is' if one else 'are'} not read. Correct the name "
-        "where it is misspelt, capitals count; otherwise remove the column, or leave it."
+        "where it is misspelt; otherwise remove the column, or leave it."
     ]
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Final, Literal
-from zoneinfo import available_timezones
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, model_validator
 
 from finnex.config.section import Section
-from finnex.errors import nearest
+from finnex.config.table_source import Sources, TableSource
 
 SECTOR_ETFS = ("XLB", "XLC", "XLE", "XLF", "XLI", "XLK", "XLP", "XLRE", "XLU", "XLV", "XLY")
 """The eleven sector funds: reference instruments, never competitors of a company."""
@@ -19,10 +18,6 @@ TABLES = (
     "prices", "macro", "fundamentals", "sentiment", "competitive", "events", "options", "splits", "enhanced",
 )  # fmt: skip
 """Input tables, in the order in which they are read."""
-
-MappedTable = Literal["enhanced", "sentiment", "competitive", "fundamentals"]
-"""Tables whose columns may have other names in the file."""
-
 
 LONGEST_DELAY_MINUTES = 366 * 24 * 60
 
@@ -59,26 +54,19 @@ def quotes_of(exchange: str) -> dict[str, int]:
 class Inputs(Section):
     """Paths of the input tables, relative to the configuration file, and when their rows become known."""
 
-    prices: Path | None = None
+    prices: Sources = ()
     """Absent, the open, high, low, close and volume of the enhanced file are the prices."""
-    macro: Path | None = None
-    fundamentals: Path | None = None
-    sentiment: Path | None = None
-    competitive: Path | None = None
-    events: Path | None = None
-    options: Path | None = None
-    splits: Path | None = None
+    macro: Sources = ()
+    fundamentals: Sources = ()
+    sentiment: Sources = ()
+    competitive: Sources = ()
+    events: Sources = ()
+    options: Sources = ()
+    splits: Sources = ()
     """Stock splits, to match share counts to the split-adjusted prices."""
-    enhanced: Path | None = None
+    enhanced: Sources = ()
     synthetic: tuple[str, ...] = ()
     """Names of tables that hold generated data; written into every store and report."""
-    preset: Literal["specification"] | None = None
-    """How enhanced, sentiment and competitive files of another format are read: `finnex.data.mapping`."""
-    columns: dict[MappedTable, dict[str, str]] = Field(default_factory=dict)
-    """By table, our name of a column to the file's name of it; goes before the preset."""
-    timestamp_zone: str | None = None
-    """IANA zone of sentiment records whose time stamp carries none (absent, such a stamp is refused), and in which
-    exactly midnight counts as a date, in any table."""
     lexicon: Literal["vader", "loughran_mcdonald"] | None = None
     """What scores a sentiment record that has a text and no score; absent, such a record is refused."""
     enhanced_heatmaps: tuple[str, ...] = ()
@@ -91,19 +79,34 @@ class Inputs(Section):
     Every other series follows `available_date`, a date being usable from the next session on. The default fits New
     York; on exchanges that close earlier it is `quotes_of(exchange)`."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_of_tables(cls, given: Any) -> Any:
+        """Name the table's key that took the place of a key for all tables."""
+        moved = {"preset": "preset", "columns": "columns", "timestamp_zone": "timezone"}
+        if isinstance(given, dict) and (old := [name for name in moved if name in given]):
+            raise ValueError(
+                f"{old[0]} is a key of a table: "
+                f'sentiment = {{ path = "records.csv", {moved[old[0]]} = ... }} (docs/inputs.md)'
+            )
+        return given
+
     @model_validator(mode="after")
     def _prices_come_from_somewhere(self) -> Inputs:
-        if self.prices is None and self.enhanced is None:
+        if not self.prices and not self.enhanced:
             raise ValueError("there are no prices; name a prices table, or an enhanced file that has them")
-        if self.timestamp_zone is not None and self.timestamp_zone not in (zones := available_timezones()):
-            raise ValueError(
-                f"timestamp_zone '{self.timestamp_zone}' is unknown. {nearest(self.timestamp_zone, zones)}"
-            )
         return self
 
-    def tables(self) -> Iterator[tuple[str, Path]]:
-        """Yield name and path of every table that is given."""
+    def tables(self) -> Iterator[tuple[str, tuple[TableSource, ...]]]:
+        """Yield name and sources of every table that is given."""
         for name in TABLES:
-            path = getattr(self, name)
-            if path is not None:
-                yield name, path
+            sources = getattr(self, name)
+            if sources:
+                yield name, sources
+
+    def files(self) -> Iterator[tuple[str, Path]]:
+        """Yield table and path of every file."""
+        for name, sources in self.tables():
+            for source in sources:
+                for path in source.files:
+                    yield name, path

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from zoneinfo import available_timezones
 
 from pydantic import Field, model_validator
 
 from finnex.config.section import Section
 from finnex.config.table_source import Sources, TableSource
+from finnex.errors import nearest
 
 SECTOR_ETFS = ("XLB", "XLC", "XLE", "XLF", "XLI", "XLK", "XLP", "XLRE", "XLU", "XLV", "XLY")
 """The eleven sector funds: reference instruments, never competitors of a company."""
@@ -18,6 +20,12 @@ TABLES = (
     "prices", "macro", "fundamentals", "sentiment", "competitive", "events", "options", "splits", "enhanced",
 )  # fmt: skip
 """Input tables, in the order in which they are read."""
+
+TableName = Literal[
+    "prices", "macro", "fundamentals", "sentiment", "competitive", "events", "options", "splits", "enhanced"
+]
+OF_THE_SPECIFICATION: Final = ("enhanced", "sentiment", "competitive")
+"""Tables that the key `preset` of all inputs reaches; a table's own key goes before it."""
 
 LONGEST_DELAY_MINUTES = 366 * 24 * 60
 
@@ -67,6 +75,12 @@ class Inputs(Section):
     enhanced: Sources = ()
     synthetic: tuple[str, ...] = ()
     """Names of tables that hold generated data; written into every store and report."""
+    preset: Literal["specification"] | None = None
+    """Preset of the enhanced, sentiment and competitive files that name none of their own."""
+    columns: dict[TableName, dict[str, str]] = Field(default_factory=dict)
+    """By table, our name of a column to the file's name of it, for files that name none of their own."""
+    timestamp_zone: str | None = None
+    """Time zone (IANA) of all files that name none of their own: `TableSource.timezone`."""
     lexicon: Literal["vader", "loughran_mcdonald"] | None = None
     """What scores a sentiment record that has a text and no score; absent, such a record is refused."""
     enhanced_heatmaps: tuple[str, ...] = ()
@@ -79,34 +93,39 @@ class Inputs(Section):
     Every other series follows `available_date`, a date being usable from the next session on. The default fits New
     York; on exchanges that close earlier it is `quotes_of(exchange)`."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _keys_of_tables(cls, given: Any) -> Any:
-        """Name the table's key that took the place of a key for all tables."""
-        moved = {"preset": "preset", "columns": "columns", "timestamp_zone": "timezone"}
-        if isinstance(given, dict) and (old := [name for name in moved if name in given]):
-            raise ValueError(
-                f"{old[0]} is a key of a table: "
-                f'sentiment = {{ path = "records.csv", {moved[old[0]]} = ... }} (docs/inputs.md)'
-            )
-        return given
-
     @model_validator(mode="after")
     def _prices_come_from_somewhere(self) -> Inputs:
         if not self.prices and not self.enhanced:
             raise ValueError("there are no prices; name a prices table, or an enhanced file that has them")
+        if self.timestamp_zone is not None and self.timestamp_zone not in (zones := available_timezones()):
+            raise ValueError(
+                f"timestamp_zone '{self.timestamp_zone}' is unknown. {nearest(self.timestamp_zone, zones)}"
+            )
         return self
 
     def tables(self) -> Iterator[tuple[str, tuple[TableSource, ...]]]:
-        """Yield name and sources of every table that is given."""
+        """Yield name and sources of every table that is given, with the keys that all inputs have in common."""
         for name in TABLES:
-            sources = getattr(self, name)
-            if sources:
+            if sources := self.sources_of(name):
                 yield name, sources
+
+    def sources_of(self, table: str) -> tuple[TableSource, ...]:
+        """Return how a table's files are read, in the order given; a source's own keys go before those of all."""
+        common: dict[str, Any] = {"timezone": self.timestamp_zone, "columns": self.columns.get(table, {})}  # type: ignore[call-overload]
+        common["preset"] = self.preset if table in OF_THE_SPECIFICATION else None
+        given: tuple[TableSource, ...] = getattr(self, table)
+        return tuple(
+            one.model_copy(update={key: value for key, value in common.items() if value and not getattr(one, key)})
+            for one in given
+        )
 
     def files(self) -> Iterator[tuple[str, Path]]:
         """Yield table and path of every file."""
-        for name, sources in self.tables():
-            for source in sources:
-                for path in source.files:
-                    yield name, path
+        for name, _ in self.tables():
+            for path in self.files_of(name):
+                yield name, path
+
+    def files_of(self, table: str) -> tuple[Path, ...]:
+        """Return the files of a table, in the order given; none where it is not given."""
+        given: tuple[TableSource, ...] = getattr(self, table)
+        return tuple(path for source in given for path in source.files)

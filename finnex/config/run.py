@@ -163,8 +163,9 @@ def parse_config(document: dict[str, object], path: Path) -> Config:
     _check_encoding(config, path)
     absolute: dict[str, tuple[TableSource, ...]] = {}
     missing: list[str] = []
-    for name, sources in config.inputs.tables():
-        absolute[name] = tuple(one.model_copy(update={"files": tuple(one.find(root))}) for one in sources)
+    for name, _ in config.inputs.tables():
+        sources: tuple[TableSource, ...] = getattr(config.inputs, name)
+        absolute[name] = tuple(one.located(root) for one in sources)
         missing += [
             f"{path}: [inputs] {name} names {root / one.path}, {_absent(root / one.path, one.path)}."
             for one in absolute[name]

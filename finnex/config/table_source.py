@@ -130,6 +130,12 @@ class TableSource(Section):
         """Whether the path is a folder or a pattern, whose files are named after their symbols."""
         return bool(self.files) and self.files[0].name != Path(self.path).name
 
+    def located(self, root: Path) -> TableSource:
+        """Return the source with its files, and a preset of one's own, as absolute paths."""
+        own = self.preset is not None and self.preset.endswith(".toml")
+        preset = str(root / Path(str(self.preset)).expanduser()) if own else self.preset
+        return self.model_copy(update={"files": tuple(self.find(root)), "preset": preset})
+
     def find(self, root: Path) -> list[Path]:
         """Return the files that the path names now, in the order of their names; none where it names nothing."""
         whole = root / Path(self.path).expanduser()
@@ -157,6 +163,17 @@ def as_sources(given: Any) -> Any:
     if not isinstance(given, list | tuple):
         raise ValueError("give a path, a list of paths, or a table with the key path")
     return tuple({"path": str(one)} if isinstance(one, str | Path) else one for one in given)
+
+
+def source_at(path: Path) -> tuple[TableSource, ...]:
+    """Return one file, under our own names, as a table's sources.
+
+    Examples
+    --------
+    >>> source_at(Path("/data/prices.csv"))[0].files
+    (PosixPath('/data/prices.csv'),)
+    """
+    return (TableSource(path=str(path), files=(path,)),)
 
 
 Sources = Annotated[tuple[TableSource, ...], BeforeValidator(as_sources)]

@@ -1,6 +1,6 @@
-"""A CSV file, plain or gzip, to cells of text: it is whole, of a size that a table has, and its rows fit its header.
+"""A CSV file before its cells are read: it is whole, of a size that a table has, and its rows fit its header.
 
-One pass in bounded memory; only then is the file handed to a parser.
+One pass in bounded memory; only then is the file handed to a parser (`finnex.data.csv_cells`).
 """
 
 from __future__ import annotations
@@ -8,19 +8,16 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import re
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
 
-import pandas as pd
-
+from finnex.config import TableSource
 from finnex.data.csv_format import UTF8, CsvFormat, format_of
 from finnex.data.file_kind import DAMAGED, kind_of, opened
-from finnex.data.table_file import check_columns, is_young, refused, unreadable
+from finnex.data.table_file import is_young, refused, unreadable
 from finnex.errors import InputError, Problem, first_of
 
 MOST_BYTES = 8 << 30
@@ -31,6 +28,7 @@ MOST_LINE_BYTES = 4 << 20
 """A header of 10,000 columns is a twentieth of it."""
 BLOCK_BYTES = 1 << 20
 _MOST_ROWS = 1 << 62
+NAME_ENCODING = 'Name its encoding: { path = "...", encoding = "cp1252" }, or save it as UTF-8.'
 ARRIVING = "The rest may be on its way: wait until it has arrived. If it is whole, {mend}."
 
 
@@ -73,7 +71,7 @@ def facts_of(path: Path, encoding: str) -> Facts:
 @lru_cache(maxsize=4096)
 def _facts_of(path: Path, changed_ns: int, size: int, encoding: str) -> Facts:
     total, line, last, quoted = 0, 0, b"\n", False
-    for block in _in_utf8(path, encoding):
+    for block in in_utf8(path, encoding):
         if b"\0" in block:
             raise refused(
                 path, "is no text: it holds zero bytes", "Give a CSV file in UTF-8, or Parquet named .parquet."
@@ -105,7 +103,7 @@ def _facts_of(path: Path, changed_ns: int, size: int, encoding: str) -> Facts:
     return Facts(total, last == b"\n" or total == 0, quoted)
 
 
-def _in_utf8(path: Path, encoding: str) -> Iterator[bytes]:
+def in_utf8(path: Path, encoding: str) -> Iterator[bytes]:
     """Yield the blocks of a text file, in UTF-8."""
     decoder = codecs.getincrementaldecoder(encoding)()
     with opened(path) as file:
@@ -113,29 +111,21 @@ def _in_utf8(path: Path, encoding: str) -> Iterator[bytes]:
             try:
                 text = "" if block.isascii() and encoding in UTF8 else decoder.decode(block)
             except UnicodeDecodeError:
-                raise refused(path, f"is no text in {encoding}", "Save it as UTF-8.") from None
+                raise refused(path, f"is no text in {encoding}", NAME_ENCODING) from None
             block = block if encoding in UTF8 else text.encode()
             if block:
                 yield block
 
 
-def is_unended(path: Path) -> bool:
+def is_unended(path: Path, source: TableSource | None = None) -> bool:
     """Return whether a CSV file that was read has a last line without its end; its last cell may be cut."""
     try:
         if kind_of(path) != "text":
             return False
         about = path.stat()
-        return not _facts_of(path, about.st_mtime_ns, about.st_size, format_of(path).encoding).ended
+        return not _facts_of(path, about.st_mtime_ns, about.st_size, format_of(path, source).encoding).ended
     except (*DAMAGED, InputError):
         return False
-
-
-def detected(path: Path) -> list[str]:
-    """Return how a file is written where it is no plain CSV, in words; nothing of Parquet or of what cannot be read."""
-    try:
-        return format_of(path).said() if kind_of(path) == "text" else []
-    except (*DAMAGED, InputError):
-        return []
 
 
 def rows_of(path: Path, written: CsvFormat) -> Iterator[tuple[int, list[str]]]:
@@ -162,7 +152,7 @@ FIRST_ROW = 2
 """A frame's first row is row 2 of a Parquet file: row 1 is the header."""
 
 
-def line_of(path: Path, row: int) -> int:
+def line_of(path: Path, row: int, source: TableSource | None = None) -> int:
     """Return where a row of a frame, from 0, is in its file: its line as an editor counts them.
 
     Blank lines and cells with line ends are counted, so the file is gone through again; of Parquet it is the row.
@@ -171,7 +161,7 @@ def line_of(path: Path, row: int) -> int:
         if kind_of(path) != "text":
             return int(row) + FIRST_ROW
         about = path.stat()
-        lines, before = _lines(path, about.st_mtime_ns, about.st_size)
+        lines, before = _lines(path, about.st_mtime_ns, about.st_size, format_of(path, source))
     except (*DAMAGED, UnicodeDecodeError, InputError):
         return int(row) + FIRST_ROW
     at = int(row) + before
@@ -179,15 +169,14 @@ def line_of(path: Path, row: int) -> int:
 
 
 @lru_cache(maxsize=2)
-def _lines(path: Path, changed_ns: int, size: int) -> tuple[Sequence[int], int]:
+def _lines(path: Path, changed_ns: int, size: int, written: CsvFormat) -> tuple[Sequence[int], int]:
     """Return the lines on which the rows begin, and how many rows precede the cells.
 
     Where each row is a line, without reading them.
     """
-    written = format_of(path)
     if _a_line_each(path):
-        return range(1, _MOST_ROWS), written.preamble + 1
-    return array("q", (line for line, _ in rows_of(path, written))), written.preamble + 1
+        return range(1, _MOST_ROWS), written.rows_before
+    return array("q", (line for line, _ in rows_of(path, written))), written.rows_before
 
 
 def _a_line_each(path: Path) -> bool:
@@ -202,61 +191,6 @@ def _a_line_each(path: Path) -> bool:
     return True
 
 
-def read_csv(path: Path) -> pd.DataFrame:
-    """Return a CSV file's cells as text, '' where empty; numbers are written as Python writes them.
-
-    Encoding, delimiter, rows before the header, and decimal and thousands signs are detected: `finnex.data.csv_format`.
-    A delimiter at the end of every row (one empty cell more than the header has) is read as such.
-
-    Raises
-    ------
-    InputError
-        A row has fewer or more cells than the header, or see `facts_of`.
-    """
-    written = format_of(path)
-    facts_of(path, written.encoding)
-    check_columns(path, [name for name in written.header if name])
-    frame = _cells(path, written)
-    if not written.is_plain:
-        frame = frame.apply(lambda cells: _plain_numbers(cells, written))
-    return frame
-
-
-def _cells(path: Path, written: CsvFormat) -> pd.DataFrame:
-    as_text = partial(pd.read_csv, dtype=str, keep_default_na=False, sep=written.delimiter)
-    try:
-        with _at_header(path, written) as file:
-            return as_text(file, engine="pyarrow")
-    except pd.errors.ParserError:
-        trailing = has_trailing_delimiter(path, written)
-    with _at_header(path, written) as file:
-        if not trailing:
-            return as_text(file)
-        columns = [*written.header, "(nothing)"]
-        return as_text(file, header=0, names=columns).iloc[:, :-1]
-
-
-def _at_header(path: Path, written: CsvFormat) -> BinaryIO:
-    """Open a file of text, in UTF-8, at its header."""
-    file = opened(path) if written.encoding in UTF8 else io.BytesIO(b"".join(_in_utf8(path, written.encoding)))
-    if written.preamble:
-        before = next(line for number, (line, _) in enumerate(rows_of(path, written)) if number == written.preamble)
-        for _ in range(before - 1):
-            file.readline()
-    return file
-
-
-def _plain_numbers(cells: pd.Series[str], written: CsvFormat) -> pd.Series[str]:
-    """Return a column whose numbers have no thousands sign and a point; cells that are no numbers as they are."""
-    decimal, group = re.escape(written.decimal), re.escape(written.thousands)
-    whole = rf"\d{{1,3}}(?:{group}\d{{3}})+|\d+" if group else r"\d+"
-    number = cells.str.fullmatch(rf"\s*[-+]?(?:{whole})(?:{decimal}\d+)?(?:[eE][-+]?\d+)?\s*")
-    found = cells[number]
-    if written.thousands:
-        found = found.str.replace(written.thousands, "", regex=False)
-    return cells.mask(number, found.str.replace(written.decimal, ".", regex=False))
-
-
 def has_trailing_delimiter(path: Path, written: CsvFormat) -> bool:
     """Return whether every row ends with a delimiter; False where every row has as many cells as the header.
 
@@ -268,12 +202,12 @@ def has_trailing_delimiter(path: Path, written: CsvFormat) -> bool:
     InputError
         A row has another number of cells than the header.
     """
-    wanted = len(written.header)
+    wanted = len(written.names)
     wrong: dict[int, list[int]] = {}  # number of cells to lines
     bare: list[int] = []
     trailing = 0
     for number, (line, row) in enumerate(rows_of(path, written)):
-        if number <= written.preamble:
+        if number < written.rows_before:
             continue
         if len(row) == wanted:
             bare.append(line)

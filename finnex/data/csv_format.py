@@ -1,4 +1,7 @@
-"""How a CSV file is written, by its first rows: encoding, delimiter, rows before the header, signs within numbers."""
+"""How a CSV file is written: encoding, delimiter, rows before the cells, decimal and thousands signs.
+
+What the file's first rows show is detected; what the configuration or a preset says goes before it.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,31 @@ import csv
 import io
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from finnex.config import TableSource
 from finnex.data.file_kind import compression_of, opened
 from finnex.data.table_file import refused
 
 HEAD_BYTES = 256 << 10
 """Of the unpacked file: what is looked at."""
+LEAST_LINES, LONGEST_HEAD_BYTES = 3, 16 << 20
+"""More is looked at until there are so many lines: a header of thousands of columns is long."""
 HEAD_ROWS = 200
 MOST_PREAMBLE = 20
 """Rows before the header (a title, a disclaimer)."""
 DELIMITERS = (",", ";", "\t", "|")
+DATE_WORDS = frozenset(("date", "datetime", "timestamp"))
+MOST_WORDS = 8
+"""Words of a column among its numbers that are kept: marks for "no value"."""
 POINT = re.compile(r"[-+]?\d+\.\d+")
 COMMA = re.compile(r"[-+]?\d+,\d+")
 POINT_GROUPS = re.compile(r"[-+]?\d{1,3}(?:\.\d{3})+(?:,\d+)?")
 COMMA_GROUPS = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+CURRENCY = "$€£¥% "
+"""Around a number; no sign of how it is written."""
 BYTE_ORDER_MARKS = {
     b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32",
     b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16",
@@ -41,27 +52,42 @@ class CsvFormat:
     delimiter
         Between cells.
     preamble
-        Rows before the header: a title, a disclaimer.
-    header
-        Names of the columns, stripped.
+        Rows before the header that are no cells.
+    levels
+        The header's rows: one, or two or three where columns are named by field and security.
+    names
+        Names of the columns, stripped: the cells of the header's first row; of several levels the first column's name
+        is that of the last.
+    further_levels
+        Where there are several levels, the cells of each after the first, by column.
     decimal, thousands
         Signs within numbers; '' for no thousands sign.
     compression
         gzip, bzip2, xz, zip or ''.
+    words
+        For each column its first cells that are no numbers, at most `MOST_WORDS`; none for a column of numbers.
     """
 
     encoding: str
     delimiter: str
     preamble: int
-    header: tuple[str, ...]
+    levels: int
+    names: tuple[str, ...]
+    further_levels: tuple[tuple[str, ...], ...] = ()
     decimal: str = "."
     thousands: str = ""
     compression: str = ""
+    words: tuple[frozenset[str], ...] = ()
 
     @property
     def is_plain(self) -> bool:
         """Whether numbers are written as Python writes them."""
         return self.decimal == "." and not self.thousands
+
+    @property
+    def rows_before(self) -> int:
+        """Rows before the first row of cells."""
+        return self.preamble + self.levels
 
     def said(self) -> list[str]:
         """Return what was detected that a plain table does not have, in words."""
@@ -70,42 +96,70 @@ class CsvFormat:
         found += [f"the delimiter {words[self.delimiter]}"] if self.delimiter in words else []
         rows = "a row" if self.preamble == 1 else f"{self.preamble} rows"
         found += [f"{rows} before the header"] if self.preamble else []
+        found += [f"a header of {self.levels} rows"] if self.levels > 1 else []
         found += [] if self.decimal == "." else [f"the decimal sign '{self.decimal}'"]
         return found + ([f"the thousands sign '{self.thousands}'"] if self.thousands else [])
 
 
-def format_of(path: Path) -> CsvFormat:
-    """Return how a CSV file is written.
+def format_of(path: Path, source: TableSource | None = None) -> CsvFormat:
+    """Return how a CSV file is written; what `source` gives goes before what the file shows.
 
     Raises
     ------
     InputError
-        Its bytes are no text.
+        Its bytes are no text in the encoding that is given.
     OSError, EOFError, zlib.error, lzma.LZMAError
         It cannot be read or unpacked.
     """
     about = path.stat()
-    return _detected(path, about.st_mtime_ns, about.st_size)
+    encoding, delimiter = (source.encoding, source.delimiter) if source is not None else (None, None)
+    found = _detected(path, about.st_mtime_ns, about.st_size, encoding, delimiter)
+    if source is not None and (source.decimal or source.thousands):
+        decimal = source.decimal or ("." if source.thousands != "." else ",")
+        found = replace(found, decimal=decimal, thousands=source.thousands or "")
+    return found
 
 
 @lru_cache(maxsize=4096)
-def _detected(path: Path, changed_ns: int, size: int) -> CsvFormat:
+def _detected(path: Path, changed_ns: int, size: int, encoding: str | None, delimiter: str | None) -> CsvFormat:
     with opened(path) as file:
-        head = file.read(HEAD_BYTES)
-    encoding = encoding_of(head)
+        head = block = file.read(HEAD_BYTES)
+        while block and head.count(b"\n") < LEAST_LINES and len(head) < LONGEST_HEAD_BYTES:
+            head += (block := file.read(HEAD_BYTES))
+    encoding = encoding or encoding_of(head)
     text = _text(path, head, encoding)
-    if len(head) == HEAD_BYTES and "\n" in text:  # the last line is cut
-        text = text[: text.rindex("\n") + 1]
-    delimiter = _delimiter(text)
+    end = max(text.rfind("\n"), text.rfind("\r"))
+    if len(head) >= HEAD_BYTES and end > 0:  # the last line may be cut
+        text = text[: end + 1]
+    delimiter = delimiter or _delimiter(text)
     rows = _rows(text, delimiter)
     preamble = _preamble(rows)
-    header = tuple(cell.strip() for cell in rows[preamble]) if rows else ()
-    decimal, thousands = _signs(rows[preamble + 1 :])
-    return CsvFormat(encoding, delimiter, preamble, header, decimal, thousands, compression_of(path))
+    rows = rows[preamble:]
+    levels = _levels(rows)
+    names = tuple(cell.strip() for cell in rows[0]) if rows else ()
+    further: tuple[tuple[str, ...], ...] = ()
+    if levels > 1:
+        names = (rows[levels - 1][0].strip(), *names[1:])
+        further = tuple(("", *(cell.strip() for cell in row[1:])) for row in rows[1 : levels - 1])
+    decimal, thousands = _signs(rows[levels:])
+    words = _words(rows[levels:], len(names), decimal)
+    return CsvFormat(
+        encoding, delimiter, preamble, levels, names, further, decimal, thousands, compression_of(path), words
+    )
+
+
+def _words(rows: list[list[str]], columns: int, decimal: str) -> tuple[frozenset[str], ...]:
+    number = re.compile(rf"\s*-?(?:\d+(?:{re.escape(decimal)}\d*)?|{re.escape(decimal)}\d+)(?:[eE][-+]?\d+)?\s*|")
+    found: list[set[str]] = [set() for _ in range(columns)]
+    for row in rows:
+        for words, cell in zip(found, row, strict=False):
+            if len(words) < MOST_WORDS and number.fullmatch(cell) is None:
+                words.add(cell.strip())
+    return tuple(frozenset(words) for words in found)
 
 
 def encoding_of(head: bytes) -> str:
-    """Return a text's encoding by its first bytes: its byte order mark, UTF-8, UTF-16 without a mark, or cp1252."""
+    """Return the encoding of a text by its first bytes: its byte order mark, UTF-8, UTF-16 without a mark, or cp1252."""
     for mark, encoding in BYTE_ORDER_MARKS.items():
         if head.startswith(mark):
             return encoding
@@ -135,7 +189,8 @@ def _text(path: Path, head: bytes, encoding: str) -> str:
         except UnicodeDecodeError as error:
             if error.start < len(head) - 4:
                 break
-    raise refused(path, f"is no text in {encoding}", "Save it as UTF-8.")
+    remedy = 'Give its encoding: { path = "...", encoding = "latin-1" }, or save it as UTF-8.'
+    raise refused(path, f"is no text in {encoding}", remedy)
 
 
 def _rows(text: str, delimiter: str) -> list[list[str]]:
@@ -183,12 +238,24 @@ def _preamble(rows: list[list[str]]) -> int:
     return found
 
 
+def _levels(rows: list[list[str]]) -> int:
+    """Return the rows of a header: pandas ends one of several levels with a row that names the index alone."""
+    for levels in (3, 2):
+        if len(rows) < levels:
+            continue
+        last, fields = rows[levels - 1], rows[0]
+        only_index = last[0].strip().casefold() in DATE_WORDS and not any(cell.strip() for cell in last[1:])
+        if only_index and len(last) > 1 and any(cell.strip() for cell in fields[1:]):
+            return levels
+    return 1
+
+
 def _signs(rows: list[list[str]]) -> tuple[str, str]:
     """Return decimal and thousands sign that the cells show; '.' and '' where they show none, or contradict each other.
 
     12,5 is no group of thousands, 1,234,567 and 1,234.5 are no decimals; 1,234 alone may be either.
     """
-    cells = [cell.strip() for row in rows for cell in row]
+    cells = [cell.strip(CURRENCY) for row in rows for cell in row]
     point = any(POINT.fullmatch(cell) and not POINT_GROUPS.fullmatch(cell) for cell in cells)
     decimal = any(COMMA.fullmatch(cell) and not COMMA_GROUPS.fullmatch(cell) for cell in cells)
     after_points = any(POINT_GROUPS.fullmatch(cell) and "," in cell for cell in cells)

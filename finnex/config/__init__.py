@@ -7,7 +7,7 @@ from finnex.config.inputs import SECTOR_ETFS, TABLES, Inputs
 from finnex.config.places import TLS_KEYS, Address, DaskCluster, DaskSettings, MlflowSettings, StoreSettings
 from finnex.config.run import Config, load_config, parse_config
 from finnex.config.section import PositiveInt, Section
-from finnex.config.table_source import TableSource, files_of
+from finnex.config.table_source import TableSource, files_of, source_at
 from finnex.config.trading import TradingSettings
 from finnex.config.training import AugmentationSettings, TrainingSettings
 
@@ -35,4 +35,5 @@ __all__ = [
     "files_of",
     "load_config",
     "parse_config",
+    "source_at",
 ]

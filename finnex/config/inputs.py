@@ -129,3 +129,10 @@ class Inputs(Section):
         """Return the files of a table, in the order given; none where it is not given."""
         given: tuple[TableSource, ...] = getattr(self, table)
         return tuple(path for source in given for path in source.files)
+
+    def place_of(self, table: str) -> str:
+        """Return a table's file for a message; of several the first, and how many more there are."""
+        files = self.files_of(table)
+        if not files:
+            return table
+        return str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"

@@ -1,11 +1,11 @@
 """How one input table is named: a path, a list, a pattern, a folder, or a table of options about its files.
 
-    prices = "prices.csv"                                  # one file
-    prices = ["2023.csv", "2024.csv"]                      # several
-    prices = "bars/*.csv"                                  # a pattern
-    prices = "bars"                                        # a folder, a file for each symbol
-    prices = { path = "ACME.csv", preset = "yfinance", symbol = "ACME" }
-    macro = [{ path = "DGS10.csv", preset = "fred" }, "others.csv"]
+prices = "prices.csv"                                  # one file
+prices = ["2023.csv", "2024.csv"]                      # several
+prices = "bars/*.csv"                                  # a pattern
+prices = "bars"                                        # a folder, a file for each symbol
+prices = { path = "ACME.csv", preset = "yfinance", symbol = "ACME" }
+macro = [{ path = "DGS10.csv", preset = "fred" }, "others.csv"]
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ WORD_NAME = re.compile(
 """Names of columns that hold words or times, in digits or not: 0700 is a symbol, 20240307 a day."""
 
 
-class NeedsText(Exception):  # noqa: N818 - no error: the file is read again as text
+class NeedsText(Exception):
     """Something is at fault, or may be, that only the text of the cells shows."""
 
 
@@ -64,7 +64,7 @@ def to_pandas(column: pa.ChunkedArray) -> pd.Series[Any]:
             to, each = pd.factorize(each)
             codes = np.where(codes < 0, -1, to[codes])
         if (codes < 0).any():
-            at = each.get_indexer(["" ])[0]
+            at = each.get_indexer([""])[0]
             each, at = (each, at) if at >= 0 else (each.append(pd.Index([""], dtype="str")), len(each))
             codes = np.where(codes < 0, at, codes)
         return pd.Series(pd.Categorical.from_codes(codes, each, validate=False))

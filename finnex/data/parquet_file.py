@@ -159,7 +159,7 @@ def _typed(path: Path, name: str, column: pa.ChunkedArray) -> pd.Series[Any]:
         if numeric and not is_word_name(name):
             if types.is_decimal(kind):  # by its digits, as a text is read
                 column = column.cast(pa.string())
-            values = to_pandas(column.cast(pa.float64()))
+            values = to_pandas(column.cast(pa.float64(), safe=False))
             if np.isinf(values).any():
                 raise NeedsText
             return values

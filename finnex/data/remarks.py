@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from finnex.errors import shortened
 
 KEY = "finnex_remarks"
 """In the frame's `attrs`: a table has the columns that its features read, and no room for sentences."""
+LEFT_OUT = "finnex_left_out"
 SHOWN = 3
 
 
@@ -25,6 +27,25 @@ def remark(frame: pd.DataFrame, sentences: Sequence[str]) -> pd.DataFrame:
 def remarks(frame: pd.DataFrame | None) -> list[str]:
     """Return the sentences that a reader left with a frame."""
     return [] if frame is None else list(frame.attrs.get(KEY, ()))
+
+
+def with_left_out(frame: pd.DataFrame, counts: Sequence[Mapping[str, int]]) -> pd.DataFrame:
+    """Return the frame with how many rows of symbols that the run does not use were left out of it."""
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    frame.attrs[LEFT_OUT] = dict(total)
+    return frame
+
+
+def left_out(frame: pd.DataFrame | None) -> dict[str, int]:
+    """Return how many rows of each symbol a reader left out, because the run does not use it."""
+    return {} if frame is None else dict(frame.attrs.get(LEFT_OUT, {}))
+
+
+def rows_by_symbol(frame: pd.DataFrame) -> dict[str, int]:
+    """Return how many rows each symbol has in the files, those that were left out included."""
+    return {str(name): int(count) for name, count in frame["symbol"].value_counts().items()} | left_out(frame)
 
 
 def some(words: Sequence[object] | npt.NDArray[Any]) -> str:

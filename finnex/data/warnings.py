@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from finnex.config import Config
+from finnex.config import Config, files_of
 from finnex.data.calendar import SessionCalendar
-from finnex.data.csv_file import detected, is_unended
+from finnex.data.csv_file import is_unended
 from finnex.data.features import symbol_calendar
 from finnex.data.features.fundamental import SPLIT_JUMP, on_prices_basis, views
 from finnex.data.flow_warnings import odd_periods
@@ -67,14 +67,9 @@ def input_warnings(tables: Tables, config: Config) -> list[str]:
     """Return one sentence for each kind of oddity of each symbol, with its first cases and what to do."""
     found = [
         f"{name}: the last line of {path} has no end; its last cell may be cut. Give the file again, or end the line."
-        for name, path in config.inputs.tables()
-        if is_unended(path)
-    ]
-    found += [
-        f"{name}: {path} is read with {', '.join(said)}, as its first rows show. If that is wrong, write it as plain "
-        "CSV: UTF-8, commas, a decimal point."
-        for name, path in config.inputs.tables()
-        if (said := detected(path))
+        for name, sources in config.inputs.tables()
+        for source, path in files_of(sources)
+        if is_unended(path, source)
     ]
     found += [said for name, _ in config.inputs.tables() for said in remarks(getattr(tables, name))]
     found += _matches_nothing(tables, config)

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from finnex.config import Config, parse_config
-from finnex.data.mapping import generated_entries, in_zone, symbol_of_file
+from finnex.config import Config, parse_config, source_at
+from finnex.data.mapping import generated_entries, symbol_of_file
 from finnex.data.panel import make_panel
 from finnex.data.tables import Tables, read_tables
 from finnex.errors import ConfigError, InputError

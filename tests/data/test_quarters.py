@@ -21,7 +21,7 @@ from finnex.data.features.fundamental import views
 from finnex.data.filings import read_fundamentals
 from finnex.data.flow_warnings import derived_quarters, odd_periods
 from finnex.data.longer_periods import longer_periods
-from finnex.data.mapping import filed
+from finnex.data.reading import filed
 from finnex.data.quarters import single_quarters
 from finnex.data.tables import read_tables
 from finnex.data.warnings import input_warnings

@@ -18,7 +18,7 @@ import pytest
 
 from finnex.data import csv_file, parquet_file, parse
 from finnex.data.csv_file import is_unended
-from finnex.data.market_readers import read_prices
+from finnex.data.price_reader import read_prices
 from finnex.data.table_file import JUST_WRITTEN_SECONDS
 from finnex.errors import InputError, Problem
 

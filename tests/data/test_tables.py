@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finnex.data.calendar import session_calendar
-from finnex.data.mapping import Reading, filed
+from finnex.config import TableSource
+from finnex.data.reading import Reading
 from finnex.data.point_in_time import known_from
 from finnex.data.readers import READERS
 from finnex.errors import InputError, Problem
@@ -149,7 +150,7 @@ def test_midnight_of_the_declared_zone_counts_as_its_date(
     calendar = session_calendar("XNYS", date(2024, 3, 4), date(2024, 3, 15))
 
     def first_session(zone: str | None) -> str:
-        reading = replace(filed() if table == "fundamentals" else Reading(), zone=zone)
+        reading = Reading(table, TableSource(path="", timezone=zone))
         frame = READERS[table](path, problems, reading)
         if table == "sentiment":
             known = calendar.first_session_knowing(frame["timestamp"].to_numpy())
@@ -167,7 +168,7 @@ def test_an_evening_that_is_midnight_elsewhere_is_a_moment(tmp_path: Path) -> No
     """19:00 in New York is midnight in UTC; a naive stamp of it is neither that date nor used a session late."""
     path = tmp_path / "table.csv"
     path.write_text("symbol,timestamp,source,score\nA,2024-03-07 19:00:00,news,0.5\n")
-    stamps = READERS["sentiment"](path, [], Reading(zone="America/New_York"))["timestamp"]
+    stamps = READERS["sentiment"](path, [], Reading("sentiment", TableSource(path="", timezone="America/New_York")))["timestamp"]
     assert stamps.tolist() == [pd.Timestamp("2024-03-08 00:00:00")]
     calendar = session_calendar("XNYS", date(2024, 3, 4), date(2024, 3, 15))
     assert str(calendar.days[calendar.first_session_knowing(stamps.to_numpy())[0]]) == "2024-03-08"

@@ -148,7 +148,7 @@ class TableSource(Section):
             if whole.is_file():
                 return [whole]
             if PATTERN & set(self.path):
-                return sorted(Path(one) for one in glob.glob(str(whole), recursive=True) if Path(one).is_file())
+                return sorted(one for one in map(Path, glob.glob(str(whole), recursive=True)) if one.is_file())  # noqa: PTH207
         except OSError:  # a name that is longer than the file system takes, or a folder that may not be looked into
             return []
         return []

@@ -1,8 +1,8 @@
 """The cells of a CSV file: typed as its first rows show, or all as text.
 
-Numbers are float64, every other column its words and their codes (a categorical): dates and symbols repeat. pyarrow reads
-them: of the readers that name no fault it is the fastest, and FinNeX has it for Parquet anyway. A file in which
-anything is at fault is read again as text.
+Numbers are float64, every other column its words and their codes (a categorical): dates and symbols repeat. pyarrow
+reads them: it is fast, bounded by its blocks, and FinNeX has it for Parquet anyway. A file in which anything is at
+fault is read again as text, which says where.
 """
 
 from __future__ import annotations
@@ -65,6 +65,8 @@ def read_csv(
     names = [name or f"Unnamed: {number}" for number, name in enumerate(written.names)]
     if written.levels == 1:
         check_columns(path, names)
+    if not names:
+        return pd.DataFrame(), ()
     types = _types(names, written, frozenset(missing)) if typed else [pa.string()] * len(names)
     if not typed or written.thousands:
         missing = ()
@@ -126,10 +128,10 @@ def _parsed(
 
 def _at_cells(path: Path, written: CsvFormat) -> BinaryIO:
     """Open a file of text, in UTF-8, at its first row of cells."""
-    file = opened(path) if written.encoding in UTF8 else io.BytesIO(b"".join(in_utf8(path, written.encoding)))
     before = next((line for number, (line, _) in enumerate(rows_of(path, written)) if number == written.rows_before), 0)
     if not before:
         return io.BytesIO()
+    file = opened(path) if written.encoding in UTF8 else io.BytesIO(b"".join(in_utf8(path, written.encoding)))
     for _ in range(before - 1):
         file.readline()
     return file

@@ -89,16 +89,18 @@ class CsvFormat:
         """Rows before the first row of cells."""
         return self.preamble + self.levels
 
-    def said(self) -> list[str]:
-        """Return what was detected that a plain table does not have, in words."""
+    def said(self, given: TableSource | None = None) -> list[str]:
+        """Return what was detected that a plain table does not have, in words; what `given` gives was not detected."""
         words = {"\t": "tab", ";": "semicolon", "|": "bar"}
-        found = [] if self.encoding in UTF8 else [f"the encoding {self.encoding}"]
-        found += [f"the delimiter {words[self.delimiter]}"] if self.delimiter in words else []
+        given = given or TableSource(path="")
+        signs = given.decimal or given.thousands
+        found = [] if self.encoding in UTF8 or given.encoding else [f"the encoding {self.encoding}"]
+        found += [f"the delimiter {words[self.delimiter]}"] if self.delimiter in words and not given.delimiter else []
         rows = "a row" if self.preamble == 1 else f"{self.preamble} rows"
         found += [f"{rows} before the header"] if self.preamble else []
         found += [f"a header of {self.levels} rows"] if self.levels > 1 else []
-        found += [] if self.decimal == "." else [f"the decimal sign '{self.decimal}'"]
-        return found + ([f"the thousands sign '{self.thousands}'"] if self.thousands else [])
+        found += [] if self.decimal == "." or signs else [f"the decimal sign '{self.decimal}'"]
+        return found + ([f"the thousands sign '{self.thousands}'"] if self.thousands and not signs else [])
 
 
 def format_of(path: Path, source: TableSource | None = None) -> CsvFormat:
@@ -159,7 +161,7 @@ def _words(rows: list[list[str]], columns: int, decimal: str) -> tuple[frozenset
 
 
 def encoding_of(head: bytes) -> str:
-    """Return the encoding of a text by its first bytes: its byte order mark, UTF-8, UTF-16 without a mark, or cp1252."""
+    """Return a text's encoding by its first bytes: its byte order mark, UTF-8, UTF-16 without a mark, or cp1252."""
     for mark, encoding in BYTE_ORDER_MARKS.items():
         if head.startswith(mark):
             return encoding

@@ -60,10 +60,7 @@ def _fundamentals(part: Part, problems: list[Problem]) -> pd.DataFrame:
 
 
 def _starts(cells: pd.Series[Any], where: Where, problems: list[Problem], zone: str | None) -> pd.Series[pd.Timestamp]:
-    if cells.dtype.kind == "M":
-        given = cells.notna()
-    else:
-        given = parse.text_of(cells) != ""
+    given = cells.notna() if cells.dtype.kind in "fM" else parse.text_of(cells) != ""
     found = pd.Series(pd.NaT, index=cells.index, dtype="datetime64[ns]")
     found[given] = parse.day(cells[given], where, problems, zone)
     return found

@@ -9,7 +9,7 @@ from finnex.data import parse
 from finnex.data.columns import by_word
 from finnex.data.mapping import PRICE_COLUMNS
 from finnex.data.market_readers import by_symbol_and_date, symbol_and_date
-from finnex.data.remarks import remark, some, unread_columns
+from finnex.data.remarks import SHOWN, remark, some, unread_columns
 from finnex.data.rows import Rows, Where
 from finnex.data.table_reader import Part, TableReader
 from finnex.errors import Problem
@@ -90,10 +90,10 @@ def _mended(frame: pd.DataFrame, where: Where, problems: list[Problem]) -> list[
     if not mend.any():
         return []
     frame.loc[mend, "high"], frame.loc[mend, "low"] = largest[mend], least[mend]
-    first = np.flatnonzero(mend)[:3]
-    shown = some([f"{frame['symbol'].iat[row]} {frame['date'].iat[row].date()}" for row in first])
     count = int(mend.sum())
-    more = f" and {count - 3} more" if count > 3 else ""
+    days = frame.loc[mend, ["symbol", "date"]].head(SHOWN).itertuples(index=False)
+    shown = ", ".join(f"{symbol} {str(day)[:10]}" for symbol, day in days)
+    more = f" and {count - SHOWN} more" if count > SHOWN else ""
     return [
         f"prices: in {count} bar{'' if count == 1 else 's'} ({shown}{more}) open or close passes high or low by at "
         f"most {ROUNDING:.1%}, as rounding does; high is set to the largest, low to the least of the four."

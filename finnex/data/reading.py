@@ -15,7 +15,7 @@ from finnex.config.table_source import TABLE_SUFFIXES
 from finnex.data import parse
 from finnex.data.arrange import FILE_NAMES, IGNORED, arranged
 from finnex.data.lexicon import LexiconName
-from finnex.data.preset import PLAIN, Preset, preset_of
+from finnex.data.preset import PLAIN, Preset, plain, preset_of
 from finnex.errors import Problem
 
 OF_ONE_COMPANY = ("prices", "splits", "options", "enhanced", "fundamentals")
@@ -42,7 +42,9 @@ class Reading:
     ignored
         The file's columns that are left out on purpose.
     assumed
-        What was taken for given because the file does not say it, as sentences.
+        Whose the file is taken to be should it not say so, where its name does not say it either; in words.
+    says_symbol
+        Whether the file has a column of symbols.
     """
 
     table: str = ""
@@ -50,9 +52,10 @@ class Reading:
     preset: Preset = PLAIN
     lexicon: LexiconName | None = None
     wanted: frozenset[str] | None = None
-    assumed: tuple[str, ...] = ()
+    assumed: str = ""
     file_names: dict[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
+    says_symbol: bool = True
 
     @property
     def zone(self) -> str | None:
@@ -79,9 +82,11 @@ class Reading:
         """
         missing = (*self.source.missing, *self.preset.missing)
         frame, levels = parse.read_cells(path, self.written, typed=typed, missing=missing)
+        own = "symbol" in self.source.columns or any(plain(name) == "symbol" for name in frame.columns)
         found = arranged(frame, levels, self.table, self.preset, self.source, path, problems)
         self.file_names = dict(found[0].attrs.get(FILE_NAMES, {})) if found else {}
         self.ignored = tuple(found[0].attrs.get(IGNORED, ())) if found else ()
+        self.says_symbol = own or "symbol" in self.file_names
         return found
 
     def in_the_files_words(self, problem: Problem) -> Problem:
@@ -101,12 +106,11 @@ def reading_of(config: Config, table: str, source: TableSource | None = None, pa
     source = source or (given[0] if given else PLAIN_SOURCE)
     path = path or (source.files[0] if source.files else Path(source.path))
     preset = preset_of(source.preset, table, Path())
-    assumed: tuple[str, ...] = ()
+    assumed = ""
     if "symbol" not in source.constants and table not in ("macro", "events"):
-        symbol, why = _symbol_of(config, table, source, path, preset)
+        symbol, assumed = _symbol_of(config, table, source, path, preset)
         if symbol:
             source = source.model_copy(update={"constants": {**source.constants, "symbol": symbol}})
-            assumed = (why,) if why else ()
     return Reading(table, source, preset, config.inputs.lexicon, assumed=assumed)
 
 
@@ -126,14 +130,16 @@ def _symbol_of(config: Config, table: str, source: TableSource, path: Path, pres
     words = [stem, *re.split(r"[_\s-]+", stem)]
     named = list(dict.fromkeys(known[word.casefold()] for word in words if word.casefold() in known))
     if len(named) == 1:
-        return named[0], f"by its name, it is of {named[0]}"
+        return named[0], ""
     if getattr(preset, "file_names", ()):
         return "", ""
     if source.of_symbols:
-        return stem, f"by its name, it is of {stem}"
+        return stem, ""
     alone = len(config.inputs.files_of(table)) == 1 and len(config.symbols) == 1
     if alone and (source.preset is not None or table in OF_ONE_COMPANY):
-        return config.symbols[0], f"it is taken for {config.symbols[0]}'s, the only configured symbol"
+        return config.symbols[
+            0
+        ], f"has no column of symbols; it is taken for {config.symbols[0]}'s, the only configured symbol"
     return "", ""
 
 

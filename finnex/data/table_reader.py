@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,9 +14,11 @@ import pandas as pd
 
 from finnex.data import parse
 from finnex.data.columns import NeedsText, Strict
+from finnex.data.file_format import detected, kind_words
 from finnex.data.reading import Reading
-from finnex.data.remarks import left_out, remark, remarks, with_left_out
+from finnex.data.remarks import FileReport, remark, remarks, with_reports
 from finnex.data.rows import Rows, Where
+from finnex.data.written_times import epoch_words
 from finnex.errors import InputError, Problem
 
 
@@ -37,6 +41,8 @@ class Part:
     reading: Reading
 
 
+TIMES = ("date", "available_date", "timestamp", "period_start", "period_end", "announced")
+"""Columns of days and moments, in any table."""
 ReadPart = Callable[[Part, list[Problem]], pd.DataFrame]
 """Cells of a part to typed and checked columns, under the same labels."""
 
@@ -63,12 +69,15 @@ class TableReader:
         Reads and checks the cells of each part of a file.
     finish
         Checks all rows together.
+    reads
+        Columns that are read into others.
     """
 
     table: str
     required: tuple[str, ...]
     part: ReadPart
     finish: Finish
+    reads: tuple[str, ...] = ()
 
     def __call__(self, path: Path, problems: list[Problem], reading: Reading | None = None) -> pd.DataFrame:
         """Return the table of one file."""
@@ -84,9 +93,11 @@ class TableReader:
         """
         found: list[Problem] = []
         frames: list[pd.DataFrame] = []
-        file_of, rows = [], []
+        file_of, rows, reports = [], [], []
         for number, (path, reading) in enumerate(files):
-            for frame in self._frames(path, reading, found):
+            parts, report = self._file(path, reading, found)
+            reports.append(report)
+            for frame in parts:
                 frames.append(frame)
                 rows.append(frame.index.to_numpy(dtype=np.int64))
                 file_of.append(np.full(len(frame), number, dtype=np.int64))
@@ -96,34 +107,67 @@ class TableReader:
         where = Rows(
             [(path, reading.written) for path, reading in files], np.concatenate(file_of), np.concatenate(rows)
         )
-        whole = frames[0].reset_index(drop=True) if len(frames) == 1 else pd.concat(frames, ignore_index=True)
         said = [sentence for frame in frames for sentence in remarks(frame)]
-        others = [left_out(frame) for frame in frames]
+        whole = frames[0].reset_index(drop=True) if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+        whole.attrs.clear()
         table = self.finish(whole, where, found)
         by_path = {str(path): reading for path, reading in files}
         problems += [by_path[problem.file].in_the_files_words(problem) for problem in found]
-        return with_left_out(remark(table, said), others)
+        finished = remarks(table)
+        table.attrs.clear()
+        return with_reports(remark(table, [*dict.fromkeys(said), *finished]), reports)
 
-    def _frames(self, path: Path, reading: Reading, problems: list[Problem]) -> list[pd.DataFrame]:
-        """Return the checked parts of a file; none where it lacks a column."""
+    def _file(self, path: Path, reading: Reading, problems: list[Problem]) -> tuple[list[pd.DataFrame], FileReport]:
+        """Return the checked parts of a file, none where it lacks a column, and what was found in it."""
         try:
             return self._attempt(path, reading, Strict(), typed=True)
         except (NeedsText, InputError):
             pass  # the text says what is at fault, and where
         return self._attempt(path, reading, problems, typed=False)
 
-    def _attempt(self, path: Path, reading: Reading, problems: list[Problem], *, typed: bool) -> list[pd.DataFrame]:
-        frames = []
+    def _attempt(
+        self, path: Path, reading: Reading, problems: list[Problem], *, typed: bool
+    ) -> tuple[list[pd.DataFrame], FileReport]:
+        frames: list[pd.DataFrame] = []
+        notes, unread, rows = list[str](), set[str](), 0
+        others: Counter[str] = Counter()
         for cells in reading.parts(path, problems, typed=typed):
             if missing := parse.require_columns(cells, self.required, path):
                 problems += missing
                 continue
             labels = int(cells.index.max()) + 1 if len(cells) else 0
+            rows = max(rows, labels)
             where = Rows([(path, reading.written)], np.zeros(labels, dtype=np.int64), np.arange(labels))
-            own, others = _wanted(cells, reading.wanted)
+            own, absent = _wanted(cells, reading.wanted)
+            others.update(absent)
+            notes += [
+                f"has numbers in the column '{reading.file_names.get(name, name)}', which are read as {words}"
+                for name in TIMES
+                if name in own.columns and (words := epoch_words(own[name]))
+            ]
             frame = self.part(Part(own, where, reading), problems)
-            frames.append(with_left_out(frame, [others]))
-        return frames
+            unread |= set(own.columns) - set(frame.columns) - set(self.reads)
+            frames.append(frame)
+        if reading.assumed and not reading.says_symbol:
+            notes.insert(0, reading.assumed)
+        report = FileReport(
+            self.table, path, kind_words(path), detected(path, reading.source), tuple(dict.fromkeys(notes)), rows,
+            sum(map(len, frames)), *_span(frames), reading.file_names, reading.ignored, tuple(sorted(unread)), others,
+        )  # fmt: skip
+        return frames, report
+
+
+def _span(frames: Sequence[pd.DataFrame]) -> tuple[tuple[str, ...], date | None, date | None]:
+    """Return the names in some parts, and their first and last day."""
+    names: set[str] = set()
+    days: list[pd.Timestamp] = []
+    for frame in frames:
+        name = next((one for one in ("symbol", "series", "name") if one in frame.columns), None)
+        names |= set(frame[name].unique()) if name else set()
+        day = next((one for one in ("date", "available", "timestamp") if one in frame.columns), None)
+        if day and frame[day].notna().any():
+            days += [frame[day].min(), frame[day].max()]
+    return tuple(sorted(names)), min(days).date() if days else None, max(days).date() if days else None
 
 
 def _wanted(cells: pd.DataFrame, wanted: frozenset[str] | None) -> tuple[pd.DataFrame, dict[str, int]]:

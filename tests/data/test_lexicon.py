@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from finnex.data.lexicon import LexiconName, score_texts
-from finnex.data.reading import Reading
 from finnex.data.readers import read_sentiment
+from finnex.data.reading import Reading
 from finnex.errors import Problem
 
 HEADER = "symbol,timestamp,source,provider,score,text\n"

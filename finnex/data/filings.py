@@ -78,7 +78,10 @@ def _whole(frame: pd.DataFrame, where: Where, problems: list[Problem]) -> pd.Dat
     return frame.sort_values(["symbol", "available", "period_end"], ignore_index=True, kind="stable")
 
 
-read_fundamentals = TableReader("fundamentals", ("symbol", "period_end", "available_date"), _fundamentals, _whole)
+read_fundamentals = TableReader(
+    "fundamentals", ("symbol", "period_end", "available_date"), _fundamentals, _whole,
+    reads=("period_start", "metric", "value", "currency"),
+)  # fmt: skip
 """Filed figures: symbol, period_end, available_date (filing), optional origin, any numeric metrics.
 
 Flows (`finnex.data.names.FLOWS`) are single quarters. With a column `period_start` they may be of three, six, nine

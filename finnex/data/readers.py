@@ -73,7 +73,7 @@ def _in_time(frame: pd.DataFrame, where: Where, problems: list[Problem]) -> pd.D
     return frame if problems else in_order(frame, ["symbol", "timestamp"])
 
 
-read_sentiment = TableReader("sentiment", ("symbol", "timestamp", "source"), _sentiment, _in_time)
+read_sentiment = TableReader("sentiment", ("symbol", "timestamp", "source"), _sentiment, _in_time, reads=("text",))
 """Records: symbol, timestamp (UTC), source, score in [-1, 1] or text; optional weights and flags.
 
 A timestamp that is a date, or exactly midnight, is used from the first session after that date."""

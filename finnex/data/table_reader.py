@@ -146,7 +146,7 @@ class TableReader:
                 if name in own.columns and (words := epoch_words(own[name]))
             ]
             frame = self.part(Part(own, where, reading), problems)
-            unread |= set(own.columns) - set(frame.columns) - set(self.reads)
+            unread |= set(own.columns) - set(frame.columns) - {*self.required, *self.reads}
             frames.append(frame)
         if reading.assumed and not reading.says_symbol:
             notes.insert(0, reading.assumed)

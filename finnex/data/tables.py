@@ -73,6 +73,21 @@ def read_tables(config: Config) -> Tables:
     return Tables(**frames)
 
 
+def read_bars(config: Config) -> pd.DataFrame:
+    """Read the prices alone, of every symbol that they have.
+
+    Raises
+    ------
+    InputError
+        With every problem of the files.
+    """
+    problems: list[Problem] = []
+    frame = READERS["prices"].read(readings(config, "prices"), problems)
+    if problems:
+        raise InputError(list(dict.fromkeys(problems)))
+    return frame
+
+
 def _wanted(config: Config, table: str, prices: pd.DataFrame | None) -> frozenset[str] | None:
     """Return the symbols whose rows of a table the run uses; None where it uses all.
 

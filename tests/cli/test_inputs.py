@@ -85,3 +85,37 @@ def test_a_feature_that_one_symbol_lacks_is_named_with_it(study: Path, capsys: p
     answer = json.loads(said(capsys, "inputs", "--config", study, "--json"))["tables"]["options"]
     assert answer["features_without_a_value_for"]["option_implied"] == ["NVDA"]
     assert "option_implied" not in answer["features_without_a_value"]
+
+
+def test_three_commands_lead_from_a_vendors_file_to_an_image(
+    sample_inputs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The README's, with a file as Yahoo's old download writes it: no symbol, our names in capitals, one more column."""
+    prices = pd.read_csv(sample_inputs["prices"])
+    bars = prices[(prices["symbol"] == "NVDA") & prices["date"].between("2014-01-01", "2014-12-31")]
+    bars = bars.drop(columns="symbol").rename(columns=str.capitalize).assign(**{"Adj Close": bars["close"]})
+    monkeypatch.chdir(tmp_path)
+    bars.to_csv("NVDA.csv", index=False)
+    wrote = said(capsys, "init", "study", "--prices", "NVDA.csv", "--preset", "yahoo")
+    assert "for NVDA." in wrote
+    said(capsys, "build", "--config", "study/finnex.toml", "--start", "2014-12-30", "--workers", "0")
+    said(capsys, "show", "NVDA", "2014-12-31", "--config", "study/finnex.toml", "--out", "nvda.png")
+    assert Path("nvda.png").stat().st_size > 10_000
+
+
+def test_a_configuration_is_written_only_for_bars_that_can_be_read(
+    sample_inputs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments, wanted in (
+        (["--prices", str(tmp_path / "none.csv")], "none.csv"),
+        (["--prices", str(sample_inputs["prices"]), "--symbol", "NVDX"], "Did you mean 'NVDA'"),
+        (["--symbol", "NVDA"], "Name it too: --prices FILE"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(["init", str(tmp_path / "study"), *arguments])
+        assert ended.value.code == 2
+        assert wanted in capsys.readouterr().err
+        assert not (tmp_path / "study").exists()
+    said(capsys, "init", tmp_path / "study", "--prices", sample_inputs["prices"])
+    config = load_config(tmp_path / "study" / "finnex.toml")
+    assert config.symbols == tuple(sorted(set(pd.read_csv(sample_inputs["prices"])["symbol"]) - set(config.sectors)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -83,7 +82,7 @@ def _bars(
 
 def _from(directory: Path, path: Path) -> str:
     """Return a path as the configuration in a folder names it: relative where it lies in that folder."""
-    whole, folder = Path(os.path.abspath(path)), Path(os.path.abspath(directory))
+    whole, folder = path.resolve(), directory.resolve()
     return str(whole.relative_to(folder) if whole.is_relative_to(folder) else whole)
 
 

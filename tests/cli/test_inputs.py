@@ -90,7 +90,7 @@ def test_a_feature_that_one_symbol_lacks_is_named_with_it(study: Path, capsys: p
 def test_three_commands_lead_from_a_vendors_file_to_an_image(
     sample_inputs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The README's, with a file as Yahoo's old download writes it: no symbol, our names in capitals, one more column."""
+    """The README's, with a file as Yahoo's old download writes it: no symbol, names in capitals, one more column."""
     prices = pd.read_csv(sample_inputs["prices"])
     bars = prices[(prices["symbol"] == "NVDA") & prices["date"].between("2014-01-01", "2014-12-31")]
     bars = bars.drop(columns="symbol").rename(columns=str.capitalize).assign(**{"Adj Close": bars["close"]})

@@ -62,6 +62,7 @@ accept: $(STAMP)
 	$(BIN)/python -m benchmarks.leaks_null
 	$(BIN)/python -m benchmarks.next_filing
 	$(BIN)/python -m benchmarks.fuzz --cases 2000 --seed 1
+	$(BIN)/python -m benchmarks.fuzz_files --cases 2000 --seed 1
 
 # Compiled once: where bytecode is not written each process would compile the sources anew.
 $(STAMP): constraints.txt pyproject.toml

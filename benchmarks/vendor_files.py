@@ -221,7 +221,7 @@ def alpha_vantage(rng: random.Random) -> Written:
 
 
 def folder(rng: random.Random) -> Written:
-    """A folder with a file for each symbol, which the file's name says."""
+    """Write a folder with a file for each symbol, which the file's name says."""
     bars = random_bars(rng, _some(rng))
     files = {}
     for symbol, own in bars.groupby("symbol"):

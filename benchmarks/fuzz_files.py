@@ -1,6 +1,6 @@
 """Read files as vendors write them, whole and altered: right values, or a short message of FinNeX, never a traceback.
 
-`python -m benchmarks.fuzz_files [--cases N] [--seed S] [--case K] [--control]`. A whole file must be read, and every bar
+`python -m benchmarks.fuzz_files [--cases N] [--seed S] [--case K] [--control]`. A whole file must be read, and each bar
 be the one that was written. Of an altered file all bars but those that the alteration can change must be right wherever
 it is read. Prints each failure with the command that runs it alone, and exits with 1 where there is one. `--control`
 expects one wrong price of each whole file: the run must find all of them.

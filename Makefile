@@ -62,6 +62,7 @@ accept: $(STAMP)
 	$(BIN)/python -m benchmarks.leaks_null
 	$(BIN)/python -m benchmarks.next_filing
 	$(BIN)/python -m benchmarks.fuzz --cases 2000 --seed 1
+	$(BIN)/python -m benchmarks.fuzz_files --cases 2000 --seed 1
 
 # torch by pip, which takes the build that its settings name; the rest by uv, four minutes sooner than by pip.
 # Compiled once: where bytecode is not written each process would compile the sources anew.

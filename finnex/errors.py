@@ -37,6 +37,8 @@ LONGEST_LINE, LONGEST_MESSAGE, MOST_LINES = 700, 3600, 20
 """Bytes of a line and of the whole message of an `UnusableContent`, and its lines."""
 MOST_OF_A_KIND = 20
 """Problems of one kind that are kept one by one; the rest are counted."""
+PLACES = 3
+"""Problems of a kind whose places and values a message shows."""
 MOST_OPTIONS, LONGEST_OPTION = 1000, 60
 """Most valid words, and characters of each, that are searched for the nearest word."""
 
@@ -200,13 +202,24 @@ class Problem:
         return self.file, self.what, self.column
 
     def __str__(self) -> str:
-        place = [self.file]
-        if self.row is not None:
-            place.append(f"row {self.row}")
-        if self.column is not None:
-            place.append(f"column '{shortened(self.column)}'")
-        shown = "" if self.value is None else f" (value: {shortened(self.value)})"
-        return f"{', '.join(place)}: {shortened(self.what, LONGEST_SENTENCE)}{shown}. {self.remedy}"
+        return problem_line([self], 0)
+
+
+def problem_line(alike: Sequence[Problem], further: int) -> str:
+    """Return one line for problems of one kind: the places and values of some, and how many further there are."""
+    first = alike[0]
+    place = [first.file]
+    rows = [str(one.row) for one in alike if one.row is not None]
+    if rows:
+        more = f" and {further} more" if further else ""
+        listed = ", ".join(rows) if more or len(rows) == 1 else f"{', '.join(rows[:-1])} and {rows[-1]}"
+        place.append(f"row{'' if len(rows) == 1 and not more else 's'} {listed}{more}")
+    if first.column is not None:
+        place.append(f"column '{shortened(first.column)}'")
+    values = [shortened(one.value) for one in alike if one.value is not None]
+    shown = f" (value{'' if len(values) == 1 else 's'}: {'; '.join(values)})" if values else ""
+    counted = f" ({further} more like it)" if further and not rows else ""
+    return f"{', '.join(place)}: {shortened(first.what, LONGEST_SENTENCE)}{shown}.{counted} {first.remedy}"
 
 
 class InputError(UnusableContent):
@@ -216,7 +229,7 @@ class InputError(UnusableContent):
     ----------
     problems
         What was found wrong, so that one reading of the message mends the whole file. The message shows the first of
-        every kind before it shows more of any.
+        every kind, with its first places.
     """
 
     def __init__(self, problems: Sequence[Problem]) -> None:
@@ -229,29 +242,21 @@ class InputError(UnusableContent):
 
 
 def _lines(problems: Sequence[Problem]) -> list[str]:
-    """Return a line for each problem that is shown, and what was left out of its kind."""
+    """Return a line for each kind of problem in a column, with its first places, and what was left out."""
     groups: dict[tuple[str, str, str | None], list[Problem]] = {}
     for problem in problems:
         groups.setdefault(problem.kind, []).append(problem)
-    each = max(1, (MOST_LINES - 1) // max(1, len(groups)))
     lines: list[str] = []
     room, left = LONGEST_MESSAGE - 200, 0
     for number, group in enumerate(groups.values()):
-        chosen: list[str] = []
-        kinds_to_come = min(len(groups), MOST_LINES - 1) - number
-        for problem in group[:each]:
-            line = _printable(str(problem))
-            size = len(line.encode()) + 40
-            if room < size or (chosen and room - size < (kinds_to_come - 1) * size):
-                break
-            chosen.append(line)
-            room -= size
-        if not chosen or len(lines) + len(chosen) >= MOST_LINES:
+        shown = group[:PLACES]
+        line = _printable(problem_line(shown, count(group) - len(shown)))
+        room -= len(line.encode()) + 1
+        last = number == len(groups) - 1
+        if room < 0 or (len(lines) == MOST_LINES - 1 and not last):
             left = sum(count(later) for later in list(groups.values())[number:])
             break
-        if more := count(group) - len(chosen):
-            chosen[-1] += f" ({more} more like it)"
-        lines += chosen
+        lines.append(line)
     if left:
         lines.append(f"... and {left} more problems")
     return lines

@@ -5,7 +5,7 @@ It shares nothing with `finnex.data.point_in_time`, so that a mistake there does
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +18,8 @@ from finnex.audit.audit_report import LeakedRow
 from finnex.data import parse
 from finnex.data.calendar import SessionCalendar
 from finnex.data.csv_file import line_of
-from finnex.errors import Problem
+from finnex.data.parse import text_of
+from finnex.data.reading import Reading
 
 Mask = npt.NDArray[np.bool_]
 
@@ -135,7 +136,10 @@ def later_rows(
     return known_session(table, frame, calendar, quote_delay_minutes) > position
 
 
-def describe(table: str, row: pd.Series[Any], path: Path | None, *, added: bool = False) -> LeakedRow:
+Files = Sequence[tuple[Path, Reading]]
+
+
+def describe(table: str, row: pd.Series[Any], files: Files, *, added: bool = False) -> LeakedRow:
     """Return a row as a person finds it: its key, its date, its place in the file.
 
     Parameters
@@ -144,8 +148,8 @@ def describe(table: str, row: pd.Series[Any], path: Path | None, *, added: bool 
         Name of the table, a key of `CLOCKS`.
     row
         One row of the table.
-    path
-        File that the table was read from; None where it comes from none.
+    files
+        Files that the table was read from, with how each is read; none where it comes from none.
     added
         Whether the row was made up by the audit, and so has no place in the file.
 
@@ -160,28 +164,37 @@ def describe(table: str, row: pd.Series[Any], path: Path | None, *, added: bool 
         key.append(f"{clock.about} {pd.Timestamp(row[clock.about]).date()}")
     moment = pd.Timestamp(row[clock.dated])
     shown = str(moment.date()) if moment == moment.normalize() else f"{moment.isoformat()}Z"
-    place = None if added or path is None else _file_row(table, row, path)
-    return LeakedRow(table, ", ".join(key), shown, "" if path is None else path.name, place, added)
+    name, place = (files[0][0].name if files else ""), None
+    if not added:
+        for path, reading in files:
+            if (found := _file_row(table, row, path, reading)) is not None:
+                name, place = path.name, found
+                break
+    return LeakedRow(table, ", ".join(key), shown, name, place, added)
 
 
-def _moment(text: pd.Series[str], path: Path, problems: list[Problem]) -> pd.Series[pd.Timestamp]:
-    return parse.moment(text, path, problems)[0]
+def _file_row(table: str, row: pd.Series[Any], path: Path, reading: Reading) -> int | None:
+    """Return the line of a row in a file: readers sort, so the file is read again. None where it is not found."""
+    for text in reading.parts(path, [], typed=False):
+        if len(found := _alike(table, row, text, path, reading)):
+            return line_of(path, int(found.index[0]), reading.written)
+    return None
 
 
-def _file_row(table: str, row: pd.Series[Any], path: Path) -> int | None:
-    """Return the line of a row in its file: readers sort, so the file is read again. None where it is not found."""
+def _alike(table: str, row: pd.Series[Any], text: pd.DataFrame, path: Path, reading: Reading) -> pd.DataFrame:
     clock = CLOCKS[table]
-    text = parse.read_text(path)
     for word in clock.words:
         if word in text.columns:
-            text = text[text[word].str.strip() == str(row[word])]
+            text = text[text_of(text[word]) == str(row[word])]
     for column in dict.fromkeys((clock.dated, clock.about or clock.dated)):
         name = FILE_COLUMN.get(column, column)
         if name not in text.columns:
-            return None
-        read = parse.stamp if clock.rule == "stamp" else _moment
-        value = read(text[name], path, [])
+            return text.iloc[:0]
+        if clock.rule == "stamp":
+            value = parse.stamp(text[name], path, [], reading.zone)
+        else:
+            value = parse.moment(text[name], path, [], reading.zone)[0]
         text = text[value == row[column]]
     if "score" in text.columns and len(text) > 1:
-        text = text[pd.to_numeric(text["score"], errors="coerce") == row["score"]]
-    return None if text.empty else line_of(path, int(text.index[0]))
+        text = text[parse.number(text["score"], path, [], optional=True) == row["score"]]
+    return text

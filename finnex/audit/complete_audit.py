@@ -35,9 +35,9 @@ from finnex.audit.verdicts import Tested, caveats, feature_verdicts, table_verdi
 from finnex.config import Config
 from finnex.data.features import symbol_bars
 from finnex.data.labels import make_labels
-from finnex.data.mapping import reading_of
 from finnex.data.panel import make_panel
 from finnex.data.readers import read_enhanced
+from finnex.data.reading import reading_of
 from finnex.data.tables import Tables
 from finnex.errors import ConfigError, InputError, Problem
 from finnex.pipeline import Run, read_run, sessions_wanted
@@ -152,7 +152,7 @@ def audit(
         scaled = fitted_on_everything(enhanced)
         findings += [replace(one, rows=(_first_row(one, enhanced, timings[0]),)) for one in scaled]
         if later is not None and vintage is not None:
-            seen = compare_vintage(enhanced, later, (config.inputs.enhanced, vintage))
+            seen = compare_vintage(enhanced, later, (config.inputs.files_of("enhanced")[0], vintage))
             findings += seen.findings
     findings = list(dict.fromkeys(findings))
     coarse = coarse_stamps(run.tables.sentiment, config.exchange)
@@ -206,10 +206,9 @@ def _read_vintage(run: Run, path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise ConfigError(f"--vintage: {path} does not exist. Correct the path.")
     problems: list[Problem] = []
-    reading = reading_of(run.config, "enhanced")
-    frame = read_enhanced(path, problems, reading)
+    frame = read_enhanced(path, problems, reading_of(run.config, "enhanced"))
     if problems:
-        raise InputError([reading.in_the_files_words(problem) for problem in problems])
+        raise InputError(problems)
     return frame
 
 

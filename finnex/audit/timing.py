@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from finnex.audit.fresh import Fresh, Opened, in_fresh_process
 from finnex.config import Config
 from finnex.data.normalize import FeatureSpec
 from finnex.data.panel import Panel
+from finnex.data.reading import readings
 from finnex.data.tables import Tables
 from finnex.errors import FinnexError
 from finnex.images.render import Renderer
@@ -99,8 +99,7 @@ class Timing:
 
     def describe(self, table: str, row: pd.Series[Any], *, added: bool = False) -> LeakedRow:
         """Return a row of a table as a person finds it."""
-        path: Path | None = getattr(self.run.config.inputs, table, None)
-        return describe(table, row, path, added=added)
+        return describe(table, row, readings(self.run.config, table), added=added)
 
     def _panel(
         self, tables: Tables, failures: tuple[type[BaseException], ...], denied: frozenset[str] = frozenset()

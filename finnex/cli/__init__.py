@@ -18,6 +18,7 @@ from finnex.cli.demo import demo
 from finnex.cli.deploy import deploy
 from finnex.cli.explain import explain
 from finnex.cli.export import export
+from finnex.cli.inputs import inputs
 from finnex.cli.layout import layout
 from finnex.cli.look import info, show
 from finnex.cli.models import models, predict, promote
@@ -46,7 +47,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS = (
-    *(demo, init, build, info, show, explain, train, models, promote, predict, up, deploy, audit, qa, export),
+    *(demo, init, inputs, build, info, show, explain, train, models, promote, predict, up, deploy, audit, qa, export),
     *(features, dataset, quarantine, release, repair),
 )
 for command in COMMANDS:

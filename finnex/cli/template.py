@@ -137,7 +137,7 @@ _TABLES = {
 
 
 def configuration_text(
-    inputs: Mapping[str, str],
+    inputs: Mapping[str, str | Mapping[str, str]],
     symbols: Sequence[str],
     *,
     start: date | None = None,
@@ -150,7 +150,7 @@ def configuration_text(
     Parameters
     ----------
     inputs
-        Table to the path of its file, as it is written down.
+        Table to the path of its file, as it is written down, or to the keys of a table about it.
     symbols
         Symbols of the run.
     start, end
@@ -166,7 +166,7 @@ def configuration_text(
         The text of a TOML file.
     """
     tables = [
-        _line(name, json.dumps(inputs[name]), columns, given=True)
+        _line(name, _value(inputs[name]), columns, given=True)
         if name in inputs
         else _line(name, json.dumps(f"{name}.csv"), columns, given=False)
         for name, columns in _TABLES.items()
@@ -206,6 +206,13 @@ def configuration_text(
         store=_line("path", json.dumps("images.zarr"), "the images: plain Zarr", given=True),
         epochs=_line("epochs", str(epochs or TrainingSettings().epochs), "at most", given=epochs is not None),
     )
+
+
+def _value(given: str | Mapping[str, str]) -> str:
+    """Return a path, or keys about it, as TOML writes them."""
+    if isinstance(given, str):
+        return json.dumps(given, ensure_ascii=False)
+    return "{ " + ", ".join(f"{key} = {json.dumps(one, ensure_ascii=False)}" for key, one in given.items()) + " }"
 
 
 def _line(key: str, value: str, meaning: str, *, given: bool) -> str:

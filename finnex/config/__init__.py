@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from finnex.config.images import HORIZONS, ImageSettings, LabelSettings, ModelSettings
-from finnex.config.inputs import SECTOR_ETFS, TABLES, Inputs, MappedTable
+from finnex.config.inputs import SECTOR_ETFS, TABLES, Inputs
 from finnex.config.places import TLS_KEYS, Address, DaskCluster, DaskSettings, MlflowSettings, StoreSettings
 from finnex.config.run import Config, load_config, parse_config
 from finnex.config.section import PositiveInt, Section
+from finnex.config.table_source import TableSource, files_of, source_at
 from finnex.config.trading import TradingSettings
 from finnex.config.training import AugmentationSettings, TrainingSettings
 
@@ -23,14 +24,16 @@ __all__ = [
     "ImageSettings",
     "Inputs",
     "LabelSettings",
-    "MappedTable",
     "MlflowSettings",
     "ModelSettings",
     "PositiveInt",
     "Section",
     "StoreSettings",
+    "TableSource",
     "TradingSettings",
     "TrainingSettings",
+    "files_of",
     "load_config",
     "parse_config",
+    "source_at",
 ]

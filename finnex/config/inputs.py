@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from zoneinfo import available_timezones
 
 from pydantic import Field, model_validator
 
 from finnex.config.section import Section
+from finnex.config.table_source import Sources, TableSource
 from finnex.errors import nearest
 
 SECTOR_ETFS = ("XLB", "XLC", "XLE", "XLF", "XLI", "XLK", "XLP", "XLRE", "XLU", "XLV", "XLY")
@@ -20,9 +21,11 @@ TABLES = (
 )  # fmt: skip
 """Input tables, in the order in which they are read."""
 
-MappedTable = Literal["enhanced", "sentiment", "competitive", "fundamentals"]
-"""Tables whose columns may have other names in the file."""
-
+TableName = Literal[
+    "prices", "macro", "fundamentals", "sentiment", "competitive", "events", "options", "splits", "enhanced"
+]
+OF_THE_SPECIFICATION: Final = ("enhanced", "sentiment", "competitive")
+"""Tables that the key `preset` of all inputs reaches; a table's own key goes before it."""
 
 LONGEST_DELAY_MINUTES = 366 * 24 * 60
 
@@ -59,26 +62,25 @@ def quotes_of(exchange: str) -> dict[str, int]:
 class Inputs(Section):
     """Paths of the input tables, relative to the configuration file, and when their rows become known."""
 
-    prices: Path | None = None
+    prices: Sources = ()
     """Absent, the open, high, low, close and volume of the enhanced file are the prices."""
-    macro: Path | None = None
-    fundamentals: Path | None = None
-    sentiment: Path | None = None
-    competitive: Path | None = None
-    events: Path | None = None
-    options: Path | None = None
-    splits: Path | None = None
+    macro: Sources = ()
+    fundamentals: Sources = ()
+    sentiment: Sources = ()
+    competitive: Sources = ()
+    events: Sources = ()
+    options: Sources = ()
+    splits: Sources = ()
     """Stock splits, to match share counts to the split-adjusted prices."""
-    enhanced: Path | None = None
+    enhanced: Sources = ()
     synthetic: tuple[str, ...] = ()
     """Names of tables that hold generated data; written into every store and report."""
     preset: Literal["specification"] | None = None
-    """How enhanced, sentiment and competitive files of another format are read: `finnex.data.mapping`."""
-    columns: dict[MappedTable, dict[str, str]] = Field(default_factory=dict)
-    """By table, our name of a column to the file's name of it; goes before the preset."""
+    """Preset of the enhanced, sentiment and competitive files that name none of their own."""
+    columns: dict[TableName, dict[str, str]] = Field(default_factory=dict)
+    """By table, our name of a column to the file's name of it, for files that name none of their own."""
     timestamp_zone: str | None = None
-    """IANA zone of sentiment records whose time stamp carries none (absent, such a stamp is refused), and in which
-    exactly midnight counts as a date, in any table."""
+    """Time zone (IANA) of all files that name none of their own: `TableSource.timezone`."""
     lexicon: Literal["vader", "loughran_mcdonald"] | None = None
     """What scores a sentiment record that has a text and no score; absent, such a record is refused."""
     enhanced_heatmaps: tuple[str, ...] = ()
@@ -93,7 +95,7 @@ class Inputs(Section):
 
     @model_validator(mode="after")
     def _prices_come_from_somewhere(self) -> Inputs:
-        if self.prices is None and self.enhanced is None:
+        if not self.prices and not self.enhanced:
             raise ValueError("there are no prices; name a prices table, or an enhanced file that has them")
         if self.timestamp_zone is not None and self.timestamp_zone not in (zones := available_timezones()):
             raise ValueError(
@@ -101,9 +103,36 @@ class Inputs(Section):
             )
         return self
 
-    def tables(self) -> Iterator[tuple[str, Path]]:
-        """Yield name and path of every table that is given."""
+    def tables(self) -> Iterator[tuple[str, tuple[TableSource, ...]]]:
+        """Yield name and sources of every table that is given, with the keys that all inputs have in common."""
         for name in TABLES:
-            path = getattr(self, name)
-            if path is not None:
+            if sources := self.sources_of(name):
+                yield name, sources
+
+    def sources_of(self, table: str) -> tuple[TableSource, ...]:
+        """Return how a table's files are read, in the order given; a source's own keys go before those of all."""
+        common: dict[str, Any] = {"timezone": self.timestamp_zone, "columns": self.columns.get(table, {})}  # type: ignore[call-overload]
+        common["preset"] = self.preset if table in OF_THE_SPECIFICATION else None
+        given: tuple[TableSource, ...] = getattr(self, table)
+        return tuple(
+            one.model_copy(update={key: value for key, value in common.items() if value and not getattr(one, key)})
+            for one in given
+        )
+
+    def files(self) -> Iterator[tuple[str, Path]]:
+        """Yield table and path of every file."""
+        for name, _ in self.tables():
+            for path in self.files_of(name):
                 yield name, path
+
+    def files_of(self, table: str) -> tuple[Path, ...]:
+        """Return the files of a table, in the order given; none where it is not given."""
+        given: tuple[TableSource, ...] = getattr(self, table)
+        return tuple(path for source in given for path in source.files)
+
+    def place_of(self, table: str) -> str:
+        """Return a table's file for a message; of several the first, and how many more there are."""
+        files = self.files_of(table)
+        if not files:
+            return table
+        return str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"

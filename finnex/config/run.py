@@ -7,7 +7,7 @@ import re
 import sys
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
@@ -17,6 +17,7 @@ from finnex.config.places import TLS_KEYS, DaskSettings, MlflowSettings, StateSe
 from finnex.config.section import Section
 from finnex.config.state import state_folder
 from finnex.config.symbol import Symbol, distinct
+from finnex.config.table_source import PATTERN, TABLE_SUFFIXES, TableSource
 from finnex.config.trading import TradingSettings
 from finnex.config.training import AUGMENTATION_PRESETS, AugmentationSettings, TrainingSettings
 from finnex.errors import LONGEST_SENTENCE, MOST_LINES, ConfigError, InputsMissing, nearest, shortened, shown
@@ -84,11 +85,13 @@ class Config(Section):
 
 def _valid_keys(location: tuple[str | int, ...]) -> list[str]:
     model: type[BaseModel] = Config
-    for part in location:
-        field = model.model_fields.get(str(part))
-        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+    for part in (part for part in location if isinstance(part, str)):
+        field = model.model_fields.get(part)
+        kinds = [] if field is None else [field.annotation, *get_args(field.annotation)]
+        found = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if not found:
             return []
-        model = field.annotation
+        model = found[0]
     return list(model.model_fields)
 
 
@@ -96,7 +99,7 @@ def _explain(error: ValidationError, path: Path) -> ConfigError:
     lines: list[str] = []
     for item in error.errors(include_url=False):
         location = item["loc"]
-        where = shortened(".".join(str(part) for part in location) or "file")
+        where = shortened(".".join(str(part) for part in location if part != 0) or "file")
         if len(lines) == MOST_LINES:
             lines += [f"{path}: key '{where}' and further ones are wrong too."] * (error.error_count() - MOST_LINES)
             break
@@ -115,7 +118,7 @@ def _explain(error: ValidationError, path: Path) -> ConfigError:
 
 def _check_encoding(config: Config, path: Path) -> None:
     """Raise `ConfigError` where this process cannot write the name of a table, the store or a symbol's folder."""
-    names = [str(table) for _, table in config.inputs.tables()]
+    names = [source.path for _, sources in config.inputs.tables() for source in sources]
     for name in [*names, str(config.store.path), *config.symbols]:
         try:
             os.fsencode(name)
@@ -131,6 +134,15 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:  # a name that is longer than the file system takes, or a folder that may not be looked into
         return False
+
+
+def _absent(whole: Path, given: str) -> str:
+    try:
+        if whole.is_dir():
+            return f"a folder without a table ({', '.join(TABLE_SUFFIXES)})"
+    except OSError:
+        pass
+    return "a pattern that fits no file" if PATTERN & set(given) else "which does not exist"
 
 
 def parse_config(document: dict[str, object], path: Path) -> Config:
@@ -149,12 +161,16 @@ def parse_config(document: dict[str, object], path: Path) -> Config:
     except ValidationError as error:
         raise _explain(error, path) from None
     _check_encoding(config, path)
-    absolute = {name: root / table for name, table in config.inputs.tables()}
-    missing = [
-        f"{path}: [inputs] {name} names {table}, which does not exist."
-        for name, table in absolute.items()
-        if not _is_file(table)
-    ]
+    absolute: dict[str, tuple[TableSource, ...]] = {}
+    missing: list[str] = []
+    for name, _ in config.inputs.tables():
+        sources: tuple[TableSource, ...] = getattr(config.inputs, name)
+        absolute[name] = tuple(one.located(root) for one in sources)
+        missing += [
+            f"{path}: [inputs] {name} names {root / one.path}, {_absent(root / one.path, one.path)}."
+            for one in absolute[name]
+            if not one.files
+        ]
     tables = len(missing)
     if config.image.catalogue is not None and not _is_file(root / config.image.catalogue):
         missing.append(f"{path}: [image] catalogue names {root / config.image.catalogue}, which does not exist.")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from finnex.data import parse
-from finnex.data.mapping import Reading, filed
 from finnex.data.names import CONCEPTS, FLOWS, METRICS, STOCKS
 from finnex.data.quarters import DAYS, SERIES, quarters_in, single_quarters
+from finnex.data.rows import Rows, Where
+from finnex.data.table_reader import Part, TableReader
 from finnex.errors import Problem
 
 ROW = ["symbol", "origin", "period_end", "available", "available_is_date"]
+START, CURRENCY, MERGED = EXTRA = ("(start)", "(currency)", "(merged)")
+"""Of a row until the table is whole: no names of a file's columns that are kept."""
 LENGTHS = ", ".join(f"{least} to {most}" for least, most in DAYS.values())
 GIVE_DURATIONS = (
     "If one is of a quarter and another of a longer period, give the first day of each period as period_start (EDGAR's "
@@ -21,78 +24,99 @@ GIVE_DURATIONS = (
 )
 
 
-def read_fundamentals(path: Path, problems: list[Problem], reading: Reading | None = None) -> pd.DataFrame:
-    """Read filed figures: symbol, period_end, available_date (filing), optional origin, any numeric metrics.
-
-    Flows (`finnex.data.names.FLOWS`) are single quarters. With a column `period_start` they may be of three, six, nine
-    and twelve months: quarters are taken, missing ones derived (`finnex.data.quarters`), and the column `derived`
-    says of each row whether one of its figures was. EDGAR's names of columns (`start`, `end`, `filed`, `val`) are
-    aliases; a column `metric` says of which metric `value` is, and may hold XBRL's names.
-    """
-    reading = reading or filed()
-    text = reading.read(path, problems)
-    if missing := parse.require_columns(text, ("symbol", "period_end", "available_date"), path):
-        problems += missing
-        return text
-    by_metric = "value" in text.columns
-    text = _one_column_a_metric(text, path, problems)
-    available, only_date = parse.moment(text["available_date"], path, problems, reading.zone)
+def _fundamentals(part: Part, problems: list[Problem]) -> pd.DataFrame:
+    cells, where, zone = part.cells, part.where, part.reading.zone
+    by_metric = "value" in cells.columns
+    cells = _one_column_a_metric(cells, where, problems)
+    available, only_date = parse.moment(cells["available_date"], where, problems, zone)
     frame = pd.DataFrame(
         {
-            "symbol": parse.word(text["symbol"], path, problems),
-            "period_end": parse.day(text["period_end"], path, problems),
+            "symbol": parse.word(cells["symbol"], where, problems),
+            "period_end": parse.day(cells["period_end"], where, problems, zone),
             "available": available,
             "available_is_date": only_date,
-            "origin": text["origin"].str.strip() if "origin" in text.columns else "",
+            "origin": parse.text_of(cells["origin"]) if "origin" in cells.columns else "",
         }
     )
     known = {"symbol", "period_start", "period_end", "available_date", "origin", "currency"}
-    names = [column for column in text.columns if column not in known]
-    if taken := [column for column in names if column in (*frame.columns, "derived")]:
-        problems.append(Problem(str(path), "the column has a name that FinNeX uses", "Rename it.", column=taken[0]))
-        return frame
-    frame = pd.concat([frame, parse.numbers(text[names], path, problems)], axis=1)
+    names = [column for column in cells.columns if column not in known]
+    if taken := [column for column in names if column in (*frame.columns, "derived", *EXTRA)]:
+        file = str(where.files[0][0])
+        problems += [Problem(file, "the column has a name that FinNeX uses", "Rename it.", column=taken[0])]
+        names = [column for column in names if column not in taken]
+    frame = pd.concat([frame, parse.numbers(cells[names], where, problems)], axis=1)
     early = frame["available"] < frame["period_end"]
     what, remedy = "a report is dated before its period ends", "Give the filing date."
-    problems += parse.refuse(frame, early, path, "available", what, remedy)
+    problems += parse.refuse(frame, early, where, "available", what, remedy, than="period_end")
     future = frame["available"] > pd.Timestamp.now("UTC").tz_localize(None)
     what, remedy = "a filing date lies in the future", "Give the date on which it was filed."
-    problems += parse.refuse(frame, future, path, "available", what, remedy)
-    if "currency" in text.columns:
-        problems += _second_currency(frame, text["currency"].str.strip(), path)
-    if "period_start" in text.columns:
-        frame = _from_durations(frame, text["period_start"], names, path, problems)
+    problems += parse.refuse(frame, future, where, "available", what, remedy)
+    if "currency" in cells.columns:
+        frame[CURRENCY] = parse.text_of(cells["currency"])
+    if "period_start" in cells.columns:
+        frame[START] = _starts(cells["period_start"], where, problems, zone)
+    frame[MERGED] = by_metric
+    return frame
+
+
+def _starts(cells: pd.Series[Any], where: Where, problems: list[Problem], zone: str | None) -> pd.Series[pd.Timestamp]:
+    given = cells.notna() if cells.dtype.kind in "fM" else parse.text_of(cells) != ""
+    found = pd.Series(pd.NaT, index=cells.index, dtype="datetime64[ns]")
+    found[given] = parse.day(cells[given], where, problems, zone)
+    return found
+
+
+def _whole(frame: pd.DataFrame, where: Where, problems: list[Problem]) -> pd.DataFrame:
+    names = [name for name in frame.columns if name not in (*ROW, *EXTRA)]
+    if CURRENCY in frame.columns:
+        problems += _second_currency(frame, frame[CURRENCY].fillna(""), where)
+    merge = bool(frame[MERGED].any()) or (isinstance(where, Rows) and len(where.files) > 1)
+    if START in frame.columns:
+        frame = _from_durations(frame.drop(columns=[MERGED, CURRENCY], errors="ignore"), names, where, problems)
     else:
-        frame = _of_one_length(frame, names, by_metric, path, problems)
+        frame = _of_one_length(frame.drop(columns=[MERGED, CURRENCY], errors="ignore"), names, merge, where, problems)
     return frame.sort_values(["symbol", "available", "period_end"], ignore_index=True, kind="stable")
 
 
-def _one_column_a_metric(text: pd.DataFrame, path: Path, problems: list[Problem]) -> pd.DataFrame:
+read_fundamentals = TableReader(
+    "fundamentals", ("symbol", "period_end", "available_date"), _fundamentals, _whole,
+    reads=("period_start", "metric", "value", "currency"),
+)  # fmt: skip
+"""Filed figures: symbol, period_end, available_date (filing), optional origin, any numeric metrics.
+
+Flows (`finnex.data.names.FLOWS`) are single quarters. With a column `period_start` they may be of three, six, nine
+and twelve months: quarters are taken, missing ones derived (`finnex.data.quarters`), and the column `derived`
+says of each row whether one of its figures was. EDGAR's names of columns (`start`, `end`, `filed`, `val`) are
+aliases; a column `metric` says of which metric `value` is, and may hold XBRL's names."""
+
+
+def _one_column_a_metric(cells: pd.DataFrame, where: Rows, problems: list[Problem]) -> pd.DataFrame:
     """Return a table of metric and value with a column for each metric; a table without `val` as it is."""
-    if "value" not in text.columns:
-        return text
-    if "metric" not in text.columns:
+    if "value" not in cells.columns:
+        return cells
+    if "metric" not in cells.columns:
         remedy = (
             "Add a column metric (revenue, or EDGAR's concept), or name it: [inputs.columns.fundamentals] "
             'revenue = "val", with the column\'s name in the file.'
         )
-        problems.append(Problem(str(path), "nothing says of which metric its values are", remedy, column="value"))
-        return text.drop(columns="value")
-    metric = parse.word(text["metric"], path, problems).replace(CONCEPTS)
-    rest = text.drop(columns=["metric", "value"])
-    wide = {
-        name: text["value"].where(metric == name, "") for name in metric.unique() if name not in ("", *rest.columns)
-    }
-    return pd.concat([rest, pd.DataFrame(wide, index=text.index)], axis=1)
+        file = str(where.files[0][0])
+        problems += [Problem(file, "nothing says of which metric its values are", remedy, column="value")]
+        return cells.drop(columns="value")
+    metric = parse.word(cells["metric"], where, problems).replace(CONCEPTS)
+    rest = cells.drop(columns=["metric", "value"])
+    value = cells["value"] if cells["value"].dtype == "float64" else parse.text_of(cells["value"])
+    empty = np.nan if value.dtype == "float64" else ""
+    wide = {name: value.where(metric == name, empty) for name in metric.unique() if name not in ("", *rest.columns)}
+    return pd.concat([rest, pd.DataFrame(wide, index=cells.index)], axis=1)
 
 
-def _second_currency(frame: pd.DataFrame, currency: pd.Series[str], path: Path) -> list[Problem]:
+def _second_currency(frame: pd.DataFrame, currency: pd.Series[str], where: Where) -> list[Problem]:
     money = [name for name in METRICS if name in frame.columns and name != "shares_outstanding"]
     given = frame[money].notna().any(axis=1) & (currency != "")
     first = currency.where(given).groupby(frame["symbol"]).transform("first")
     what, remedy = "a company's figures are in two currencies", "Keep the figures of one currency for each company."
     shown = pd.DataFrame({"currency": currency})
-    return parse.refuse(shown, given & (currency != first), path, "currency", what, remedy)
+    return parse.refuse(shown, given & (currency != first), where, "currency", what, remedy)
 
 
 def _at_one_time(frame: pd.DataFrame, names: list[str], further: list[str]) -> pd.Series[bool]:
@@ -111,39 +135,39 @@ def _shown(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of_one_length(
-    frame: pd.DataFrame, names: list[str], merge: bool, path: Path, problems: list[Problem]
+    frame: pd.DataFrame, names: list[str], merge: bool, where: Where, problems: list[Problem]
 ) -> pd.DataFrame:
     """Refuse rows of one period end and filing, with the remedy of durations where a flow differs."""
     two = _at_one_time(frame, [name for name in names if name in FLOWS or merge], [])
     what = "an earlier row has other figures for the same period_end and filing"
-    problems += parse.refuse(_shown(frame), two, path, "period_end", what, GIVE_DURATIONS)
+    problems += parse.refuse(_shown(frame), two, where, "period_end", what, GIVE_DURATIONS)
     if merge and names:
         return frame.groupby(ROW, as_index=False, sort=False, dropna=False)[names].first()
-    problems += parse.duplicates(frame[~two], ["symbol", "origin", "period_end", "available"], path)
+    problems += parse.duplicates(frame[~two], ["symbol", "origin", "period_end", "available"], where)
     return frame
 
 
-def _from_durations(
-    frame: pd.DataFrame, text: pd.Series[str], names: list[str], path: Path, problems: list[Problem]
-) -> pd.DataFrame:
+def _from_durations(frame: pd.DataFrame, names: list[str], where: Where, problems: list[Problem]) -> pd.DataFrame:
     """Return a row for each period end and filing, flows as single quarters, with `derived`."""
-    given = text.str.strip() != ""
-    start = parse.day(text.where(given, "2000-01-01"), path, problems).where(given)
+    start = frame[START]
+    frame = frame.drop(columns=START)
+    given = start.notna()
     days = (frame["period_end"] - start).dt.days + 1
     count = quarters_in(np.asarray(days.fillna(0), dtype=np.int64))
-    shown = pd.DataFrame({"period_start": text + days.map(" ({:.0f} days)".format)})
+    shown = pd.DataFrame({"period_start": start.dt.strftime("%Y-%m-%d") + days.map(" ({:.0f} days)".format)})
     what = f"a period is no quarter, half year, nine months or year ({LENGTHS} days)"
     remedy = "Correct its first or last day, or remove the row: no quarter follows from it."
     flow = frame[[name for name in FLOWS if name in names]].notna().any(axis=1)
-    problems += parse.refuse(shown, flow & days.notna() & (count == 0), path, "period_start", what, remedy)
+    problems += parse.refuse(shown, flow & days.notna() & (count == 0), where, "period_start", what, remedy)
     what, remedy = "a figure over a period has no first day", "Give it; of a quarter, the day after the last one ended."
-    problems += parse.refuse(pd.DataFrame({"period_start": text}), flow & ~given, path, "period_start", what, remedy)
+    problems += parse.refuse(pd.DataFrame({"period_start": ""}, index=frame.index), flow & ~given, where,
+                             "period_start", what, remedy)  # fmt: skip
     stocks = [name for name in names if name in STOCKS]
     lengths = frame.assign(quarters=count)
     two = _at_one_time(lengths, [name for name in names if name not in STOCKS], ["quarters"])
     two |= _at_one_time(frame, stocks, [])
     what = "an earlier row has another figure for the same period and filing"
-    problems += parse.refuse(_shown(frame), two, path, "period_end", what, "Keep the right one.")
+    problems += parse.refuse(_shown(frame), two, where, "period_end", what, "Keep the right one.")
     return frame if problems or not names else _in_quarters(lengths.assign(start=start), names)
 
 

@@ -56,7 +56,7 @@ def _late(tables: Tables, config: Config, expected: date) -> Iterator[tuple[str,
 
     traded = dict.fromkeys((*config.symbols, *config.peers), expected)
     yield "prices", before(ends(tables.prices, "symbol"), traded)
-    if tables.enhanced is not None and config.inputs.prices is not None:
+    if tables.enhanced is not None and config.inputs.prices:
         yield "enhanced", before(ends(tables.enhanced, "symbol"), dict.fromkeys(config.symbols, expected))
     if tables.macro is not None:
         delays = config.inputs.quote_delay_minutes

@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +20,7 @@ import pandas as pd
 
 from finnex.data import parse
 from finnex.data.point_in_time import Floats
+from finnex.data.rows import Where
 from finnex.errors import ConfigError, Problem
 
 LexiconName = Literal["vader", "loughran_mcdonald"]
@@ -40,41 +40,55 @@ def score_texts(texts: pd.Series[str], lexicon: LexiconName) -> Floats:
     return scores[codes]
 
 
-def fill_scores(text: pd.DataFrame, path: Path, problems: list[Problem], lexicon: LexiconName | None) -> None:
-    """Give records with a text and no score the lexicon's, as text; in place.
+def with_scores(
+    cells: pd.DataFrame, where: Where, problems: list[Problem], lexicon: LexiconName | None
+) -> tuple[pd.DataFrame, pd.Series[str]]:
+    """Return the cells with the lexicon's score of records that have a text and no score, and each record's provider.
 
     Their provider is named after the lexicon too: its scale is not the provider's own, and levels are learned per
     provider.
 
     Parameters
     ----------
-    text
-        Cells of the sentiment table as text, with a column `score`.
-    path
-        File of the table, for the problems.
+    cells
+        Cells of the sentiment table, without a column `score` where it has texts alone.
+    where
+        Their places, for the problems.
     problems
         List that problems are added to.
     lexicon
         Lexicon to score with; None refuses a text without a score.
     """
-    if "text" not in text.columns:
-        return
-    unscored = text["score"].str.strip() == ""
-    silent = unscored & (text["text"].str.strip() == "")
+    provider = pd.Series("", index=cells.index, dtype="str")
+    if "provider" in cells.columns:
+        provider = parse.text_of(cells["provider"])
+    if "text" not in cells.columns:
+        return cells, provider
+    score = cells["score"] if "score" in cells.columns else pd.Series("", index=cells.index, dtype="str")
+    unscored = score.isna() if score.dtype == "float64" else parse.text_of(score) == ""
+    if not unscored.any():
+        return cells, provider
+    if cells["text"].dtype == "float64":  # no record has any
+        text = pd.Series("", index=cells.index, dtype="str").where(cells["text"].isna(), "0")
+    else:
+        text = parse.text_of(cells["text"])
+    silent = unscored & (text == "")
     worded = unscored & ~silent
+    shown = pd.DataFrame({"text": text})
     problems += parse.refuse(
-        text, silent, path, "text", "a record has neither a score nor a text", "Give one of them or remove the row."
+        shown, silent, where, "text", "a record has neither a score nor a text", "Give one of them or remove the row."
     )
     if lexicon is None:
         what = "a record has a text and no score"
         remedy = 'Set [inputs] lexicon = "vader" (posts) or "loughran_mcdonald" (filings, news), or give the score.'
-        problems += parse.refuse(text, worded, path, "text", what, remedy)
-        return
-    text.loc[worded, "score"] = [repr(float(score)) for score in score_texts(text.loc[worded, "text"], lexicon)]
-    if "provider" not in text.columns:
-        text["provider"] = ""
-    own = text.loc[worded, "provider"].str.strip()
-    text.loc[worded, "provider"] = (own + "+").where(own != "", "") + lexicon
+        problems += parse.refuse(shown, worded, where, "text", what, remedy)
+        return cells.assign(score=score), provider
+    given = parse.number(score, where, problems, optional=True)
+    given.loc[worded] = [float(one) for one in score_texts(text[worded], lexicon)]
+    own = provider[worded]
+    provider = provider.copy()
+    provider.loc[worded] = (own + "+").where(own != "", "") + lexicon
+    return cells.assign(score=given), provider
 
 
 def _load(module: str, install: str) -> Any:

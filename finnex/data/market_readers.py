@@ -1,190 +1,119 @@
-"""Read the tables of markets and calendars: prices, macro series, options, splits, events.
+"""The tables of markets and calendars: macro series, options, splits, events. Prices: `price_reader`.
 
-Each reader parses its table's cells, then checks ranges, keys and relations between columns; see `readers`.
+Each parses its cells, then checks ranges, keys and relations between columns; see `readers`.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 
 from finnex.data import parse
-from finnex.data.mapping import PRICE_COLUMNS, Reading
-from finnex.data.names import SERIES_ALIASES
-from finnex.data.remarks import empty_series, remark, unread_columns
+from finnex.data.names import OPTION_COLUMNS, SERIES_ALIASES
+from finnex.data.remarks import empty_series, remark
+from finnex.data.rows import Where
+from finnex.data.table_reader import Part, TableReader, in_order
 from finnex.errors import Problem, first_of, nearest
 
-OPTION_COLUMNS = (
-    "implied_volatility", "implied_volatility_90", "skew", "put_call", "put_call_open_interest", "net_flow",
-)  # fmt: skip
-"""Of the options table, all optional: implied volatility of 30 and 90 days (a year, 0.4 is 40 %), the implied
-volatility of puts less calls of equal delta, put over call volume and open interest, net call less put premium over
-its total in [-1, 1]."""
-LEAST = 1e-12
-"""Of a price, and of a volume that is not zero."""
-ROUNDING = 1e-6
-"""Relative slack for high and low: vendors round adjusted prices column by column."""
 
-
-def read_prices(path: Path, problems: list[Problem], reading: Reading | None = None) -> pd.DataFrame:
-    """Read daily bars: symbol, date, open, high, low, close (currency, split-adjusted), volume (shares)."""
-    text = (reading or Reading()).read(path, problems)
-    frame = bars_from(text, path, problems)
-    return remark(frame, unread_columns("prices", text.columns, ("symbol", "date", *PRICE_COLUMNS)))
-
-
-def bars_from(text: pd.DataFrame, path: Path, problems: list[Problem]) -> pd.DataFrame:
-    """Return the bars in a file's text."""
-    columns = ("symbol", "date", *PRICE_COLUMNS)
-    if missing := parse.require_columns(text, columns, path):
-        problems += missing
-        return text
+def _macro(part: Part, problems: list[Problem]) -> pd.DataFrame:
+    cells, where, zone = part.cells, part.where, part.reading.zone
+    available, only_date = parse.moment(cells["available_date"], where, problems, zone)
     frame = pd.DataFrame(
         {
-            "symbol": parse.word(text["symbol"], path, problems),
-            "date": parse.day(text["date"], path, problems),
-        }
-    )
-    for column in columns[2:]:
-        frame[column] = parse.number(text[column], path, problems, optional=False)
-    for column in columns[2:6]:
-        problems += parse.refuse(
-            frame,
-            frame[column] <= 0,
-            path,
-            column,
-            "a price must be above zero",
-            "Correct the price or remove the row.",
-        )
-    for column in columns[2:]:
-        tiny = (frame[column] > 0) & (frame[column] < LEAST)
-        what, remedy = f"a price or volume lies between 0 and {LEAST}", "Correct the cell, or give another unit."
-        problems += parse.refuse(frame, tiny, path, column, what, remedy)
-    problems += parse.refuse(
-        frame,
-        frame["volume"] < 0,
-        path,
-        "volume",
-        "a volume must not be negative",
-        "Correct the volume; 0 means no trade.",
-    )
-    problems += parse.refuse(
-        frame,
-        frame["high"] < frame["low"],
-        path,
-        "high",
-        "high is below low",
-        "Check whether the two columns are swapped.",
-    )
-    inside = (frame["high"] >= frame["low"]) & (frame[["open", "high", "low", "close"]] > 0).all(axis=1)
-    over = inside & (frame[["open", "close"]].max(axis=1) > frame["high"] * (1 + ROUNDING))
-    under = inside & (frame[["open", "close"]].min(axis=1) < frame["low"] * (1 - ROUNDING))
-    problems += parse.refuse(frame, over, path, "high", "high is below open or close", "Correct the bar.")
-    problems += parse.refuse(frame, under, path, "low", "low is above open or close", "Correct the bar.")
-    problems += parse.duplicates(frame, ["symbol", "date"], path)
-    return frame.sort_values(["symbol", "date"], ignore_index=True)
-
-
-def read_macro(path: Path, problems: list[Problem], reading: Reading | None = None) -> pd.DataFrame:
-    """Read series: series, date (observation), available_date (when it could be known), value.
-
-    FRED's own names of series are aliases: `finnex.data.names.SERIES_ALIASES`.
-    """
-    reading = reading or Reading()
-    text = reading.read(path, problems)
-    if missing := parse.require_columns(text, ("series", "date", "available_date", "value"), path):
-        problems += missing
-        return text
-    available, only_date = parse.moment(text["available_date"], path, problems, reading.zone)
-    frame = pd.DataFrame(
-        {
-            "series": parse.word(text["series"], path, problems).replace(SERIES_ALIASES),
-            "date": parse.day(text["date"], path, problems),
+            "series": parse.word(cells["series"], where, problems).replace(SERIES_ALIASES),
+            "date": parse.day(cells["date"], where, problems, zone),
             "available": available,
             "available_is_date": only_date,
-            "value": parse.number(text["value"], path, problems, optional=True),
+            "value": parse.number(cells["value"], where, problems, optional=True),
         }
     )
     early = frame["available"] < frame["date"]
-    problems += parse.refuse(
-        frame,
-        early,
-        path,
-        "available",
-        "a value is available before its observation date",
-        "Give the release date.",
-    )
-    problems += parse.duplicates(frame, ["series", "date", "available"], path)
-    known = frame.dropna(subset=["value"]).sort_values(["series", "available", "date"], ignore_index=True)
-    return remark(known, empty_series(frame))
+    what = "a value is available before its observation date"
+    problems += parse.refuse(frame, early, where, "available", what, "Give the release date.", than="date")
+    return frame
 
 
-def read_options(path: Path, problems: list[Problem], reading: Reading | None = None) -> pd.DataFrame:
-    """Read daily options figures: symbol, date, any of `OPTION_COLUMNS`; usable from the next session on."""
-    text = (reading or Reading()).read(path, problems)
-    if missing := parse.require_columns(text, ("symbol", "date"), path):
-        problems += missing
-        return text
-    frame = pd.DataFrame(
-        {"symbol": parse.word(text["symbol"], path, problems), "date": parse.day(text["date"], path, problems)}
-    )
+def _whole_macro(frame: pd.DataFrame, where: Where, problems: list[Problem]) -> pd.DataFrame:
+    problems += parse.duplicates(frame, ["series", "date", "available"], where)
+    return remark(in_order(frame.dropna(subset=["value"]), ["series", "available", "date"]), empty_series(frame))
+
+
+read_macro = TableReader("macro", ("series", "date", "available_date", "value"), _macro, _whole_macro)
+"""Series: series, date (observation), available_date (when it could be known), value.
+
+FRED's own names of series are aliases: `finnex.data.names.SERIES_ALIASES`."""
+
+
+def by_symbol_and_date(frame: pd.DataFrame, where: Where, problems: list[Problem]) -> pd.DataFrame:
+    """Refuse two rows of one symbol and date; return the rows in that order."""
+    problems += parse.duplicates(frame, ["symbol", "date"], where)
+    return in_order(frame, ["symbol", "date"])
+
+
+def symbol_and_date(part: Part, problems: list[Problem]) -> dict[str, pd.Series]:  # type: ignore[type-arg]
+    """Return the columns `symbol` and `date`."""
+    return {
+        "symbol": parse.word(part.cells["symbol"], part.where, problems),
+        "date": parse.day(part.cells["date"], part.where, problems, part.reading.zone),
+    }
+
+
+def _options(part: Part, problems: list[Problem]) -> pd.DataFrame:
+    cells, where = part.cells, part.where
+    frame = pd.DataFrame(symbol_and_date(part, problems))
     for column in OPTION_COLUMNS:
-        if column in text.columns:
-            frame[column] = parse.number(text[column], path, problems, optional=True)
-    strange = [column for column in text.columns if column not in {"symbol", "date", *OPTION_COLUMNS}]
+        if column in cells.columns:
+            frame[column] = parse.number(cells[column], where, problems, optional=True)
+    strange = [column for column in cells.columns if column not in {"symbol", "date", *OPTION_COLUMNS}]
+    file = str(where.files[0][0])
     problems += [
-        Problem(str(path), "the column is unknown", nearest(name, OPTION_COLUMNS), column=name, further=further)
+        Problem(file, "the column is unknown", nearest(name, OPTION_COLUMNS), column=name, further=further)
         for name, further in first_of(strange)
     ]
     for column in ("implied_volatility", "implied_volatility_90", "put_call", "put_call_open_interest"):
         if column in frame.columns:
             low = frame[column] < 0
-            problems += parse.refuse(frame, low, path, column, f"{column} must not be negative", "Correct the cell.")
-    problems += parse.duplicates(frame, ["symbol", "date"], path)
-    return frame.sort_values(["symbol", "date"], ignore_index=True)
+            problems += parse.refuse(frame, low, where, column, f"{column} must not be negative", "Correct the cell.")
+    return frame
 
 
-def read_splits(path: Path, problems: list[Problem], reading: Reading | None = None) -> pd.DataFrame:
-    """Read stock splits: symbol, date (first day at the new price), ratio (new shares for an old one; 0.1 is 1:10)."""
-    text = (reading or Reading()).read(path, problems)
-    if missing := parse.require_columns(text, ("symbol", "date", "ratio"), path):
-        problems += missing
-        return text
+read_options = TableReader("options", ("symbol", "date"), _options, by_symbol_and_date)
+"""Daily options figures: symbol, date, any of `OPTION_COLUMNS`; usable from the next session on."""
+
+
+def _splits(part: Part, problems: list[Problem]) -> pd.DataFrame:
     frame = pd.DataFrame(
-        {
-            "symbol": parse.word(text["symbol"], path, problems),
-            "date": parse.day(text["date"], path, problems),
-            "ratio": parse.number(text["ratio"], path, problems, optional=False),
-        }
+        symbol_and_date(part, problems)
+        | {"ratio": parse.number(part.cells["ratio"], part.where, problems, optional=False)}
     )
     what, remedy = "a split's ratio must be above zero", "Write new shares for an old one: 4 for 4:1, 0.1 for 1:10."
-    problems += parse.refuse(frame, frame["ratio"] <= 0, path, "ratio", what, remedy)
-    problems += parse.duplicates(frame, ["symbol", "date"], path)
-    return frame.sort_values(["symbol", "date"], ignore_index=True)
+    problems += parse.refuse(frame, frame["ratio"] <= 0, part.where, "ratio", what, remedy)
+    return frame
 
 
-def read_events(path: Path, problems: list[Problem], reading: Reading | None = None) -> pd.DataFrame:
-    """Read scheduled events: name, date, announced (when the schedule became public)."""
-    text = (reading or Reading()).read(path, problems)
-    if missing := parse.require_columns(text, ("name", "date", "announced"), path):
-        problems += missing
-        return text
+read_splits = TableReader("splits", ("symbol", "date", "ratio"), _splits, by_symbol_and_date)
+"""Stock splits: symbol, date (first day at the new price), ratio (new shares for an old one; 0.1 is 1:10)."""
+
+
+def _events(part: Part, problems: list[Problem]) -> pd.DataFrame:
+    cells, where, zone = part.cells, part.where, part.reading.zone
     frame = pd.DataFrame(
         {
-            "name": parse.word(text["name"], path, problems),
-            "date": parse.day(text["date"], path, problems),
-            "announced": parse.day(text["announced"], path, problems),
+            "name": parse.word(cells["name"], where, problems),
+            "date": parse.day(cells["date"], where, problems, zone),
+            "announced": parse.day(cells["announced"], where, problems, zone),
         }
     )
     late = frame["announced"] > frame["date"]
-    problems += parse.refuse(
-        frame,
-        late,
-        path,
-        "announced",
-        "an event is announced after it happened",
-        "Give the date of the announcement.",
-    )
-    problems += parse.duplicates(frame, ["name", "date"], path)
-    return frame.sort_values(["name", "date"], ignore_index=True)
+    what, remedy = "an event is announced after it happened", "Give the date of the announcement."
+    problems += parse.refuse(frame, late, where, "announced", what, remedy, than="date")
+    return frame
+
+
+def _whole_events(frame: pd.DataFrame, where: Where, problems: list[Problem]) -> pd.DataFrame:
+    problems += parse.duplicates(frame, ["name", "date"], where)
+    return in_order(frame, ["name", "date"])
+
+
+read_events = TableReader("events", ("name", "date", "announced"), _events, _whole_events)
+"""Scheduled events: name, date, announced (when the schedule became public)."""

@@ -34,6 +34,12 @@ STOCKS: Final = ("total_assets", "equity", "shares_outstanding", "total_debt")
 """Columns of the fundamentals table that hold at the end of a period."""
 METRICS: Final = (*FLOWS, *STOCKS)
 """Columns of the fundamentals table."""
+OPTION_COLUMNS: Final = (
+    "implied_volatility", "implied_volatility_90", "skew", "put_call", "put_call_open_interest", "net_flow",
+)  # fmt: skip
+"""Of the options table, all optional: implied volatility of 30 and 90 days (a year, 0.4 is 40 %), the implied
+volatility of puts less calls of equal delta, put over call volume and open interest, net call less put premium over
+its total in [-1, 1]."""
 CONCEPTS: Final = {
     "Revenues": "revenue",
     "RevenueFromContractWithCustomerExcludingAssessedTax": "revenue",

@@ -101,7 +101,7 @@ def make_panel(tables: Tables, config: Config, symbol: str, specs: Sequence[Feat
             symbol,
             context.calendar,
             [spec.name for spec in specs],
-            str(config.inputs.enhanced),
+            config.inputs.place_of("enhanced"),
         )
     names = tuple(spec.name for spec in specs)
     each = [normalize(found[spec.name], spec) for spec in specs]

@@ -1,12 +1,14 @@
-"""A Parquet file to cells of text: of types that cells can have, and of a size that a table has.
+"""A Parquet file to cells, typed or as text: of types that cells can have, and of a size that a table has.
 
 Only the columns that the file declares are read; what pandas noted about them is not, so an index is a column too.
 """
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import types
 
+from finnex.data.columns import NeedsText, is_word_name, to_pandas
 from finnex.data.table_file import check_columns, refused
 
 MOST_CELLS = 2_000_000_000
@@ -30,15 +33,25 @@ READ = (
 """Kinds of columns whose values are cells."""
 
 
-def read_parquet(path: Path) -> pd.DataFrame:
-    """Return a Parquet file's cells as text, '' where there is no value.
+def read_parquet(path: Path, *, typed: bool = False) -> tuple[pd.DataFrame, tuple[tuple[str, ...], ...]]:
+    """Return a Parquet file's cells, '' where a text has no value, and the further levels of its header.
 
-    Floats are written with all their digits, dates as YYYY-MM-DD, moments as pandas writes them.
+    As text, floats are written with all their digits, dates as YYYY-MM-DD, moments as pandas writes them.
+
+    Parameters
+    ----------
+    path
+        File.
+    typed
+        Whether columns of numbers are float64 (NaN where empty), dates and moments `datetime64` (those with a zone in
+        it), and others categorical. Numbers in a column named as one of words or times are words.
 
     Raises
     ------
     InputError
         It has too many columns or cells, two columns of one name, or a column of a type that is no cell.
+    NeedsText
+        With `typed`: a number is infinite, so that only its text can be judged.
     OSError, ValueError
         It is no Parquet file, or damaged.
     """
@@ -58,7 +71,41 @@ def read_parquet(path: Path) -> pd.DataFrame:
     with pq.ParquetFile(path, read_dictionary=text) as file:  # each value once, however often it occurs
         table = file.read(columns=names, use_threads=False)
     _check_texts(path, table, size)
-    return pd.DataFrame({name: _cells(path, name, table.column(name)) for name in names})
+    cells = {
+        name: _typed(path, name, table.column(name)) if typed else _cells(path, name, table.column(name))
+        for name in names
+    }
+    return with_levels(pd.DataFrame(cells))
+
+
+def with_levels(frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[tuple[str, ...], ...]]:
+    """Return a frame under the first level of its names, and the further levels.
+
+    pandas writes a column of several levels under the text of their tuple: `('Close', 'ACME')`.
+    """
+    tuples = [_levels_of(name) for name in frame.columns]
+    depth = max((len(levels) for levels in tuples if levels), default=1)
+    several = [levels is not None and len(levels) == depth for levels in tuples]
+    if depth == 1 or sum(several) < len(tuples) - 1:
+        return frame, ()
+    whole = [
+        (levels if levels and any(levels[1:]) else (levels[0] if levels else name, *[""] * (depth - 1)))
+        for name, levels in zip(frame.columns, tuples, strict=True)
+    ]
+    frame.columns = pd.Index([levels[0] for levels in whole], dtype="str")
+    return frame, tuple(tuple(levels[level] for levels in whole) for level in range(1, depth))
+
+
+def _levels_of(name: str) -> tuple[str, ...] | None:
+    if not name.startswith("("):
+        return None
+    try:
+        found = ast.literal_eval(name)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    if not isinstance(found, tuple) or not found or not all(isinstance(one, str) for one in found):
+        return None
+    return tuple(one.strip() for one in found)
 
 
 def _check_types(path: Path, schema: pa.Schema, names: list[str]) -> None:
@@ -98,6 +145,29 @@ def _check_texts(path: Path, table: pa.Table, size: int) -> None:
                     "Leave out texts that repeat in every row.",
                     name,
                 )
+
+
+def _typed(path: Path, name: str, column: pa.ChunkedArray) -> pd.Series[Any]:
+    """Return a column of numbers, times or words."""
+    kind = column.type
+    numeric = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_null(kind)
+    try:
+        if types.is_timestamp(kind):
+            return column.to_pandas().astype(f"datetime64[ns, {kind.tz}]" if kind.tz else "datetime64[ns]")
+        if types.is_date(kind):
+            return pd.Series(column.cast(pa.timestamp("ns")).to_pandas())
+        if numeric and not is_word_name(name):
+            if types.is_decimal(kind):  # by its digits, as a text is read
+                column = column.cast(pa.string())
+            values = to_pandas(column.cast(pa.float64(), safe=False))
+            if np.isinf(values).any():
+                raise NeedsText
+            return values
+    except (ValueError, OverflowError, KeyError, TypeError, pa.ArrowException):
+        raise NeedsText from None
+    if types.is_dictionary(kind) and _is_text(kind.value_type):
+        return to_pandas(column)
+    return _cells(path, name, column).astype("category")
 
 
 def _cells(path: Path, name: str, column: pa.ChunkedArray) -> pd.Series[str]:

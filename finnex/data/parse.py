@@ -2,44 +2,83 @@
 
 from __future__ import annotations
 
-import zlib
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from finnex.data.csv_file import line_of, read_csv
+from finnex.config import TableSource
+from finnex.data.columns import NeedsText, by_word, is_words
+from finnex.data.csv_cells import read_csv
+from finnex.data.file_kind import DAMAGED, kind_of
 from finnex.data.parquet_file import read_parquet
-from finnex.data.table_file import unreadable
-from finnex.data.written_times import in_zone_midnight, names_no_day, read_times
+from finnex.data.rows import Where, place_of
+from finnex.data.table_file import refused, unreadable
+from finnex.data.written_times import in_utc, in_zone_midnight, names_no_day, read_times
 from finnex.errors import InputError, Problem, first_of, nearest, shortened, shown
 
 LARGEST = 1e24
 """Of every number: its ratio to the least price is then far from what float32 can hold."""
 CELLS_AT_ONCE = 1_000_000
 """Text cells that become numbers in one call: a column of fifty years and 80 companies, or many short ones."""
+NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+WRITE_DAY = 'Write it as YYYY-MM-DD, or say how it is written: date_format = "%d.%m.%Y".'
+WRITE_MOMENT = "Write it as 2024-03-08T14:30:00Z, a date as 2024-03-08."
+Levels = tuple[tuple[str, ...], ...]
 END_OF_DAY = pd.Timedelta(hours=23, minutes=59, seconds=59)
 
 
-def read_text(path: Path) -> pd.DataFrame:
-    """Read a CSV or Parquet file with every cell as text ('' where empty); `.gz` is unpacked.
+def read_cells(
+    path: Path, source: TableSource | None = None, *, typed: bool = False, missing: Iterable[str] = ()
+) -> tuple[pd.DataFrame, Levels]:
+    """Read a CSV or Parquet file, by its first bytes; compressed CSV is unpacked.
 
-    Text first, so that an error can show the cell as the file has it.
+    Parameters
+    ----------
+    path
+        File.
+    source
+        How it is written, as far as the configuration says.
+    typed
+        Whether columns are typed (`finnex.data.csv_cells`, `parquet_file`) or all text, '' where empty. Only the text
+        of a cell can be shown in a message.
+    missing
+        Words for "no value" among numbers.
+
+    Returns
+    -------
+    tuple
+        Cells, rows numbered from 0; and the further levels of the header, by column.
 
     Raises
     ------
     InputError
         The file is absent, unreadable, still arriving, or has no rows.
+    NeedsText
+        With `typed`, something only the text can show.
     """
-    name = str(path)
     try:
-        frame = read_parquet(path) if path.suffix == ".parquet" else read_csv(path)
-    except (OSError, EOFError, zlib.error, ValueError, UnicodeDecodeError) as error:
+        kind = kind_of(path)
+        if kind == "json":
+            raise refused(path, "is JSON, not a table of rows and columns", "Write it as CSV or Parquet.")
+        if kind == "parquet":
+            frame, levels = read_parquet(path, typed=typed)
+        else:
+            frame, levels = read_csv(path, source, typed=typed, missing=missing)
+    except (*DAMAGED, ValueError) as error:
         raise unreadable(path, error) from None
     if frame.empty:
-        raise InputError([Problem(name, "has no rows", "Give at least one row, or leave the table out.")])
-    frame.columns = [str(column).strip() for column in frame.columns]
-    return frame
+        raise InputError([Problem(str(path), "has no rows", "Give at least one row, or leave the table out.")])
+    frame.columns = pd.Index([str(column).strip() for column in frame.columns], dtype="str")
+    return frame, levels
+
+
+def read_text(path: Path, source: TableSource | None = None) -> pd.DataFrame:
+    """Return a file's cells as text, '' where empty: see `read_cells`."""
+    return read_cells(path, source)[0]
 
 
 def require_columns(frame: pd.DataFrame, required: tuple[str, ...], path: Path) -> list[Problem]:
@@ -52,27 +91,35 @@ def require_columns(frame: pd.DataFrame, required: tuple[str, ...], path: Path) 
     ]
 
 
-def _problems(text: pd.Series[str], bad: pd.Series[bool], path: Path, what: str, remedy: str) -> list[Problem]:
-    return [
-        Problem(
-            str(path), what, remedy, row=line_of(path, int(row)), column=str(text.name), value=shown(text[row]),
-            further=further,
+def _problems(text: pd.Series[Any], bad: pd.Series[bool], path: Where, what: str, remedy: str) -> list[Problem]:
+    if not bad.any():
+        return []
+    found = []
+    for row, further in first_of(text.index[bad].tolist()):
+        file, line = place_of(path, int(row))
+        found.append(
+            Problem(file, what, remedy, row=line, column=str(text.name), value=shown(text[row]), further=further)
         )
-        for row, further in first_of(text.index[bad].tolist())
-    ]  # fmt: skip
+    return found
 
 
-def number(text: pd.Series[str], path: Path, problems: list[Problem], *, optional: bool) -> pd.Series[float]:
+def text_of(cells: pd.Series[Any]) -> pd.Series[str]:
+    """Return a column of words as stripped text, '' where empty."""
+    found: pd.Series[str] = by_word(cells, lambda text: text.str.strip())
+    return found
+
+
+def number(cells: pd.Series[Any], path: Where, problems: list[Problem], *, optional: bool) -> pd.Series[float]:
     """Return float64; empty cells are NaN where `optional`, a problem elsewhere.
 
-    Infinities are problems, and numbers beyond `LARGEST` in size.
+    Infinities are problems, and numbers beyond `LARGEST` in size. A text is read to the nearest float64.
 
     Parameters
     ----------
-    text
-        Cells as text.
+    cells
+        Text, words and their codes, or float64.
     path
-        File of the column, for the problems.
+        File of the column, or the rows of several, for the problems.
     problems
         List that problems are added to.
     optional
@@ -81,61 +128,88 @@ def number(text: pd.Series[str], path: Path, problems: list[Problem], *, optiona
     Returns
     -------
     pandas.Series
-        Index of `text`; NaN where a cell is empty or a problem.
+        Index of `cells`; NaN where a cell is empty or a problem.
     """
-    empty = text.str.strip() == ""
-    value = pd.to_numeric(text, errors="coerce").astype("float64")
-    bad = (value.isna() & ~empty) | np.isinf(value)
+    if cells.dtype == "float64":
+        value, empty = cells, cells.isna()
+        bad = value.abs() == np.inf
+    elif is_words(cells) or pd.api.types.is_string_dtype(cells.dtype):
+        value, empty = by_word(cells, _floats), by_word(cells, lambda text: text.str.strip() == "")
+        bad = (value.isna() & ~empty) | np.isinf(value)
+    else:
+        value, empty = pd.Series(np.nan, index=cells.index, name=cells.name), cells.isna()
+        bad = ~empty
     problems += _problems(
-        text, bad, path, "is not a finite number", "Correct the cell or leave it empty where optional."
+        cells, bad, path, "is not a finite number", "Correct the cell or leave it empty where optional."
     )
-    large = value.abs() > LARGEST
-    large &= ~bad
-    problems += _problems(text, large, path, "is larger than any quantity", "Correct the cell, or give another unit.")
+    large = (value.abs() > LARGEST) & ~bad
+    problems += _problems(cells, large, path, "is larger than any quantity", "Correct the cell, or give another unit.")
     bad |= large
     if not optional:
-        problems += _problems(text, empty, path, "is empty", "Every row needs this value; remove the row or fill it.")
-    return value.where(~bad)
+        problems += _problems(cells, empty, path, "is empty", "Every row needs this value; remove the row or fill it.")
+    return value if not bad.any() else value.where(~bad)
 
 
-def numbers(text: pd.DataFrame, path: Path, problems: list[Problem]) -> pd.DataFrame:
-    """Return columns as float64, NaN where empty, as `number` does; many columns in one call of pandas."""
-    at_once = max(1, CELLS_AT_ONCE // max(1, len(text)))
+def _floats(text: pd.Series[str]) -> pd.Series[float]:
+    """Return texts as float64, each the nearest to what is written; NaN where a text is no number."""
+    stripped = text.str.strip()
+    known = stripped.str.fullmatch(NUMBER)
+    digits = pa.array(stripped.where(known, "nan").str.removeprefix("+"), pa.large_string())
+    return pd.Series(digits.cast(pa.float64()).to_numpy(zero_copy_only=False), index=text.index, name=text.name)
+
+
+def numbers(cells: pd.DataFrame, path: Where, problems: list[Problem]) -> pd.DataFrame:
+    """Return columns as float64, NaN where empty, as `number` does; many columns of text in one call."""
     found: dict[str, pd.Series[float]] = {}
-    for first in range(0, text.shape[1], at_once):
-        names = list(text.columns[first : first + at_once])
-        cells = pd.concat([text[name] for name in names], ignore_index=True)
-        values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype="float64").reshape(len(names), -1)
-        doubtful = ~(np.abs(values) <= LARGEST) & (cells.to_numpy(dtype=object) != "").reshape(values.shape)
+    texts = [name for name, kind in cells.dtypes.items() if kind != "float64" and not is_words(cells[name])]
+    at_once = max(1, CELLS_AT_ONCE // max(1, len(cells)))
+    for first in range(0, len(texts), at_once):
+        names = texts[first : first + at_once]
+        together = pd.concat([cells[name] for name in names], ignore_index=True)
+        if not pd.api.types.is_string_dtype(together.dtype):
+            continue
+        values = _floats(together).to_numpy().reshape(len(names), -1)
+        doubtful = ~(np.abs(values) <= LARGEST) & (together.to_numpy(dtype=object) != "").reshape(values.shape)
         for name, column, doubt in zip(names, values, doubtful.any(axis=1), strict=True):
-            found[name] = (
-                number(text[name], path, problems, optional=True) if doubt else pd.Series(column, index=text.index)
-            )
-    return pd.DataFrame(found, index=text.index)
+            if not doubt:
+                found[name] = pd.Series(column, index=cells.index)
+    for name in cells.columns:
+        if name not in found:
+            found[name] = number(cells[name], path, problems, optional=True)
+    return pd.DataFrame({name: found[name] for name in cells.columns}, index=cells.index)
 
 
-def day(text: pd.Series[str], path: Path, problems: list[Problem]) -> pd.Series[pd.Timestamp]:
-    """Return midnights, `datetime64[ns]`, from ISO dates; a time part must be midnight, and its zone does not count."""
-    times = read_times(text)
-    problems += _no_times(text, ~times.midnight, path, "is not a date", "Write it as YYYY-MM-DD.")
-    return times.clock.where(times.midnight)
+def day(
+    cells: pd.Series[Any], path: Where, problems: list[Problem], zone: str | None = None
+) -> pd.Series[pd.Timestamp]:
+    """Return midnights, `datetime64[ns]`; a time part must be midnight, as it is written or in `zone` (IANA)."""
+    if cells.dtype == "float64":
+        problems += _no_times(cells, cells.abs() >= 0, path, "is not a date", WRITE_DAY)
+        return pd.Series(pd.NaT, index=cells.index, dtype="datetime64[ns]")
+    times = read_times(cells)
+    value, known = times.clock, times.midnight
+    if zone is not None and not known.all():
+        local = in_zone_midnight(times, zone)
+        value, known = value.where(known, local), known | local.notna()
+    problems += _no_times(cells, ~known, path, "is not a date", WRITE_DAY)
+    return value if known.all() else value.where(known)
 
 
 def moment(
-    text: pd.Series[str], path: Path, problems: list[Problem], zone: str | None = None
+    cells: pd.Series[Any], path: Where, problems: list[Problem], zone: str | None = None
 ) -> tuple[pd.Series[pd.Timestamp], pd.Series[bool]]:
-    """Return UTC moments, `datetime64[ns]` without zone, and where the text is a date without a time.
+    """Return UTC moments, `datetime64[ns]` without zone, and where a cell is a date without a time.
 
-    Exactly midnight, as it is written or in `zone` (IANA, the one that is declared for the file), counts as the date:
-    programs write midnight where they know no time. Another time without a zone is a problem: it does not say whether
-    it came before the close.
+    Exactly midnight, as it is written or in `zone`, counts as the date: programs write midnight where they know no
+    time. Another time without a zone is one of `zone`; without that it is a problem, since it does not say whether it
+    came before the close.
 
     Parameters
     ----------
-    text
-        Cells as text.
+    cells
+        Text, words and their codes, or `datetime64`.
     path
-        File of the column, for the problems.
+        File of the column, or the rows of several, for the problems.
     problems
         List that problems are added to.
     zone
@@ -144,27 +218,36 @@ def moment(
     Returns
     -------
     tuple
-        Moments, NaT where a cell cannot be read; and bool, true where the text is a date. Both with the index of
-        `text`.
+        Moments, NaT where a cell cannot be read; and bool, true where the cell is a date. Both with the index of
+        `cells`.
     """
-    times = read_times(text)
+    what = "is not a time stamp"
+    if cells.dtype == "float64":
+        problems += _no_times(cells, cells.abs() >= 0, path, what, WRITE_MOMENT)
+        return pd.Series(pd.NaT, index=cells.index, dtype="datetime64[ns]"), cells.isna()
+    times = read_times(cells)
     only_date = times.midnight
     value = times.clock.where(only_date, times.moment)
+    zoned = times.zoned
     if zone is not None:
+        naive = value.notna() & ~only_date & ~zoned
+        if naive.any():
+            value = value.mask(naive, in_utc(times.clock[naive], zone).reindex(value.index))
+            zoned = zoned | naive
         dates = in_zone_midnight(times, zone)
         local = dates.notna() & ~only_date
         value, only_date = value.mask(local, dates), only_date | local
-    what, remedy = "is not a time stamp", "Write it as 2024-03-08T14:30:00Z, a date as 2024-03-08."
-    problems += _no_times(text, value.isna(), path, what, remedy)
-    naive = value.notna() & ~only_date & ~times.zoned
+    problems += _no_times(cells, value.isna(), path, what, WRITE_MOMENT)
+    naive = value.notna() & ~only_date & ~zoned
     problems += _problems(
-        text, naive, path, "has no time zone", "Add one: 2024-03-08T14:30:00Z, or -05:00 for New York."
-    )
+        cells, naive, path, "has no time zone",
+        'Add one (2024-03-08T14:30:00Z, or -05:00 for New York), or name it: timezone = "America/New_York".',
+    )  # fmt: skip
     return value, only_date
 
 
 def stamp(
-    text: pd.Series[str], path: Path, problems: list[Problem], zone: str | None = None
+    cells: pd.Series[Any], path: Where, problems: list[Problem], zone: str | None = None
 ) -> pd.Series[pd.Timestamp]:
     """Return UTC moments, `datetime64[ns]` without zone; a date without a time is the last second of that day.
 
@@ -172,10 +255,10 @@ def stamp(
 
     Parameters
     ----------
-    text
-        Cells as text.
+    cells
+        Text, words and their codes, or `datetime64`.
     path
-        File of the column, for the problems.
+        File of the column, or the rows of several, for the problems.
     problems
         List that problems are added to.
     zone
@@ -184,32 +267,34 @@ def stamp(
     Returns
     -------
     pandas.Series
-        Index of `text`; NaT where a cell cannot be read.
+        Index of `cells`; NaT where a cell cannot be read.
     """
-    value, only_date = moment(text, path, problems, zone)
+    value, only_date = moment(cells, path, problems, zone)
     return value.where(~only_date, value + END_OF_DAY)
 
 
-def _no_times(text: pd.Series[str], bad: pd.Series[bool], path: Path, what: str, remedy: str) -> list[Problem]:
-    """Return a problem for each text that is no date or time, with a remedy of its own for a month or a year."""
+def _no_times(cells: pd.Series[Any], bad: pd.Series[bool], path: Where, what: str, remedy: str) -> list[Problem]:
+    """Return a problem for each cell that is no date or time, with a remedy of its own for a month or a year."""
     if not bad.any():
         return []
-    short = bad & names_no_day(text)
+    if cells.dtype.kind in "fM":
+        return _problems(cells, bad, path, what, remedy)
+    short = bad & by_word(cells, names_no_day).astype(bool)
     remedy_of_short = "Write it as YYYY-MM-DD; for the value of a month or a year, the day on which it was known."
-    return _problems(text, bad & ~short, path, what, remedy) + _problems(
-        text, short, path, "names no day", remedy_of_short
+    return _problems(cells, bad & ~short, path, what, remedy) + _problems(
+        cells, short, path, "names no day", remedy_of_short
     )
 
 
-def word(text: pd.Series[str], path: Path, problems: list[Problem], valid: tuple[str, ...] = ()) -> pd.Series[str]:
+def word(cells: pd.Series[Any], path: Where, problems: list[Problem], valid: tuple[str, ...] = ()) -> pd.Series[str]:
     """Return stripped text; empty cells are problems, and so are words outside `valid` where it is given.
 
     Parameters
     ----------
-    text
-        Cells as text.
+    cells
+        Text, or words and their codes.
     path
-        File of the column, for the problems.
+        File of the column, or the rows of several, for the problems.
     problems
         List that problems are added to.
     valid
@@ -218,17 +303,21 @@ def word(text: pd.Series[str], path: Path, problems: list[Problem], valid: tuple
     Returns
     -------
     pandas.Series
-        Stripped text with the index of `text`.
+        Stripped text with the index of `cells`.
     """
-    value = text.str.strip()
-    problems += _problems(text, value == "", path, "is empty", "Every row needs this value.")
+    if not is_words(cells) and not pd.api.types.is_string_dtype(cells.dtype):
+        raise NeedsText
+    value = text_of(cells)
+    problems += _problems(cells, value == "", path, "is empty", "Every row needs this value.")
     if valid:
         strange = ~value.isin(valid) & (value != "")
-        problems += _problems(text, strange, path, "is not one of the known words", f"Use one of: {', '.join(valid)}.")
+        problems += _problems(cells, strange, path, "is not one of the known words", f"Use one of: {', '.join(valid)}.")
     return value
 
 
-def refuse(frame: pd.DataFrame, bad: pd.Series[bool], path: Path, column: str, what: str, remedy: str) -> list[Problem]:
+def refuse(
+    frame: pd.DataFrame, bad: pd.Series[bool], path: Where, column: str, what: str, remedy: str, than: str | None = None
+) -> list[Problem]:
     """Return a problem for each row where `bad` holds, showing the value of `column`.
 
     Parameters
@@ -238,42 +327,59 @@ def refuse(frame: pd.DataFrame, bad: pd.Series[bool], path: Path, column: str, w
     bad
         bool, with the index of `frame`.
     path
-        File, for the problems.
+        File, or the rows of several, for the problems.
     column
         Column whose value is shown.
     what
         What is wrong, as the end of a sentence.
     remedy
         What to do.
+    than
+        Column that `column` was compared with, whose value is shown too; None where it was compared with none.
 
     Returns
     -------
     list of Problem
         One for each of the first such rows; the last says how many more there are.
     """
-    return [
-        Problem(
-            str(path), what, remedy, row=line_of(path, int(row)), column=column, value=frame.at[row, column],
-            further=further,
-        )
-        for row, further in first_of(frame.index[bad.to_numpy(dtype=bool)].tolist())
-    ]  # fmt: skip
+    found = []
+    for row, further in first_of(frame.index[bad.to_numpy(dtype=bool)].tolist()):
+        file, line = place_of(path, int(row))
+        value: object = _plainly(frame.at[row, column])
+        if than is not None:
+            value = f"{value}, {than} {_plainly(frame.at[row, than])}"
+        found.append(Problem(file, what, remedy, row=line, column=column, value=value, further=further))
+    return found
 
 
-def duplicates(frame: pd.DataFrame, key: list[str], path: Path) -> list[Problem]:
-    """Return a problem for each row whose key appears in an earlier one."""
-    again = frame.duplicated(key, keep="first") & frame[key].notna().all(axis=1)
+def _plainly(value: object) -> object:
+    """Return a value as it is shown: a moment that is a day without its midnight."""
+    if isinstance(value, pd.Timestamp) and value == value.normalize():
+        return value.date()
+    return value
+
+
+def duplicates(frame: pd.DataFrame, key: list[str], path: Where) -> list[Problem]:
+    """Return a problem for each row whose key appears in an earlier one, which may be in another file."""
+    known = frame[key].notna().all(axis=1)
+    again = frame.duplicated(key, keep="first") & known
+    if not again.any():
+        return []
     problems = []
     for row, further in first_of(frame.index[again].tolist()):
         key_of_row = ", ".join(
             str(value.date()) if isinstance(value, pd.Timestamp) else shortened(value) for value in frame.loc[row, key]
         )
+        file, line = place_of(path, int(row))
+        first = frame.index[(frame[key] == frame.loc[row, key]).all(axis=1)][0]
+        before = place_of(path, int(first))
+        where = "an earlier row" if before[0] == file else f"row {before[1]} of {before[0]}"
         problems.append(
             Problem(
-                str(path),
-                f"the same ({', '.join(key)}) appears in an earlier row",
-                "Keep one of the rows.",
-                row=line_of(path, int(row)),
+                file,
+                f"the same ({', '.join(key)}) appears in {where}",
+                "Keep one of the rows." if before[0] == file else "Keep one of the rows, or name one of the files.",
+                row=line,
                 column=key[-1],
                 value=f"({key_of_row})",
                 further=further,

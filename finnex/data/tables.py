@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date
 from pathlib import Path
 
@@ -11,8 +11,10 @@ import pandas as pd
 
 from finnex.config import Config
 from finnex.data.calendar import last_close
-from finnex.data.mapping import reading_of
+from finnex.data.names import SERIES
 from finnex.data.readers import READERS, read_bars_of_enhanced
+from finnex.data.reading import readings
+from finnex.data.remarks import left_out
 from finnex.errors import InputError, Problem, nearest
 
 
@@ -50,35 +52,67 @@ def read_tables(config: Config) -> Tables:
         With every problem of every file, and the configured symbols and peers that have no prices.
     """
     problems: list[Problem] = []
-    frames = {}
-    bars = "enhanced" if config.inputs.prices is None else "prices"
-    for name, path in config.inputs.tables():
-        reading = reading_of(config, name)
+    frames: dict[str, pd.DataFrame] = {}
+    bars = "prices" if config.inputs.prices else "enhanced"
+    for name, _ in config.inputs.tables():
+        wanted = _wanted(config, name, frames.get("prices"))
+        files = [(path, replace(reading, wanted=wanted)) for path, reading in readings(config, name)]
         found: list[Problem] = []
         try:
-            frames[name] = READERS[name](path, found, reading)
+            frames[name] = READERS[name].read(files, found)
             if name == bars == "enhanced":
-                frames["prices"] = read_bars_of_enhanced(path, found, reading)
+                frames["prices"] = read_bars_of_enhanced.read(files, found)
         except InputError as error:
             found += error.problems
         if name == bars and not found:
-            found += _not_closed(frames["prices"], path, config.exchange) + _without_bars(
-                frames["prices"], path, config
-            )
-        problems += [reading.in_the_files_words(problem) for problem in dict.fromkeys(found)]
+            found += _not_closed(frames["prices"], files[0][0], config.exchange)
+            found += _without_bars(frames["prices"], [path for path, _ in files], config)
+        problems += dict.fromkeys(found)
     if problems:
         raise InputError(problems)
     return Tables(**frames)
 
 
-def _without_bars(prices: pd.DataFrame, path: Path, config: Config) -> list[Problem]:
+def read_bars(config: Config) -> pd.DataFrame:
+    """Read the prices alone, of every symbol that they have.
+
+    Raises
+    ------
+    InputError
+        With every problem of the files.
+    """
+    problems: list[Problem] = []
+    frame = READERS["prices"].read(readings(config, "prices"), problems)
+    if problems:
+        raise InputError(list(dict.fromkeys(problems)))
+    return frame
+
+
+def _wanted(config: Config, table: str, prices: pd.DataFrame | None) -> frozenset[str] | None:
+    """Return the symbols whose rows of a table the run uses; None where it uses all.
+
+    Without configured peers every company of the prices is one.
+    """
+    if table == "prices":
+        own = (*config.symbols, *config.peers, *config.sectors, *SERIES)
+        return frozenset(own) if config.peers else None
+    if prices is None or prices.empty:
+        return None
+    return frozenset((*config.symbols, *config.peers, *prices["symbol"].unique()))
+
+
+def _without_bars(prices: pd.DataFrame, files: list[Path], config: Config) -> list[Problem]:
     """Refuse symbols and peers without a row: their names are wrong, or the file was cut short."""
     known = set(prices["symbol"])
+    where = "this file" if len(files) == 1 else f"these {len(files)} files"
     return [
-        Problem(str(path), f"symbol '{symbol}' has no rows in this file", nearest(symbol, known), column="symbol")
+        Problem(
+            str(files[0]) if len(files) == 1 else str(files[0].parent),
+            f"symbol '{symbol}' has no rows in {where}", nearest(symbol, (*known, *left_out(prices))), column="symbol",
+        )
         for symbol in dict.fromkeys((*config.symbols, *config.peers))
         if symbol not in known
-    ]
+    ]  # fmt: skip
 
 
 def _not_closed(prices: pd.DataFrame, path: Path, exchange: str) -> list[Problem]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from finnex.config import Config
 from finnex.data.names import EVENTS, SERIES
-from finnex.data.remarks import some
+from finnex.data.remarks import rows_by_symbol, some
 from finnex.data.tables import Tables
 from finnex.errors import nearest, shortened
 
@@ -38,7 +38,7 @@ def _spellings(tables: Tables, config: Config) -> Iterator[str]:
         frame = getattr(tables, table)
         if frame is None:
             continue
-        rows = frame["symbol"].value_counts().to_dict()
+        rows = rows_by_symbol(frame)
         spelt = _Spellings(str(name) for name in rows if name not in priced)
         for symbol in config.symbols:
             strange = spelt.of(symbol)
@@ -76,7 +76,7 @@ def _words(symbol: str) -> tuple[str, ...]:
 def _no_splits(tables: Tables, config: Config) -> Iterator[str]:
     if tables.splits is None:
         return
-    given, priced = tables.splits["symbol"].unique().tolist(), set(tables.prices["symbol"])
+    given, priced = list(rows_by_symbol(tables.splits)), set(tables.prices["symbol"])
     spelt = _Spellings(map(str, given))
     if priced.isdisjoint(given) and not any(spelt.of(symbol) for symbol in config.symbols):
         yield (

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from finnex.config import Config
+from finnex.config import Config, files_of
 from finnex.data.calendar import SessionCalendar
 from finnex.data.csv_file import is_unended
 from finnex.data.features import symbol_calendar
@@ -15,7 +17,7 @@ from finnex.data.flow_warnings import odd_periods
 from finnex.data.freshness import ended, ends
 from finnex.data.names import EVENTS, METRICS, SERIES, unread
 from finnex.data.odd_units import odd_units
-from finnex.data.remarks import remarks, some
+from finnex.data.remarks import FileReport, left_out, remarks, reports, rows_by_symbol, some
 from finnex.data.tables import Tables
 from finnex.data.unmatched import matches_no_symbol, meets_no_session
 from finnex.errors import nearest
@@ -23,6 +25,9 @@ from finnex.errors import nearest
 FALL, RISE = 0.6, 1.7
 """A close at most or at least this share of the close before is nearly always a split that the prices still show."""
 SPLITS = np.array([3 / 2, 2, 5 / 2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 30, 50])
+HUNDRED, NEAR_HUNDRED = 100, 0.25
+"""A close of so many times the close before, or of that part of it, is in another unit; and how near to it, in logs:
+the share moved too."""
 NEAR_SPLIT = 0.02
 """How near a move must be to a usual ratio, relative, to be taken for a smaller split."""
 BEYOND_HISTORY = 1.25
@@ -53,7 +58,7 @@ def _matches_nothing(tables: Tables, config: Config) -> list[str]:
         frame = getattr(tables, table)
         if frame is None:
             continue
-        given = frame["symbol"].unique().tolist()
+        given = [*frame["symbol"].unique().tolist(), *left_out(frame)]
         if absent := [symbol for symbol in config.symbols if symbol not in given]:
             said.append(
                 f"{table} of {some(absent)}: the table has no row of "
@@ -63,13 +68,38 @@ def _matches_nothing(tables: Tables, config: Config) -> list[str]:
     return said
 
 
+def _as_detected(table: pd.DataFrame | None) -> Iterator[str]:
+    """Say how files were read that do not say it themselves: how they are written, and what was taken for given."""
+    written: dict[tuple[str, ...], list[FileReport]] = {}
+    noted: dict[str, list[FileReport]] = {}
+    for report in reports(table):
+        if report.detected:
+            written.setdefault(report.detected, []).append(report)
+        for note in report.notes:
+            noted.setdefault(note, []).append(report)
+    for found, files in written.items():
+        yield (
+            f"{files[0].table}: {_files(files)} {'is' if len(files) == 1 else 'are'} read with {', '.join(found)}, as "
+            "the first rows show. If that is wrong, name it right (docs/inputs.md), or write plain CSV: UTF-8, commas, "
+            "a decimal point."
+        )
+    for note, files in noted.items():
+        yield f"{files[0].table}: {_files(files)} {note}."
+
+
+def _files(found: list[FileReport]) -> str:
+    return str(found[0].path) + (f" and {len(found) - 1} more" if len(found) > 1 else "")
+
+
 def input_warnings(tables: Tables, config: Config) -> list[str]:
     """Return one sentence for each kind of oddity of each symbol, with its first cases and what to do."""
     found = [
         f"{name}: the last line of {path} has no end; its last cell may be cut. Give the file again, or end the line."
-        for name, path in config.inputs.tables()
-        if is_unended(path)
+        for name, sources in config.inputs.tables()
+        for source, path in files_of(sources)
+        if is_unended(path, source)
     ]
+    found += [sentence for name, _ in config.inputs.tables() for sentence in _as_detected(getattr(tables, name))]
     found += [said for name, _ in config.inputs.tables() for said in remarks(getattr(tables, name))]
     found += _matches_nothing(tables, config)
     found += matches_no_symbol(tables, config) + meets_no_session(tables, config) + odd_units(tables, config)
@@ -79,7 +109,14 @@ def input_warnings(tables: Tables, config: Config) -> list[str]:
         calendar = symbol_calendar(tables, config, symbol)
         days = bars["date"].to_numpy().astype("datetime64[D]")
         step = bars["close"].to_numpy()[1:] / bars["close"].to_numpy()[:-1]
-        jump = np.flatnonzero(_looks_like_a_split(step))
+        hundred = np.abs(np.abs(np.log(step)) - np.log(HUNDRED)) < NEAR_HUNDRED
+        if (units := np.flatnonzero(hundred)).size:
+            found.append(
+                f"prices of {symbol}: a close of {step[units[0]]:.3g} times the close before on "
+                f"{some(days[units + 1])}: pence and pounds, or cents and dollars? Give all rows in one unit; of a file "
+                "in pence, scale = 0.01."
+            )
+        jump = np.flatnonzero(_looks_like_a_split(step) & ~hundred)
         if len(jump):
             found.append(
                 f"prices of {symbol}: a close of {step[jump[0]]:.3g} times the close before on {some(days[jump + 1])} "
@@ -126,7 +163,7 @@ def _silent(sentiment: pd.DataFrame | None, symbol: str) -> list[str]:
         return []
     return [
         f"sentiment of {symbol}: the table has no record of it; its regions are not known. "
-        f"{nearest(symbol, sentiment['symbol'].unique().tolist())} Check the symbol's name."
+        f"{nearest(symbol, rows_by_symbol(sentiment))} Check the symbol's name."
     ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,9 @@ NAMES_A_DAY = r"\d{4}(?:\d{4}|-\d{1,2}-\d{1,2}|/\d{1,2}/\d{1,2}|\.\d{1,2}\.\d{1,
 CUT_SHORT = r"\d{4}(?:[-/.]?\d{1,2})?"
 """A year, or a month of a year."""
 OFFSET = re.compile(r"([+-])(\d{2})(?::?(\d{2}))?$")
+EPOCH, MILLISECONDS = r"^(\d{10}|\d{13})(?:\.0+)?$", r"\d{13}"
+LATEST_EPOCH = 1.9e9
+"""2030-03-17. A later number of ten digits would read as a day and an hour too: 1999123123."""
 LONGEST_DATE, LONGEST_OFFSET = 10, 6
 """Characters of a date without a time, and of an offset from UTC."""
 
@@ -47,15 +51,30 @@ class WrittenTimes:
         return self.clock.notna() & (self.clock == self.clock.dt.normalize())
 
 
-def read_times(text: pd.Series[str]) -> WrittenTimes:
-    """Return what a column of ISO 8601 dates and times says."""
-    codes, each = pd.factorize(text.str.strip())  # a table of bars has each date many times
-    found = _read(pd.Series(each, dtype="str"))
-    return WrittenTimes(
-        found.moment.take(codes).set_axis(text.index),
-        found.clock.take(codes).set_axis(text.index),
-        found.zoned.take(codes).set_axis(text.index),
-    )
+def read_times(cells: pd.Series[Any]) -> WrittenTimes:
+    """Return what a column says: ISO 8601 dates and times, seconds or milliseconds since 1970, or `datetime64`.
+
+    Seconds have ten digits and milliseconds thirteen; they are moments in UTC. Beyond `LATEST_EPOCH` ten digits may be
+    a day and an hour, and are no time.
+    """
+    if isinstance(cells.dtype, pd.DatetimeTZDtype) or cells.dtype.kind == "M":
+        return _of_datetimes(cells)
+    if isinstance(cells.dtype, pd.CategoricalDtype):
+        codes, each = cells.cat.codes.to_numpy(), pd.Series(cells.cat.categories, dtype="str").str.strip()
+    else:
+        codes, unique = pd.factorize(cells.str.strip())  # a table of bars has each date many times
+        each = pd.Series(unique, dtype="str")
+    found = _read(each)
+    return WrittenTimes(*(one.take(codes).set_axis(cells.index) for one in (found.moment, found.clock, found.zoned)))
+
+
+def _of_datetimes(cells: pd.Series[Any]) -> WrittenTimes:
+    zoned = isinstance(cells.dtype, pd.DatetimeTZDtype)
+    clock = (cells.dt.tz_localize(None) if zoned else cells).astype("datetime64[ns]")
+    moment = (cells.dt.tz_convert("UTC").dt.tz_localize(None) if zoned else cells).astype("datetime64[ns]")
+    inside = (moment >= FIRST) & (moment <= LAST)
+    clock, moment = clock.where(inside), moment.where(inside)
+    return WrittenTimes(moment, clock, moment.notna() & zoned)
 
 
 def _read(written: pd.Series[str]) -> WrittenTimes:
@@ -69,9 +88,33 @@ def _read(written: pd.Series[str]) -> WrittenTimes:
     # The same few offsets end all rows: each is read once.
     codes, tails = pd.factorize(written.where(timed, "").str.slice(-LONGEST_OFFSET))
     minutes = np.array([_minutes(tail) for tail in tails], dtype=np.float64)[codes]
-    zoned = ~np.isnan(minutes)
+    epoch = _epochs(written)
+    given = epoch.notna()
+    moment = moment.mask(given, epoch)
+    zoned = ~np.isnan(minutes) & ~given
     offset = pd.Series(np.where(zoned, minutes, 0.0), index=written.index) * pd.Timedelta(minutes=1)
-    return WrittenTimes(moment, moment + offset, pd.Series(zoned, index=written.index) & moment.notna())
+    return WrittenTimes(moment, moment + offset, (pd.Series(zoned, index=written.index) | given) & moment.notna())
+
+
+def _epochs(written: pd.Series[str]) -> pd.Series[pd.Timestamp]:
+    found = written.str.extract(EPOCH)[0]
+    number = pd.to_numeric(found).astype("float64")
+    number = number.where(number < 1e11, number / 1000)
+    number = number.where(number < LATEST_EPOCH)
+    # Milliseconds are whole: of a float64 in seconds they would not be.
+    return pd.to_datetime((number * 1000).round(), unit="ms").astype("datetime64[ns]")
+
+
+def epoch_words(cells: pd.Series[Any]) -> str:
+    """Return how a column of epochs is read, as `seconds since 1970, UTC`; '' where it has none."""
+    if not (isinstance(cells.dtype, pd.CategoricalDtype) or pd.api.types.is_string_dtype(cells.dtype)):
+        return ""
+    is_words = isinstance(cells.dtype, pd.CategoricalDtype)
+    each = pd.Series(cells.cat.categories if is_words else cells.unique(), dtype="str").str.strip()
+    given = each[_epochs(each).notna()]
+    if given.empty:
+        return ""
+    return f"{'milliseconds' if given.str.match(MILLISECONDS).any() else 'seconds'} since 1970, UTC"
 
 
 def names_no_day(text: pd.Series[str]) -> pd.Series[bool]:
@@ -83,6 +126,17 @@ def in_zone_midnight(times: WrittenTimes, zone: str) -> pd.Series[pd.Timestamp]:
     """Return the dates of moments that are exactly midnight in a zone (IANA); NaT where they are not."""
     local = times.moment.where(times.zoned).dt.tz_localize("UTC").dt.tz_convert(zone).dt.tz_localize(None)
     return local.where(local == local.dt.normalize())
+
+
+def in_utc(clock: pd.Series[pd.Timestamp], zone: str) -> pd.Series[pd.Timestamp]:
+    """Return local times of a zone (IANA) in UTC, without zone.
+
+    A local time that occurs twice in autumn counts as the later one, one that spring skips as the first after it:
+    a record is never dated earlier than it can have been.
+    """
+    # Standard time is the later of the two: False says that a doubtful time is not in daylight saving.
+    placed = clock.dt.tz_localize(zone, ambiguous=np.zeros(len(clock), dtype=bool), nonexistent="shift_forward")
+    return placed.dt.tz_convert("UTC").dt.tz_localize(None)
 
 
 def _moments(written: pd.Series[str]) -> pd.Series[pd.Timestamp]:

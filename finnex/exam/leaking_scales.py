@@ -55,8 +55,7 @@ def standardised_by_a_file(tables: Tables, config: Config, symbol: str, specs: S
         The panel that leaks.
     """
     panel = make_panel(tables, config, symbol, specs)
-    values, path = feature_of(panel, feature), config.inputs.prices
-    assert path is not None  # markets have a table of prices
+    values, path = feature_of(panel, feature), config.inputs.files_of("prices")[0]
     fitted = path.with_name(f"fitted_{symbol}_{feature}.json")
     if not fitted.is_file():
         fitted.write_text(json.dumps([float(values.mean()), float(values.std())]))

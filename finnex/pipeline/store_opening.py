@@ -184,7 +184,7 @@ class _Bars:
             if len(days):
                 problems.append(
                     Problem(
-                        str(self._run.config.inputs.prices or self._run.config.inputs.enhanced),
+                        self._run.config.inputs.place_of("prices" if self._run.config.inputs.prices else "enhanced"),
                         f"has no bar of {symbol} on {len(days)} sessions that have an image in "
                         f"{self._run.config.store.path}, from {days[0]} to {days[-1]}",
                         "Give the rows back; or, if they were wrong, draw this range again by force, which takes these "

@@ -21,6 +21,7 @@ DAYS = ("2015-03-02", "2015-03-04")
 SUCCEEDS: dict[str, tuple[list[str], list[str]]] = {
     # What is said about the names, after the arguments.
     "init": (["[/u]new"], ["Wrote [/u]new/finnex.toml", "finnex build --config [/u]new/finnex.toml"]),
+    "inputs": ([], [f"symbols: {SYMBOL}"]),
     "build": (["--workers", "0"], ["3 images drawn", f"/{FOLDER}/[link=y]images.zarr"]),
     "info": ([], [f"/{FOLDER}/[link=y]images.zarr", f" {SYMBOL} ", "State: /", f"/{FOLDER}/[/s]state"]),
     "show": ([SYMBOL, DAYS[0], "--out", "[/b].png"], ["Wrote [/b].png"]),

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from finnex.data.lexicon import LexiconName, score_texts
-from finnex.data.mapping import Reading
 from finnex.data.readers import read_sentiment
+from finnex.data.reading import Reading
 from finnex.errors import Problem
 
 HEADER = "symbol,timestamp,source,provider,score,text\n"
@@ -26,7 +26,7 @@ def read(
 ) -> tuple[pd.DataFrame, list[Problem]]:
     (folder / "sentiment.csv").write_text(header + rows, encoding="utf-8")
     found: list[Problem] = []
-    return read_sentiment(folder / "sentiment.csv", found, Reading(lexicon=lexicon)), found
+    return read_sentiment(folder / "sentiment.csv", found, Reading("sentiment", lexicon=lexicon)), found
 
 
 @BOTH

@@ -21,8 +21,8 @@ from finnex.data.features.fundamental import views
 from finnex.data.filings import read_fundamentals
 from finnex.data.flow_warnings import derived_quarters, odd_periods
 from finnex.data.longer_periods import longer_periods
-from finnex.data.mapping import filed
 from finnex.data.quarters import single_quarters
+from finnex.data.reading import filed
 from finnex.data.tables import read_tables
 from finnex.data.warnings import input_warnings
 from finnex.errors import Problem
@@ -214,7 +214,7 @@ def test_metrics_may_stand_in_rows_under_edgars_names(tmp_path: Path) -> None:
     assert problems == []
     assert found[["revenue", "total_assets", "shares_outstanding"]].to_numpy().tolist() == [[104, 900, 50]]
     told = str(read(tmp_path, text.replace("Assets,USD", "Assets,EUR"))[1][0])
-    assert "row 3, column 'unit'" not in told  # the reader names its own column; read_tables names the file's
+    assert "row 3, column 'unit'" in told
     assert "a company's figures are in two currencies (value: EUR)" in told
     assert "of which metric" in str(read(tmp_path, text.replace("concept", "kind"))[1][0])
 
@@ -304,8 +304,7 @@ def test_a_season_that_earns_in_one_quarter_alone_is_not_flagged() -> None:
 def test_info_counts_derived_quarters_and_warns_of_longer_periods(tmp_path: Path) -> None:
     market = random_market(300, 3)
     config = write_market(tmp_path, market.tables, market.settings)
-    path = config.inputs.fundamentals
-    assert path is not None
+    path = config.inputs.files_of("fundamentals")[0]
     symbol = config.symbols[0]
     rows = pd.DataFrame(edgar(), columns=["start", "end", "revenue", "filed"]).assign(symbol=symbol)
     rows.to_csv(path, index=False)

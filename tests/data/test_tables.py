@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -9,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from finnex.config import TableSource
 from finnex.data.calendar import session_calendar
-from finnex.data.mapping import Reading, filed
 from finnex.data.point_in_time import known_from
 from finnex.data.readers import READERS
+from finnex.data.reading import Reading
 from finnex.errors import InputError, Problem
 
 PRICES = "symbol,date,open,high,low,close,volume\n"
@@ -41,9 +41,9 @@ def test_good_prices_have_no_problem(tmp_path: Path) -> None:
         ("A,2024-01-04,inf,12,10,11,1", "open", "'inf'", "finite number"),
         ("A,2024-01-04,-10,12,10,11,1", "open", "-10.0", "above zero"),
         ("A,2024-01-04,0,12,10,11,1", "open", "0.0", "above zero"),
-        ("A,2024-01-04,10,9,10,9.5,1", "high", "9.0", "below low"),
-        ("A,2024-01-04,10,10.2,9,11,1", "high", "10.2", "below open or close"),
-        ("A,2024-01-04,10,12,10.5,11,1", "low", "10.5", "above open or close"),
+        ("A,2024-01-04,10,9,10,9.5,1", "high", "9.0, low 10.0", "below low"),
+        ("A,2024-01-04,10,10.2,9,11,1", "high", "10.2, close 11.0", "below open or close"),
+        ("A,2024-01-04,10,12,10.5,11,1", "low", "10.5, open 10.0", "above open or close"),
         ("A,2024-01-04,10,12,10,11,-1", "volume", "-1.0", "negative"),
         ("A,04/01/2024,10,12,10,11,1", "date", "'04/01/2024'", "not a date"),
         ("A,2024-13-01,10,12,10,11,1", "date", "'2024-13-01'", "not a date"),
@@ -149,7 +149,7 @@ def test_midnight_of_the_declared_zone_counts_as_its_date(
     calendar = session_calendar("XNYS", date(2024, 3, 4), date(2024, 3, 15))
 
     def first_session(zone: str | None) -> str:
-        reading = replace(filed() if table == "fundamentals" else Reading(), zone=zone)
+        reading = Reading(table, TableSource(path="", timezone=zone))
         frame = READERS[table](path, problems, reading)
         if table == "sentiment":
             known = calendar.first_session_knowing(frame["timestamp"].to_numpy())
@@ -167,7 +167,9 @@ def test_an_evening_that_is_midnight_elsewhere_is_a_moment(tmp_path: Path) -> No
     """19:00 in New York is midnight in UTC; a naive stamp of it is neither that date nor used a session late."""
     path = tmp_path / "table.csv"
     path.write_text("symbol,timestamp,source,score\nA,2024-03-07 19:00:00,news,0.5\n")
-    stamps = READERS["sentiment"](path, [], Reading(zone="America/New_York"))["timestamp"]
+    stamps = READERS["sentiment"](path, [], Reading("sentiment", TableSource(path="", timezone="America/New_York")))[
+        "timestamp"
+    ]
     assert stamps.tolist() == [pd.Timestamp("2024-03-08 00:00:00")]
     calendar = session_calendar("XNYS", date(2024, 3, 4), date(2024, 3, 15))
     assert str(calendar.days[calendar.first_session_knowing(stamps.to_numpy())[0]]) == "2024-03-08"

@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 from finnex.cnn_training import FinNeXCNNTrainer
-from finnex.config import Config, LabelSettings, parse_config
+from finnex.config import Config, LabelSettings, parse_config, source_at
 from finnex.data.tables import read_tables
 from finnex.datasets.array_file import ArrayFile
 from finnex.datasets.patch_data import KEYS
@@ -386,7 +386,9 @@ def test_an_export_reads_no_table_and_its_report_says_where_they_end(
     config: Config, store: ImageStore, tmp_path: Path
 ) -> None:
     first, last = read_tables(config).limits()["prices"]
-    inputs = config.inputs.model_copy(update={name: tmp_path / "gone.csv" for name, _ in config.inputs.tables()})
+    inputs = config.inputs.model_copy(
+        update={name: source_at(tmp_path / "gone.csv") for name, _ in config.inputs.tables()}
+    )
     gone = config.model_copy(update={"inputs": inputs})
     export(gone, store, SYMBOL, tmp_path / "new", parts=["metadata"], start=date(2015, 12, 30), end=LAST)
     html = (tmp_path / "new" / "metadata" / "quality_assurance_report.html").read_text()

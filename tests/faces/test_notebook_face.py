@@ -156,11 +156,12 @@ def test_every_method_returns_the_bits_of_the_stored_image(authors_files: Path, 
 def test_a_configured_build_draws_the_generators_pixels(sample_config: Callable[..., Config], tmp_path: Path) -> None:
     config = sample_config(start=date(2015, 3, 16), end=date(2015, 3, 18))
     build(config)
-    given = {name: getattr(config.inputs, name) for name in ("macro", "fundamentals", "events", "prices")}
+    given = {name: config.inputs.files_of(name)[0] for name in ("macro", "fundamentals", "events", "prices")}
     bars = pd.read_csv(given["prices"])
     bars[bars["symbol"] == "NVDA"].drop(columns="symbol").to_csv(tmp_path / "nvda_enhanced.csv", index=False)
     generator = FinNeXMegaImageGenerator(
-        tmp_path / "nvda_enhanced.csv", config.inputs.sentiment, None, synthetic=config.inputs.synthetic, **given,
+        tmp_path / "nvda_enhanced.csv", config.inputs.files_of("sentiment")[0], None,
+        synthetic=config.inputs.synthetic, **given,
         # The sample's table has our own words already.
         columns={"sentiment": {"source": "source", "provider": "provider", "score": "score"}},
     )  # fmt: skip

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from finnex.config import Config, load_config
+from finnex.config import Config, load_config, source_at
 from finnex.data.calendar import last_close
 from finnex.data.freshness import expected_session, late_inputs, still_written
 from finnex.data.tables import read_tables
@@ -92,9 +92,9 @@ def test_a_file_that_was_cut_between_two_rows_is_one_that_may_still_be_written(
     sample_config: Maker, tmp_path: Path
 ) -> None:
     config = sample_config(symbols=["NVDA", "WMT", "AAPL"])
-    bars = pd.read_csv(config.inputs.prices)  # type: ignore[arg-type]
+    bars = pd.read_csv(config.inputs.files_of("prices")[0])
     bars.sort_values("symbol", kind="stable").head(4000).to_csv(tmp_path / "prices.csv", index=False)
-    inputs = config.inputs.model_copy(update={"prices": tmp_path / "prices.csv"})
+    inputs = config.inputs.model_copy(update={"prices": source_at(tmp_path / "prices.csv")})
     with pytest.raises(InputError, match=r"symbol 'NVDA' has no rows in .*\n.*symbol 'WMT' has no rows in") as refused:
         read_tables(config.model_copy(update={"inputs": inputs}))
     assert still_written(refused.value)
@@ -110,13 +110,12 @@ def test_rows_of_an_enhanced_file_are_waited_for(sample_config: Maker) -> None:
 
 def test_a_bar_of_a_session_that_goes_on_or_is_to_come_is_refused(sample_config: Maker, tmp_path: Path) -> None:
     config = sample_config()
-    assert config.inputs.prices is not None
-    bars = pd.read_csv(config.inputs.prices)
+    bars = pd.read_csv(config.inputs.files_of("prices")[0])
     closed = last_close(config.exchange, np.datetime64("now"))
     for days, refused in ((0, False), (1, True)):
         last = bars[bars["symbol"] == "NVDA"].tail(1).assign(date=str(closed + timedelta(days=days)))
         pd.concat([bars, last]).to_csv(tmp_path / "prices.csv", index=False)
-        inputs = config.inputs.model_copy(update={"prices": tmp_path / "prices.csv"})
+        inputs = config.inputs.model_copy(update={"prices": source_at(tmp_path / "prices.csv")})
         given = config.model_copy(update={"inputs": inputs})
         if refused:
             with pytest.raises(InputError, match=rf"1 bars are of days after {closed}, the last session of XNYS"):
@@ -130,10 +129,9 @@ def test_a_file_that_is_still_being_written_is_refused_in_words(
     sample_config: Maker, tmp_path: Path, kept: int
 ) -> None:
     config = sample_config()
-    assert config.inputs.prices is not None
-    whole = gzip.compress(Path(config.inputs.prices).read_bytes()[:200_000])
+    whole = gzip.compress(config.inputs.files_of("prices")[0].read_bytes()[:200_000])
     (tmp_path / "prices.csv.gz").write_bytes(whole[:kept])
-    inputs = config.inputs.model_copy(update={"prices": tmp_path / "prices.csv.gz"})
+    inputs = config.inputs.model_copy(update={"prices": source_at(tmp_path / "prices.csv.gz")})
     with pytest.raises(InputError, match=r"prices\.csv\.gz: is still arriving, or damaged"):
         read_tables(config.model_copy(update={"inputs": inputs}))
 
@@ -166,7 +164,7 @@ def test_a_night_without_its_inputs_draws_what_there_is_and_says_which_table_end
 def test_a_company_without_any_session_yet_keeps_no_other_from_being_drawn(
     runs: FlowRuns, served_project: Path, tmp_path: Path
 ) -> None:
-    bars = pd.read_csv(load_config(served_project).inputs.prices)  # type: ignore[arg-type]
+    bars = pd.read_csv(load_config(served_project).inputs.files_of("prices")[0])
     bars[(bars["symbol"] != "NVDA") | (bars["date"] < "2018-01-01")].to_csv(tmp_path / "prices.csv", index=False)
     config = other_project(
         served_project, tmp_path, ("start = 2015-03-02", "start = 2023-09-18"), ("end = 2015-12-15", "# no end"),
@@ -183,8 +181,7 @@ def test_a_company_without_any_session_yet_keeps_no_other_from_being_drawn(
 def test_a_night_waits_for_a_file_that_is_not_there_or_not_whole(
     runs: FlowRuns, served_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = load_config(served_project).inputs.prices
-    assert given is not None
+    given = load_config(served_project).inputs.files_of("prices")[0]
     whole, arriving = given.read_bytes(), tmp_path / "arriving.csv.gz"
     config = other_project(
         served_project, tmp_path, ("end = 2015-12-15", "end = 2015-03-06"), other_prices(served_project, arriving)

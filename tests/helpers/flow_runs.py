@@ -48,7 +48,7 @@ def other_prices(served: Path, table: Path) -> tuple[str, str]:
 
 def prices_until(last: str, served: Path, table: Path) -> tuple[str, str]:
     """Write the bars up to a day as another table; return the change that reads it."""
-    bars = pd.read_csv(load_config(served).inputs.prices)  # type: ignore[arg-type]
+    bars = pd.read_csv(load_config(served).inputs.files_of("prices")[0])
     bars[bars["date"] <= last].to_csv(table, index=False)
     return other_prices(served, table)
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from finnex.config import Config
+from finnex.config import Config, source_at
 from finnex.errors import LayoutError, StoreError
 from finnex.explain import PixelAnswer, explain, of_channel
 from finnex.images.decode import decode, feature_map, to_original
@@ -79,11 +79,11 @@ def test_every_pixel_has_an_answer() -> None:
 def test_a_pixel_is_not_explained_by_values_that_came_after_it(sample_config: Maker, tmp_path: Path) -> None:
     config = sample_config(start=DAY, end=date(2015, 3, 20))
     build(config)
-    rows = pd.read_csv(config.inputs.sentiment)
+    rows = pd.read_csv(config.inputs.files_of("sentiment")[0])
     day = pd.to_datetime(rows["timestamp"], utc=True)
     rows.loc[(day >= "2015-03-02") & (day < "2015-03-16"), "score"] *= -1
     rows.to_csv(tmp_path / "sentiment.csv", index=False)
-    inputs = config.inputs.model_copy(update={"sentiment": tmp_path / "sentiment.csv"})
+    inputs = config.inputs.model_copy(update={"sentiment": source_at(tmp_path / "sentiment.csv")})
     changed = config.model_copy(update={"inputs": inputs})
     build(changed, start=date(2015, 3, 20))
     store, tone = ImageStore.open(config.store.path), MEGA.region("news")

@@ -14,7 +14,7 @@ import pytest
 import xarray as xr
 from numcodecs import Blosc
 
-from finnex.config import Config, StoreSettings
+from finnex.config import Config, StoreSettings, source_at
 from finnex.data.calendar import _reach, session_calendar
 from finnex.data.features.calendar_events import _wide
 from finnex.errors import ConfigError, InputError, LayoutError
@@ -41,11 +41,11 @@ def images_of(config: Config, symbol: str = "NVDA") -> xr.Dataset:
 
 def edited(config: Config, folder: Path, table: str, edit: Callable[[pd.DataFrame], pd.DataFrame]) -> Config:
     """The same configuration with one table read, edited and written elsewhere."""
-    source = getattr(config.inputs, table)
+    source = config.inputs.files_of(table)[0]
     frame = edit(pd.read_csv(source, dtype=str))
     target = folder / f"{table}_edited.csv"
     frame.to_csv(target, index=False)
-    return config.model_copy(update={"inputs": config.inputs.model_copy(update={table: target})})
+    return config.model_copy(update={"inputs": config.inputs.model_copy(update={table: source_at(target)})})
 
 
 def test_a_build_publishes_every_session_of_the_range(sample_config: Maker) -> None:
@@ -257,7 +257,7 @@ def test_an_exchange_that_plans_a_year_at_a_time_is_built(sample_config: Maker, 
     config = edited(
         sample_config(exchange="XSHG", start=date(2026, 11, 2), end=None, sectors=[]), tmp_path, "prices", move
     )
-    alone = config.inputs.model_copy(update={name: None for name, _ in config.inputs.tables() if name != "prices"})
+    alone = config.inputs.model_copy(update={name: () for name, _ in config.inputs.tables() if name != "prices"})
     config = config.model_copy(update={"inputs": alone.model_copy(update={"synthetic": ()})})
     assert build(config).built == 15
     assert ImageStore.open(config.store.path).state("NVDA").days[-1] == np.datetime64("2026-12-31")
@@ -445,10 +445,10 @@ def test_rows_that_are_left_out_are_said(sample_config: Maker, tmp_path: Path) -
     days = pd.to_datetime(["2015-03-06", "2015-03-07", "2015-03-09"])
     pd.DataFrame({"symbol": "NVDA", "date": days, "rsi_14": 50.0}).to_csv(tmp_path / "enhanced.csv", index=False)
     config = sample_config(end=date(2015, 3, 3), symbols=["NVDA", "META"])
-    rows = pd.read_csv(config.inputs.sentiment)
+    rows = pd.read_csv(config.inputs.files_of("sentiment")[0])
     rows[rows["symbol"] != "META"].to_csv(tmp_path / "sentiment.csv", index=False)
     inputs = config.inputs.model_copy(
-        update={"enhanced": tmp_path / "enhanced.csv", "sentiment": tmp_path / "sentiment.csv"}
+        update={"enhanced": source_at(tmp_path / "enhanced.csv"), "sentiment": source_at(tmp_path / "sentiment.csv")}
     )
     said = " ".join(read_run(config.model_copy(update={"inputs": inputs})).warnings)
     assert "enhanced of NVDA: 2015-03-07 is no session of XNYS" in said

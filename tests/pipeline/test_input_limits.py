@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finnex.config import Config
+from finnex.config import Config, source_at
 from finnex.data.tables import read_tables
 from finnex.pipeline import build
 from finnex.reporting.report import make_report
@@ -44,10 +44,9 @@ def bytes_of(path: Path) -> dict[str, str]:
 
 def until_2015(config: Config, folder: Path) -> Config:
     """Return the same configuration over sentiment that ends with 2015, after every session that is drawn."""
-    assert config.inputs.sentiment is not None
-    records = pd.read_csv(config.inputs.sentiment, dtype=str)
+    records = pd.read_csv(config.inputs.files_of("sentiment")[0], dtype=str)
     records[records["timestamp"] < "2016"].to_csv(folder / "sentiment.csv", index=False)
-    inputs = config.inputs.model_copy(update={"sentiment": folder / "sentiment.csv"})
+    inputs = config.inputs.model_copy(update={"sentiment": source_at(folder / "sentiment.csv")})
     return config.model_copy(update={"inputs": inputs})
 
 
@@ -98,7 +97,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_report_says_where_the_inputs_end_as_the_store_records_it_and_reads_no_table(path: Path) -> None:
     config = make_config(ImageStore.open(path), path.parent)
-    assert not [file for _, file in config.inputs.tables() if file.exists()]
+    assert not [file for _, file in config.inputs.files() if file.exists()]
 
     def said() -> str:
         html = make_report(config, ImageStore.open(path), sample=2).html

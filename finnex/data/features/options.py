@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from finnex.data.features.context import Context, Features, log, trailing_rank
-from finnex.data.market_readers import OPTION_COLUMNS
+from finnex.data.names import OPTION_COLUMNS
 from finnex.data.point_in_time import as_of
 
 MAX_AGE = 5  # sessions

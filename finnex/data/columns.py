@@ -1,0 +1,86 @@
+"""Columns of a file between its parser and the readers: which are words, and how words repeat."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyarrow import types
+
+from finnex.data.preset import plain
+
+WORD_NAME = re.compile(
+    "(^|_|<)(symbols?|tickers?|codes?|stocks?|series|source|provider|platform|publisher|author|peer|competitor|company"
+    "|name|origin|metric|concept|tag|unit|uom|currency|text|title|headline|cusip|isin|cik|start|end|filed|announced"
+    "|published|created|utc|stamp|day|period|quarter|as_of|known)(_|>|$)|date|time|collected"
+)
+"""Names of columns that hold words or times, in digits or not: 0700 is a symbol, 20240307 a day."""
+
+
+class NeedsText(Exception):
+    """Something is at fault, or may be, that only the text of the cells shows."""
+
+
+class Strict(list[Any]):
+    """A list of problems whose first one ends the reading: the file is read again as text, to name its place."""
+
+    def __iadd__(self, found: Any) -> Strict:  # type: ignore[misc,override]
+        self.extend(found)
+        return self
+
+    def extend(self, found: Any) -> None:
+        """Raise `NeedsText` where there is a problem."""
+        if list(found):
+            raise NeedsText
+
+    def append(self, _: Any) -> None:
+        """Raise `NeedsText`."""
+        raise NeedsText
+
+
+def is_word_name(name: str) -> bool:
+    """Return whether a column of this name holds words or times, whatever its cells look like.
+
+    Examples
+    --------
+    >>> is_word_name("Ticker"), is_word_name("created_utc"), is_word_name("close")
+    (True, True, False)
+    """
+    return WORD_NAME.search(plain(name)) is not None
+
+
+def to_pandas(column: pa.ChunkedArray) -> pd.Series[Any]:
+    """Return a column of pyarrow: numbers as float64 with NaN, words as categorical with '', text as `str` with ''."""
+    if types.is_dictionary(column.type):
+        column = column.unify_dictionaries()
+        whole = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+        each = pd.Index(whole.dictionary.to_pandas(), dtype="str")
+        codes = whole.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        if each.hasnans or len(each) > each.nunique():  # a file may hold a dictionary with a value twice, or with none
+            to, each = pd.factorize(each)
+            codes = np.where(codes < 0, -1, to[codes])
+        if (codes < 0).any():
+            at = each.get_indexer([""])[0]
+            each, at = (each, at) if at >= 0 else (each.append(pd.Index([""], dtype="str")), len(each))
+            codes = np.where(codes < 0, at, codes)
+        return pd.Series(pd.Categorical.from_codes(codes, each, validate=False))
+    if types.is_floating(column.type):
+        return pd.Series(column.to_numpy())
+    return column.to_pandas().astype("str").fillna("")
+
+
+def is_words(cells: pd.Series[Any]) -> bool:
+    """Return whether a column is given by its words and their codes."""
+    return isinstance(cells.dtype, pd.CategoricalDtype)
+
+
+def by_word(cells: pd.Series[Any], made: Callable[[pd.Series[str]], pd.Series[Any]]) -> pd.Series[Any]:
+    """Return what a function makes of a column of texts; of words and codes, it is called with each word once."""
+    if not is_words(cells):
+        return made(cells)
+    found = made(pd.Series(cells.cat.categories, dtype="str", name=cells.name))
+    return found.take(cells.cat.codes).set_axis(cells.index).rename(cells.name)

@@ -1,0 +1,149 @@
+"""How one file is read: its cells, typed or as text, under our own names; and what is reported of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+
+import pandas as pd
+
+from finnex.config import Config, TableSource, files_of
+from finnex.config.table_source import TABLE_SUFFIXES
+from finnex.data import parse
+from finnex.data.arrange import FILE_NAMES, IGNORED, arranged
+from finnex.data.lexicon import LexiconName
+from finnex.data.preset import PLAIN, Preset, plain, preset_of
+from finnex.errors import Problem
+
+OF_ONE_COMPANY = ("prices", "splits", "options", "enhanced", "fundamentals")
+"""Tables of which a file without a symbol is taken for one company's: a second company would repeat its days."""
+PLAIN_SOURCE = TableSource(path="")
+
+
+@dataclass
+class Reading:
+    """How one file is read; the last fields fill while it is.
+
+    Attributes
+    ----------
+    table
+        Table that the file is of.
+    source
+        What the configuration says of the file.
+    lexicon
+        Lexicon for records that have a text and no score.
+    wanted
+        Symbols of the run; rows of others are left out before they are checked. None where all are wanted.
+    file_names
+        Our column to the file's name of it.
+    ignored
+        The file's columns that are left out on purpose.
+    assumed
+        Whose the file is taken to be should it not say so, where its name does not say it either; in words.
+    says_symbol
+        Whether the file has a column of symbols.
+    """
+
+    table: str = ""
+    source: TableSource = PLAIN_SOURCE
+    preset: Preset = PLAIN
+    lexicon: LexiconName | None = None
+    wanted: frozenset[str] | None = None
+    assumed: str = ""
+    file_names: dict[str, str] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
+    says_symbol: bool = True
+
+    @property
+    def zone(self) -> str | None:
+        """Zone of times that carry none, and in which midnight counts as a date."""
+        return self.source.timezone or getattr(self.preset, "timezone", None)
+
+    @property
+    def written(self) -> TableSource:
+        """What is known of how the file is written: by the configuration, else by the preset."""
+        known = {name: getattr(self.preset, name) for name in ("delimiter", "decimal", "thousands")}
+        return self.source.model_copy(
+            update={name: value for name, value in known.items() if value and not getattr(self.source, name)}
+        )
+
+    def parts(self, path: Path, problems: list[Problem], *, typed: bool) -> list[pd.DataFrame]:
+        """Return the file's cells under our names of its columns, in parts that each have a row of the file once.
+
+        Raises
+        ------
+        InputError
+            The file cannot be read, or lacks what the configuration or the preset names.
+        NeedsText
+            With `typed`: something is, or may be, at fault, and the file must be read as text.
+        """
+        missing = (*self.source.missing, *self.preset.missing)
+        frame, levels = parse.read_cells(path, self.written, typed=typed, missing=missing)
+        own = "symbol" in self.source.columns or any(plain(name) == "symbol" for name in frame.columns)
+        found = arranged(frame, levels, self.table, self.preset, self.source, path, problems)
+        self.file_names = dict(found[0].attrs.get(FILE_NAMES, {})) if found else {}
+        self.ignored = tuple(found[0].attrs.get(IGNORED, ())) if found else ()
+        self.says_symbol = own or "symbol" in self.file_names
+        return found
+
+    def in_the_files_words(self, problem: Problem) -> Problem:
+        """Return a problem under the file's own name of its column."""
+        return replace(problem, column=self.file_names.get(problem.column or "", problem.column))
+
+
+def reading_of(config: Config, table: str, source: TableSource | None = None, path: Path | None = None) -> Reading:
+    """Return how the configuration wants a file of a table to be read; by default as the table's first is.
+
+    Raises
+    ------
+    ConfigError
+        The preset is unknown, or has no such table.
+    """
+    given = config.inputs.sources_of(table)
+    source = source or (given[0] if given else PLAIN_SOURCE)
+    path = path or (source.files[0] if source.files else Path(source.path))
+    preset = preset_of(source.preset, table, Path())
+    assumed = ""
+    if "symbol" not in source.constants and table not in ("macro", "events"):
+        symbol, assumed = _symbol_of(config, table, source, path, preset)
+        if symbol:
+            source = source.model_copy(update={"constants": {**source.constants, "symbol": symbol}})
+    return Reading(table, source, preset, config.inputs.lexicon, assumed=assumed)
+
+
+def readings(config: Config, table: str) -> list[tuple[Path, Reading]]:
+    """Return the files of a table with how each is read, in the order given."""
+    return [
+        (path, reading_of(config, table, source, path)) for source, path in files_of(config.inputs.sources_of(table))
+    ]
+
+
+def _symbol_of(config: Config, table: str, source: TableSource, path: Path, preset: Preset) -> tuple[str, str]:
+    """Return whose file it is, should it not say so itself, and why; '' where nothing says it."""
+    stem = path.name
+    while (suffix := Path(stem).suffix.lower()) in TABLE_SUFFIXES:
+        stem = stem[: -len(suffix)]
+    known = {symbol.casefold(): symbol for symbol in (*config.peers, *config.symbols)}
+    words = [stem, *re.split(r"[_\s-]+", stem)]
+    named = list(dict.fromkeys(known[word.casefold()] for word in words if word.casefold() in known))
+    if len(named) == 1:
+        return named[0], ""
+    if getattr(preset, "file_names", ()):
+        return "", ""
+    if source.of_symbols:
+        return stem, ""
+    alone = len(config.inputs.files_of(table)) == 1 and len(config.symbols) == 1
+    if alone and (source.preset is not None or table in OF_ONE_COMPANY):
+        return config.symbols[
+            0
+        ], f"has no column of symbols; it is taken for {config.symbols[0]}'s, the only configured symbol"
+    return "", ""
+
+
+def filed(columns: Mapping[str, str] = MappingProxyType({}), symbol: str | None = None) -> Reading:
+    """Return how a table of fundamentals is read."""
+    constants = {} if symbol is None else {"symbol": symbol}
+    return Reading("fundamentals", TableSource(path="", columns=dict(columns), constants=constants))

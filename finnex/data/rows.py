@@ -1,0 +1,49 @@
+"""From a row of a frame to its place: a file, and a line of it as an editor counts them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from finnex.config import TableSource
+from finnex.data.csv_file import line_of
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Where the rows of a frame that was put together from files came from.
+
+    Attributes
+    ----------
+    files
+        Path of each file, and how it is read.
+    file, row
+        (rows,) integers: for each row of the frame, by its label, the file's number and the row in it, from 0.
+    """
+
+    files: Sequence[tuple[Path, TableSource | None]]
+    file: npt.NDArray[np.int64]
+    row: npt.NDArray[np.int64]
+
+    def place(self, label: int) -> tuple[str, int]:
+        """Return file and line of a row."""
+        path, source = self.files[int(self.file[label])]
+        return str(path), line_of(path, int(self.row[label]), source)
+
+
+Where = Path | Rows
+"""The file of a column, whose index is the row in it, or the rows of several."""
+
+
+def place_of(where: Where, label: int) -> tuple[str, int]:
+    """Return file and line of a row of a frame."""
+    return (str(where), line_of(where, label)) if isinstance(where, Path) else where.place(label)
+
+
+def one_file(path: Path, source: TableSource | None, rows: int) -> Rows:
+    """Return the rows of one file, under their own numbers, of which there are `rows`."""
+    return Rows([(path, source)], np.zeros(rows, dtype=np.int64), np.arange(rows))

@@ -1,0 +1,201 @@
+"""One table from its files: each read typed, again as text where anything is at fault, then checked together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from finnex.data import parse
+from finnex.data.columns import NeedsText, Strict
+from finnex.data.file_format import detected, kind_words
+from finnex.data.reading import Reading
+from finnex.data.remarks import FileReport, remark, remarks, with_reports
+from finnex.data.rows import Rows, Where
+from finnex.data.written_times import epoch_words
+from finnex.errors import InputError, Problem
+
+
+@dataclass(frozen=True)
+class Part:
+    """Cells of a file under our names of their columns.
+
+    Attributes
+    ----------
+    cells
+        By the row of the file, from 0.
+    where
+        The rows' places.
+    reading
+        How the file is read.
+    """
+
+    cells: pd.DataFrame
+    where: Rows
+    reading: Reading
+
+
+TIMES = ("date", "available_date", "timestamp", "period_start", "period_end", "announced")
+"""Columns of days and moments, in any table."""
+ReadPart = Callable[[Part, list[Problem]], pd.DataFrame]
+"""Cells of a part to typed and checked columns, under the same labels."""
+
+
+class Finish(Protocol):
+    """Checks the rows of all files together, and puts them in order."""
+
+    def __call__(self, frame: pd.DataFrame, where: Where, problems: list[Problem]) -> pd.DataFrame:
+        """Return the table."""
+        ...
+
+
+@dataclass(frozen=True)
+class TableReader:
+    """Reads a table. What is wrong with it is added to `problems`; the result is to be used only without any.
+
+    Attributes
+    ----------
+    table
+        Name of the table.
+    required
+        Columns that every file must have.
+    part
+        Reads and checks the cells of each part of a file.
+    finish
+        Checks all rows together.
+    reads
+        Columns that are read into others.
+    """
+
+    table: str
+    required: tuple[str, ...]
+    part: ReadPart
+    finish: Finish
+    reads: tuple[str, ...] = ()
+
+    def __call__(self, path: Path, problems: list[Problem], reading: Reading | None = None) -> pd.DataFrame:
+        """Return the table of one file."""
+        return self.read([(path, reading or Reading(self.table))], problems)
+
+    def read(self, files: Sequence[tuple[Path, Reading]], problems: list[Problem]) -> pd.DataFrame:
+        """Return the table of some files, in the order given.
+
+        Raises
+        ------
+        InputError
+            A file cannot be read at all.
+        """
+        found: list[Problem] = []
+        frames: list[pd.DataFrame] = []
+        file_of, rows, reports = [], [], []
+        for number, (path, reading) in enumerate(files):
+            parts, report = self._file(path, reading, found)
+            reports.append(report)
+            for frame in parts:
+                frames.append(frame)
+                rows.append(frame.index.to_numpy(dtype=np.int64))
+                file_of.append(np.full(len(frame), number, dtype=np.int64))
+        if not frames:
+            problems += found
+            return pd.DataFrame()
+        where = Rows(
+            [(path, reading.written) for path, reading in files], np.concatenate(file_of), np.concatenate(rows)
+        )
+        said = [sentence for frame in frames for sentence in remarks(frame)]
+        whole = frames[0].reset_index(drop=True) if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+        whole.attrs.clear()
+        table = self.finish(whole, where, found)
+        by_path = {str(path): reading for path, reading in files}
+        problems += [by_path[problem.file].in_the_files_words(problem) for problem in found]
+        finished = remarks(table)
+        table.attrs.clear()
+        return with_reports(remark(table, [*dict.fromkeys(said), *finished]), reports)
+
+    def _file(self, path: Path, reading: Reading, problems: list[Problem]) -> tuple[list[pd.DataFrame], FileReport]:
+        """Return the checked parts of a file, none where it lacks a column, and what was found in it."""
+        try:
+            return self._attempt(path, reading, Strict(), typed=True)
+        except (NeedsText, InputError):
+            pass  # the text says what is at fault, and where
+        return self._attempt(path, reading, problems, typed=False)
+
+    def _attempt(
+        self, path: Path, reading: Reading, problems: list[Problem], *, typed: bool
+    ) -> tuple[list[pd.DataFrame], FileReport]:
+        frames: list[pd.DataFrame] = []
+        notes, unread, rows = list[str](), set[str](), 0
+        others: Counter[str] = Counter()
+        for cells in reading.parts(path, problems, typed=typed):
+            if missing := parse.require_columns(cells, self.required, path):
+                problems += missing
+                continue
+            labels = int(cells.index.max()) + 1 if len(cells) else 0
+            rows = max(rows, labels)
+            where = Rows([(path, reading.written)], np.zeros(labels, dtype=np.int64), np.arange(labels))
+            own, absent = _wanted(cells, reading.wanted)
+            others.update(absent)
+            notes += [
+                f"has numbers in the column '{reading.file_names.get(name, name)}', which are read as {words}"
+                for name in TIMES
+                if name in own.columns and (words := epoch_words(own[name]))
+            ]
+            frame = self.part(Part(own, where, reading), problems)
+            unread |= set(own.columns) - set(frame.columns) - {*self.required, *self.reads}
+            frames.append(frame)
+        if reading.assumed and not reading.says_symbol:
+            notes.insert(0, reading.assumed)
+        report = FileReport(
+            self.table, path, kind_words(path), detected(path, reading.source), tuple(dict.fromkeys(notes)), rows,
+            sum(map(len, frames)), *_span(frames), reading.file_names, reading.ignored, tuple(sorted(unread)), others,
+        )  # fmt: skip
+        return frames, report
+
+
+def _span(frames: Sequence[pd.DataFrame]) -> tuple[tuple[str, ...], date | None, date | None]:
+    """Return the names in some parts, and their first and last day."""
+    names: set[str] = set()
+    days: list[pd.Timestamp] = []
+    for frame in frames:
+        name = next((one for one in ("symbol", "series", "name") if one in frame.columns), None)
+        names |= set(frame[name].unique()) if name else set()
+        day = next((one for one in ("date", "available", "timestamp") if one in frame.columns), None)
+        if day and frame[day].notna().any():
+            days += [frame[day].min(), frame[day].max()]
+    return tuple(sorted(names)), min(days).date() if days else None, max(days).date() if days else None
+
+
+def _wanted(cells: pd.DataFrame, wanted: frozenset[str] | None) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Return the rows of wanted symbols, and how many rows each of the others has."""
+    if wanted is None or "symbol" not in cells.columns:
+        return cells, {}
+    symbols = parse.text_of(cells["symbol"])
+    others = ~symbols.isin(wanted | {""})
+    if not others.any():
+        return cells, {}
+    counts: dict[Any, int] = symbols[others].value_counts().to_dict()
+    return cells[~others], {str(name): int(count) for name, count in counts.items()}
+
+
+def in_order(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Return a frame's rows in the order of some columns, those that are alike in the order given; labels from 0."""
+    keys = []
+    for column in reversed(columns):
+        values = frame[column]
+        if values.dtype.kind in "fiM":
+            keys.append(values.to_numpy())
+        else:
+            codes, each = pd.factorize(values)
+            rank = np.empty(len(each) + 1, dtype=np.int64)
+            rank[np.argsort(np.asarray(each, dtype=object), kind="stable")] = np.arange(len(each))
+            rank[-1] = len(each)  # no value comes last
+            keys.append(rank[codes])
+    order = np.lexsort(keys)
+    if (np.diff(order) == 1).all():
+        return frame.reset_index(drop=True)
+    return frame.take(order).reset_index(drop=True)

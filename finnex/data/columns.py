@@ -14,9 +14,10 @@ from pyarrow import types
 from finnex.data.preset import plain
 
 WORD_NAME = re.compile(
-    "(^|_|<)(symbols?|tickers?|codes?|stocks?|series|source|provider|platform|publisher|author|peer|competitor|company"
-    "|name|origin|metric|concept|tag|unit|uom|currency|text|title|headline|cusip|isin|cik|start|end|filed|announced"
-    "|published|created|utc|stamp|day|period|quarter|as_of|known)(_|>|$)|date|time|collected"
+    "<?(symbols?|tickers?|codes?|stocks?|series|source|provider|platform|publisher|author|peer|competitor|company|name"
+    "|origin|metric|concept|tag|unit|units|uom|currency|text|title|headline|cusip|isin|cik|start|end|filed|announced"
+    "|published|created|day|period|quarter|as_of|known|collected|accn|form|fp|fy|frame"
+    "|(.*_)?(date|time|datetime|timestamp|stamp|utc|at|start|end|symbol|ticker))>?"
 )
 """Names of columns that hold words or times, in digits or not: 0700 is a symbol, 20240307 a day."""
 
@@ -50,7 +51,7 @@ def is_word_name(name: str) -> bool:
     >>> is_word_name("Ticker"), is_word_name("created_utc"), is_word_name("close")
     (True, True, False)
     """
-    return WORD_NAME.search(plain(name)) is not None
+    return WORD_NAME.fullmatch(plain(name)) is not None
 
 
 def to_pandas(column: pa.ChunkedArray) -> pd.Series[Any]:

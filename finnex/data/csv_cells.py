@@ -79,7 +79,7 @@ def read_csv(
             raise NeedsText
         cells = to_pandas(column)
         columns[number] = cells if written.is_plain or words else _plain_cells(cells, written)
-    frame = pd.DataFrame(columns)
+    frame = pd.DataFrame(columns, copy=False)
     frame.columns = pd.Index(names, dtype="str")
     return frame, written.further_levels
 

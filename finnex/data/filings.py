@@ -51,12 +51,12 @@ def _fundamentals(part: Part, problems: list[Problem]) -> pd.DataFrame:
     future = frame["available"] > pd.Timestamp.now("UTC").tz_localize(None)
     what, remedy = "a filing date lies in the future", "Give the date on which it was filed."
     problems += parse.refuse(frame, future, where, "available", what, remedy)
+    extra: dict[str, Any] = {MERGED: by_metric}
     if "currency" in cells.columns:
-        frame[CURRENCY] = parse.text_of(cells["currency"])
+        extra[CURRENCY] = parse.text_of(cells["currency"])
     if "period_start" in cells.columns:
-        frame[START] = _starts(cells["period_start"], where, problems, zone)
-    frame[MERGED] = by_metric
-    return frame
+        extra[START] = _starts(cells["period_start"], where, problems, zone)
+    return pd.concat([frame, pd.DataFrame(extra, index=frame.index)], axis=1)
 
 
 def _starts(cells: pd.Series[Any], where: Where, problems: list[Problem], zone: str | None) -> pd.Series[pd.Timestamp]:

@@ -161,22 +161,44 @@ def _floats(text: pd.Series[str]) -> pd.Series[float]:
 def numbers(cells: pd.DataFrame, path: Where, problems: list[Problem]) -> pd.DataFrame:
     """Return columns as float64, NaN where empty, as `number` does; many columns of text in one call."""
     found: dict[str, pd.Series[float]] = {}
-    texts = [name for name, kind in cells.dtypes.items() if kind != "float64" and not is_words(cells[name])]
+    typed = (cells.dtypes == "float64").to_numpy()
+    values = cells.loc[:, typed].to_numpy(dtype=np.float64)
+    sound = (np.isnan(values) | (np.abs(values) <= LARGEST)).all(axis=0)
+    if typed.all() and sound.all():
+        return cells
+    numbers_of = cells.loc[:, typed].loc[:, sound]
+    found |= dict(numbers_of.items())
+    texts = list(cells.columns[~typed])
     at_once = max(1, CELLS_AT_ONCE // max(1, len(cells)))
     for first in range(0, len(texts), at_once):
-        names = texts[first : first + at_once]
-        together = pd.concat([cells[name] for name in names], ignore_index=True)
-        if not pd.api.types.is_string_dtype(together.dtype):
-            continue
-        values = _floats(together).to_numpy().reshape(len(names), -1)
-        doubtful = ~(np.abs(values) <= LARGEST) & (together.to_numpy(dtype=object) != "").reshape(values.shape)
-        for name, column, doubt in zip(names, values, doubtful.any(axis=1), strict=True):
-            if not doubt:
-                found[name] = pd.Series(column, index=cells.index)
+        found |= _sound(cells[texts[first : first + at_once]])
     for name in cells.columns:
         if name not in found:
             found[name] = number(cells[name], path, problems, optional=True)
     return pd.DataFrame({name: found[name] for name in cells.columns}, index=cells.index)
+
+
+def _sound(cells: pd.DataFrame) -> dict[str, pd.Series[float]]:
+    """Return the columns of words that hold numbers and empty cells alone, as float64."""
+    each, codes = {}, {}
+    for name, column in cells.items():
+        if is_words(column):
+            each[name] = column.cat.categories.to_numpy(dtype=object)
+            codes[name] = column.cat.codes.to_numpy()
+        elif pd.api.types.is_string_dtype(column.dtype):
+            each[name] = column.to_numpy(dtype=object)
+    if not each:
+        return {}
+    together = np.concatenate(list(each.values()))
+    values = _floats(pd.Series(together, dtype="str")).to_numpy()
+    doubtful = ~(np.abs(values) <= LARGEST) & (together != "")
+    ends = np.cumsum([len(one) for one in each.values()])
+    found = {}
+    for name, begin, end in zip(each, [0, *ends[:-1]], ends, strict=True):
+        if not doubtful[begin:end].any():
+            own = values[begin:end]
+            found[name] = pd.Series(own[codes[name]] if name in codes else own, index=cells.index)
+    return found
 
 
 def day(

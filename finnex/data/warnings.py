@@ -113,8 +113,8 @@ def input_warnings(tables: Tables, config: Config) -> list[str]:
         if (units := np.flatnonzero(hundred)).size:
             found.append(
                 f"prices of {symbol}: a close of {step[units[0]]:.3g} times the close before on "
-                f"{some(days[units + 1])}: pence and pounds, or cents and dollars? Give all rows in one unit; of a file "
-                "in pence, scale = 0.01."
+                f"{some(days[units + 1])}: pence and pounds, or cents and dollars? Give all rows in one unit; of a "
+                "file in pence, scale = 0.01."
             )
         jump = np.flatnonzero(_looks_like_a_split(step) & ~hundred)
         if len(jump):

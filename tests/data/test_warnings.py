@@ -124,9 +124,9 @@ MEETS_NOTHING: dict[str, tuple[dict[str, pd.DataFrame], str]] = {
         {"sentiment": records(symbol="acme")}, "the table has no record of it; its regions are not known. Did you mean "
     ),
     "misspelt weights": (
-        {"sentiment": records(Confidence=0.1, docs=20, Engagement=5)},
-        "sentiment: the columns 'Confidence' (did you mean 'confidence'?), 'docs' (did you mean 'documents'?), "
-        "'Engagement' (did you mean 'engagement'?) are not read",
+        {"sentiment": records(confidance=0.1, docs=20, engagment=5)},
+        "sentiment: the columns 'confidance' (did you mean 'confidence'?), 'docs' (did you mean 'documents'?), "
+        "'engagment' (did you mean 'engagement'?) are not read",
     ),
     "further columns of prices": (
         {"prices": bars().assign(adj_close=1, dividends=0)},

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from finnex.config.table_source import TABLE_SUFFIXES, TableSource
 from finnex.data.cells import constant, distinct, mapped
-from finnex.data.csv_file import line_of
+from finnex.data.faults import Faults
 from finnex.data.matched_columns import metric_in
 from finnex.data.preset import Preset, plain
-from finnex.errors import Problem, first_of, nearest, shown
+from finnex.errors import nearest
 
 COLLECTED = re.compile(r"_(\d{4})(\d{2})(\d{2})_\d{6}(?=\.)")
 """The collection stamp that the specification's file names carry."""
+_NOUNS = {"source": "platform"}
 OF_SYMBOLS = ("prices", "fundamentals", "sentiment", "competitive", "options", "splits", "enhanced")
 """Tables whose rows are of a symbol."""
 
@@ -72,7 +73,7 @@ def fill_words(
     preset
         Its constants come last.
     source
-        Its constants replace a column of the file too.
+        Its constants replace a column of the file too, but for the symbol.
     path
         Its name may hold a word.
     """
@@ -85,7 +86,8 @@ def fill_words(
             given["symbol"] = word
             said.append(f"symbol is {word}, from the file's name")
     if table == "fundamentals" and "value" in frame.columns and not {"metric"} & {*frame.columns, *given}:
-        if (metric := metric_in(re.split(r"[^A-Za-z0-9]+", stem_of(path)))) is not None:
+        metric = metric_in(re.split(r"[^A-Za-z0-9]+", stem_of(path)))
+        if metric is not None:
             given["metric"] = metric
             said.append(f"metric is {metric}, from the file's name")
     if table == "competitive" and "date" not in frame.columns and (stamp := COLLECTED.search(path.name)):
@@ -96,33 +98,39 @@ def fill_words(
             given[name] = word
             said.append(f"{name} is {word}, as of every file of the preset")
     for name, word in given.items():
-        if name != "series":  # a series may be a column of its own: `macro_series`
+        # A series may be in the header: `macro_series`. A symbol may be that of the run; the file's own goes before.
+        if name != "series" and not (name == "symbol" and name in frame.columns):
             frame[name] = constant(word, frame.index)
 
 
-def map_words(frame: pd.DataFrame, preset: Preset, path: Path, problems: list[Problem]) -> None:
-    """Replace a vendor's words by ours, in place; a word that the preset does not know is a problem."""
-    providers = frame["provider"] if "provider" in frame.columns else None
+def map_words(frame: pd.DataFrame, file_names: Mapping[str, str], preset: Preset, faults: Faults) -> None:
+    """Replace a vendor's words by ours, in place; a word that the preset does not know is a fault.
+
+    A provider that is read from the same column keeps the vendor's word, as `plain` writes it.
+    """
     for name, vocabulary in preset.words.items():
-        if name not in frame.columns:
+        if name not in frame.columns or name not in file_names:
             continue
-        if name == "source" and providers is not None:
-            frame["provider"] = mapped(providers, lambda text: text.map(plain))
+        for other in ("provider",):
+            if file_names.get(other) == file_names[name]:
+                frame[other] = mapped(frame[other], lambda text: text.map(plain))
         known = {plain(theirs): ours for theirs, ours in vocabulary.items()}
         cells = frame[name]
         codes, each = distinct(cells)
         words = each.map(plain)
-        strange = ((words != "") & ~words.isin(known)).to_numpy(dtype=bool)[codes]
-        problems += [
-            Problem(
-                str(path), f"is no {name} that the preset knows",
-                f"{nearest(plain(str(cells.at[row])), known)} Or write one of "
-                f"{', '.join(dict.fromkeys(vocabulary.values()))}.",
-                row=line_of(path, int(row)), column=name, value=shown(str(cells.at[row])), further=further,
-            )
-            for row, further in first_of(frame.index[strange].tolist())
-        ]  # fmt: skip
-        frame[name] = mapped(cells, lambda text, known=known: text.map(plain).map(known).fillna(""))  # type: ignore[misc]
+        strange = ((words != "") & ~words.isin(known)).to_numpy(dtype=bool)
+        if (bad := strange[codes]).any():
+            remedy = f"{nearest(str(words[strange].iloc[0]), known)} Or write one of {', '.join(_ours(vocabulary))}."
+            faults.of_cells(cells, bad, name, f"is no {_NOUNS.get(name, name)} that the preset knows", remedy)
+        frame[name] = mapped(cells, partial(_translated, known=known))
+
+
+def _ours(vocabulary: Mapping[str, str]) -> list[str]:
+    return list(dict.fromkeys(vocabulary.values()))
+
+
+def _translated(text: pd.Series[str], known: Mapping[str, str]) -> pd.Series[str]:
+    return text.map(plain).map(known).fillna("")
 
 
 def map_symbols(frame: pd.DataFrame, preset: Preset, source: TableSource) -> None:

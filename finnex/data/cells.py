@@ -72,8 +72,3 @@ def _has(each: pd.Series[str], words: Sequence[str]) -> bool:
 def constant(word: str, index: pd.Index[Any]) -> pd.Series[Any]:
     """Return a column of one word, as a category."""
     return pd.Series(pd.Categorical.from_codes(np.zeros(len(index), dtype=np.int8), [word]), index=index)
-
-
-def shown_text(cells: pd.Series[Any], row: Any) -> str:
-    """Return a cell as it is written, for a message."""
-    return str(cells.at[row])

@@ -25,7 +25,7 @@ def flattened(document: Mapping[str, Any]) -> pd.DataFrame:
     ----------
     document
         Of companyfacts: facts[taxonomy][tag].units[unit] is a list of facts. Of companyconcept: units at the top, with
-        taxonomy and tag beside them.
+        taxonomy and tag next to them.
 
     Returns
     -------
@@ -40,12 +40,12 @@ def flattened(document: Mapping[str, Any]) -> pd.DataFrame:
     Examples
     --------
     >>> fact = {"end": "2023-12-31", "val": 5, "filed": "2024-02-01"}
-    >>> flattened({"taxonomy": "us-gaap", "tag": "Assets", "units": {"USD": [fact]}})[["tag", "end", "val"]].values.tolist()
+    >>> rows = flattened({"taxonomy": "us-gaap", "tag": "Assets", "units": {"USD": [fact]}})
+    >>> rows[["tag", "end", "val"]].to_numpy().tolist()
     [['Assets', '2023-12-31', '5']]
     """
     rows = list(_facts(document))
-    frame = pd.DataFrame(rows, columns=[*COLUMNS, "cik"], dtype="str")
-    return frame
+    return pd.DataFrame(rows, columns=[*COLUMNS, "cik"], dtype="str")
 
 
 def _facts(document: Mapping[str, Any]) -> Iterator[list[str]]:

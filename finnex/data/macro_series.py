@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,12 +9,12 @@ import pandas as pd
 from finnex.config.table_source import TableSource
 from finnex.data.arranged_words import word_in_name
 from finnex.data.cells import constant, is_text, mapped
+from finnex.data.faults import Faults
 from finnex.data.matched_columns import series_columns
 from finnex.data.preset import Preset
 from finnex.data.publication import available_dates
 from finnex.data.wide_tables import new_values, vintage_of
 from finnex.data.written_times import read_times
-from finnex.errors import Problem
 
 NEWEST = (
     "values are those of today, after later revisions; what was known on a day, ALFRED's vintages have (realtime_start)"
@@ -31,8 +29,7 @@ def of_series(
     said: list[str],
     preset: Preset,
     source: TableSource,
-    path: Path,
-    problems: list[Problem],
+    faults: Faults,
 ) -> list[Arranged]:
     """Return a macro table's rows with series, date, available_date and value: one table for each column of values.
 
@@ -46,10 +43,8 @@ def of_series(
         Sentences so far; those of all series are added to it.
     preset, source
         Lags, and the series where the file lacks it.
-    path
-        File, for the problems and the series in its name.
-    problems
-        List that a file is added to which does not say its series.
+    faults
+        A file that does not say its series is added to it; the series may be in the file's name.
 
     Returns
     -------
@@ -65,10 +60,10 @@ def of_series(
     known = source.constants.get("series")
     columns = series_columns(map(str, frame.columns), {name: name for name in OWN}, set())
     if "value" in frame.columns or preset.columns_are != "series" or not columns:
-        return [_one_table(frame, file_names, said, preset, source, path, problems)]
+        return [_one_table(frame, file_names, said, preset, source, faults)]
     if known is not None and len(columns) > 1 and not all(vintage_of(name) for name in columns):
         what = f"holds several series ({', '.join(columns[:5])}), and series = names one"
-        problems.append(Problem(str(path), what, "Leave series out, or ignore the other columns."))
+        faults.of_file(what, "Leave series out, or ignore the other columns.")
         return []
     parts: list[Arranged] = []
     days = [name for name in OWN if name in frame.columns]
@@ -93,7 +88,7 @@ def of_series(
 
 
 def _one_day(cells: pd.Series[Any]) -> bool:
-    return cells.nunique() == 1 and len(cells) > 1
+    return len(cells) > 1 and len(cells.unique()) == 1
 
 
 def _one_table(
@@ -102,20 +97,19 @@ def _one_table(
     said: list[str],
     preset: Preset,
     source: TableSource,
-    path: Path,
-    problems: list[Problem],
+    faults: Faults,
 ) -> Arranged:
     """Return a table of one column of values; its series is a column, a constant, or in the file's name."""
     word = source.constants.get("series")
     if word is None and "series" not in frame.columns:
-        word = word_in_name(path, preset.file_names, "series")
+        word = word_in_name(faults.path, preset.file_names, "series")
         if word is not None:
             said.append(f"series is {word}, from the file's name")
         elif (word := preset.constants.get("series")) is not None:
             said.append(f"series is {word}, as of every file of the preset")
         elif preset.names:
             what, remedy = "does not say which series its values are", 'Name it: series = "DGS10".'
-            problems.append(Problem(str(path), what, remedy))
+            faults.of_file(what, remedy)
     if word is not None:
         frame = frame.assign(series=constant(word, frame.index))
         file_names = {ours: theirs for ours, theirs in file_names.items() if ours != "series"}
@@ -138,8 +132,3 @@ def _with_lags(
     if preset.value_is_newest:
         said.append(NEWEST)
     return frame.assign(available_date=available), file_names, said
-
-
-def _rows(parts: list[Arranged]) -> Iterator[int]:
-    for frame, _, _ in parts:
-        yield len(frame)

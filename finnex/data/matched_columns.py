@@ -6,19 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from finnex.config.table_source import TableSource
+from finnex.data.faults import Faults
 from finnex.data.names import CONCEPTS, METRICS, SERIES, SERIES_ALIASES
 from finnex.data.own_columns import KEYS, OWN_NAMES
 from finnex.data.preset import PLAIN, Preset, bundled, plain
 from finnex.data.wide_tables import vintage_of
-from finnex.errors import Problem, nearest
+from finnex.errors import nearest
 
 GENERAL = ("specification",)
 """Presets without a vendor's marks: named last."""
 
 
-def matched(
-    header: Sequence[str], table: str, preset: Preset, source: TableSource, path: Path, problems: list[Problem]
-) -> dict[str, str]:
+def matched(header: Sequence[str], table: str, preset: Preset, source: TableSource, faults: Faults) -> dict[str, str]:
     """Return our column to the file's: as the configuration names it, as the preset does, or by our own name.
 
     Parameters
@@ -31,10 +30,8 @@ def matched(
         Names that a column may have.
     source
         Its `columns` go before the preset.
-    path
-        File, for the problems.
-    problems
-        List that configured columns are added to which are not there.
+    faults
+        Configured columns that are not there are added to it.
 
     Returns
     -------
@@ -48,7 +45,7 @@ def matched(
             found[ours] = theirs if theirs in header else by_plain[plain(theirs)]
         else:
             what = f"columns reads '{ours}' from it, and it is not there"
-            problems.append(Problem(str(path), what, nearest(theirs, header), column=theirs))
+            faults.of_file(what, nearest(theirs, header), theirs)
     configured = set(found.values())
     for ours, options in preset.names.items():
         names = [by_plain[plain(option)] for option in options if plain(option) in by_plain]
@@ -126,7 +123,7 @@ def fitting(header: Sequence[str], table: str) -> list[str]:
         preset = whole.of(table)
         if preset is None:
             continue
-        found = matched(header, table, preset, nowhere, Path(), [])
+        found = matched(header, table, preset, nowhere, Faults(Path(), []))
         if lacking(header, table, preset, found) or not _is_told(header, preset, found):
             continue
         known = {plain(one) for options in preset.names.values() for one in options} | ignored_names(preset)
@@ -145,9 +142,9 @@ def _is_told(header: Sequence[str], preset: Preset, found: Mapping[str, str]) ->
 
 
 def refusal(
-    header: Sequence[str], table: str, preset: Preset, source: TableSource, found: Mapping[str, str], path: Path
-) -> list[Problem]:
-    """Return a problem where a file is not of its preset, with the preset that fits it.
+    header: Sequence[str], table: str, preset: Preset, source: TableSource, found: Mapping[str, str], faults: Faults
+) -> None:
+    """Refuse a file that is not of its preset, and name the preset that fits it.
 
     Parameters
     ----------
@@ -156,33 +153,28 @@ def refusal(
     table
         Which table it is.
     preset
-        What it was to be read by; under our own names, the readers say which columns are missing.
+        What it was to be read by. Of a file under our own names the readers say which columns are missing.
     source
         It names the preset.
     found
         As `matched` returns it.
-    path
-        File, for the problem.
-
-    Returns
-    -------
-    list of Problem
-        One, or none.
+    faults
+        The file is added to it.
     """
-    lost = [] if preset == PLAIN else lacking(header, table, preset, found)
+    lost = lacking(header, table, preset, found) if source.preset is not None else []
     if not lost:
-        return []
-    name = source.preset or "named here"
+        return
     others = [one for one in fitting(header, table) if one != source.preset]
-    columns = f'or name columns: columns = {{ {KEYS[table][0]} = "..." }}.'
-    if others:
-        remedy = f'Its columns are those of preset = "{others[0]}"; {columns}'
-    elif set(KEYS[table]) <= set(matched(header, table, PLAIN, TableSource(path="."), path, [])):
-        remedy = f"It has our own names of columns: leave preset out, {columns}"
+    by_hand = f'name its columns: columns = {{ {KEYS[table][0]} = "..." }}.'
+    own = matched(header, table, PLAIN, TableSource(path="."), Faults(faults.path, []))
+    if others and others[0] not in GENERAL:
+        remedy = f'Its columns are those of preset = "{others[0]}"; or {by_hand}'
+    elif set(KEYS[table]) <= set(own):
+        remedy = f"It has our own names of columns: leave preset out, or {by_hand}"
     else:
-        remedy = f"Name another preset (docs/presets.md), {columns}"
-    what = f"is no file of the preset '{name}': it has no column {' and no column '.join(map(repr, lost[:3]))}"
-    return [Problem(str(path), what, remedy)]
+        remedy = f"Name another preset (docs/presets.md), or {by_hand}"
+    names = " and no column ".join(f"'{one}'" for one in lost[:3])
+    faults.of_file(f"is no file of the preset '{source.preset}': it has no column {names}", remedy)
 
 
 def metric_in(words: Iterable[str]) -> str | None:

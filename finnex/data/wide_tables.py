@@ -1,4 +1,4 @@
-"""Tables with a column for each ticker and field, or for each series: to one table for each of them."""
+"""Tables with a column for each ticker and field, or for each vintage of a series: to one table for each of them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,19 @@ from finnex.data.preset import plain
 FIELDS = frozenset(
     ("open", "high", "low", "close", "adj_close", "volume", "dividends", "stock_splits", "capital_gains", "repaired?")
 )
-"""Names of a level of fields; whatever is in the other level is a ticker."""
-WRITTEN_TUPLE = re.compile(r"\((?:'[^']*'|\"[^\"]*\"), ?(?:'[^']*'|\"[^\"]*\")\)")
+"""Names of a level of fields; what is in the other level is a ticker."""
+BARS = frozenset(("open", "high", "low", "close"))
+QUOTED = r"(?:'[^']*'|\"[^\"]*\")"
+WRITTEN_TUPLE = re.compile(rf"\({QUOTED}, ?{QUOTED}\)")
 """A column's name of two levels as pandas writes it to Parquet."""
+FIELD = "Adj Close|Open|High|Low|Close|Volume|Dividends|Stock Splits|Capital Gains"
+FLAT = re.compile(rf"(?P<field>{FIELD})[_ |.-](?P<ticker>\S+)|(?P<before>\S+?)[_ |.-](?P<after>{FIELD})", re.IGNORECASE)
+"""A name of two levels in one: Close_ACME or ACME_Close."""
 VINTAGE = re.compile(r"(.+)_(\d{4})(\d{2})(\d{2})")
 """A column of ALFRED: the series as it was published on a day."""
+NO_NAME = re.compile(r"Unnamed: \d+(?:_level_\d+)?")
+"""What pandas, and FinNeX, call a column without a name."""
+Levels = list[list[str]]
 
 
 @dataclass(frozen=True)
@@ -31,9 +39,9 @@ class TickerTable:
     Attributes
     ----------
     ticker
-        As the header has it; '' where no level names tickers.
+        As the header has it; '' where it has none.
     frame
-        The day and the ticker's fields; rows in which all of these are empty are left out.
+        `Date` and the ticker's fields; rows in which all of these are empty are left out.
     file_names
         Name in `frame` to the file's own.
     left_out
@@ -46,19 +54,37 @@ class TickerTable:
     left_out: int
 
 
-def levels_in_names(frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[tuple[str, ...], ...]]:
-    """Return a frame with its index columns first, and the two levels of the others' names; () where they have one."""
-    pairs = {name: ast.literal_eval(name) for name in frame.columns if WRITTEN_TUPLE.fullmatch(str(name))}
-    rest = [name for name in frame.columns if name not in pairs]
+def tuple_levels(frame: pd.DataFrame) -> tuple[pd.DataFrame, Levels]:
+    """Return a frame with its day first, and both levels of names that are written as tuples; [] where none are."""
+    pairs = {name: ast.literal_eval(name) for name in map(str, frame.columns) if WRITTEN_TUPLE.fullmatch(name)}
+    return _day_first(frame, pairs)
+
+
+def flat_levels(frame: pd.DataFrame) -> tuple[pd.DataFrame, Levels]:
+    """Return a frame with its day first, and fields and tickers of names such as Close_ACME; [] where none are."""
+    pairs: dict[str, tuple[str, str]] = {}
+    of_ticker: dict[str, set[str]] = {}
+    for name in map(str, frame.columns):
+        if (found := FLAT.fullmatch(name)) is None:
+            continue
+        field, ticker = found["field"] or found["after"], found["ticker"] or found["before"]
+        pairs[name] = field, ticker
+        of_ticker.setdefault(ticker, set()).add(plain(field))
+    if not pairs or not all(fields >= BARS for fields in of_ticker.values()):
+        return frame, []
+    return _day_first(frame, pairs)
+
+
+def _day_first(frame: pd.DataFrame, pairs: dict[str, tuple[str, str]]) -> tuple[pd.DataFrame, Levels]:
+    rest = [name for name in map(str, frame.columns) if name not in pairs]
     if not pairs or len(rest) > 1:
-        return frame, ()
-    if not rest:  # reset_index() gave the day a name of two levels too: ('Date', '')
-        first = next((name for name, (top, low) in pairs.items() if "" in (top, low)), None)
-        if first is None:
-            return frame, ()
-        rest = [first]
+        return frame, []
+    if not rest:  # reset_index() gives the day a name of two levels too: ('Date', '')
+        rest = [name for name, pair in pairs.items() if "" in pair][:1]
+    if not rest:
+        return frame, []
     names = [name for name in pairs if name not in rest]
-    return frame[[*rest, *names]], tuple(tuple(pairs[name][level] for name in names) for level in (0, 1))
+    return frame[[*rest, *names]], [[pairs[name][level] for name in names] for level in (0, 1)]
 
 
 def by_ticker(frame: pd.DataFrame, levels: Sequence[Sequence[str]]) -> Iterator[TickerTable]:
@@ -67,30 +93,33 @@ def by_ticker(frame: pd.DataFrame, levels: Sequence[Sequence[str]]) -> Iterator[
     Parameters
     ----------
     frame
-        Its names do not matter but for the first.
+        Its names are the first level where `levels` has one level alone.
     levels
-        Names of two levels from the second column on; the level of fields is told by its names, in either order.
+        Levels of names, for each column or from the second on. Which is that of fields, its names say.
     """
-    upper, lower = (_filled(level) for level in levels[:2])
-    of_fields = [[plain(name) in FIELDS for name in level] for level in (upper, lower)]
+    after_day = frame.shape[1] - 1
+    rows = [_filled(list(level)[-after_day:] if after_day else []) for level in levels]
+    upper, lower = (_filled([str(name) for name in frame.columns[1:]]), rows[0]) if len(rows) == 1 else rows[:2]
     # A ticker may be called OPEN or LOW: the level with more names of fields is that of fields.
-    fields, tickers = (upper, lower) if sum(of_fields[0]) >= sum(of_fields[1]) else (lower, upper)
+    of_fields = [sum(plain(name) in FIELDS for name in level) for level in (upper, lower)]
+    fields, tickers = (upper, lower) if of_fields[0] >= of_fields[1] else (lower, upper)
     day = str(frame.columns[0])
     for ticker in dict.fromkeys(tickers):
-        at = [number + 1 for number, one in enumerate(tickers) if one == ticker]
-        names = [fields[number - 1] for number in at]
-        own = frame.iloc[:, at].set_axis(names, axis="columns")
+        at = [number for number, one in enumerate(tickers) if one == ticker]
+        names = [fields[number] for number in at]
+        own = frame.iloc[:, [number + 1 for number in at]].set_axis(names, axis="columns")
         bare = np.logical_and.reduce([empty(own.iloc[:, number]) for number in range(len(names))])
         whole = pd.concat([frame.iloc[:, 0].rename("Date"), own], axis="columns")[~bare]
-        written = {name: f"{name}, {ticker}" for name in names} | {"Date": day}
-        yield TickerTable(ticker, whole, written, int(bare.sum()))
+        written = {name: f"{name}, {ticker}" if ticker else name for name in names} | {"Date": day}
+        yield TickerTable(ticker, whole, written, int(np.count_nonzero(bare)))
 
 
 def _filled(level: Sequence[str]) -> list[str]:
     """Return the names of a level, an empty one as the one before it: spreadsheets merge equal cells."""
     found: list[str] = []
     for name in level:
-        found.append(name if name.strip() or not found else found[-1])
+        bare = not name.strip() or NO_NAME.fullmatch(name)
+        found.append(found[-1] if bare and found else name)
     return found
 
 

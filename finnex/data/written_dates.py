@@ -10,10 +10,12 @@ import pandas as pd
 
 from finnex.data.written_times import FIRST, LAST, read_times
 
-EPOCH = r"\d{9,19}(?:\.\d+)?"
-COMPACT = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?"
-"""A date and time of 12 or 14 digits, which are no epoch: today's have 10, 13, 16 or 19."""
+EPOCH = r"(?:1\d{9}|1\d{12}|1\d{15}|1\d{18})(?:\.\d+)?"
+"""Seconds, milliseconds, microseconds or nanoseconds of 2001 to 2033: 10, 13, 16 or 19 digits."""
+DAY_AND_HOUR = r"19\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])"
+"""Ten digits that would be seconds of 2030 on."""
 UNITS = (("s", 1e11), ("ms", 1e14), ("us", 1e17), ("ns", np.inf))
+UNIT_WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 NEW_YORK = "America/New_York"
 SATURDAY = 5
 
@@ -28,15 +30,15 @@ class ReadDates:
         `datetime64[ns]`, naive as written, or of UTC where epochs were read as moments; NaT where empty or bad.
     bad
         Which cells are no date of the format.
-    said
-        How they were read, as a sentence; '' where nothing is to be said.
+    format
+        By which they were read.
     formats
         The formats that read all of them and disagree: what was written is ambiguous, and `value` is of the first.
     """
 
     value: pd.Series[pd.Timestamp]
     bad: pd.Series[bool]
-    said: str = ""
+    format: str
     formats: tuple[str, ...] = ()
 
 
@@ -61,7 +63,9 @@ def formatted(cells: pd.Series[str], formats: Sequence[str]) -> ReadDates | None
         return None
     most = max(int(value.notna().sum()) for value in found.values())
     left = [one for one in found if int(found[one].notna().sum()) == most]
-    distinct = [one for number, one in enumerate(left) if not any(found[one].equals(found[old]) for old in left[:number])]
+    distinct = [
+        one for number, one in enumerate(left) if not any(found[one].equals(found[old]) for old in left[:number])
+    ]
     if len(distinct) > 1:
         likely = [one for one in distinct if _in_order(found[one].take(codes))]
         weekdays = [one for one in likely if bool((found[one].dropna().dt.dayofweek < SATURDAY).all())]
@@ -72,7 +76,7 @@ def formatted(cells: pd.Series[str], formats: Sequence[str]) -> ReadDates | None
     return ReadDates(
         value.take(codes).set_axis(cells.index),
         bad.take(codes).set_axis(cells.index),
-        f"dates are written as {best}",
+        best,
         tuple(distinct) if len(distinct) > 1 else (),
     )
 
@@ -83,10 +87,9 @@ def _in_order(days: pd.Series[pd.Timestamp]) -> bool:
 
 
 def are_epochs(cells: pd.Series[str]) -> bool:
-    """Return whether texts are seconds or smaller units since 1970: all of them, and no dates of digits."""
-    each = pd.Series(pd.unique(cells), dtype="str").str.strip()
-    each = each[each != ""]
-    return len(each) > 0 and bool(each.str.fullmatch(EPOCH).all()) and not bool(each.str.fullmatch(COMPACT).all())
+    """Return whether stripped texts are seconds or smaller units since 1970: all that are not ''."""
+    each = cells[cells != ""]
+    return len(each) > 0 and bool(each.str.fullmatch(EPOCH).all()) and not each.str.fullmatch(DAY_AND_HOUR).any()
 
 
 def epochs(numbers: pd.Series[float]) -> tuple[pd.Series[pd.Timestamp], str]:

@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-SIGNS = {"−": "-", "–": "-"}
+SIGNS = {"\u2212": "-", "\u2013": "-"}
 """Minus signs that Python's numbers do not have."""
 SPACES = str.maketrans("", "", " \u00a0\u202f\u2009")
 NUMBER = r"[-+]?(?:\d+(?:[.,]\d+)*|[.,]\d+)(?:[eE][-+]?\d+)?"
 """What is left when signs of currencies and letters of units are taken off; groups are checked later."""
+NUMBER_ALONE = re.compile(NUMBER)
 
 
 def amounts(
@@ -71,33 +72,37 @@ def amounts(
 
 
 def decimal_of(numbers: Sequence[str]) -> str:
-    """Return the decimal sign of texts that are written alike: '.' or ','; '.' where they do not show it.
-
-    A sign that comes once, and before other than three digits, is no sign of thousands; of two signs the last one
-    precedes the fraction. 1,234 alone is one thousand, as in English.
+    """Return the decimal sign of texts that are written alike: '.' where they do not show it, or both.
 
     Examples
     --------
     >>> decimal_of(["1.234,5"]), decimal_of(["12,50"]), decimal_of(["1,234"])
     (',', ',', '.')
     """
-    comma = point = False
+    return shows(numbers) or "."
+
+
+def shows(numbers: Sequence[str]) -> str:
+    """Return the decimal sign that texts show, '.' or ','; '' where they show none, or contradict each other.
+
+    A sign that comes once, and before other than three digits, is no sign of thousands; nor is one after a zero. Of two
+    signs the last one precedes the fraction. 1,234 alone shows nothing.
+    """
+    found = set()
     for text in numbers:
         last = max(text.rfind("."), text.rfind(","))
-        if last < 0:
+        if last < 0 or NUMBER_ALONE.fullmatch(text) is None:
             continue
         sign, other = text[last], "," if text[last] == "." else "."
         fraction = re.match(r"\d*", text[last + 1 :])
-        certain = other in text[:last] or (
-            text.count(sign) == 1 and (fraction is None or len(fraction[0]) != 3 or _is_no_group(text[:last]))
-        )
-        comma |= certain and sign == ","
-        point |= certain and sign == "."
-    return "," if comma and not point else "."
+        digits = len(fraction[0]) if fraction else 0
+        if other in text[:last] or (text.count(sign) == 1 and (digits != 3 or _is_no_group(text[:last]))):
+            found.add(sign)
+    return found.pop() if len(found) == 1 else ""
 
 
 def _is_no_group(whole: str) -> bool:
-    """Return whether what precedes a sign cannot be the first group of thousands: 0, none, or more than three digits."""
+    """Return whether what precedes a sign is no first group of thousands: 0, nothing, or more than three digits."""
     digits = whole.lstrip("+-")
     return not 0 < len(digits) < 4 or digits.startswith("0")
 
@@ -108,7 +113,9 @@ def _pattern(decimal: str, group: str) -> str:
     return rf"[-+]?{whole}{fraction}(?:[eE][-+]?\d+)?"
 
 
-def _times(value: npt.NDArray[np.float64], factor: npt.NDArray[np.float64], digits: pd.Series[str]) -> npt.NDArray[np.float64]:
+def _times(
+    value: npt.NDArray[np.float64], factor: npt.NDArray[np.float64], digits: pd.Series[str]
+) -> npt.NDArray[np.float64]:
     """Return value times factor as the decimal digits say: 2.51M is 2510000, which floats alone give as 2509999.99."""
     product = value * factor
     scaled = digits[factor[digits.index] != 1.0]

@@ -1,0 +1,271 @@
+"""A vendor's file, made up in the vendor's own shape, comes out as our table: the right value in each cell."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from finnex.config.table_source import TableSource
+from finnex.data.arrange import FILE_NAMES, SAID, arranged
+from finnex.data.preset import preset_of
+from finnex.errors import Problem
+
+Levels = tuple[tuple[str, ...], ...]
+
+
+def cells_of(text: str, levels: int = 1, delimiter: str = ",") -> tuple[pd.DataFrame, Levels]:
+    """Return a CSV's cells as text, and the levels of its header after the first; the last row of several names the day."""
+    rows = list(csv.reader(io.StringIO(text.strip()), delimiter=delimiter))
+    header, rest = rows[:levels], rows[levels:]
+    names = [name.strip() or f"Unnamed: {number}" for number, name in enumerate(header[0])]
+    frame = pd.DataFrame(rest, dtype="str")
+    frame.columns = pd.Index([header[-1][0], *names[1:]] if levels > 1 else names, dtype="str")
+    return frame, tuple(("", *row[1:]) for row in header[1 : levels - 1])
+
+
+def typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return columns of numbers as float64 and the others as categories, as a typed reader gives them."""
+    found = {}
+    for number in range(frame.shape[1]):
+        column = frame.iloc[:, number]
+        values = pd.to_numeric(column.mask(column == ""), errors="coerce")
+        is_number = bool((values.notna() | (column == "")).all()) and "date" not in str(frame.columns[number]).lower()
+        found[number] = values.astype("float64") if is_number else column.astype("category")
+    result = pd.DataFrame(found)
+    result.columns = frame.columns
+    return result
+
+
+def parts_of(
+    text: str | pd.DataFrame,
+    table: str,
+    preset: str | None,
+    name: str = "file.csv",
+    levels: int = 1,
+    **given: Any,
+) -> list[pd.DataFrame]:
+    """Return what a file is arranged to, from text and from typed cells alike; no problem is expected."""
+    frame, further = (text, ()) if isinstance(text, pd.DataFrame) else cells_of(text, levels)
+    source = TableSource(path=name, preset=preset, **given)
+    found = []
+    for one in [frame] if isinstance(text, pd.DataFrame) else [frame, typed(frame)]:
+        problems: list[Problem] = []
+        parts = arranged(one, further, table, preset_of(preset, table, Path()), source, Path(name), problems)
+        assert not problems, problems
+        found.append(parts)
+    for as_text, as_typed in zip(found[0], found[-1], strict=True):
+        assert rows_of(as_text) == rows_of(as_typed)
+    return found[0]
+
+
+def refused(text: str, table: str, preset: str | None, name: str = "file.csv", **given: Any) -> list[Problem]:
+    """Return the problems of a file."""
+    source = TableSource(path=name, preset=preset, **given)
+    problems: list[Problem] = []
+    frame, levels = cells_of(text)
+    arranged(frame, levels, table, preset_of(preset, table, Path()), source, Path(name), problems)
+    assert problems
+    return problems
+
+
+def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows as plain values: numbers as float, days as ISO text, words as text."""
+    return [{str(name): plainly(value) for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def plainly(value: Any) -> Any:
+    if isinstance(value, pd.Timestamp):
+        return str(value) if value != value.normalize() or value.tz is not None else str(value.date())
+    if value is pd.NaT or value != value:
+        return ""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return str(value)
+
+
+def bar(date: str, *values: float, symbol: str = "ACME") -> dict[str, Any]:
+    return {
+        "symbol": symbol,
+        "date": date,
+        **dict(zip(("open", "high", "low", "close", "volume"), values, strict=True)),
+    }
+
+
+def said(frame: pd.DataFrame) -> str:
+    return "; ".join(frame.attrs[SAID])
+
+
+HISTORY = """
+Date,Open,High,Low,Close,Volume,Dividends,Stock Splits
+2024-03-06 00:00:00-05:00,10,11,9,10.5,1000,0.0,0.0
+2024-03-11 00:00:00-04:00,2.1,2.2,2,2.15,5000,0.1,5.0
+"""
+DAYS = ("2024-03-06 00:00:00-05:00", "2024-03-11 00:00:00-04:00")
+
+
+def test_yfinance_history() -> None:
+    (part,) = parts_of(HISTORY, "prices", "yfinance", symbol="ACME")
+    assert rows_of(part) == [bar(DAYS[0], 10, 11, 9, 10.5, 1000), bar(DAYS[1], 2.1, 2.2, 2, 2.15, 5000)]
+    assert "no Adj Close" in said(part)
+
+
+def test_yfinance_splits_feed_the_table_of_splits() -> None:
+    (part,) = parts_of(HISTORY, "splits", "yfinance", symbol="ACME")
+    assert rows_of(part) == [{"date": DAYS[1], "ratio": 5.0, "symbol": "ACME"}]
+    assert list(part.index) == [1]
+
+
+def test_yfinance_close_is_read_where_there_is_an_adjusted_close_too() -> None:
+    text = "Date,Open,High,Low,Close,Adj Close,Volume\n2024-03-06,10,11,9,10.5,9.9,1000\n"
+    (part,) = parts_of(text, "prices", "yfinance", symbol="ACME")
+    assert rows_of(part) == [bar("2024-03-06", 10, 11, 9, 10.5, 1000)]
+    assert "Close is used" in said(part)
+
+
+TWO_TICKERS = {
+    "Price first": "Price,Close,Close,High,High,Low,Low,Open,Open,Volume,Volume\n"
+    "Ticker,ACME,LOW,ACME,LOW,ACME,LOW,ACME,LOW,ACME,LOW\nDate,,,,,,,,,,\n"
+    "2024-03-06,10.5,,11,,9,,10,,1000,\n2024-03-07,10.6,20.5,11,21,9,19,10,20,1100,500\n",
+    "Ticker first": "Ticker,LOW,LOW,LOW,LOW,LOW,ACME,ACME,ACME,ACME,ACME\n"
+    "Price,Open,High,Low,Close,Volume,Open,High,Low,Close,Volume\nDate,,,,,,,,,,\n"
+    "2024-03-06,,,,,,10,11,9,10.5,1000\n2024-03-07,20,21,19,20.5,500,10,11,9,10.6,1100\n",
+    "merged cells": "Ticker,LOW,,,,,ACME,,,,\n"
+    "Price,Open,High,Low,Close,Volume,Open,High,Low,Close,Volume\nDate,,,,,,,,,,\n"
+    "2024-03-06,,,,,,10,11,9,10.5,1000\n2024-03-07,20,21,19,20.5,500,10,11,9,10.6,1100\n",
+}
+
+
+@pytest.mark.parametrize("text", TWO_TICKERS.values(), ids=TWO_TICKERS)
+def test_yfinance_download_of_several_tickers_in_either_order(text: str) -> None:
+    frame, levels = cells_of(text, 3)
+    for cells in (frame, typed(frame)):
+        problems: list[Problem] = []
+        source = TableSource(path="all.csv", preset="yfinance", symbol="LOW")  # the header's tickers go before
+        parts = arranged(cells, levels, "prices", preset_of("yfinance", "prices", Path()), source, Path("x"), problems)
+        assert not problems
+        found = {row["symbol"]: rows_of(part) for part in parts for row in rows_of(part)}
+        wanted = {
+            "ACME": [bar("2024-03-06", 10, 11, 9, 10.5, 1000), bar("2024-03-07", 10, 11, 9, 10.6, 1100)],
+            "LOW": [bar("2024-03-07", 20, 21, 19, 20.5, 500, symbol="LOW")],
+        }
+        assert found == wanted
+        low = next(part for part in parts if rows_of(part)[0]["symbol"] == "LOW")
+        assert list(low.index) == [1]
+        assert low.attrs[FILE_NAMES]["close"] == "Close, LOW"
+        assert "LOW: 1 rows without a value" in said(low)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["('Close', 'ACME')", "('High', 'ACME')", "('Low', 'ACME')", "('Open', 'ACME')", "('Volume', 'ACME')"],
+        ["('ACME', 'Close')", "('ACME', 'High')", "('ACME', 'Low')", "('ACME', 'Open')", "('ACME', 'Volume')"],
+        ["Close_ACME", "High_ACME", "Low_ACME", "Open_ACME", "Volume_ACME"],
+        ["ACME Close", "ACME High", "ACME Low", "ACME Open", "ACME Volume"],
+    ],
+)
+def test_yfinance_parquet_has_its_day_last_and_levels_in_one_name(names: list[str]) -> None:
+    columns = {name: [value] for name, value in zip(names, (10.5, 11.0, 9.0, 10.0, 1000.0), strict=True)}
+    frame = pd.DataFrame(columns | {"Date": [pd.Timestamp("2024-03-06")]})
+    (part,) = parts_of(frame, "prices", "yfinance")
+    assert rows_of(part) == [bar("2024-03-06", 10, 11, 9, 10.5, 1000)]
+
+
+ADJUSTED = """
+timestamp,open,high,low,close,adjusted_close,volume,dividend_amount,split_coefficient
+2024-03-08,21,22,20,21.5,21.5,400,0.0000,1.0
+2024-03-07,20,21,19,20,20,500,0.0000,2.0
+2024-03-06,40,42,38,41,20.5,100,0.0000,1.0
+2024-03-05,120,126,114,123,20.4,10,0.0000,3.0
+2024-03-04,360,378,342,369,20.3,1,0.5000,1.0
+"""
+
+
+def test_alpha_vantage_daily_adjusted_is_adjusted_by_its_split_coefficients() -> None:
+    (part,) = parts_of(ADJUSTED, "prices", "alpha_vantage", "daily_adjusted_ACME.csv")
+    assert rows_of(part) == [
+        bar("2024-03-08", 21, 22, 20, 21.5, 400),
+        bar("2024-03-07", 20, 21, 19, 20, 500),
+        bar("2024-03-06", 20, 21, 19, 20.5, 200),
+        bar("2024-03-05", 60, 63, 57, 61.5, 20),
+        bar("2024-03-04", 60, 63, 57, 61.5, 6),
+    ]
+    assert "adjusted for 2 splits by split_coefficient" in said(part)
+
+
+def test_alpha_vantage_splits() -> None:
+    (part,) = parts_of(ADJUSTED, "splits", "alpha_vantage", symbol="ACME")
+    assert rows_of(part) == [
+        {"date": "2024-03-07", "ratio": 2.0, "symbol": "ACME"},
+        {"date": "2024-03-05", "ratio": 3.0, "symbol": "ACME"},
+    ]
+
+
+def test_alpha_vantage_daily_says_that_its_prices_are_as_traded() -> None:
+    text = "timestamp,open,high,low,close,volume\n2024-03-08,21,22,20,21.5,400\n"
+    (part,) = parts_of(text, "prices", "alpha_vantage", "daily_ACME (1).csv")
+    assert rows_of(part) == [bar("2024-03-08", 21, 22, 20, 21.5, 400)]
+    assert "as they were traded" in said(part)
+
+
+def test_a_split_ratio_that_is_none_is_refused_with_its_row() -> None:
+    problems = refused(ADJUSTED.replace("2.0\n", "-2\n"), "prices", "alpha_vantage", symbol="ACME")
+    assert [(one.row, one.column, one.value) for one in problems] == [(3, "split_coefficient", "'-2'")]
+
+
+def test_nasdaq() -> None:
+    text = (
+        'Date,Close/Last,Volume,Open,High,Low\n03/08/2024,"$1,224.93","1,294,380",$1200,"$1,230.5",$1199.0\n'
+        "11/07/2023,$9.5,N/A,$9.4,$9.6,$9.3\n"
+    )
+    (part,) = parts_of(text, "prices", "nasdaq", symbol="ACME")
+    assert rows_of(part) == [
+        bar("2024-03-08", 1200, 1230.5, 1199, 1224.93, 1294380),
+        {**bar("2023-11-07", 9.4, 9.6, 9.3, 9.5, 0), "volume": ""},
+    ]
+
+
+def test_nasdaq_a_cell_that_is_no_amount_is_refused_and_its_row_left_out() -> None:
+    text = "Date,Close/Last,Volume,Open,High,Low\n03/08/2024,$1,2,$1,$1,$1\n03/07/2024,$x,2,$1,$1,$1\n13/45/2024,$1,2,$1,$1,$1\n"
+    problems = refused(text, "prices", "nasdaq", symbol="ACME")
+    assert [(one.row, one.column, one.value) for one in problems] == [
+        (4, "date", "'13/45/2024'"),
+        (3, "close", "'$x'"),
+    ]
+    assert "date_format" in problems[0].remedy
+
+
+def test_fred_one_series_and_when_its_values_count_as_known() -> None:
+    # 2023-12-29 is a Friday, followed by a weekend and a holiday; 2024-01-02 is the first business day after it.
+    text = "observation_date,DGS10\n2023-12-29,3.88\n2024-01-01,.\n2024-01-02,3.95\n"
+    (part,) = parts_of(text, "macro", "fred")
+    assert rows_of(part) == [
+        {"date": "2023-12-29", "value": 3.88, "series": "DGS10", "available_date": "2024-01-02"},
+        {"date": "2024-01-01", "value": "", "series": "DGS10", "available_date": "2024-01-02"},
+        {"date": "2024-01-02", "value": 3.95, "series": "DGS10", "available_date": "2024-01-03"},
+    ]
+    assert "1 business day after its date" in said(part)
+    assert "those of today, after later revisions" in said(part)
+
+
+def test_fred_several_series_side_by_side() -> None:
+    text = "DATE,UNRATE,GDP\n2024-01-01,3.7,27956.9\n2024-02-01,3.9,\n2024-03-01,3.8,\n2024-04-01,3.9,28269.1\n"
+    parts = parts_of(text, "macro", "fred")
+    found = {part["series"].iloc[0]: rows_of(part) for part in parts}
+    assert [(row["date"], row["value"], row["available_date"]) for row in found["UNRATE"]] == [
+        ("2024-01-01", 3.7, "2024-02-11"),
+        ("2024-02-01", 3.9, "2024-03-11"),
+        ("2024-03-01", 3.8, "2024-04-11"),
+        ("2024-04-01", 3.9, "2024-05-11"),
+    ]
+    assert [(row["date"], row["value"], row["available_date"]) for row in found["GDP"] if row["value"] != ""] == [
+        ("2024-01-01", 27956.9, "2024-05-03"),
+        ("2024-04-01", 28269.1, "2024-08-02"),
+    ]
+    assert [part.attrs[FILE_NAMES]["value"] for part in parts] == ["GDP", "UNRATE"]

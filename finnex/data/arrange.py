@@ -106,7 +106,8 @@ def _of_tickers(
             if one.ticker:
                 part.said.insert(0, f"the header names the ticker {one.ticker}")
             if one.left_out:
-                part.said.append(f"{one.ticker}: {one.left_out} rows without a value of it are left out")
+                rows = f"{one.left_out} rows are" if one.left_out > 1 else "a row is"
+                part.said.append(f"{one.ticker}: {rows} left out, where its cells are all empty")
             parts.append(part)
         if faults.whole:
             break
@@ -135,6 +136,8 @@ def _parts(
     map_words(part.frame, part.file_names, preset, faults)
     map_symbols(part.frame, preset, source)
     read_date_columns(part.frame, part.said, preset, source, faults)
+    if faults.whole:
+        return []
     read_amounts(part.frame, frame, preset, faults)
     scaled(part.frame, part.file_names, source, faults)
     part.frame = without_values(part.frame, part.said, preset)

@@ -90,7 +90,7 @@ class Preset(Section):
     columns_are
         What the columns that have no name of ours are: `series` reads each as one macro series.
     lags
-        Series to when its values are published, where the file has no release date.
+        Series to when its values are published, where the file has no release date; `*` for all that it does not name.
     lags_by_period
         The same for series that `lags` does not name, by how often they have values.
     value_is_newest

@@ -18,6 +18,8 @@ PERIODS: tuple[Period, ...] = ("day", "week", "month", "quarter", "year")
 MOST_STEP_DAYS = (4, 10, 45, 135)
 """Between values of a series of days, weeks, months and quarters, in the middle."""
 MONTHS: Mapping[Period, int] = {"month": 1, "quarter": 3, "year": 12}
+EVERY = "*"
+"""In `lags`: all series that it does not name."""
 SHOWN = 4
 
 
@@ -57,26 +59,28 @@ def available_dates(
         if lag is None:
             without.append(str(name))
             continue
-        period = lag.period if lag_days is not None else max(lag.period, step, key=PERIODS.index)
+        period = lag.period if lag_days is not None or step is None else max(lag.period, step, key=PERIODS.index)
         known.iloc[rows] = _published(own.to_numpy().astype("datetime64[D]"), lag, period)
         said.setdefault(_in_words(lag, period), []).append(str(name))
     return known, [f"{_some(names)}: no release dates; {words}" for words, names in said.items()], without
 
 
-def _lag_of(series: str, step: Period, preset: Preset) -> Lag | None:
-    aliases = [series, *(theirs for theirs, ours in SERIES_ALIASES.items() if ours == series)]
+def _lag_of(series: str, step: Period | None, preset: Preset) -> Lag | None:
+    aliases = [series, *(theirs for theirs, ours in SERIES_ALIASES.items() if ours == series), EVERY]
     found = next((preset.lags[name] for name in aliases if name in preset.lags), None)
     if found is not None or not preset.lags_by_period:
         return found
-    longer = [preset.lags_by_period[one] for one in PERIODS[PERIODS.index(step) :] if one in preset.lags_by_period]
-    return longer[0] if longer else None
+    # Where the step is not among them, the longest lag is on the safe side.
+    return preset.lags_by_period.get(
+        step or "year", preset.lags_by_period[max(preset.lags_by_period, key=PERIODS.index)]
+    )
 
 
-def step_of(dates: pd.Series[pd.Timestamp]) -> Period:
-    """Return how often a series has values, by the middle of the steps between its dates; of one date alone, a year."""
+def step_of(dates: pd.Series[pd.Timestamp]) -> Period | None:
+    """Return how often a series has values, by the middle of the steps between its dates; None of one date alone."""
     days = np.unique(dates.dropna().to_numpy().astype("datetime64[D]"))
     if len(days) < 2:
-        return "year"
+        return None
     step = float(np.median(np.diff(days).astype(np.int64)))
     return next((one for one, most in zip(PERIODS, MOST_STEP_DAYS, strict=False) if step <= most), "year")
 

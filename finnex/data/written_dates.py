@@ -68,7 +68,7 @@ def formatted(cells: pd.Series[str], formats: Sequence[str]) -> ReadDates | None
     ]
     if len(distinct) > 1:
         likely = [one for one in distinct if _in_order(found[one].take(codes))]
-        weekdays = [one for one in likely if bool((found[one].dropna().dt.dayofweek < SATURDAY).all())]
+        weekdays = [one for one in likely if bool((found[one].dropna().dt.day_of_week < SATURDAY).all())]
         distinct = weekdays or likely or distinct
     best = distinct[0]
     value = found[best]

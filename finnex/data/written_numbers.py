@@ -120,6 +120,6 @@ def _times(
     product = value * factor
     scaled = digits[factor[digits.index] != 1.0]
     places = np.zeros(len(value))
-    places[scaled.index] = scaled.str.split(".", n=1, regex=False).str[1].str.len().fillna(0).to_numpy(dtype=np.float64)
+    places[scaled.index] = [len(one.partition(".")[2]) for one in scaled]
     whole = (factor != 1.0) & (10.0**places <= factor) & (np.abs(product) < 2.0**52)
     return np.where(whole, np.rint(product), product)

@@ -22,7 +22,7 @@ from finnex.data.faults import Faults
 from finnex.data.macro_series import of_series
 from finnex.data.matched_columns import ignored_names, matched, refusal
 from finnex.data.preset import PLAIN, Preset, bundled, plain
-from finnex.data.wide_tables import by_ticker, flat_levels, tuple_levels
+from finnex.data.wide_tables import by_ticker, flat_levels, level_in_rows, tuple_levels
 from finnex.errors import Problem
 
 FILE_NAMES, IGNORED, SAID = "finnex_file_names", "finnex_ignored", "finnex_said"
@@ -87,8 +87,9 @@ def arranged(
     above = [list(level) for level in levels]
     if not above:
         frame, above = tuple_levels(frame)
-    if not above:
-        frame, above = flat_levels(frame)
+    for look in (flat_levels, level_in_rows):
+        if not above:
+            frame, above = look(frame)
     if above:
         parts = _of_tickers(frame, above, table, preset, source, faults)
     else:
@@ -165,12 +166,14 @@ def _filed() -> Preset:
 
 def _renamed(frame: pd.DataFrame, found: dict[str, str], ignored: set[str]) -> Part:
     """Return the columns that have a name of ours under it, then the others that are not ignored."""
-    used = set(found.values())
-    columns = {ours: frame[theirs] for ours, theirs in found.items()}
-    others = [str(name) for name in frame.columns if name not in used and name not in columns]
-    rest = {name: frame[name] for name in others if plain(name) not in ignored}
-    left = tuple(name for name in others if name not in rest)
-    return Part(pd.DataFrame(columns | rest, index=frame.index), dict(found), ignored=left)
+    names = [str(name) for name in frame.columns]
+    used = {*found, *found.values()}
+    others = [name for name in names if name not in used]
+    left = tuple(name for name in others if plain(name) in ignored)
+    rest = [name for name in others if name not in set(left)]
+    at = {name: number for number, name in enumerate(names)}
+    kept = frame.iloc[:, [at[name] for name in (*found.values(), *rest)]]
+    return Part(kept.set_axis([*found, *rest], axis="columns"), dict(found), ignored=left)
 
 
 def _remarks(header: Sequence[str], preset: Preset) -> Iterator[str]:

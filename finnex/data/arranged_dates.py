@@ -11,7 +11,7 @@ from finnex.data.cells import distinct, is_text, mapped
 from finnex.data.faults import Faults
 from finnex.data.own_columns import DAYS, MOMENTS
 from finnex.data.preset import Preset
-from finnex.data.written_dates import UNIT_WORDS, are_epochs, days_of, epochs, formatted
+from finnex.data.written_dates import LOOKED_AT, UNIT_WORDS, days_of, epochs, formatted, numbers_in
 
 LEAST_EPOCH = 1e8
 """Of a number; YYYYMMDD is below it."""
@@ -70,28 +70,25 @@ def _is_number(cells: pd.Series[Any]) -> bool:
 def _from_epochs(cells: pd.Series[Any]) -> tuple[pd.Series[pd.Timestamp] | None, str]:
     """Return moments and their unit where all cells are numbers since 1970; None where they are not."""
     if _is_number(cells):
-        return epochs(cells)
+        return epochs(cells) or (None, "")
     if not is_text(cells):
         return None, ""
-    first = next((str(one).strip() for one in cells.head(100) if str(one).strip()), "")
-    if not first.replace(".", "", 1).isdigit():  # most files: their texts are not gone through
+    first = next((text for one in cells.head(LOOKED_AT) if (text := str(one).strip())), "")
+    if not first.replace(".", "", 1).isdigit():  # of most files the texts are not gone through
         return None, ""
-    codes, each = distinct(cells)
-    texts = each.str.strip()
-    if not are_epochs(texts):
+    codes, each = (None, cells) if not isinstance(cells.dtype, pd.CategoricalDtype) else distinct(cells)
+    numbers = numbers_in(each)
+    found = None if numbers is None else epochs(numbers)
+    if found is None:
         return None, ""
-    given = texts != ""
-    whole = not texts.str.contains(".", regex=False).any()
-    numbers = texts[given].astype("int64") if whole else pd.to_numeric(texts[given])
-    moments, unit = epochs(numbers)
-    return moments.reindex(texts.index).take(codes).set_axis(cells.index), unit
+    moments, unit = found
+    return (moments if codes is None else moments.take(codes).set_axis(cells.index)), unit
 
 
 def _of_formats(
     cells: pd.Series[Any], name: str, formats: tuple[str, ...], said: list[str], faults: Faults
 ) -> pd.Series[Any]:
-    codes, each = distinct(cells)
-    read = formatted(each.take(codes).set_axis(cells.index), formats)
+    read = formatted(cells, formats)
     if read is None:
         return cells
     if read.formats:

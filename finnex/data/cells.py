@@ -48,6 +48,8 @@ def empty(cells: pd.Series[Any]) -> npt.NDArray[np.bool_]:
     """Return which cells have no value: '' or blanks, NaN, NaT."""
     if not is_text(cells):
         return cells.isna().to_numpy(dtype=bool)
+    if not isinstance(cells.dtype, pd.CategoricalDtype):
+        return ((cells.str.strip() == "") | cells.isna()).to_numpy(dtype=bool)
     codes, each = distinct(cells)
     return np.asarray((each.str.strip() == "").to_numpy(dtype=bool)[codes])
 

@@ -10,7 +10,7 @@ from finnex.data.faults import Faults
 from finnex.data.names import CONCEPTS, METRICS, SERIES, SERIES_ALIASES
 from finnex.data.own_columns import KEYS, OWN_NAMES
 from finnex.data.preset import PLAIN, Preset, bundled, plain
-from finnex.data.wide_tables import vintage_of
+from finnex.data.wide_tables import NO_NAME, vintage_of
 from finnex.errors import nearest
 
 GENERAL = ("specification",)
@@ -69,7 +69,8 @@ def ignored_names(preset: Preset, source: TableSource | None = None) -> set[str]
 def series_columns(header: Iterable[str], found: Mapping[str, str], ignored: set[str]) -> list[str]:
     """Return the columns of a macro table that are series of their own: all that are neither ours nor ignored."""
     taken = set(found.values())
-    return [name for name in header if name not in taken and plain(name) not in ignored and name.strip()]
+    others = [name for name in header if name not in taken and plain(name) not in ignored]
+    return [name for name in others if name.strip() and NO_NAME.fullmatch(name) is None]
 
 
 def lacking(header: Sequence[str], table: str, preset: Preset, found: Mapping[str, str]) -> list[str]:

@@ -25,6 +25,7 @@ WRITTEN_TUPLE = re.compile(rf"\({QUOTED}, ?{QUOTED}\)")
 FIELD = "Adj Close|Open|High|Low|Close|Volume|Dividends|Stock Splits|Capital Gains"
 FLAT = re.compile(rf"(?P<field>{FIELD})[_ |.-](?P<ticker>\S+)|(?P<before>\S+?)[_ |.-](?P<after>{FIELD})", re.IGNORECASE)
 """A name of two levels in one: Close_ACME or ACME_Close."""
+NUMBER = re.compile(r"[-+]?\d*\.?\d*(?:[eE][-+]?\d+)?")
 VINTAGE = re.compile(r"(.+)_(\d{4})(\d{2})(\d{2})")
 """A column of ALFRED: the series as it was published on a day."""
 NO_NAME = re.compile(r"Unnamed: \d+(?:_level_\d+)?")
@@ -73,6 +74,27 @@ def flat_levels(frame: pd.DataFrame) -> tuple[pd.DataFrame, Levels]:
     if not pairs or not all(fields >= BARS for fields in of_ticker.values()):
         return frame, []
     return _day_first(frame, pairs)
+
+
+def level_in_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, Levels]:
+    """Return a frame with its day first, and the level of tickers that its first row holds; [] where it is a bar.
+
+    pandas writes a header of two levels without a row for the day's name where the day is a column, or has no name.
+    """
+    if frame.empty:
+        return frame, []
+    names = [str(name) for name in frame.columns]
+    first = ["" if pd.isna(cell) else str(cell).strip() for cell in frame.iloc[0]]
+    fields = [number for number, name in enumerate(names) if plain(name) in FIELDS]
+    days = [number for number, name in enumerate(names) if plain(name) in ("date", "datetime") and not first[number]]
+    if not days and names and NO_NAME.fullmatch(names[0] or "Unnamed: 0") and not first[0]:
+        days = [0]
+    if not days or not {plain(names[number]) for number in fields} >= BARS:
+        return frame, []
+    if not all(first[number] and NUMBER.fullmatch(first[number]) is None for number in fields):
+        return frame, []
+    tickers = [first[number] for number in fields]
+    return frame.iloc[1:, [days[0], *fields]], [[names[number] for number in fields], tickers]
 
 
 def _day_first(frame: pd.DataFrame, pairs: dict[str, tuple[str, str]]) -> tuple[pd.DataFrame, Levels]:

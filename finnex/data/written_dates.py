@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from finnex.data.cells import distinct
 from finnex.data.written_times import FIRST, LAST, read_times
 
-EPOCH = r"(?:1\d{9}|1\d{12}|1\d{15}|1\d{18})(?:\.\d+)?"
-"""Seconds, milliseconds, microseconds or nanoseconds of 2001 to 2033: 10, 13, 16 or 19 digits."""
-DAY_AND_HOUR = r"19\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])"
-"""Ten digits that would be seconds of 2030 on."""
-UNITS = (("s", 1e11), ("ms", 1e14), ("us", 1e17), ("ns", np.inf))
+FIRST_SECOND, NEWEST_SECOND, LAST_SECOND = 1e8, 1e9, 1.9e9
+"""Of a column of seconds since 1970: none before 1973, and the last one of 2001 to 2030. A later one of ten digits could
+be a day and an hour (1999123123), and what is smaller a day (20240308) or no time at all."""
+UNITS = (("s", 1e0), ("ms", 1e3), ("us", 1e6), ("ns", 1e9))
 UNIT_WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 NEW_YORK = "America/New_York"
 SATURDAY = 5
+LOOKED_AT = 500
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class ReadDates:
     Attributes
     ----------
     value
-        `datetime64[ns]`, naive as written, or of UTC where epochs were read as moments; NaT where empty or bad.
+        `datetime64[ns]`, naive as written, or of UTC where the format has a zone; NaT where empty or bad.
     bad
         Which cells are no date of the format.
     format
@@ -42,22 +46,25 @@ class ReadDates:
     formats: tuple[str, ...] = ()
 
 
-def formatted(cells: pd.Series[str], formats: Sequence[str]) -> ReadDates | None:
-    """Return what texts say by the one of some formats that reads them all; None where all are ISO 8601.
+def _are_iso(cells: pd.Series[Any]) -> bool:
+    texts = cells.astype("str").str.strip()
+    return bool((read_times(texts).clock.notna() | (texts == "")).all())
+
+
+def formatted(cells: pd.Series[Any], formats: Sequence[str]) -> ReadDates | None:
+    """Return what texts say by the one format that reads them all; None where the first and last are ISO 8601.
 
     Where several read them all and disagree (03/04/2024), the one is taken that gives days in order and on weekdays;
     where that leaves several, they are `formats` of the result. Where none reads all, the one that reads most.
     """
-    codes, each = pd.factorize(cells)
-    texts = pd.Series(each, dtype="str").str.strip()
-    empty = texts == ""
-    if bool((read_times(texts).clock.notna() | empty).all()):
+    if _are_iso(cells.head(LOOKED_AT)) and _are_iso(cells.tail(LOOKED_AT)):
         return None
+    codes, each = distinct(cells)
+    texts = each.str.strip()
+    empty = texts == ""
     found: dict[str, pd.Series[pd.Timestamp]] = {}
     for one in formats:
-        value = pd.to_datetime(texts.where(~empty), format=one, errors="coerce")
-        if value.dt.tz is not None:
-            value = value.dt.tz_convert("UTC").dt.tz_localize(None)
+        value = pd.to_datetime(texts.where(~empty), format=one, errors="coerce", utc=True).dt.tz_localize(None)
         found[one] = value.where((value >= FIRST) & (value <= LAST)).astype("datetime64[ns]")
     if not found:
         return None
@@ -73,6 +80,8 @@ def formatted(cells: pd.Series[str], formats: Sequence[str]) -> ReadDates | None
     best = distinct[0]
     value = found[best]
     bad = value.isna() & ~empty
+    if "%z" in best:
+        value = value.dt.tz_localize("UTC")
     return ReadDates(
         value.take(codes).set_axis(cells.index),
         bad.take(codes).set_axis(cells.index),
@@ -86,24 +95,36 @@ def _in_order(days: pd.Series[pd.Timestamp]) -> bool:
     return bool(found.is_monotonic_increasing or found.is_monotonic_decreasing)
 
 
-def are_epochs(cells: pd.Series[str]) -> bool:
-    """Return whether stripped texts are seconds or smaller units since 1970: all that are not ''."""
-    each = cells[cells != ""]
-    return len(each) > 0 and bool(each.str.fullmatch(EPOCH).all()) and not each.str.fullmatch(DAY_AND_HOUR).any()
+def numbers_in(texts: pd.Series[str]) -> pd.Series[Any] | None:
+    """Return whole texts as numbers, int64 or float64 with NaN where one is empty; None where one is no number."""
+    stripped = pc.utf8_trim_whitespace(pa.array(texts, pa.large_string()))
+    given = pc.if_else(pc.equal(stripped, ""), None, stripped)
+    for kind in (pa.int64(), pa.float64()):
+        try:
+            return given.cast(kind).to_pandas().set_axis(texts.index)
+        except pa.ArrowInvalid:
+            continue
+    return None
 
 
-def epochs(numbers: pd.Series[float]) -> tuple[pd.Series[pd.Timestamp], str]:
-    """Return moments (UTC, `datetime64[ns, UTC]`) of numbers since 1970, and their unit: by their size.
+def epochs(numbers: pd.Series[Any]) -> tuple[pd.Series[pd.Timestamp], str] | None:
+    """Return moments (`datetime64[ns, UTC]`) of numbers since 1970, and their unit, by their size; None of others.
 
-    Seconds have 9 or 10 digits (since 1973), milliseconds 12 or 13, and so on by thousands. NaN is NaT.
+    NaN is NaT. Seconds have ten digits, or nine before 2001; milliseconds three more, and so on.
     """
-    size = numbers.abs().median()
-    unit = next(unit for unit, most in UNITS if size < most)
+    largest, least = numbers.max(), numbers.min()
+    fits = [
+        (unit, times)
+        for unit, times in UNITS
+        if NEWEST_SECOND * times <= largest < LAST_SECOND * times and least >= FIRST_SECOND * times
+    ]
+    if not fits:
+        return None
+    ((unit, times),) = fits
     if pd.api.types.is_integer_dtype(numbers.dtype):
-        return pd.to_datetime(numbers, unit=unit, utc=True, errors="coerce").astype("datetime64[ns, UTC]"), unit
-    # Floats hold microseconds of our century exactly enough; nanoseconds they do not, and dates need none.
-    per_second = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}[unit]
-    micros = np.rint(numbers.to_numpy(dtype=np.float64) * (1e6 / per_second))
+        return pd.to_datetime(numbers, unit=unit, utc=True).astype("datetime64[ns, UTC]"), unit
+    # float64 holds microseconds of our century; nanoseconds it does not, and no time needs them.
+    micros = np.rint(numbers.to_numpy(dtype=np.float64) * (1e6 / times))
     known = np.isfinite(micros)
     moments = np.full(len(micros), np.datetime64("NaT"), dtype="datetime64[us]")
     moments[known] = micros[known].astype(np.int64).astype("datetime64[us]")

@@ -89,6 +89,20 @@ def test_yfinance_parquet_has_its_day_last_and_levels_in_one_name(names: list[st
     assert rows_of(part) == [bar("2024-03-06", 10, 11, 9, 10.5, 1000)]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Price,Date,Close,High,Low,Open,Volume\nTicker,,ACME,ACME,ACME,ACME,ACME\n0,2024-03-06,10.5,11,9,10,1000\n",
+        "Date,Close,High,Low,Open,Volume\n,ACME,ACME,ACME,ACME,ACME\n2024-03-06,10.5,11,9,10,1000\n",
+        ",Close,High,Low,Open,Volume\n,ACME,ACME,ACME,ACME,ACME\n2024-03-06,10.5,11,9,10,1000\n",
+    ],
+)
+def test_yfinance_tickers_in_a_second_row_without_one_for_the_day(text: str) -> None:
+    (part,) = parts_of(text, "prices", "yfinance")
+    assert rows_of(part) == [bar("2024-03-06", 10, 11, 9, 10.5, 1000)]
+    assert list(part.index) == [1]
+
+
 ADJUSTED = """
 timestamp,open,high,low,close,adjusted_close,volume,dividend_amount,split_coefficient
 2024-03-08,21,22,20,21.5,21.5,400,0.0000,1.0

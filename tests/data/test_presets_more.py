@@ -284,6 +284,7 @@ TWEETS = {
     "tweet_id,writer,post_date,body,comment_num,retweet_num,like_num,ticker_symbol\n"
     "550441509175443456,someone,1420070457,to the moon,0,0,1,ACME\n": "2015-01-01 00:00:57+00:00",
     "ticker_symbol,created_utc,text\nACME,1420070457.0,to the moon\n": "2015-01-01 00:00:57+00:00",
+    "created_at,full_text,symbol\nWed Oct 10 20:19:24 +0000 2018,to the moon,ACME\n": "2018-10-10 20:19:24+00:00",
 }
 
 

@@ -15,8 +15,8 @@ from finnex.data.cells import distinct
 from finnex.data.written_times import FIRST, LAST, read_times
 
 FIRST_SECOND, NEWEST_SECOND, LAST_SECOND = 1e8, 1e9, 1.9e9
-"""Of a column of seconds since 1970: none before 1973, and the last one of 2001 to 2030. A later one of ten digits could
-be a day and an hour (1999123123), and what is smaller a day (20240308) or no time at all."""
+"""Of a column of seconds since 1970: none before 1973, and the last one of 2001 to 2030. A later one of ten digits
+could be a day and an hour (1999123123), and what is smaller a day (20240308) or no time at all."""
 UNITS = (("s", 1e0), ("ms", 1e3), ("us", 1e6), ("ns", 1e9))
 UNIT_WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 NEW_YORK = "America/New_York"
@@ -70,14 +70,12 @@ def formatted(cells: pd.Series[Any], formats: Sequence[str]) -> ReadDates | None
         return None
     most = max(int(value.notna().sum()) for value in found.values())
     left = [one for one in found if int(found[one].notna().sum()) == most]
-    distinct = [
-        one for number, one in enumerate(left) if not any(found[one].equals(found[old]) for old in left[:number])
-    ]
-    if len(distinct) > 1:
-        likely = [one for one in distinct if _in_order(found[one].take(codes))]
+    chosen = [one for number, one in enumerate(left) if not any(found[one].equals(found[old]) for old in left[:number])]
+    if len(chosen) > 1:
+        likely = [one for one in chosen if _in_order(found[one].take(codes))]
         weekdays = [one for one in likely if bool((found[one].dropna().dt.day_of_week < SATURDAY).all())]
-        distinct = weekdays or likely or distinct
-    best = distinct[0]
+        chosen = weekdays or likely or chosen
+    best = chosen[0]
     value = found[best]
     bad = value.isna() & ~empty
     if "%z" in best:
@@ -86,7 +84,7 @@ def formatted(cells: pd.Series[Any], formats: Sequence[str]) -> ReadDates | None
         value.take(codes).set_axis(cells.index),
         bad.take(codes).set_axis(cells.index),
         best,
-        tuple(distinct) if len(distinct) > 1 else (),
+        tuple(chosen) if len(chosen) > 1 else (),
     )
 
 

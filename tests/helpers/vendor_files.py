@@ -19,7 +19,7 @@ Levels = tuple[tuple[str, ...], ...]
 
 
 def cells_of(text: str, levels: int = 1, delimiter: str = ",") -> tuple[pd.DataFrame, Levels]:
-    """Return a CSV's cells as text, and the levels of its header after the first; the last row of several names the day."""
+    """Return a CSV's cells as text, and the levels of its header after the first; its last row names the day."""
     rows = list(csv.reader(io.StringIO(text.strip()), delimiter=delimiter))
     header, rest = rows[:levels], rows[levels:]
     names = [name.strip() or f"Unnamed: {number}" for number, name in enumerate(header[0])]
@@ -83,7 +83,7 @@ def plainly(value: Any, name: str) -> Any:
         return str(pd.Timestamp(str(value)).date())
     if isinstance(value, pd.Timestamp):
         return str(value) if value != value.normalize() or value.tz is not None else str(value.date())
-    if value is pd.NaT or value != value:
+    if pd.isna(value):
         return ""
     try:
         return float(value)

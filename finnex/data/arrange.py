@@ -130,7 +130,7 @@ def _parts(
     part = _renamed(frame, found, ignored_names(preset, source))
     part.said += _remarks(header, preset)
     if words := (*preset.missing, *source.missing):
-        for name in part.frame.columns.difference(TEXTS):
+        for name in part.frame.columns.difference(list(TEXTS)):
             part.frame[name] = without(part.frame[name], words)
     _without_rows(part, preset)
     fill_words(part.frame, part.said, table, preset, source, faults.path)

@@ -15,6 +15,8 @@ from finnex.errors import nearest
 
 GENERAL = ("specification",)
 """Presets without a vendor's marks: named last."""
+WITHOUT_PRESET = {"macro": ("series", "date", "available_date", "value")}
+"""Columns that a file under our own names must have, where these are more than `KEYS`."""
 
 
 def matched(header: Sequence[str], table: str, preset: Preset, source: TableSource, faults: Faults) -> dict[str, str]:
@@ -154,7 +156,8 @@ def refusal(
     table
         Which table it is.
     preset
-        What it was to be read by. Of a file under our own names the readers say which columns are missing.
+        What it was to be read by. Without one, a file is refused here where a preset fits it; otherwise the readers say
+        which columns are missing.
     source
         It names the preset.
     found
@@ -162,13 +165,20 @@ def refusal(
     faults
         The file is added to it.
     """
-    lost = lacking(header, table, preset, found) if source.preset is not None else []
+    others = [one for one in fitting(header, table) if one != source.preset and one not in GENERAL]
+    by_hand = f'name its columns: columns = {{ {KEYS[table][0]} = "..." }}.'
+    if source.preset is None:
+        given = {*found, *source.constants, *(("available_date",) if source.lag_days is not None else ())}
+        missing = [f"'{ours}'" for ours in WITHOUT_PRESET.get(table, KEYS[table]) if ours not in given]
+        if missing and others and not source.columns:
+            what = f"has no column {' and no column '.join(missing[:3])} under that name"
+            faults.of_file(what, f'Its columns are those of preset = "{others[0]}"; or {by_hand}')
+        return
+    lost = lacking(header, table, preset, found)
     if not lost:
         return
-    others = [one for one in fitting(header, table) if one != source.preset]
-    by_hand = f'name its columns: columns = {{ {KEYS[table][0]} = "..." }}.'
     own = matched(header, table, PLAIN, TableSource(path="."), Faults(faults.path, []))
-    if others and others[0] not in GENERAL:
+    if others:
         remedy = f'Its columns are those of preset = "{others[0]}"; or {by_hand}'
     elif set(KEYS[table]) <= set(own):
         remedy = f"It has our own names of columns: leave preset out, or {by_hand}"

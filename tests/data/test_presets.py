@@ -158,7 +158,10 @@ def test_nasdaq() -> None:
 
 
 def test_nasdaq_a_cell_that_is_no_amount_is_refused_and_its_row_left_out() -> None:
-    text = "Date,Close/Last,Volume,Open,High,Low\n03/08/2024,$1,2,$1,$1,$1\n03/07/2024,$x,2,$1,$1,$1\n13/45/2024,$1,2,$1,$1,$1\n"
+    text = (
+        "Date,Close/Last,Volume,Open,High,Low\n"
+        "03/08/2024,$1,2,$1,$1,$1\n03/07/2024,$x,2,$1,$1,$1\n13/45/2024,$1,2,$1,$1,$1\n"
+    )
     problems = refused(text, "prices", "nasdaq", symbol="ACME")
     assert [(one.row, one.column, one.value) for one in problems] == [
         (4, "date", "'13/45/2024'"),

@@ -33,7 +33,10 @@ def test_stooq_web_csv_is_of_the_symbol_in_its_name(name: str) -> None:
 
 
 def test_yahoos_own_csv_has_the_word_null() -> None:
-    text = "Date,Open,High,Low,Close,Adj Close,Volume\n2024-03-06,10,11,9,10.5,9.9,1000\n2024-03-07,null,null,null,null,null,null\n"
+    text = (
+        "Date,Open,High,Low,Close,Adj Close,Volume\n"
+        "2024-03-06,10,11,9,10.5,9.9,1000\n2024-03-07,null,null,null,null,null,null\n"
+    )
     (part,) = parts_of(text, "prices", "yahoo", symbol="ACME")
     first, second = rows_of(part)
     assert first == bar("2024-03-06", 10, 11, 9, 10.5, 1000)
@@ -79,7 +82,10 @@ def test_investing(text: str) -> None:
 
 
 def test_investing_three_decimals_are_no_thousands_where_another_column_shows_the_sign() -> None:
-    text = '"Datum","Zuletzt","Eröffn.","Hoch","Tief","Vol.","+/- %"\n"08.03.2024","147,060","148,050","148,110","146,480","","-0,67%"\n'
+    text = (
+        '"Datum","Zuletzt","Eröffn.","Hoch","Tief","Vol.","+/- %"\n'
+        '"08.03.2024","147,060","148,050","148,110","146,480","","-0,67%"\n'
+    )
     (part,) = parts_of(text, "macro", "investing", "JPY Historical Data.csv", series="DEXJPUS")
     assert rows_of(part)[0]["value"] == 147.06
 
@@ -122,7 +128,10 @@ def test_alfred_vintages_count_from_the_day_they_were_known() -> None:
 
 
 def test_alfred_vintages_side_by_side_keep_what_is_new_in_each() -> None:
-    text = "observation_date,GDP_20240425,GDP_20240328,GDP_20240530\n2023-10-01,27957.0,27956.9,27957.0\n2024-01-01,28284.5,,28255.9\n"
+    text = (
+        "observation_date,GDP_20240425,GDP_20240328,GDP_20240530\n"
+        "2023-10-01,27957.0,27956.9,27957.0\n2024-01-01,28284.5,,28255.9\n"
+    )
     parts = parts_of(text, "macro", "fred")
     found = [
         (row["date"], row["available_date"], row["value"], row["series"]) for part in parts for row in rows_of(part)
@@ -136,7 +145,10 @@ def test_alfred_vintages_side_by_side_keep_what_is_new_in_each() -> None:
 
 
 def test_the_day_of_the_download_is_no_release_date() -> None:
-    text = "realtime_start,realtime_end,date,value\n2024-06-01,2024-06-01,2024-01-01,3.7\n2024-06-01,2024-06-01,2024-02-01,3.9\n"
+    text = (
+        "realtime_start,realtime_end,date,value\n"
+        "2024-06-01,2024-06-01,2024-01-01,3.7\n2024-06-01,2024-06-01,2024-02-01,3.9\n"
+    )
     (part,) = parts_of(text, "macro", "fred", series="UNRATE")
     assert [row["available_date"] for row in rows_of(part)] == ["2024-02-11", "2024-03-11"]
     assert "no release date" in said(part)
@@ -280,7 +292,8 @@ def test_kaggle_news() -> None:
 
 
 TWEETS = {
-    "Date,Tweet,Stock Name,Company Name\n2022-09-29 23:41:16+00:00,to the moon,ACME,Acme Corp\n": "2022-09-29 23:41:16+00:00",
+    "Date,Tweet,Stock Name,Company Name\n"
+    "2022-09-29 23:41:16+00:00,to the moon,ACME,Acme Corp\n": "2022-09-29 23:41:16+00:00",
     "tweet_id,writer,post_date,body,comment_num,retweet_num,like_num,ticker_symbol\n"
     "550441509175443456,someone,1420070457,to the moon,0,0,1,ACME\n": "2015-01-01 00:00:57+00:00",
     "ticker_symbol,created_utc,text\nACME,1420070457.0,to the moon\n": "2015-01-01 00:00:57+00:00",
@@ -295,7 +308,10 @@ def test_kaggle_tweets(text: str, time: str) -> None:
 
 
 def test_kaggle_reddit_counts_votes_as_engagement() -> None:
-    text = "title,score,id,url,comms_num,created,body,timestamp\nTo the moon,3072,l6,https://r,4,1611862661.0,,2021-01-28 21:37:41\n"
+    text = (
+        "title,score,id,url,comms_num,created,body,timestamp\n"
+        "To the moon,3072,l6,https://r,4,1611862661.0,,2021-01-28 21:37:41\n"
+    )
     (part,) = parts_of(text, "sentiment", "kaggle_reddit", symbol="ACME")
     assert rows_of(part) == [
         {
@@ -306,7 +322,10 @@ def test_kaggle_reddit_counts_votes_as_engagement() -> None:
 
 
 def test_the_specifications_records() -> None:
-    text = "timestamp,platform,source,sentiment_score,confidence,engagement_score,text\n2024-01-02T10:00:00Z,Seeking Alpha,jdoe,-0.25,0.8,12,fine\n"
+    text = (
+        "timestamp,platform,source,sentiment_score,confidence,engagement_score,text\n"
+        "2024-01-02T10:00:00Z,Seeking Alpha,jdoe,-0.25,0.8,12,fine\n"
+    )
     (part,) = parts_of(text, "sentiment", "specification", symbol="ACME")
     (row,) = rows_of(part)
     assert (row["source"], row["provider"], row["score"], row["engagement"]) == ("news", "seeking_alpha", -0.25, 12.0)
@@ -326,6 +345,21 @@ def test_a_preset_is_named_where_the_files_columns_are_anothers() -> None:
     (problem,) = refused("Date,Close/Last,Volume,Open,High,Low\n03/08/2024,$1,2,$1,$1,$1\n", "prices", "alpha_vantage")
     assert 'preset = "nasdaq"' in problem.remedy
     assert "'timestamp'" in problem.what
+
+
+@pytest.mark.parametrize(
+    ("text", "table", "preset"),
+    [
+        ("Date,Close/Last,Volume,Open,High,Low\n03/08/2024,$1,2,$1,$1,$1\n", "prices", "nasdaq"),
+        ("observation_date,DGS10\n2024-01-05,4.06\n", "macro", "fred"),
+        ("series,date,value\nDGS10,2024-01-05,4.06\n", "macro", "fred"),
+        ("headline,publisher,date,stock\nfine,Zacks,2024-01-05,ACME\n", "sentiment", "kaggle_news"),
+    ],
+)
+def test_a_file_without_a_preset_is_refused_with_the_one_that_reads_it(text: str, table: str, preset: str) -> None:
+    (problem,) = refused(text, table, None)
+    assert f'preset = "{preset}"' in problem.remedy
+    assert parts_of(text, table, preset, symbol="ACME")
 
 
 def test_a_column_that_the_configuration_names_goes_before_the_preset() -> None:

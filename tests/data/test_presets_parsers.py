@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +106,7 @@ def test_a_month_of_days_in_order_shows_whether_the_day_or_the_month_comes_first
 def test_epochs_are_read_by_their_size(seconds: list[int], times: int) -> None:
     found = epochs(pd.Series(seconds, dtype="int64") * times)
     assert found is not None
-    assert [one.to_pydatetime() for one in found[0]] == [datetime.fromtimestamp(one, timezone.utc) for one in seconds]
+    assert [one.to_pydatetime() for one in found[0]] == [datetime.fromtimestamp(one, UTC) for one in seconds]
 
 
 def test_epochs_of_prices_since_the_nineties_are_of_one_unit() -> None:
@@ -196,7 +196,12 @@ title = "My broker"
 source = "https://broker.example"
 
 [prices]
-names = { date = ["Tag"], open = ["Eröffnung"], high = ["Hoch"], low = ["Tief"], close = ["Schluss"], volume = ["Stück"] }
+names.date = ["Tag"]
+names.open = ["Eröffnung"]
+names.high = ["Hoch"]
+names.low = ["Tief"]
+names.close = ["Schluss"]
+names.volume = ["Stück"]
 date_formats = ["%d.%m.%y"]
 decimal = ","
 thousands = "."

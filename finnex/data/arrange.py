@@ -23,7 +23,7 @@ from finnex.data.macro_series import of_series
 from finnex.data.matched_columns import ignored_names, matched, refusal
 from finnex.data.preset import PLAIN, Preset, bundled, plain
 from finnex.data.wide_tables import by_ticker, flat_levels, level_in_rows, tuple_levels
-from finnex.errors import Problem
+from finnex.errors import Problem, repeated
 
 FILE_NAMES, IGNORED, SAID = "finnex_file_names", "finnex_ignored", "finnex_said"
 """In a part's `attrs`: our names of columns to the file's; the file's columns that are left out on purpose; and what
@@ -102,6 +102,10 @@ def _of_tickers(
 ) -> list[Part]:
     parts: list[Part] = []
     for one in by_ticker(frame, levels):
+        if again := repeated(map(str, one.frame.columns)):
+            column = one.file_names.get(again[0], again[0])
+            faults.of_file("the column appears twice", "Keep one, or give each a name of its own.", column)
+            break
         named = one.frame.assign(Ticker=constant(one.ticker, one.frame.index)) if one.ticker else one.frame
         for part in _parts(named, one.file_names, table, preset, source, faults):
             if one.ticker:

@@ -31,7 +31,7 @@ def matched(header: Sequence[str], table: str, preset: Preset, source: TableSour
     preset
         Names that a column may have.
     source
-        Its `columns` go before the preset.
+        Its `columns` go before the preset, and so does what it ignores.
     faults
         Configured columns that are not there are added to it.
 
@@ -48,7 +48,7 @@ def matched(header: Sequence[str], table: str, preset: Preset, source: TableSour
         else:
             what = f"columns reads '{ours}' from it, and it is not there"
             faults.of_file(what, nearest(theirs, header), theirs)
-    configured = set(found.values())
+    configured = {*found.values(), *(name for name in header if plain(name) in {plain(one) for one in source.ignore})}
     for ours, options in preset.names.items():
         names = [by_plain[plain(option)] for option in options if plain(option) in by_plain]
         names = [name for name in names if name not in configured]

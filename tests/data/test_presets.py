@@ -103,6 +103,27 @@ def test_yfinance_tickers_in_a_second_row_without_one_for_the_day(text: str) -> 
     assert list(part.index) == [1]
 
 
+def test_yfinance_splits_of_several_tickers() -> None:
+    text = (
+        "Price,Close,Close,Stock Splits,Stock Splits\nTicker,ACME,LOW,ACME,LOW\nDate,,,,\n"
+        "2024-03-06,10.5,20.5,0.0,0.0\n2024-03-07,5.3,20.5,2.0,0.0\n2024-03-08,5.3,2.1,0.0,10.0\n"
+    )
+    parts = parts_of(text, "splits", "yfinance", levels=3)
+    assert [row for part in parts for row in rows_of(part)] == [
+        {"date": "2024-03-07", "symbol": "ACME", "ratio": 2.0},
+        {"date": "2024-03-08", "symbol": "LOW", "ratio": 10.0},
+    ]
+
+
+def test_a_field_that_a_ticker_has_twice_is_refused() -> None:
+    text = "Price,Close,Close\nTicker,ACME,ACME\nDate,,\n2024-03-06,10.5,20.5\n"
+    frame, levels = cells_of(text, 3)
+    problems: list[Problem] = []
+    source = TableSource(path="x.csv", preset="yfinance")
+    assert not arranged(frame, levels, "prices", preset_of("yfinance", "prices", Path()), source, Path("x"), problems)
+    assert [one.column for one in problems] == ["Close, ACME"]
+
+
 ADJUSTED = """
 timestamp,open,high,low,close,adjusted_close,volume,dividend_amount,split_coefficient
 2024-03-08,21,22,20,21.5,21.5,400,0.0000,1.0

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from finnex.data.arrange import FILE_NAMES, IGNORED
-from finnex.data.json_tables import frame_of
+from finnex.data.json_tables import frame_of, read_json
+from finnex.errors import InputError
 from tests.helpers.vendor_files import bar, parts_of, refused, rows_of, said
 
 STOOQ_BULK = """
@@ -265,6 +269,24 @@ def test_json_of_alpha_vantage_and_of_fred_is_read_as_their_csv() -> None:
 def test_json_that_is_no_table_says_what_it_is(document: object, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         frame_of(document)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b'{"facts": ', "is no JSON"), (b"\xff", "is no JSON"), (b"[" * 100_000, "nested too deep"), (b"3", "no table")],
+)
+def test_a_file_that_is_no_json_is_refused_with_its_name(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "facts.json").write_bytes(content)
+    with pytest.raises(InputError, match=words) as caught:
+        read_json(tmp_path / "facts.json")
+    assert caught.value.problems[0].file == str(tmp_path / "facts.json")
+
+
+def test_a_json_file_compressed_or_not_is_read(tmp_path: Path) -> None:
+    content = b'{"tag": "Assets", "units": {"USD": [{"end": "2023-03-31", "val": 500, "filed": "2023-05-01"}]}}'
+    for name, data in (("a.json", content), ("a.json.gz", gzip.compress(content))):
+        (tmp_path / name).write_bytes(data)
+        assert read_json(tmp_path / name)[["tag", "val", "start"]].to_numpy().tolist() == [["Assets", "500", ""]]
 
 
 NEWS = """

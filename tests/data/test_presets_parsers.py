@@ -24,6 +24,7 @@ from finnex.data.written_numbers import amounts, decimal_of
 from finnex.errors import ConfigError, Problem
 from tests.helpers.vendor_files import parts_of, rows_of
 
+SOME = settings(max_examples=60, deadline=None)
 CENTS = st.integers(-(10**13), 10**13)
 UNITS = {"K": 1e3, "M": 1e6, "B": 1e9}
 DAYS = st.dates(date(1980, 1, 1), date(2029, 12, 31))
@@ -35,12 +36,14 @@ def grouped(cents: int, group: str, decimal: str) -> str:
     return f"{'-' if cents < 0 else ''}{whole:,}".replace(",", group) + f"{decimal}{part:02d}"
 
 
+@SOME
 @given(st.lists(CENTS, min_size=1), st.sampled_from([(",", "."), (".", ","), ("", "."), ("", ","), (" ", ",")]))
 def test_hundredths_are_read_whatever_their_signs(cents: list[int], signs: tuple[str, str]) -> None:
     texts = [grouped(one, *signs) for one in cents]
     assert amounts(texts).tolist() == [one / 100 for one in cents]
 
 
+@SOME
 @given(CENTS, st.sampled_from(["${}", "{} $", "-${}", "(${})", "${} "]))
 def test_currencies_and_minus_signs_are_taken_off(cents: int, form: str) -> None:
     negative = "-" in form or "(" in form
@@ -48,6 +51,7 @@ def test_currencies_and_minus_signs_are_taken_off(cents: int, form: str) -> None
     assert found == (-1 if negative else 1) * abs(cents) / 100
 
 
+@SOME
 @given(st.integers(0, 99_999), st.sampled_from(list(UNITS)), st.booleans(), st.booleans())
 def test_letters_of_units_multiply_exactly(hundredths: int, letter: str, small: bool, comma: bool) -> None:
     text = grouped(hundredths, "", "," if comma else ".") + (letter.lower() if small else letter)
@@ -55,6 +59,7 @@ def test_letters_of_units_multiply_exactly(hundredths: int, letter: str, small: 
     assert found == hundredths * (int(UNITS[letter]) // 100)
 
 
+@SOME
 @given(st.text(max_size=12))
 def test_any_text_is_a_number_or_nan(text: str) -> None:
     (found,) = amounts([text], currency=["$"], units=UNITS)
@@ -83,7 +88,7 @@ def test_the_decimal_sign_is_the_one_that_is_shown(texts: list[str], sign: str) 
     assert decimal_of(texts) == sign
 
 
-@settings(max_examples=60)
+@SOME
 @given(st.lists(DAYS, min_size=1), st.sampled_from(["%m/%d/%Y", "%d.%m.%Y", "%b %d, %Y", "%d-%m-%Y", "%B %d, %Y"]))
 def test_days_are_read_by_their_format(days: list[date], form: str) -> None:
     read = formatted(pd.Series([one.strftime(form) for one in days], dtype="str"), [form])
@@ -92,7 +97,7 @@ def test_days_are_read_by_their_format(days: list[date], form: str) -> None:
     assert not read.bad.any()
 
 
-@settings(max_examples=60)
+@SOME
 @given(st.lists(DAYS.filter(lambda day: day.weekday() < 5), min_size=12, unique=True))
 def test_a_month_of_days_in_order_shows_whether_the_day_or_the_month_comes_first(days: list[date]) -> None:
     texts = pd.Series([one.strftime("%d/%m/%Y") for one in sorted(days)], dtype="str")
@@ -102,6 +107,7 @@ def test_a_month_of_days_in_order_shows_whether_the_day_or_the_month_comes_first
     assert read.formats or [one.date() for one in read.value] == sorted(days)
 
 
+@SOME
 @given(st.lists(st.integers(10**9, 1_890_000_000), min_size=1), st.sampled_from([1, 1000, 10**6, 10**9]))
 def test_epochs_are_read_by_their_size(seconds: list[int], times: int) -> None:
     found = epochs(pd.Series(seconds, dtype="int64") * times)
@@ -128,6 +134,7 @@ def test_midnights_of_new_york_are_days() -> None:
     assert zone == "America/New_York"
 
 
+@SOME
 @given(st.permutations(range(6)), st.lists(st.sampled_from([1.0, 2.0, 3.0, 0.1, 1.5]), min_size=6, max_size=6))
 def test_adjusted_prices_are_those_of_the_last_days_shares_in_any_order(order: list[int], ratios: list[float]) -> None:
     value = 600.0  # of one share of the first day; each split divides it
@@ -145,6 +152,7 @@ def test_no_lag_of_fred_is_shorter_than_its_source_allows() -> None:
         assert fred.lags[series].days >= earliest, series
 
 
+@SOME
 @given(st.sampled_from(["UNRATE", "DGS10", "GDP", "UNKNOWN"]), st.integers(1, 120), st.integers(2, 30))
 def test_a_value_is_never_known_before_the_period_that_it_observes_is_over(name: str, step: int, count: int) -> None:
     fred = bundled()["fred"].macro
@@ -290,8 +298,12 @@ def test_any_cells_under_a_vendors_names_end_in_parts_or_problems(key: tuple[str
         frame = frame.astype("category")
     problems: list[Problem] = []
     source = TableSource(path="x.csv", preset=name, symbol="ACME")
-    parts = arranged(frame, (), table, preset, source, Path("x.csv"), problems)
-    assert parts or problems or not rows
+    tickers = data.draw(
+        st.lists(st.sampled_from(["ACME", "LOW", "Open", ""]), min_size=len(chosen), max_size=len(chosen))
+    )
+    levels = (tuple(tickers),) if data.draw(st.booleans()) else ()
+    parts = arranged(frame, levels, table, preset, source, Path("x.csv"), problems)
+    assert parts or problems or levels or not rows
     for part in parts:
         assert part.index.is_unique
         assert part.index.isin(frame.index).all()

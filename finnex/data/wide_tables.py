@@ -30,6 +30,7 @@ VINTAGE = re.compile(r"(.+)_(\d{4})(\d{2})(\d{2})")
 """A column of ALFRED: the series as it was published on a day."""
 NO_NAME = re.compile(r"Unnamed: \d+(?:_level_\d+)?")
 """What pandas, and FinNeX, call a column without a name."""
+DAY_NAMES = ("date", "datetime")
 Levels = list[list[str]]
 
 
@@ -86,7 +87,7 @@ def level_in_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, Levels]:
     names = [str(name) for name in frame.columns]
     first = ["" if pd.isna(cell) else str(cell).strip() for cell in frame.iloc[0]]
     fields = [number for number, name in enumerate(names) if plain(name) in FIELDS]
-    days = [number for number, name in enumerate(names) if plain(name) in ("date", "datetime") and not first[number]]
+    days = [number for number, name in enumerate(names) if plain(name) in DAY_NAMES and not first[number]]
     if not days and names and NO_NAME.fullmatch(names[0] or "Unnamed: 0") and not first[0]:
         days = [0]
     if not days or not {plain(names[number]) for number in fields} >= BARS:
@@ -117,10 +118,15 @@ def by_ticker(frame: pd.DataFrame, levels: Sequence[Sequence[str]]) -> Iterator[
     frame
         Its names are the first level where `levels` has one level alone.
     levels
-        Levels of names, for each column or from the second on. Which is that of fields, its names say.
+        Levels of names: for each column, '' for the day's, which is anywhere; or from the second column on, the first
+        being the day's. Which level is that of fields, its names say.
     """
-    after_day = frame.shape[1] - 1
-    rows = [_filled(list(level)[-after_day:] if after_day else []) for level in levels]
+    at = _day_at(frame, levels)
+    frame = frame.iloc[:, [at, *(number for number in range(frame.shape[1]) if number != at)]]
+    rows = [
+        _filled([name for number, name in enumerate(level) if number != at or len(level) < frame.shape[1]])
+        for level in levels
+    ]
     upper, lower = (_filled([str(name) for name in frame.columns[1:]]), rows[0]) if len(rows) == 1 else rows[:2]
     # A ticker may be called OPEN or LOW: the level with more names of fields is that of fields.
     of_fields = [sum(plain(name) in FIELDS for name in level) for level in (upper, lower)]
@@ -134,6 +140,15 @@ def by_ticker(frame: pd.DataFrame, levels: Sequence[Sequence[str]]) -> Iterator[
         whole = pd.concat([frame.iloc[:, 0].rename("Date"), own], axis="columns")[~bare]
         written = {name: f"{name}, {ticker}" if ticker else name for name in names} | {"Date": day}
         yield TickerTable(ticker, whole, written, int(np.count_nonzero(bare)))
+
+
+def _day_at(frame: pd.DataFrame, levels: Sequence[Sequence[str]]) -> int:
+    """Return the position of the day's column: without a name in the levels, and called a day where several are."""
+    if any(len(level) < frame.shape[1] for level in levels):
+        return 0
+    bare = [at for at in range(frame.shape[1]) if not any(level[at].strip() for level in levels)]
+    called = [at for at in bare if plain(str(frame.columns[at])) in DAY_NAMES]
+    return (called or bare or [0])[0]
 
 
 def _filled(level: Sequence[str]) -> list[str]:

@@ -103,6 +103,21 @@ def test_yfinance_tickers_in_a_second_row_without_one_for_the_day(text: str) -> 
     assert list(part.index) == [1]
 
 
+@pytest.mark.parametrize("at", [0, 2, 5])
+def test_the_day_may_be_any_column_of_a_header_of_two_levels(at: int) -> None:
+    names = ["Close", "High", "Low", "Open", "Volume"]
+    frame = pd.DataFrame([[10.5, 11.0, 9.0, 10.0, 1000.0]], columns=names)
+    frame.insert(at, "Date", pd.Series([pd.Timestamp("2024-03-06")]))
+    level = ["ACME"] * 5
+    level.insert(at, "")
+    problems: list[Problem] = []
+    source = TableSource(path="x.parquet", preset="yfinance")
+    preset = preset_of("yfinance", "prices", Path())
+    (part,) = arranged(frame, (tuple(level),), "prices", preset, source, Path("x"), problems)
+    assert not problems
+    assert rows_of(part) == [bar("2024-03-06", 10, 11, 9, 10.5, 1000)]
+
+
 def test_yfinance_splits_of_several_tickers() -> None:
     text = (
         "Price,Close,Close,Stock Splits,Stock Splits\nTicker,ACME,LOW,ACME,LOW\nDate,,,,\n"

@@ -14,7 +14,7 @@ import pandas as pd
 
 from finnex.audit.audit_report import Finding
 from finnex.audit.clock import Mask
-from finnex.audit.release_lags import JOBS_REPORT, PERIOD_MONTHS, least_lag_days
+from finnex.data.release_lags import JOBS_REPORT, PERIOD_MONTHS, least_lag_days
 
 FASTEST_FILING_DAYS = 10
 """The first large companies report about ten days after their quarter ends, and file later."""

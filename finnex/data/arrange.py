@@ -1,104 +1,201 @@
-"""A file's cells under our own names of their columns: names, words and dates of other formats brought to ours."""
+"""A vendor's frame under our names of columns: renamed, its words, dates and amounts ours, wide tables taken apart.
+
+What is arranged is not checked: the readers check it as they check every file, and name the file's own columns.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from finnex.config import TableSource
-from finnex.data.columns import by_word
-from finnex.data.csv_file import line_of
-from finnex.data.mapping import COLLECTED, FILED, OWN_NAMES, PLATFORMS, SOURCES, SPECIFICATION, nearest_platform
-from finnex.data.parse import text_of
-from finnex.data.preset import Preset, plain
-from finnex.errors import InputError, Problem, first_of, nearest, shown
+from finnex.config.table_source import TableSource
+from finnex.data import edgar_facts
+from finnex.data.arranged_amounts import read_amounts, scaled, split_adjusted, without_values
+from finnex.data.arranged_dates import read_date_columns
+from finnex.data.arranged_words import fill_words, map_symbols, map_words
+from finnex.data.cells import constant, empty, without
+from finnex.data.faults import Faults
+from finnex.data.macro_series import of_series
+from finnex.data.matched_columns import ignored_names, matched, refusal
+from finnex.data.preset import PLAIN, Preset, bundled, plain
+from finnex.data.wide_tables import by_ticker, flat_levels, level_in_rows, tuple_levels
+from finnex.errors import Problem, repeated
 
-FILE_NAMES, IGNORED = "finnex_file_names", "finnex_ignored"
-"""In a part's `attrs`: our names of columns to the file's, and the file's columns that are left out on purpose."""
+FILE_NAMES, IGNORED, SAID = "finnex_file_names", "finnex_ignored", "finnex_said"
+"""In a part's `attrs`: our names of columns to the file's; the file's columns that are left out on purpose; and what
+was detected or assumed, as sentences without a full stop."""
+TEXTS = ("text",)
+"""Columns in which no word means "no value"."""
+Levels = Sequence[Sequence[str]]
+
+
+@dataclass
+class Part:
+    """Rows of a file under our names of columns, while they are arranged."""
+
+    frame: pd.DataFrame
+    file_names: dict[str, str] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+    ignored: tuple[str, ...] = ()
+
+    def with_attrs(self) -> pd.DataFrame:
+        """Return the rows with what is known of them in `attrs`."""
+        named = {ours: theirs for ours, theirs in self.file_names.items() if ours in self.frame.columns}
+        self.frame.attrs = {FILE_NAMES: named, IGNORED: self.ignored, SAID: tuple(dict.fromkeys(self.said))}
+        return self.frame
 
 
 def arranged(
     frame: pd.DataFrame,
-    levels: tuple[tuple[str, ...], ...],
+    levels: Levels,
     table: str,
-    preset: Preset | None,
+    preset: Preset,
     source: TableSource,
     path: Path,
     problems: list[Problem],
 ) -> list[pd.DataFrame]:
-    """Return a file's cells under our names, in one part."""
-    old = SPECIFICATION.get(table) if source.preset == "specification" else None
-    names, left_out = (dict(old.names), old.left_out) if old is not None else ({}, ())
-    if table == "fundamentals":
-        named = {plain(theirs) for theirs in source.columns.values()}
-        names = {ours: tuple(one for one in options if one not in named) for ours, options in FILED.names.items()}
-        left_out = FILED.left_out
-    absent = [
-        Problem(str(path), f"[inputs.columns] reads '{ours}' from it, and it is not there",
-                nearest(theirs, frame.columns), column=theirs)
-        for ours, theirs in source.columns.items()
-        if theirs not in frame.columns
-    ]  # fmt: skip
-    if absent:
-        raise InputError(absent)
-    found = _names(frame.columns, names, source, OWN_NAMES.get(table, ()))
-    ignored = [name for name in frame.columns if name in source.ignore or (plain(name) in left_out)]
-    if found or ignored:
-        used = set(found) | set(found.values()) | set(ignored)
-        rest = [name for name in frame.columns if name not in used]
-        ours = [frame[theirs].rename(name) for name, theirs in found.items()]
-        frame = pd.concat([*ours, frame[rest]], axis="columns")
-    for name, word in source.constants.items():
-        if name not in frame.columns:
-            frame.insert(0, name, pd.Series([word] * len(frame), index=frame.index, dtype="str"))
-    if source.symbols_as and "symbol" in frame.columns:
-        frame["symbol"] = by_word(frame["symbol"], lambda text: text.str.strip().replace(source.symbols_as))
-    if old is not None:
-        _fill(frame, found, path, problems)
-    frame.attrs |= {FILE_NAMES: found, IGNORED: ignored}
-    return [frame]
+    """Return the rows of a file under our names of columns: one part, or one for each ticker or series of a wide file.
+
+    Parameters
+    ----------
+    frame
+        The file's cells under its own names: text ('' is empty), also as categories, or typed. Its index is the row.
+    levels
+        Where columns have names of several levels, those after the first, by column; () elsewhere.
+    table
+        Which table it is.
+    preset
+        How the vendor's files are read; `PLAIN` for our own names.
+    source
+        What the configuration says of the file; it goes before the preset.
+    path
+        The file, for problems and for words in its name.
+    problems
+        List that problems are added to. Rows that have one are left out of the parts.
+
+    Returns
+    -------
+    list of pandas.DataFrame
+        By the row of the file, each row once in a part; `FILE_NAMES`, `IGNORED` and `SAID` are in `attrs`. Columns that
+        have no name of ours, and are not ignored, keep theirs. Empty where the file cannot be read on.
+    """
+    faults = Faults(path, problems)
+    above = [list(level) for level in levels]
+    if not above:
+        frame, above = tuple_levels(frame)
+    for look in (flat_levels, level_in_rows):
+        if not above:
+            frame, above = look(frame)
+    if above:
+        parts = _of_tickers(frame, above, table, preset, source, faults)
+    else:
+        parts = _parts(frame, {}, table, preset, source, faults)
+    return [] if faults.whole else [one.with_attrs() for one in parts]
 
 
-def _names(
-    columns: Sequence[str], names: dict[str, tuple[str, ...]], source: TableSource, own: Sequence[str]
-) -> dict[str, str]:
-    by_plain = {plain(name): name for name in reversed(list(columns))}
-    found = dict(source.columns)
-    for ours, options in names.items():
-        given = [by_plain[option] for option in options if option in by_plain]
-        if given:
-            found.setdefault(ours, given[0])
-    taken = {*found, *found.values()}
-    for ours in own:
-        theirs = by_plain.get(ours, ours)
-        if ours not in columns and theirs != ours and not taken & {ours, theirs}:
-            found[ours] = theirs
-    return found
+def _of_tickers(
+    frame: pd.DataFrame, levels: Levels, table: str, preset: Preset, source: TableSource, faults: Faults
+) -> list[Part]:
+    parts: list[Part] = []
+    for one in by_ticker(frame, levels):
+        if again := repeated(map(str, one.frame.columns)):
+            column = one.file_names.get(again[0], again[0])
+            faults.of_file("the column appears twice", "Keep one, or give each a name of its own.", column)
+            break
+        named = one.frame.assign(Ticker=constant(one.ticker, one.frame.index)) if one.ticker else one.frame
+        for part in _parts(named, one.file_names, table, preset, source, faults):
+            if one.ticker:
+                part.said.insert(0, f"the header names the ticker {one.ticker}")
+            if one.left_out:
+                rows = f"{one.left_out} rows are" if one.left_out > 1 else "a row is"
+                part.said.append(f"{one.ticker}: {rows} left out, where its cells are all empty")
+            parts.append(part)
+        if faults.whole:
+            break
+    return parts
 
 
-def _fill(text: pd.DataFrame, found: dict[str, str], path: Path, problems: list[Problem]) -> None:
-    """Bring the words of the specification's files to ours; in place."""
-    if "date" not in text.columns and "peer" in text.columns and (stamp := COLLECTED.search(path.name)):
-        text["date"] = "-".join(stamp.groups())
-    if found.get("provider") == found.get("source", ""):
-        text["provider"] = _each(text["provider"], plain)
-    if "source" in found:
-        words = text_of(_each(text["source"], plain))
-        strange = (words != "") & ~words.isin(PLATFORMS)
-        problems += [
-            Problem(
-                str(path), "is no platform that the preset knows", nearest_platform(words[row]),
-                row=line_of(path, int(row)), column="source", value=shown(text.at[row, "source"]),
-                further=further,
-            )
-            for row, further in first_of(words.index[strange].tolist())
-        ]  # fmt: skip
-        # A word that was refused must not be refused a second time by the reader's own list.
-        text["source"] = words.map(PLATFORMS).where(~strange, SOURCES[0]).fillna("")
+def _parts(
+    frame: pd.DataFrame, written: dict[str, str], table: str, preset: Preset, source: TableSource, faults: Faults
+) -> list[Part]:
+    """Return the parts of a frame with one name a column; `written` has the file's own where these were made."""
+    header = [str(name) for name in frame.columns]
+    if table == "fundamentals" and preset == PLAIN:
+        preset = _filed()
+    found = matched(header, table, preset, source, faults)
+    if not faults.whole:
+        refusal(header, table, preset, source, found, faults)
+    if faults.whole:
+        return []
+    part = _renamed(frame, found, ignored_names(preset, source))
+    part.said += _remarks(header, preset)
+    if words := (*preset.missing, *source.missing):
+        for name in part.frame.columns.difference(list(TEXTS)):
+            part.frame[name] = without(part.frame[name], words)
+    _without_rows(part, preset)
+    fill_words(part.frame, part.said, table, preset, source, faults.path)
+    map_words(part.frame, part.file_names, preset, faults)
+    map_symbols(part.frame, preset, source)
+    read_date_columns(part.frame, part.said, preset, source, faults)
+    if faults.whole:
+        return []
+    read_amounts(part.frame, frame, preset, faults)
+    scaled(part.frame, part.file_names, source, faults)
+    part.frame = without_values(part.frame, part.said, preset)
+    part.frame = split_adjusted(part.frame, part.said, preset, faults)
+    if table == "fundamentals" and preset.marks:
+        part.frame = edgar_facts.tidied(part.frame, part.said)
+    part.frame = faults.without(part.frame)
+    if faults.whole:
+        return []
+    parts = [part]
+    if table == "macro":
+        own = of_series(part.frame, part.file_names, part.said, preset, source, faults)
+        parts = [Part(*one, part.ignored) for one in own]
+    for one in parts:
+        one.file_names = {ours: written.get(theirs, theirs) for ours, theirs in one.file_names.items()}
+    return parts
 
 
-def _each(cells: pd.Series[Any], made: Any) -> pd.Series[Any]:
-    return by_word(cells, lambda text: text.map(made))
+def _filed() -> Preset:
+    """Return how fundamentals under our own names are read: EDGAR's names of columns are aliases."""
+    edgar = bundled()["edgar"].fundamentals
+    assert edgar is not None
+    return Preset(names=edgar.names, ignore=edgar.ignore)
+
+
+def _renamed(frame: pd.DataFrame, found: dict[str, str], ignored: set[str]) -> Part:
+    """Return the columns that have a name of ours under it, then the others that are not ignored."""
+    names = [str(name) for name in frame.columns]
+    used = {*found, *found.values()}
+    others = [name for name in names if name not in used]
+    left = tuple(name for name in others if plain(name) in ignored)
+    rest = [name for name in others if name not in set(left)]
+    at = {name: number for number, name in enumerate(names)}
+    kept = frame.iloc[:, [at[name] for name in (*found.values(), *rest)]]
+    return Part(kept.set_axis([*found, *rest], axis="columns"), dict(found), ignored=left)
+
+
+def _remarks(header: Sequence[str], preset: Preset) -> Iterator[str]:
+    names = {plain(name) for name in header}
+    yield from (sentence for column, sentence in preset.present.items() if plain(column) in names)
+    yield from (sentence for column, sentence in preset.absent.items() if plain(column) not in names)
+
+
+def _without_rows(part: Part, preset: Preset) -> None:
+    """Leave out rows without a value in a column of which the preset says that they need one."""
+    for name in preset.drop_empty:
+        if name not in part.frame.columns:
+            continue
+        bare = empty(part.frame[name])
+        if not bare.any():
+            continue
+        part.frame = part.frame[~bare]
+        if name not in preset.drop_values:
+            rows = int(np.count_nonzero(bare))
+            many = f"{rows} rows" if rows > 1 else "a row"
+            part.said.append(f"{many} without '{part.file_names[name]}' {'are' if rows > 1 else 'is'} left out")

@@ -7,8 +7,7 @@ A preset has a section for each table that it can read. Every key is optional:
 
     [prices]
     names = { close = ["Close/Last"] }     # our column to the names it may have; the first found wins
-    ignore = ["Dividends"]                 # columns that nothing reads
-    date_formats = ["%m/%d/%Y"]            # tried in this order; ISO 8601 is always read
+    date_formats = ["%m/%d/%Y"]
 """
 
 from __future__ import annotations
@@ -19,15 +18,16 @@ from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from finnex.config import Section
 from finnex.errors import ConfigError, nearest
 from finnex.files.text_file import parse_toml, read_text
 
 Names = tuple[str, ...]
-PRICE_COLUMNS = ("open", "high", "low", "close", "volume")
+Period = Literal["day", "week", "month", "quarter", "year"]
 
 
 def plain(name: str) -> str:
@@ -41,6 +41,25 @@ def plain(name: str) -> str:
     return re.sub(r"[\s-]+", "_", name.strip().casefold())
 
 
+class Lag(Section):
+    """How long after its observation a value is published.
+
+    Attributes
+    ----------
+    days
+        Days from the end of the period to the publication, at the late end of the source's own schedule.
+    period
+        What one value is about: `day` and `week` end on the observation date; `month`, `quarter` and `year` begin on
+        it or contain it, and end before their next first day.
+    business
+        Whether days are counted without weekends and United States federal holidays.
+    """
+
+    days: Annotated[int, Field(ge=0, le=366)]
+    period: Period = "day"
+    business: bool = False
+
+
 class Preset(Section):
     """How one table of a vendor is read.
 
@@ -48,48 +67,88 @@ class Preset(Section):
     ----------
     names
         Our column to the names that it may have in the file; the first found wins.
+    marks
+        Columns of which this vendor's files have one or more; a file without any is refused.
     ignore
         Columns of the file that nothing reads, without a warning.
     constants
         Columns that the file lacks, with their one word.
     date_formats
-        As `strptime` has them, tried in this order; ISO 8601 is always read.
+        As `strptime` has them; the one that reads every date is used. ISO 8601 and epochs are always read.
+    timezone
+        IANA zone of times that carry none.
     delimiter, decimal, thousands
         How the text is written; absent, detected.
     missing
         Words for "no value".
+    currency
+        Signs before or after an amount that are taken off: `$`.
+    units
+        Letters after an amount, with their factor: `M` is a million.
     words
         Our column to the vendor's words and ours.
     columns_are
         What the columns that have no name of ours are: `series` reads each as one macro series.
-    lag_days
-        Series to the days after its observation on which its value counts as known, where the file has no release
-        date; the key `*` holds for all others.
+    lags
+        Series to when its values are published, where the file has no release date; `*` for all that it does not name.
+    lags_by_period
+        The same for series that `lags` does not name, by how often they have values.
     value_is_newest
-        Whether values are given as they are today, after revisions; a warning says so.
+        Whether values are given as they are today, after revisions; this is said.
     splits
-        Column with the ratio of a split on its day, 0 or 1 on others: rows of the table of splits.
-    unadjusted
-        Whether prices and volumes are as they were traded, and are adjusted for the splits of that column.
+        Column with the ratio of a split on its first day at the new price, 0 or 1 on others: by it prices and volumes,
+        which are as they were traded, are adjusted.
+    drop_empty
+        Our columns without which a row says nothing: such rows are left out and counted.
+    drop_values
+        Our columns with the numbers whose rows are left out.
     symbol_endings
         Endings of the file's symbols that are taken off: `.US`.
+    file_names
+        How a file's name holds a word that the file lacks: `daily_{symbol}`, `{series}_History`.
+    present, absent
+        Column of the file to what is said where the file has it, or lacks it.
     """
 
     names: dict[str, Names] = Field(default_factory=dict)
+    marks: Names = ()
     ignore: Names = ()
     constants: dict[str, str] = Field(default_factory=dict)
     date_formats: Names = ()
+    timezone: str | None = None
     delimiter: str | None = None
     decimal: str | None = None
     thousands: str | None = None
     missing: Names = ()
+    currency: Names = ()
+    units: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     words: dict[str, dict[str, str]] = Field(default_factory=dict)
     columns_are: Literal["series"] | None = None
-    lag_days: dict[str, Annotated[int, Field(ge=0, le=366)]] = Field(default_factory=dict)
+    lags: dict[str, Lag] = Field(default_factory=dict)
+    lags_by_period: dict[Period, Lag] = Field(default_factory=dict)
     value_is_newest: bool = False
     splits: str | None = None
-    unadjusted: bool = False
+    drop_empty: Names = ()
+    drop_values: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     symbol_endings: Names = ()
+    file_names: Names = ()
+    present: dict[str, str] = Field(default_factory=dict)
+    absent: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("file_names")
+    @classmethod
+    def _one_word_each(cls, given: Names) -> Names:
+        for one in given:
+            if len(re.findall(r"\{[a-z_]+\}", one)) != 1:
+                raise ValueError(f"'{one}' must hold one column in braces, such as daily_{{symbol}}")
+        return given
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone_exists(cls, given: str | None) -> str | None:
+        if given is not None and given not in (zones := available_timezones()):
+            raise ValueError(f"timezone '{given}' is unknown. {nearest(given, zones)}")
+        return given
 
 
 class PresetFile(Section):
@@ -111,6 +170,11 @@ class PresetFile(Section):
     def tables(self) -> list[str]:
         """Return the tables that the preset reads."""
         return [name for name in type(self).model_fields if isinstance(getattr(self, name), Preset)]
+
+    def of(self, table: str) -> Preset | None:
+        """Return how a table is read; None where the preset has no such table."""
+        found = getattr(self, table)
+        return found if isinstance(found, Preset) else None
 
 
 PLAIN = Preset()
@@ -160,9 +224,9 @@ def preset_of(name: str | None, table: str, folder: Path) -> Preset:
     if name is None:
         return PLAIN
     whole = preset_file(name, folder)
-    found = getattr(whole, table)
-    if not isinstance(found, Preset):
-        fitting = [one for one, file in bundled().items() if getattr(file, table) is not None]
+    found = whole.of(table)
+    if found is None:
+        fitting = [one for one, file in bundled().items() if file.of(table) is not None]
         raise ConfigError(
             f"[inputs] {table}: the preset '{name}' has no table {table}, only {', '.join(whole.tables())}. "
             + (f"Presets for it: {', '.join(fitting)}." if fitting else "Name columns instead.")
@@ -176,6 +240,6 @@ def _checked(document: dict[str, Any], path: str) -> PresetFile:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        valid = [*PresetFile.model_fields, *Preset.model_fields]
+        valid = PresetFile.model_fields if len(first["loc"]) == 1 else [*Preset.model_fields, *Lag.model_fields]
         hint = f" {nearest(str(first['loc'][-1]), valid)}" if first["type"] == "extra_forbidden" else ""
         raise ConfigError(f"preset {path}: key '{where}': {first['msg']}.{hint}") from None

@@ -61,7 +61,7 @@ def _answer(found: Sequence[TableReport], asked: Sequence[str], warnings: Sequen
 
 def _file(one: FileReport) -> dict[str, Any]:
     return {
-        "path": str(one.path), "kind": one.kind, "detected": list(one.detected), "notes": list(one.notes),
+        "path": str(one.path), "kind": one.kind, "detected": list(one.detected), "notes": list(one.notes), "said": list(one.said),
         "rows": one.rows, "rows_kept": one.kept, "names": list(one.names), "first": one.first, "last": one.last,
         "columns": dict(one.used), "columns_ignored": list(one.ignored), "columns_not_read": list(one.unread),
         "rows_of_other_symbols": dict(one.others),
@@ -102,6 +102,8 @@ def _lines_of_file(one: FileReport, *, alone: bool) -> Iterator[tuple[int, str]]
         yield 4, f"detected: {', '.join(one.detected)}"
     for note in one.notes:
         yield 4, f"it {note}"
+    for sentence in one.said:
+        yield 4, sentence
     if renamed := [f"{ours} is '{theirs}'" for ours, theirs in one.used.items() if ours != theirs]:
         yield 4, f"columns: {', '.join(renamed)}"
     if one.ignored:

@@ -255,12 +255,12 @@ def _levels(rows: list[list[str]]) -> int:
 def _signs(rows: list[list[str]]) -> tuple[str, str]:
     """Return decimal and thousands sign that the cells show; '.' and '' where they show none, or contradict each other.
 
-    12,5 is no group of thousands, 1,234,567 and 1,234.5 are no decimals; 1,234 alone may be either.
+    12,5 is no group of thousands; 1,234,567, 1.234.567 and 1,234.5 are no decimals; 1,234 alone may be either.
     """
     cells = [cell.strip(CURRENCY) for row in rows for cell in row]
     point = any(POINT.fullmatch(cell) and not POINT_GROUPS.fullmatch(cell) for cell in cells)
     decimal = any(COMMA.fullmatch(cell) and not COMMA_GROUPS.fullmatch(cell) for cell in cells)
-    after_points = any(POINT_GROUPS.fullmatch(cell) and "," in cell for cell in cells)
+    after_points = any(POINT_GROUPS.fullmatch(cell) and ("," in cell or cell.count(".") > 1) for cell in cells)
     groups = [cell for cell in cells if COMMA_GROUPS.fullmatch(cell)]
     if decimal or after_points:
         return (".", "") if point else (",", "." if after_points else "")

@@ -34,6 +34,8 @@ class FileReport:
         How it is written, where that is no plain CSV and the configuration does not say it, in words.
     notes
         What else was taken for given, as ends of a sentence that begins with the file.
+    said
+        What the preset says of such a file, and what was assumed, as sentences without a full stop.
     rows, kept
         Rows of cells, and those that the table has of it; fewer where rows are no bars or of other companies, more
         where a column is a series of its own.
@@ -56,6 +58,7 @@ class FileReport:
     kind: str
     detected: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
     rows: int = 0
     kept: int = 0
     names: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from finnex.data import parse
+from finnex.data.arrange import SAID
 from finnex.data.columns import NeedsText, Strict
 from finnex.data.file_format import detected, kind_words
 from finnex.data.reading import Reading
@@ -129,12 +130,13 @@ class TableReader:
         self, path: Path, reading: Reading, problems: list[Problem], *, typed: bool
     ) -> tuple[list[pd.DataFrame], FileReport]:
         frames: list[pd.DataFrame] = []
-        notes, unread, rows = list[str](), set[str](), 0
+        notes, said, unread, rows = list[str](), list[str](), set[str](), 0
         others: Counter[str] = Counter()
         for cells in reading.parts(path, problems, typed=typed):
             if missing := parse.require_columns(cells, self.required, path):
                 problems += missing
                 continue
+            said += cells.attrs.get(SAID, ())
             labels = int(cells.index.max()) + 1 if len(cells) else 0
             rows = max(rows, labels)
             where = Rows([(path, reading.written)], np.zeros(labels, dtype=np.int64), np.arange(labels))
@@ -151,7 +153,8 @@ class TableReader:
         if reading.assumed and not reading.says_symbol:
             notes.insert(0, reading.assumed)
         report = FileReport(
-            self.table, path, kind_words(path), detected(path, reading.source), tuple(dict.fromkeys(notes)), rows,
+            self.table, path, kind_words(path), detected(path, reading.source), tuple(dict.fromkeys(notes)),
+            tuple(dict.fromkeys(said)), rows,
             sum(map(len, frames)), *_span(frames), reading.file_names, reading.ignored, tuple(sorted(unread)), others,
         )  # fmt: skip
         return frames, report

@@ -75,7 +75,7 @@ def _as_detected(table: pd.DataFrame | None) -> Iterator[str]:
     for report in reports(table):
         if report.detected:
             written.setdefault(report.detected, []).append(report)
-        for note in report.notes:
+        for note in (*(f" {note}" for note in report.notes), *(f": {sentence}" for sentence in report.said)):
             noted.setdefault(note, []).append(report)
     for found, files in written.items():
         yield (
@@ -84,7 +84,7 @@ def _as_detected(table: pd.DataFrame | None) -> Iterator[str]:
             "a decimal point."
         )
     for note, files in noted.items():
-        yield f"{files[0].table}: {_files(files)} {note}."
+        yield f"{files[0].table}: {_files(files)}{note}."
 
 
 def _files(found: list[FileReport]) -> str:

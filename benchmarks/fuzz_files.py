@@ -29,8 +29,8 @@ from finnex.data.tables import read_bars
 from finnex.errors import FinnexError
 
 MOST_MESSAGE_BYTES = 4096
-MOST_ALTERED_BARS = 2
-"""Bars that one alteration of a few bytes can change: the one that it cuts, and the one that it joins it to."""
+MOST_ALTERED_LINES = 2
+"""Lines that one alteration of a few bytes can change: the one that it cuts, and the one that it joins it to."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,8 @@ def _fault_of_bars(written: Written, bars: pd.DataFrame, altered: str) -> str:
         wrong |= (both["_merge"] == "both") & ~close
     if altered == "cut":  # what is gone is gone; what is read must be right, but for the last bar
         wrong &= both["_merge"] != "left_only"
-    allowed = MOST_ALTERED_BARS if altered and altered != "another preset" else 0
+    lines = MOST_ALTERED_LINES if altered and altered != "another preset" else 0
+    allowed = lines * written.bars["symbol"].nunique()  # a line of a wide file has a bar of each
     if wrong.sum() <= allowed:
         return ""
     return f"{int(wrong.sum())} bars are not what was written:\n{both[wrong].head(3).to_string()}"

@@ -61,7 +61,8 @@ def _answer(found: Sequence[TableReport], asked: Sequence[str], warnings: Sequen
 
 def _file(one: FileReport) -> dict[str, Any]:
     return {
-        "path": str(one.path), "kind": one.kind, "detected": list(one.detected), "notes": list(one.notes), "said": list(one.said),
+        "path": str(one.path), "kind": one.kind, "detected": list(one.detected),
+        "notes": list(one.notes), "said": list(one.said),
         "rows": one.rows, "rows_kept": one.kept, "names": list(one.names), "first": one.first, "last": one.last,
         "columns": dict(one.used), "columns_ignored": list(one.ignored), "columns_not_read": list(one.unread),
         "rows_of_other_symbols": dict(one.others),

@@ -107,13 +107,23 @@ def map_words(frame: pd.DataFrame, file_names: Mapping[str, str], preset: Preset
     """Replace a vendor's words by ours, in place; a word that the preset does not know is a fault.
 
     A provider that is read from the same column keeps the vendor's word, as `plain` writes it.
+
+    Parameters
+    ----------
+    frame
+        Under our names.
+    file_names
+        Our name of a column to the file's.
+    preset
+        Its `words`.
+    faults
+        Cells with unknown words are added to it.
     """
     for name, vocabulary in preset.words.items():
         if name not in frame.columns or name not in file_names:
             continue
-        for other in ("provider",):
-            if file_names.get(other) == file_names[name]:
-                frame[other] = mapped(frame[other], lambda text: text.map(plain))
+        if file_names.get("provider") == file_names[name]:
+            frame["provider"] = mapped(frame["provider"], lambda text: text.map(plain))
         known = {plain(theirs): ours for theirs, ours in vocabulary.items()}
         cells = frame[name]
         codes, each = distinct(cells)

@@ -37,7 +37,21 @@ class Faults:
     whole: bool = False
 
     def of_cells(self, cells: pd.Series[Any], bad: npt.NDArray[np.bool_], column: str, what: str, remedy: str) -> None:
-        """Add a problem for each of the first cells at fault; the last says how many more there are."""
+        """Add a problem for each of the first cells at fault; the last says how many more there are.
+
+        Parameters
+        ----------
+        cells
+            A column, by the rows of the file.
+        bad
+            (rows,) bool: which cells are at fault.
+        column
+            Our name of the column.
+        what
+            What is wrong, as the end of a sentence.
+        remedy
+            What to do.
+        """
         labels = cells.index[bad].tolist()
         self.rows.update(labels)
         self.problems += [

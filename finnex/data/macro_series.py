@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from finnex.config.table_source import TableSource
-from finnex.data.arranged_words import word_in_name
+from finnex.data.arranged_words import stem_of, word_in_name
 from finnex.data.cells import constant, is_text, mapped
 from finnex.data.faults import Faults
 from finnex.data.matched_columns import series_columns
+from finnex.data.names import SERIES, SERIES_ALIASES
 from finnex.data.preset import Preset
 from finnex.data.publication import available_dates
 from finnex.data.wide_tables import new_values, vintage_of
@@ -80,11 +83,24 @@ def of_series(
             if not own.empty:
                 parts.append((own, names, sentences))
             continue
-        own, names, sentences = _with_lags(own, names, sentences, preset, source)
+        own, names, sentences = _with_lags(own, names, sentences, preset, source, faults)
         parts.append((own, names, sentences))
     if parts:
         parts[0][2][:0] = said
     return parts
+
+
+def series_in(words: Sequence[str], preset: Preset) -> str | None:
+    """Return the one of some words that is a series which features read, or of which the preset knows the lag.
+
+    Examples
+    --------
+    >>> series_in(["fred", "dgs10"], Preset()), series_in(["my", "rates"], Preset())
+    ('DGS10', None)
+    """
+    known = {*SERIES, *SERIES_ALIASES, *preset.lags}
+    found = dict.fromkeys(word.upper() for word in words if word.upper() in known)
+    return next(iter(found)) if len(found) == 1 else None
 
 
 def _one_day(cells: pd.Series[Any]) -> bool:
@@ -103,6 +119,7 @@ def _one_table(
     word = source.constants.get("series")
     if word is None and "series" not in frame.columns:
         word = word_in_name(faults.path, preset.file_names, "series")
+        word = series_in(re.split(r"[^A-Za-z0-9]+", stem_of(faults.path)), preset) or word
         if word is not None:
             said.append(f"series is {word}, from the file's name")
         elif (word := preset.constants.get("series")) is not None:
@@ -113,11 +130,16 @@ def _one_table(
     if word is not None:
         frame = frame.assign(series=constant(word, frame.index))
         file_names = {ours: theirs for ours, theirs in file_names.items() if ours != "series"}
-    return _with_lags(frame, file_names, said, preset, source)
+    return _with_lags(frame, file_names, said, preset, source, faults)
 
 
 def _with_lags(
-    frame: pd.DataFrame, file_names: dict[str, str], said: list[str], preset: Preset, source: TableSource
+    frame: pd.DataFrame,
+    file_names: dict[str, str],
+    said: list[str],
+    preset: Preset,
+    source: TableSource,
+    faults: Faults,
 ) -> Arranged:
     """Return a table with the day on which each value counts as known, where it has none and a lag is given."""
     lags = source.lag_days is not None or preset.lags or preset.lags_by_period
@@ -127,8 +149,13 @@ def _with_lags(
     clock = mapped(date, lambda text: read_times(text).clock) if is_text(date) else date
     if isinstance(clock.dtype, pd.DatetimeTZDtype):
         clock = clock.dt.tz_localize(None)
-    available, sentences, _ = available_dates(frame["series"], clock.astype("datetime64[ns]"), preset, source.lag_days)
+    available, sentences, without = available_dates(
+        frame["series"], clock.astype("datetime64[ns]"), preset, source.lag_days
+    )
     said += sentences
+    if without:
+        what = f"has no release dates, and the preset no lag of the series {', '.join(without[:5])}"
+        faults.of_file(what, "Say after how many days its values count as known: lag_days = 30.")
     if preset.value_is_newest:
         said.append(NEWEST)
     return frame.assign(available_date=available), file_names, said

@@ -46,7 +46,7 @@ def matched(header: Sequence[str], table: str, preset: Preset, source: TableSour
         if theirs in header or plain(theirs) in by_plain:
             found[ours] = theirs if theirs in header else by_plain[plain(theirs)]
         else:
-            what = f"columns reads '{ours}' from it, and it is not there"
+            what = f"[inputs.columns] reads '{ours}' from it, and it is not there"
             faults.of_file(what, nearest(theirs, header), theirs)
     configured = {*found.values(), *(name for name in header if plain(name) in {plain(one) for one in source.ignore})}
     for ours, options in preset.names.items():
@@ -76,7 +76,24 @@ def series_columns(header: Iterable[str], found: Mapping[str, str], ignored: set
 
 
 def lacking(header: Sequence[str], table: str, preset: Preset, found: Mapping[str, str]) -> list[str]:
-    """Return what keeps a file from being of a preset: its marks, and key columns by the vendor's names."""
+    """Return what keeps a file from being of a preset: its marks, and key columns by the vendor's names.
+
+    Parameters
+    ----------
+    header
+        Names of the file's columns.
+    table
+        Which table it is.
+    preset
+        Its marks and names.
+    found
+        As `matched` returns it.
+
+    Returns
+    -------
+    list of str
+        Columns, as the vendor writes them; empty where the file is of the preset.
+    """
     names = {plain(name) for name in header}
     lost = []
     if preset.marks and not names & {plain(mark) for mark in preset.marks}:

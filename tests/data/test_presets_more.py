@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
-from finnex.data.arrange import FILE_NAMES, IGNORED
-from tests.helpers.vendor_files import bar, parts_of, refused, rows_of, said
+from finnex.config.table_source import TableSource
+from finnex.data.arrange import FILE_NAMES, IGNORED, arranged
+from finnex.data.preset import preset_of
+from finnex.errors import Problem
+from tests.helpers.vendor_files import bar, cells_of, parts_of, refused, rows_of, said
 
 STOOQ_BULK = """
 <TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>
@@ -163,6 +168,24 @@ def test_a_lag_of_the_configuration_goes_before_the_presets() -> None:
     assert rows_of(part)[0]["available_date"] == "2024-01-08"
     (part,) = parts_of("series,date,value\nDGS10,2024-01-05,4.06\n", "macro", None, lag_days=1)
     assert rows_of(part)[0]["available_date"] == "2024-01-06"
+
+
+@pytest.mark.parametrize("name", ["DGS10.csv", "fred_dgs10.csv", "DGS10 (1).csv.gz", "rates-DGS10-daily.csv"])
+def test_the_series_of_a_column_called_value_is_in_the_files_name(name: str) -> None:
+    (part,) = parts_of("DATE,VALUE\n2024-01-05,4.06\n", "macro", "fred", name)
+    assert [(row["series"], row["value"]) for row in rows_of(part)] == [("DGS10", 4.06)]
+    assert "from the file's name" in said(part)
+
+
+def test_a_preset_that_knows_no_lag_of_a_series_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    path = tmp_path / "rates.toml"
+    path.write_text('title = "x"\nsource = "y"\n[macro]\nlags = { A = { days = 1 } }\nnames.date = ["Day"]\n')
+    source = TableSource(path="x.csv", preset=str(path))
+    frame, levels = cells_of("Day,series,value\n2024-01-05,A,1\n2024-01-05,B,1\n")
+    problems: list[Problem] = []
+    assert not arranged(frame, levels, "macro", preset_of(str(path), "macro", tmp_path), source, path, problems)
+    assert "of the series B" in problems[0].what
+    assert "lag_days = 30" in problems[0].remedy
 
 
 def test_values_without_a_series_are_refused_with_the_remedy() -> None:

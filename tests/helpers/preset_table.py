@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from finnex.data.preset import bundled
 
-HEADER = "| preset | tables | files | how they are read | shape published at |"
+HEADER = "| preset | tables | files | how they are read | source |"
 
 
 def table_of_presets() -> list[str]:

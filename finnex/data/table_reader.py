@@ -44,6 +44,8 @@ class Part:
 
 TIMES = ("date", "available_date", "timestamp", "period_start", "period_end", "announced")
 """Columns of days and moments, in any table."""
+MAY_LACK_SYMBOLS = ("sentiment", "fundamentals", "competitive", "options")
+"""Tables with rows of no company: headlines about a market. A bar or a split without a symbol is damaged."""
 ReadPart = Callable[[Part, list[Problem]], pd.DataFrame]
 """Cells of a part to typed and checked columns, under the same labels."""
 
@@ -139,7 +141,7 @@ class TableReader:
             labels = int(cells.index.max()) + 1 if len(cells) else 0
             rows = max(rows, labels)
             where = Rows([(path, reading.written)], np.zeros(labels, dtype=np.int64), np.arange(labels))
-            own, absent = _wanted(cells, reading.wanted)
+            own, absent = _wanted(cells, reading.wanted, blank=self.table in MAY_LACK_SYMBOLS)
             others.update(absent)
             notes += [
                 f"has numbers in the column '{reading.file_names.get(name, name)}', which are read as {words}"
@@ -171,12 +173,15 @@ def _span(frames: Sequence[pd.DataFrame]) -> tuple[tuple[str, ...], date | None,
     return tuple(sorted(names)), min(days).date() if days else None, max(days).date() if days else None
 
 
-def _wanted(cells: pd.DataFrame, wanted: frozenset[str] | None) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Return the rows of wanted symbols, and how many rows each of the others has."""
+def _wanted(cells: pd.DataFrame, wanted: frozenset[str] | None, *, blank: bool) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Return the rows of wanted symbols, and how many rows each of the others has.
+
+    A row without a symbol is of no company where `blank`; elsewhere it is kept, and refused as damaged.
+    """
     if wanted is None or "symbol" not in cells.columns:
         return cells, {}
     symbols = parse.text_of(cells["symbol"])
-    others = ~symbols.isin(wanted | {""})
+    others = ~symbols.isin(wanted if blank else wanted | {""})
     if not others.any():
         return cells, {}
     counts: dict[Any, int] = symbols[others].value_counts().to_dict()

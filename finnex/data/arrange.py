@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 
 from finnex.config import TableSource
+from finnex.data import parse
 from finnex.data.columns import by_word
 from finnex.data.csv_file import line_of
 from finnex.data.mapping import COLLECTED, FILED, OWN_NAMES, PLATFORMS, SOURCES, SPECIFICATION, nearest_platform
-from finnex.data.parse import text_of
 from finnex.data.preset import Preset, plain
 from finnex.errors import InputError, Problem, first_of, nearest, shown
 
@@ -51,6 +51,8 @@ def arranged(
         rest = [name for name in frame.columns if name not in used]
         ours = [frame[theirs].rename(name) for name, theirs in found.items()]
         frame = pd.concat([*ours, frame[rest]], axis="columns")
+    if missing := [*source.missing, *(preset.missing if preset is not None else ())]:
+        frame = frame.apply(lambda cells: _without(cells, missing))
     for name, word in source.constants.items():
         if name not in frame.columns:
             frame.insert(0, name, pd.Series([word] * len(frame), index=frame.index, dtype="str"))
@@ -86,7 +88,7 @@ def _fill(text: pd.DataFrame, found: dict[str, str], path: Path, problems: list[
     if found.get("provider") == found.get("source", ""):
         text["provider"] = _each(text["provider"], plain)
     if "source" in found:
-        words = text_of(_each(text["source"], plain))
+        words = parse.text_of(_each(text["source"], plain))
         strange = (words != "") & ~words.isin(PLATFORMS)
         problems += [
             Problem(
@@ -98,6 +100,12 @@ def _fill(text: pd.DataFrame, found: dict[str, str], path: Path, problems: list[
         ]  # fmt: skip
         # A word that was refused must not be refused a second time by the reader's own list.
         text["source"] = words.map(PLATFORMS).where(~strange, SOURCES[0]).fillna("")
+
+
+def _without(cells: pd.Series[Any], words: Sequence[str]) -> pd.Series[Any]:
+    if cells.dtype.kind in "fM":
+        return cells
+    return parse.text_of(cells).mask(lambda text: text.isin(words), "")
 
 
 def _each(cells: pd.Series[Any], made: Any) -> pd.Series[Any]:

@@ -11,7 +11,7 @@ from finnex.data import parse
 from finnex.data.names import OPTION_COLUMNS, SERIES_ALIASES
 from finnex.data.remarks import empty_series, remark
 from finnex.data.rows import Where
-from finnex.data.table_reader import Part, TableReader, in_order
+from finnex.data.table_reader import Part, TableReader, in_order, unique_in_order
 from finnex.errors import Problem, first_of, nearest
 
 
@@ -46,8 +46,7 @@ FRED's own names of series are aliases: `finnex.data.names.SERIES_ALIASES`."""
 
 def by_symbol_and_date(frame: pd.DataFrame, where: Where, problems: list[Problem]) -> pd.DataFrame:
     """Refuse two rows of one symbol and date; return the rows in that order."""
-    problems += parse.duplicates(frame, ["symbol", "date"], where)
-    return in_order(frame, ["symbol", "date"])
+    return unique_in_order(frame, ["symbol", "date"], where, problems)
 
 
 def symbol_and_date(part: Part, problems: list[Problem]) -> dict[str, pd.Series]:  # type: ignore[type-arg]
@@ -111,8 +110,7 @@ def _events(part: Part, problems: list[Problem]) -> pd.DataFrame:
 
 
 def _whole_events(frame: pd.DataFrame, where: Where, problems: list[Problem]) -> pd.DataFrame:
-    problems += parse.duplicates(frame, ["name", "date"], where)
-    return in_order(frame, ["name", "date"])
+    return unique_in_order(frame, ["name", "date"], where, problems)
 
 
 read_events = TableReader("events", ("name", "date", "announced"), _events, _whole_events)

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from finnex.config import TableSource
+from finnex.config.table_source import CONSTANTS
 from finnex.data.columns import NeedsText, by_word, is_words
 from finnex.data.csv_cells import read_csv
 from finnex.data.file_kind import DAMAGED, kind_of
@@ -85,10 +86,19 @@ def require_columns(frame: pd.DataFrame, required: tuple[str, ...], path: Path) 
     """Return a problem for each required column that is absent, with the nearest column that is there."""
     spare = [column for column in frame.columns if column not in required]
     return [
-        Problem(str(path), "the column is missing", nearest(column, spare or list(frame.columns)), column=column)
+        Problem(
+            str(path), "the column is missing", f"{nearest(column, spare or list(frame.columns))} {_name_it(column)}",
+            column=column,
+        )
         for column in required
         if column not in frame.columns
-    ]
+    ]  # fmt: skip
+
+
+def _name_it(column: str) -> str:
+    """Return how the configuration says where a column is that a file does not name as we do."""
+    one_word = f', {column} = "..." where all rows have one,' if column in CONSTANTS else ""
+    return f'Say columns = {{ {column} = "its name" }}{one_word} or a preset (docs/inputs.md).'
 
 
 def _problems(text: pd.Series[Any], bad: pd.Series[bool], path: Where, what: str, remedy: str) -> list[Problem]:
@@ -395,7 +405,7 @@ def duplicates(frame: pd.DataFrame, key: list[str], path: Where) -> list[Problem
         file, line = place_of(path, int(row))
         first = frame.index[(frame[key] == frame.loc[row, key]).all(axis=1)][0]
         before = place_of(path, int(first))
-        where = "an earlier row" if before[0] == file else f"row {before[1]} of {before[0]}"
+        where = "an earlier row" if before[0] == file else f"{before[0]} too"
         problems.append(
             Problem(
                 file,
@@ -403,7 +413,7 @@ def duplicates(frame: pd.DataFrame, key: list[str], path: Where) -> list[Problem
                 "Keep one of the rows." if before[0] == file else "Keep one of the rows, or name one of the files.",
                 row=line,
                 column=key[-1],
-                value=f"({key_of_row})",
+                value=f"({key_of_row})" + ("" if before[0] == file else f" of its row {before[1]}"),
                 further=further,
             )
         )

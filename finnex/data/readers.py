@@ -23,7 +23,7 @@ from finnex.data.market_readers import (
 from finnex.data.price_reader import COLUMNS, bars_from, read_prices, whole_prices
 from finnex.data.remarks import remark, unread_columns
 from finnex.data.rows import Where
-from finnex.data.table_reader import Part, TableReader, in_order
+from finnex.data.table_reader import Part, TableReader, in_order, unique_in_order
 from finnex.errors import Problem
 
 SENTIMENT_SOURCES = SOURCES
@@ -87,8 +87,7 @@ def _competitive(part: Part, problems: list[Problem]) -> pd.DataFrame:
 
 
 def _whole_competitive(frame: pd.DataFrame, where: Where, problems: list[Problem]) -> pd.DataFrame:
-    problems += parse.duplicates(frame, ["symbol", "peer", "date"], where)
-    return in_order(frame, ["symbol", "date", "peer"])
+    return unique_in_order(frame, ["symbol", "date", "peer"], where, problems)
 
 
 read_competitive = TableReader("competitive", ("symbol", "date", "peer"), _competitive, _whole_competitive)

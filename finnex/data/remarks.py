@@ -50,7 +50,7 @@ class FileReport:
     unread
         Our or other names of columns that the table's reader does not ask for.
     others
-        Symbols that the run does not use, with their rows.
+        Symbols that the run does not use, with their rows; '' for rows without one.
     """
 
     table: str
@@ -114,6 +114,7 @@ def left_out(frame: pd.DataFrame | None) -> dict[str, int]:
     total: Counter[str] = Counter()
     for report in reports(frame):
         total.update(report.others)
+    total.pop("", None)
     return dict(total)
 
 

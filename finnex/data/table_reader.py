@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from finnex.data import parse
@@ -44,6 +45,8 @@ class Part:
 
 TIMES = ("date", "available_date", "timestamp", "period_start", "period_end", "announced")
 """Columns of days and moments, in any table."""
+MAY_LACK_SYMBOLS = ("sentiment", "fundamentals", "competitive", "options")
+"""Tables with rows of no company: headlines about a market. A bar or a split without a symbol is damaged."""
 ReadPart = Callable[[Part, list[Problem]], pd.DataFrame]
 """Cells of a part to typed and checked columns, under the same labels."""
 
@@ -140,7 +143,7 @@ class TableReader:
             labels = int(cells.index.max()) + 1 if len(cells) else 0
             rows = max(rows, labels)
             where = Rows([(path, reading.written)], np.zeros(labels, dtype=np.int64), np.arange(labels))
-            own, absent = _wanted(cells, reading.wanted)
+            own, absent = _wanted(cells, reading.wanted, blank=self.table in MAY_LACK_SYMBOLS)
             others.update(absent)
             notes += [
                 f"has numbers in the column '{reading.file_names.get(name, name)}', which are read as {words}"
@@ -173,12 +176,15 @@ def _span(frames: Sequence[pd.DataFrame]) -> tuple[tuple[str, ...], date | None,
     return tuple(sorted(names)), min(days).date() if days else None, max(days).date() if days else None
 
 
-def _wanted(cells: pd.DataFrame, wanted: frozenset[str] | None) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Return the rows of wanted symbols, and how many rows each of the others has."""
+def _wanted(cells: pd.DataFrame, wanted: frozenset[str] | None, *, blank: bool) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Return the rows of wanted symbols, and how many rows each of the others has.
+
+    A row without a symbol is of no company where `blank`; elsewhere it is kept, and refused as damaged.
+    """
     if wanted is None or "symbol" not in cells.columns:
         return cells, {}
     symbols = parse.text_of(cells["symbol"])
-    others = ~symbols.isin(wanted | {""})
+    others = ~symbols.isin(wanted if blank else wanted | {""})
     if not others.any():
         return cells, {}
     counts: dict[Any, int] = symbols[others].value_counts().to_dict()
@@ -187,18 +193,47 @@ def _wanted(cells: pd.DataFrame, wanted: frozenset[str] | None) -> tuple[pd.Data
 
 def in_order(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """Return a frame's rows in the order of some columns, those that are alike in the order given; labels from 0."""
-    keys = []
-    for column in reversed(columns):
-        values = frame[column]
-        if values.dtype.kind in "fiM":
-            keys.append(values.to_numpy())
-        else:
-            codes, each = pd.factorize(values)
-            rank = np.empty(len(each) + 1, dtype=np.int64)
-            rank[np.argsort(np.asarray(each, dtype=object), kind="stable")] = np.arange(len(each))
-            rank[-1] = len(each)  # no value comes last
-            keys.append(rank[codes])
-    order = np.lexsort(keys)
-    if (np.diff(order) == 1).all():
+    words = {name: pd.factorize(values) for name, values in frame.items() if values.dtype == "str"}
+    keys = [_rank(*words[name]) if name in words else frame[name].to_numpy() for name in columns]
+    if _ascending(keys):
         return frame.reset_index(drop=True)
-    return frame.take(order).reset_index(drop=True)
+    order = np.lexsort(keys[::-1])
+    taken = {}
+    for name, values in frame.items():
+        if name in words:  # a row's code is near to the last one's in memory, and its text is not
+            codes, each = words[name]
+            taken[name] = pd.Series(each.take(codes[order]), dtype="str")
+        else:
+            taken[name] = values.take(order).reset_index(drop=True)
+    return pd.DataFrame(taken, copy=False)
+
+
+def unique_in_order(frame: pd.DataFrame, columns: Sequence[str], where: Where, problems: list[Problem]) -> pd.DataFrame:
+    """Return a frame's rows in the order of the columns that are its key, and refuse rows with the key of another."""
+    table = in_order(frame, columns)
+    same = np.ones(max(0, len(table) - 1), dtype=bool)
+    for name in columns:
+        values = table[name].to_numpy() if table[name].dtype != "str" else pd.factorize(table[name])[0]
+        same &= values[1:] == values[:-1]
+    if same.any():
+        problems += parse.duplicates(frame, list(columns), where)
+    return table
+
+
+def _rank(codes: npt.NDArray[np.intp], each: pd.Index[Any]) -> npt.NDArray[np.intp]:
+    """Return the place of each row's word among the words, in their order; no word comes last."""
+    rank = np.full(len(each) + 1, len(each), dtype=np.intp)
+    rank[np.argsort(np.asarray(each, dtype=object), kind="stable")] = np.arange(len(each))
+    return rank[codes]
+
+
+def _ascending(keys: Sequence[npt.NDArray[Any]]) -> bool:
+    """Return whether rows are in the order of their keys; False where a key has no value."""
+    if not keys or not len(keys[0]):
+        return True
+    before = np.zeros(len(keys[0]) - 1, dtype=bool)
+    same = ~before
+    for key in keys:
+        before |= same & (key[:-1] < key[1:])
+        same &= key[:-1] == key[1:]
+    return bool((before | same).all())

@@ -83,6 +83,11 @@ def _as_detected(table: pd.DataFrame | None) -> Iterator[str]:
             "the first rows show. If that is wrong, name it right (docs/inputs.md), or write plain CSV: UTF-8, commas, "
             "a decimal point."
         )
+    if blank := sum(report.others.get("", 0) for report in reports(table)):
+        yield (
+            f"{reports(table)[0].table}: {blank} row{' has' if blank == 1 else 's have'} no symbol and "
+            f"{'is' if blank == 1 else 'are'} left out. Fill it in where the company is known."
+        )
     for note, files in noted.items():
         yield f"{files[0].table}: {_files(files)}{note}."
 

@@ -83,7 +83,7 @@ def arranged(
         By the row of the file, each row once in a part; `FILE_NAMES`, `IGNORED` and `SAID` are in `attrs`. Columns that
         have no name of ours, and are not ignored, keep theirs. Empty where the file cannot be read on.
     """
-    faults = Faults(path, problems)
+    faults = Faults(path, problems, source)
     above = [list(level) for level in levels]
     if not above:
         frame, above = tuple_levels(frame)
@@ -106,7 +106,8 @@ def _of_tickers(
             column = one.file_names.get(again[0], again[0])
             faults.of_file("the column appears twice", "Keep one, or give each a name of its own.", column)
             break
-        named = one.frame.assign(Ticker=constant(one.ticker, one.frame.index)) if one.ticker else one.frame
+        ticker = "Ticker" if "symbol" in preset.names else "symbol"
+        named = one.frame.assign(**{ticker: constant(one.ticker, one.frame.index)}) if one.ticker else one.frame
         for part in _parts(named, one.file_names, table, preset, source, faults):
             if one.ticker:
                 part.said.insert(0, f"the header names the ticker {one.ticker}")

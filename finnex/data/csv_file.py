@@ -158,6 +158,8 @@ def line_of(path: Path, row: int, source: TableSource | None = None) -> int:
     Blank lines and cells with line ends are counted, so the file is gone through again; of Parquet it is the row.
     """
     try:
+        if kind_of(path) == "json":
+            return int(row) + 1
         if kind_of(path) != "text":
             return int(row) + FIRST_ROW
         about = path.stat()

@@ -235,9 +235,14 @@ def _preamble(rows: list[list[str]]) -> int:
     if usual < 2 or times < len(rows) / 2:
         return 0
     found = 0
-    while found < min(MOST_PREAMBLE, len(rows) - 2) and sum(bool(cell.strip()) for cell in rows[found]) <= 1:
+    while found < min(MOST_PREAMBLE, len(rows) - 2) and _is_title(rows[found], usual):
         found += 1
     return found
+
+
+def _is_title(row: list[str], usual: int) -> bool:
+    """Return whether a row has one word; of two columns, a header may name the second alone."""
+    return sum(bool(cell.strip()) for cell in row) <= 1 and (len(row) < usual or usual > 2)
 
 
 def _levels(rows: list[list[str]]) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from finnex.config.table_source import TableSource
 from finnex.data.csv_file import line_of
 from finnex.errors import Problem, first_of, shown
 
@@ -24,6 +25,8 @@ class Faults:
         The file.
     problems
         List that problems are added to.
+    source
+        How the file is written, as far as that is known; to find the line of a row.
     rows
         Rows of the file with a cell at fault. They are left out of what is arranged, so that no reader refuses the
         same cell a second time, in other words.
@@ -33,6 +36,7 @@ class Faults:
 
     path: Path
     problems: list[Problem]
+    source: TableSource | None = None
     rows: set[Any] = field(default_factory=set)
     whole: bool = False
 
@@ -56,7 +60,7 @@ class Faults:
         self.rows.update(labels)
         self.problems += [
             Problem(
-                str(self.path), what, remedy, row=line_of(self.path, int(row)), column=column,
+                str(self.path), what, remedy, row=line_of(self.path, int(row), self.source), column=column,
                 value=shown(str(cells.at[row])), further=further,
             )
             for row, further in first_of(labels)

@@ -15,9 +15,10 @@ from finnex.config.table_source import CONSTANTS
 from finnex.data.columns import NeedsText, by_word, is_words
 from finnex.data.csv_cells import read_csv
 from finnex.data.file_kind import DAMAGED, kind_of
+from finnex.data.json_tables import read_json
 from finnex.data.parquet_file import read_parquet
 from finnex.data.rows import Where, place_of
-from finnex.data.table_file import refused, unreadable
+from finnex.data.table_file import unreadable
 from finnex.data.written_times import in_utc, in_zone_midnight, names_no_day, read_times
 from finnex.errors import InputError, Problem, first_of, nearest, shortened, shown
 
@@ -64,8 +65,8 @@ def read_cells(
     try:
         kind = kind_of(path)
         if kind == "json":
-            raise refused(path, "is JSON, not a table of rows and columns", "Write it as CSV or Parquet.")
-        if kind == "parquet":
+            frame, levels = read_json(path), ()
+        elif kind == "parquet":
             frame, levels = read_parquet(path, typed=typed)
         else:
             frame, levels = read_csv(path, source, typed=typed, missing=missing)

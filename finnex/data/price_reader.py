@@ -7,8 +7,8 @@ import pandas as pd
 
 from finnex.data import parse
 from finnex.data.columns import by_word
-from finnex.data.mapping import PRICE_COLUMNS
 from finnex.data.market_readers import by_symbol_and_date, symbol_and_date
+from finnex.data.own_columns import PRICE_COLUMNS
 from finnex.data.remarks import SHOWN, remark, some, unread_columns
 from finnex.data.rows import Rows, Where
 from finnex.data.table_reader import Part, TableReader

@@ -11,7 +11,6 @@ import pandas as pd
 from finnex.data import parse
 from finnex.data.filings import read_fundamentals
 from finnex.data.lexicon import with_scores
-from finnex.data.mapping import PRICE_COLUMNS, SOURCES
 from finnex.data.market_readers import (
     by_symbol_and_date,
     read_events,
@@ -20,13 +19,14 @@ from finnex.data.market_readers import (
     read_splits,
     symbol_and_date,
 )
+from finnex.data.own_columns import PRICE_COLUMNS
 from finnex.data.price_reader import COLUMNS, bars_from, read_prices, whole_prices
 from finnex.data.remarks import remark, unread_columns
 from finnex.data.rows import Where
 from finnex.data.table_reader import Part, TableReader, in_order, unique_in_order
 from finnex.errors import Problem
 
-SENTIMENT_SOURCES = SOURCES
+SENTIMENT_SOURCES = ("news", "social", "historical", "analyst", "management")
 ORIGIN_PRECEDENCE = ("sec", "synthetic", "yahoo", "income_statement", "")
 """Where two origins report one quarter, the earlier in this list is believed; others rank last, by name."""
 

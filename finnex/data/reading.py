@@ -14,6 +14,7 @@ from finnex.config import Config, TableSource, files_of
 from finnex.config.table_source import TABLE_SUFFIXES
 from finnex.data import parse
 from finnex.data.arrange import FILE_NAMES, IGNORED, arranged
+from finnex.data.arranged_words import word_in_name
 from finnex.data.lexicon import LexiconName
 from finnex.data.preset import PLAIN, Preset, plain, preset_of
 from finnex.errors import Problem
@@ -60,7 +61,7 @@ class Reading:
     @property
     def zone(self) -> str | None:
         """Zone of times that carry none, and in which midnight counts as a date."""
-        return self.source.timezone or getattr(self.preset, "timezone", None)
+        return self.source.timezone or self.preset.timezone
 
     @property
     def written(self) -> TableSource:
@@ -83,8 +84,8 @@ class Reading:
         missing = (*self.source.missing, *self.preset.missing)
         frame, levels = parse.read_cells(path, self.written, typed=typed, missing=missing)
         own = "symbol" in self.source.columns or any(plain(name) == "symbol" for name in frame.columns)
-        found = arranged(frame, levels, self.table, self.preset, self.source, path, problems)
-        self.file_names = dict(found[0].attrs.get(FILE_NAMES, {})) if found else {}
+        found = arranged(frame, levels, self.table, self.preset, self.written, path, problems)
+        self.file_names = {ours: theirs for part in reversed(found) for ours, theirs in part.attrs[FILE_NAMES].items()}
         self.ignored = tuple(found[0].attrs.get(IGNORED, ())) if found else ()
         self.says_symbol = own or "symbol" in self.file_names
         return found
@@ -131,7 +132,7 @@ def _symbol_of(config: Config, table: str, source: TableSource, path: Path, pres
     named = list(dict.fromkeys(known[word.casefold()] for word in words if word.casefold() in known))
     if len(named) == 1:
         return named[0], ""
-    if getattr(preset, "file_names", ()):
+    if word_in_name(path, preset.file_names, "symbol"):
         return "", ""
     if source.of_symbols:
         return stem, ""

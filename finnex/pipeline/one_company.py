@@ -12,7 +12,7 @@ import xarray as xr
 from finnex.data.days import read_days
 from finnex.data.features import Context, make_context, symbol_bars
 from finnex.data.labels import Labels, make_labels
-from finnex.data.mapping import PRICE_COLUMNS
+from finnex.data.own_columns import PRICE_COLUMNS
 from finnex.errors import BuildError, ConfigError
 from finnex.layout import Layout
 from finnex.pipeline.daily_features import DailyFeatures

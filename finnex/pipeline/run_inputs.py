@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from finnex.config import HORIZONS, Config
+from finnex.data.enhanced_file import generated_entries
 from finnex.data.features import symbol_calendar
 from finnex.data.labels import KINDS
-from finnex.data.mapping import generated_entries
 from finnex.data.remarks import some
 from finnex.data.tables import Tables, read_tables
 from finnex.data.warnings import input_warnings

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from finnex.config import Config, Inputs, parse_config
-from finnex.data.mapping import symbol_of_file
+from finnex.data.enhanced_file import symbol_of_file
 from finnex.pipeline import Run, SymbolBuild, open_for_writing, prepare_symbol
 from finnex.store import writing
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from finnex.config import Config, parse_config, source_at
-from finnex.data.mapping import generated_entries, symbol_of_file
+from finnex.data.enhanced_file import generated_entries, symbol_of_file
 from finnex.data.panel import make_panel
 from finnex.data.tables import Tables, read_tables
 from finnex.data.written_times import in_utc

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from finnex.config import Config
-from finnex.data.mapping import generated_entries
+from finnex.data.enhanced_file import generated_entries
 from finnex.errors import LayoutError, StoreCorrupt
 from finnex.layout import drawn_text, load_catalogue, load_layout, parse_catalogue, parse_layout, stored_layout
 from finnex.patches.patch_panel import PatchPanel

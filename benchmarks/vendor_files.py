@@ -164,7 +164,7 @@ def yahoo(rng: random.Random) -> Written:
     frame = _capitals(bars)
     frame.insert(5, "Adj Close", (bars["close"] * 0.9).round(6))
     if rng.random() < 0.5:
-        frame = pd.concat([frame, pd.DataFrame([{"Date": "2023-12-29"}])]).fillna("null")
+        frame = pd.concat([frame, pd.DataFrame([{"Date": "2023-12-29"}])]).astype(object).fillna("null")
     return _csv(rng, "yahoo", frame, {"preset": "yahoo", "symbol": "ACME"}, bars)
 
 

@@ -61,6 +61,8 @@ class Case:
     folder: Path
     changes: dict[str, object] = field(default_factory=dict)
     absent: tuple[str, ...] = ()
+    written: dict[str, Callable[[pd.DataFrame, Path], object]] = field(default_factory=dict)
+    """Table to what writes it in a form of its own, and returns the value of its key."""
 
     def cell(self, table: str, row: int, column: str, value: str) -> None:
         self.frames[table].loc[row, column] = value
@@ -70,9 +72,12 @@ class Case:
         return int(prices.index[(prices["symbol"] == "NVDA") & (prices["date"] == day)][0])
 
     def build(self) -> BuildResult:
-        paths = {}
+        paths: dict[str, object] = {}
         for name, frame in self.frames.items():
             path = self.folder / f"{name}.csv"
+            if name in self.written:
+                paths[name] = self.written[name](frame, path)
+                continue
             if name not in self.absent:
                 frame.to_csv(path, index=False)
             paths[name] = str(path)
@@ -244,6 +249,57 @@ def more_table(name: str, **columns: list[str]) -> Callable[[Case], None]:
     return lambda case: case.frames.update({name: pd.DataFrame(columns)})
 
 
+def four(row: int, *values: str) -> Callable[[Case], None]:
+    """Return what sets open, high, low and close of a bar."""
+
+    def spoil(case: Case) -> None:
+        for column, value in zip(("open", "high", "low", "close"), values, strict=True):
+            case.cell("prices", row, column, value)
+
+    return spoil
+
+
+def in_pence(case: Case) -> None:
+    prices = case.frames["prices"]
+    early = (prices["symbol"] == "NVDA") & (prices["date"] < "2014-09-02")
+    for column in ("open", "high", "low", "close"):
+        prices.loc[early, column] = (prices.loc[early, column].astype(float) * 100).astype(str)
+
+
+def as_bytes(table: str, data: Callable[[pd.DataFrame], bytes]) -> Callable[[Case], None]:
+    """Return what writes a table as other bytes."""
+
+    def write(frame: pd.DataFrame, path: Path) -> str:
+        path.write_bytes(data(frame))
+        return str(path)
+
+    return lambda case: case.written.update({table: write})
+
+
+def in_two_files(case: Case) -> None:
+    def write(frame: pd.DataFrame, path: Path) -> list[str]:
+        other = path.with_name("more.csv")
+        frame.to_csv(path, index=False)
+        frame.iloc[5:7].to_csv(other, index=False)
+        return [str(path), str(other)]
+
+    case.written["prices"] = write
+
+
+def with_semicolons(frame: pd.DataFrame) -> bytes:
+    return frame.map(lambda cell: cell.replace(".", ",")).to_csv(index=False, sep=";").encode()
+
+
+def in_milliseconds(frame: pd.DataFrame) -> bytes:
+    days = (pd.to_datetime(frame["date"]).astype("datetime64[ms]").astype("int64")).astype(str)
+    return frame.assign(date=days).to_csv(index=False).encode()
+
+
+def without_company(case: Case) -> None:
+    rows = case.frames["sentiment"]
+    case.frames["sentiment"] = pd.concat([rows, rows.iloc[[3]].assign(symbol="", score="many")], ignore_index=True)
+
+
 SPOIL: dict[str, Callable[[Case], None]] = {
     "missing file": lambda case: setattr(case, "absent", ("macro",)),
     "missing column": drop_column,
@@ -253,6 +309,14 @@ SPOIL: dict[str, Callable[[Case], None]] = {
     "empty price cell": cell("prices", 7, "close", ""),
     "negative price": cell("prices", 7, "low", "-3"),
     "high below low": cell("prices", 7, "high", "0.001"),
+    "rounding between the four prices": four(7, "10.00", "10.49", "10.01", "10.50"),
+    "a bar without prices": four(7, "", "", "", ""),
+    "pence among pounds": in_pence,
+    "a bar in two files": in_two_files,
+    "a semicolon file with decimal commas": as_bytes("prices", with_semicolons),
+    "days as numbers since 1970": as_bytes("prices", in_milliseconds),
+    "an Excel workbook": as_bytes("macro", lambda _: b"\xd0\xcf\x11\xe0" + bytes(600)),
+    "rows of no company": without_company,
     "close above high": cell("prices", 7, "close", "99999"),
     "a date that does not parse": cell("prices", 7, "date", "7 March"),
     "a date without a day": cell("events", 3, "announced", "2014"),

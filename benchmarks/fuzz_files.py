@@ -149,9 +149,15 @@ def _fault_of_bars(written: Written, bars: pd.DataFrame, altered: str) -> str:
         wrong &= both["_merge"] != "left_only"
     lines = MOST_ALTERED_LINES if altered and altered != "another preset" else 0
     allowed = lines * written.bars["symbol"].nunique()  # a line of a wide file has a bar of each
-    if wrong.sum() <= allowed:
+    if wrong.sum() <= allowed or (altered and _by_one_factor(both[wrong])):
         return ""
     return f"{int(wrong.sum())} bars are not what was written:\n{both[wrong].head(3).to_string()}"
+
+
+def _by_one_factor(wrong: pd.DataFrame) -> bool:
+    """Return whether prices differ by one factor: the ratio of a split was altered, and its jump is warned of."""
+    factor = wrong["close_read"] / wrong["close_written"]
+    return bool(np.isclose(factor, factor.iloc[0], rtol=1e-6).all() and not 0.6 < factor.iloc[0] < 1.7)
 
 
 def main() -> None:

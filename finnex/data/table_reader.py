@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from finnex.data import parse
+from finnex.data import checks, parse
 from finnex.data.columns import NeedsText, Strict
 from finnex.data.file_format import detected, kind_words
 from finnex.data.reading import Reading
@@ -135,7 +135,7 @@ class TableReader:
         notes, unread, rows = list[str](), set[str](), 0
         others: Counter[str] = Counter()
         for cells in reading.parts(path, problems, typed=typed):
-            if missing := parse.require_columns(cells, self.required, path):
+            if missing := checks.require_columns(cells, self.required, path):
                 problems += missing
                 continue
             labels = int(cells.index.max()) + 1 if len(cells) else 0
@@ -213,7 +213,7 @@ def unique_in_order(frame: pd.DataFrame, columns: Sequence[str], where: Where, p
         values = table[name].to_numpy() if table[name].dtype != "str" else pd.factorize(table[name])[0]
         same &= values[1:] == values[:-1]
     if same.any():
-        problems += parse.duplicates(frame, list(columns), where)
+        problems += checks.duplicates(frame, list(columns), where)
     return table
 
 

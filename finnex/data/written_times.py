@@ -65,7 +65,11 @@ def read_times(cells: pd.Series[Any]) -> WrittenTimes:
         codes, unique = pd.factorize(cells.str.strip())  # a table of bars has each date many times
         each = pd.Series(unique, dtype="str")
     found = _read(each)
-    return WrittenTimes(*(one.take(codes).set_axis(cells.index) for one in (found.moment, found.clock, found.zoned)))
+    return WrittenTimes(
+        found.moment.take(codes).set_axis(cells.index),
+        found.clock.take(codes).set_axis(cells.index),
+        found.zoned.take(codes).set_axis(cells.index),
+    )
 
 
 def _of_datetimes(cells: pd.Series[Any]) -> WrittenTimes:

@@ -29,7 +29,31 @@ def arranged(
     path: Path,
     problems: list[Problem],
 ) -> list[pd.DataFrame]:
-    """Return a file's cells under our names, in one part."""
+    """Return a file's cells under our names.
+
+    Parameters
+    ----------
+    frame
+        Cells under the file's own names of its columns, by the row of the file: texts, '' where empty, words and their
+        codes, float64 or `datetime64`.
+    levels
+        Further levels of the header, by column.
+    table
+        Table that it is read for.
+    preset
+        How the vendor's files of that table are read.
+    source
+        What the configuration says of the file.
+    path
+        File, for the problems.
+    problems
+        List that problems are added to.
+
+    Returns
+    -------
+    list of pandas.DataFrame
+        Parts that each have a row of the file once. Their `attrs` hold `FILE_NAMES` and `IGNORED`.
+    """
     old = SPECIFICATION.get(table) if source.preset == "specification" else None
     names, left_out = (dict(old.names), old.left_out) if old is not None else ({}, ())
     if table == "fundamentals":

@@ -32,7 +32,26 @@ def _name_it(column: str) -> str:
 
 
 def cell_problems(text: pd.Series[Any], bad: pd.Series[bool], path: Where, what: str, remedy: str) -> list[Problem]:
-    """Return a problem for each cell where `bad` holds, showing the cell as it is given."""
+    """Return a problem for each cell where `bad` holds, showing the cell as it is given.
+
+    Parameters
+    ----------
+    text
+        A column.
+    bad
+        bool, with the index of `text`.
+    path
+        File, or the rows of several.
+    what
+        What is wrong, as the end of a sentence.
+    remedy
+        What to do.
+
+    Returns
+    -------
+    list of Problem
+        One for each of the first such cells; the last says how many more there are.
+    """
     if not bad.any():
         return []
     found = []

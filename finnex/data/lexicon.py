@@ -58,6 +58,11 @@ def with_scores(
         List that problems are added to.
     lexicon
         Lexicon to score with; None refuses a text without a score.
+
+    Returns
+    -------
+    tuple
+        The cells, with `score`; and the provider of each, as text with their index.
     """
     provider = pd.Series("", index=cells.index, dtype="str")
     if "provider" in cells.columns:

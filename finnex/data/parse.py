@@ -190,7 +190,24 @@ def _sound(cells: pd.DataFrame) -> dict[str, pd.Series[float]]:
 def day(
     cells: pd.Series[Any], path: Where, problems: list[Problem], zone: str | None = None
 ) -> pd.Series[pd.Timestamp]:
-    """Return midnights, `datetime64[ns]`; a time part must be midnight, as it is written or in `zone` (IANA)."""
+    """Return midnights; a time part must be midnight, as it is written or in `zone`.
+
+    Parameters
+    ----------
+    cells
+        Text, words and their codes, or `datetime64`.
+    path
+        File of the column, or the rows of several, for the problems.
+    problems
+        List that problems are added to.
+    zone
+        IANA name of the zone that the file declares; None where it declares none.
+
+    Returns
+    -------
+    pandas.Series
+        `datetime64[ns]` with the index of `cells`; NaT where a cell is a problem.
+    """
     if cells.dtype == "float64":
         problems += _no_times(cells, cells.abs() >= 0, path, "is not a date", WRITE_DAY)
         return pd.Series(pd.NaT, index=cells.index, dtype="datetime64[ns]")

@@ -206,7 +206,24 @@ def in_order(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def unique_in_order(frame: pd.DataFrame, columns: Sequence[str], where: Where, problems: list[Problem]) -> pd.DataFrame:
-    """Return a frame's rows in the order of the columns that are its key, and refuse rows with the key of another."""
+    """Return a frame's rows in the order of the columns that are its key, and refuse rows with the key of another.
+
+    Parameters
+    ----------
+    frame
+        Rows of all files.
+    columns
+        Columns of the key.
+    where
+        The rows' places.
+    problems
+        List that problems are added to.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Labels from 0.
+    """
     table = in_order(frame, columns)
     same = np.ones(max(0, len(table) - 1), dtype=bool)
     for name in columns:

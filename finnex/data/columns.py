@@ -29,7 +29,7 @@ class NeedsText(Exception):
 class Strict(list[Any]):
     """A list of problems whose first one ends the reading: the file is read again as text, to name its place."""
 
-    def __iadd__(self, found: Any) -> Strict:  # type: ignore[misc,override]
+    def __iadd__(self, found: Any) -> Strict:  # type: ignore[misc]
         self.extend(found)
         return self
 
@@ -71,7 +71,8 @@ def to_pandas(column: pa.ChunkedArray) -> pd.Series[Any]:
         return pd.Series(pd.Categorical.from_codes(codes, each, validate=False))
     if types.is_floating(column.type):
         return pd.Series(column.to_numpy())
-    return column.to_pandas().astype("str").fillna("")
+    words: pd.Series[str] = column.to_pandas().astype("str").fillna("")
+    return words
 
 
 def is_words(cells: pd.Series[Any]) -> bool:
@@ -84,4 +85,6 @@ def by_word(cells: pd.Series[Any], made: Callable[[pd.Series[str]], pd.Series[An
     if not is_words(cells):
         return made(cells)
     found = made(pd.Series(cells.cat.categories, dtype="str", name=cells.name))
-    return found.take(cells.cat.codes).set_axis(cells.index).rename(cells.name)
+    taken: pd.Series[Any] = found.take(cells.cat.codes.to_numpy()).set_axis(cells.index)
+    taken.name = cells.name
+    return taken

@@ -53,6 +53,11 @@ def read_csv(
     missing
         Words for "no value" among numbers.
 
+    Returns
+    -------
+    tuple
+        Cells, rows numbered from 0; and the further levels of the header, by column.
+
     Raises
     ------
     InputError

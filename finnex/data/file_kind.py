@@ -97,9 +97,9 @@ def opened(path: Path) -> BinaryIO:
     if head.startswith(GZIP):
         return gzip.open(path, "rb")  # type: ignore[return-value]
     if head.startswith(BZIP2):
-        return bz2.open(path, "rb")
+        return bz2.open(path, "rb")  # type: ignore[return-value]
     if head.startswith(XZ):
-        return lzma.open(path, "rb")
+        return lzma.open(path, "rb")  # type: ignore[return-value]
     if head.startswith(ZIP):
         name = member_of(path)
         archive = zipfile.ZipFile(path)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from finnex.data import parse
+from finnex.data import checks, parse
 from finnex.data.names import CONCEPTS, FLOWS, METRICS, STOCKS
 from finnex.data.quarters import DAYS, SERIES, quarters_in, single_quarters
 from finnex.data.rows import Rows, Where
@@ -47,10 +47,10 @@ def _fundamentals(part: Part, problems: list[Problem]) -> pd.DataFrame:
     frame = pd.concat([frame, parse.numbers(cells[names], where, problems)], axis=1)
     early = frame["available"] < frame["period_end"]
     what, remedy = "a report is dated before its period ends", "Give the filing date."
-    problems += parse.refuse(frame, early, where, "available", what, remedy, than="period_end")
+    problems += checks.refuse(frame, early, where, "available", what, remedy, than="period_end")
     future = frame["available"] > pd.Timestamp.now("UTC").tz_localize(None)
     what, remedy = "a filing date lies in the future", "Give the date on which it was filed."
-    problems += parse.refuse(frame, future, where, "available", what, remedy)
+    problems += checks.refuse(frame, future, where, "available", what, remedy)
     extra: dict[str, Any] = {MERGED: by_metric}
     if "currency" in cells.columns:
         extra[CURRENCY] = parse.text_of(cells["currency"])
@@ -116,7 +116,7 @@ def _second_currency(frame: pd.DataFrame, currency: pd.Series[str], where: Where
     first = currency.where(given).groupby(frame["symbol"]).transform("first")
     what, remedy = "a company's figures are in two currencies", "Keep the figures of one currency for each company."
     shown = pd.DataFrame({"currency": currency})
-    return parse.refuse(shown, given & (currency != first), where, "currency", what, remedy)
+    return checks.refuse(shown, given & (currency != first), where, "currency", what, remedy)
 
 
 def _at_one_time(frame: pd.DataFrame, names: list[str], further: list[str]) -> pd.Series[bool]:
@@ -140,10 +140,10 @@ def _of_one_length(
     """Refuse rows of one period end and filing, with the remedy of durations where a flow differs."""
     two = _at_one_time(frame, [name for name in names if name in FLOWS or merge], [])
     what = "an earlier row has other figures for the same period_end and filing"
-    problems += parse.refuse(_shown(frame), two, where, "period_end", what, GIVE_DURATIONS)
+    problems += checks.refuse(_shown(frame), two, where, "period_end", what, GIVE_DURATIONS)
     if merge and names:
         return frame.groupby(ROW, as_index=False, sort=False, dropna=False)[names].first()
-    problems += parse.duplicates(frame[~two], ["symbol", "origin", "period_end", "available"], where)
+    problems += checks.duplicates(frame[~two], ["symbol", "origin", "period_end", "available"], where)
     return frame
 
 
@@ -158,16 +158,16 @@ def _from_durations(frame: pd.DataFrame, names: list[str], where: Where, problem
     what = f"a period is no quarter, half year, nine months or year ({LENGTHS} days)"
     remedy = "Correct its first or last day, or remove the row: no quarter follows from it."
     flow = frame[[name for name in FLOWS if name in names]].notna().any(axis=1)
-    problems += parse.refuse(shown, flow & days.notna() & (count == 0), where, "period_start", what, remedy)
+    problems += checks.refuse(shown, flow & days.notna() & (count == 0), where, "period_start", what, remedy)
     what, remedy = "a figure over a period has no first day", "Give it; of a quarter, the day after the last one ended."
-    problems += parse.refuse(pd.DataFrame({"period_start": ""}, index=frame.index), flow & ~given, where,
+    problems += checks.refuse(pd.DataFrame({"period_start": ""}, index=frame.index), flow & ~given, where,
                              "period_start", what, remedy)  # fmt: skip
     stocks = [name for name in names if name in STOCKS]
     lengths = frame.assign(quarters=count)
     two = _at_one_time(lengths, [name for name in names if name not in STOCKS], ["quarters"])
     two |= _at_one_time(frame, stocks, [])
     what = "an earlier row has another figure for the same period and filing"
-    problems += parse.refuse(_shown(frame), two, where, "period_end", what, "Keep the right one.")
+    problems += checks.refuse(_shown(frame), two, where, "period_end", what, "Keep the right one.")
     return frame if problems or not names else _in_quarters(lengths.assign(start=start), names)
 
 

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from finnex.data import parse
+from finnex.data import checks, parse
 from finnex.data.point_in_time import Floats
 from finnex.data.rows import Where
 from finnex.errors import ConfigError, Problem
@@ -58,6 +58,11 @@ def with_scores(
         List that problems are added to.
     lexicon
         Lexicon to score with; None refuses a text without a score.
+
+    Returns
+    -------
+    tuple
+        The cells, with `score`; and the provider of each, as text with their index.
     """
     provider = pd.Series("", index=cells.index, dtype="str")
     if "provider" in cells.columns:
@@ -75,16 +80,16 @@ def with_scores(
     silent = unscored & (text == "")
     worded = unscored & ~silent
     shown = pd.DataFrame({"text": text})
-    problems += parse.refuse(
+    problems += checks.refuse(
         shown, silent, where, "text", "a record has neither a score nor a text", "Give one of them or remove the row."
     )
     if lexicon is None:
         what = "a record has a text and no score"
         remedy = 'Set [inputs] lexicon = "vader" (posts) or "loughran_mcdonald" (filings, news), or give the score.'
-        problems += parse.refuse(shown, worded, where, "text", what, remedy)
+        problems += checks.refuse(shown, worded, where, "text", what, remedy)
         return cells.assign(score=score), provider
     given = parse.number(score, where, problems, optional=True)
-    given.loc[worded] = [float(one) for one in score_texts(text[worded], lexicon)]
+    given.loc[worded] = np.asarray(score_texts(text[worded], lexicon), dtype=np.float64)
     own = provider[worded]
     provider = provider.copy()
     provider.loc[worded] = (own + "+").where(own != "", "") + lexicon

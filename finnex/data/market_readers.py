@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from finnex.data import parse
+from finnex.data import checks, parse
 from finnex.data.names import OPTION_COLUMNS, SERIES_ALIASES
 from finnex.data.remarks import empty_series, remark
 from finnex.data.rows import Where
@@ -29,12 +29,12 @@ def _macro(part: Part, problems: list[Problem]) -> pd.DataFrame:
     )
     early = frame["available"] < frame["date"]
     what = "a value is available before its observation date"
-    problems += parse.refuse(frame, early, where, "available", what, "Give the release date.", than="date")
+    problems += checks.refuse(frame, early, where, "available", what, "Give the release date.", than="date")
     return frame
 
 
 def _whole_macro(frame: pd.DataFrame, where: Where, problems: list[Problem]) -> pd.DataFrame:
-    problems += parse.duplicates(frame, ["series", "date", "available"], where)
+    problems += checks.duplicates(frame, ["series", "date", "available"], where)
     return remark(in_order(frame.dropna(subset=["value"]), ["series", "available", "date"]), empty_series(frame))
 
 
@@ -72,7 +72,7 @@ def _options(part: Part, problems: list[Problem]) -> pd.DataFrame:
     for column in ("implied_volatility", "implied_volatility_90", "put_call", "put_call_open_interest"):
         if column in frame.columns:
             low = frame[column] < 0
-            problems += parse.refuse(frame, low, where, column, f"{column} must not be negative", "Correct the cell.")
+            problems += checks.refuse(frame, low, where, column, f"{column} must not be negative", "Correct the cell.")
     return frame
 
 
@@ -86,7 +86,7 @@ def _splits(part: Part, problems: list[Problem]) -> pd.DataFrame:
         | {"ratio": parse.number(part.cells["ratio"], part.where, problems, optional=False)}
     )
     what, remedy = "a split's ratio must be above zero", "Write new shares for an old one: 4 for 4:1, 0.1 for 1:10."
-    problems += parse.refuse(frame, frame["ratio"] <= 0, part.where, "ratio", what, remedy)
+    problems += checks.refuse(frame, frame["ratio"] <= 0, part.where, "ratio", what, remedy)
     return frame
 
 
@@ -105,7 +105,7 @@ def _events(part: Part, problems: list[Problem]) -> pd.DataFrame:
     )
     late = frame["announced"] > frame["date"]
     what, remedy = "an event is announced after it happened", "Give the date of the announcement."
-    problems += parse.refuse(frame, late, where, "announced", what, remedy, than="date")
+    problems += checks.refuse(frame, late, where, "announced", what, remedy, than="date")
     return frame
 
 

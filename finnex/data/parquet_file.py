@@ -153,7 +153,8 @@ def _typed(path: Path, name: str, column: pa.ChunkedArray) -> pd.Series[Any]:
     numeric = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_null(kind)
     try:
         if types.is_timestamp(kind):
-            return column.to_pandas().astype(f"datetime64[ns, {kind.tz}]" if kind.tz else "datetime64[ns]")
+            moments: pd.Series[Any] = column.to_pandas()
+            return moments.astype(f"datetime64[ns, {kind.tz}]" if kind.tz else "datetime64[ns]")
         if types.is_date(kind):
             return pd.Series(column.cast(pa.timestamp("ns")).to_pandas())
         if numeric and not is_word_name(name):

@@ -7,20 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
 from finnex.config import TableSource
-from finnex.config.table_source import CONSTANTS
+from finnex.data.checks import cell_problems
 from finnex.data.columns import NeedsText, by_word, is_words
 from finnex.data.csv_cells import read_csv
 from finnex.data.file_kind import DAMAGED, kind_of
 from finnex.data.json_tables import read_json
 from finnex.data.parquet_file import read_parquet
+<<<<<<< HEAD
 from finnex.data.rows import Where, place_of
 from finnex.data.table_file import unreadable
+=======
+from finnex.data.rows import Where
+from finnex.data.table_file import refused, unreadable
+>>>>>>> issue14-inputs
 from finnex.data.written_times import in_utc, in_zone_midnight, names_no_day, read_times
-from finnex.errors import InputError, Problem, first_of, nearest, shortened, shown
+from finnex.errors import InputError, Problem
 
 LARGEST = 1e24
 """Of every number: its ratio to the least price is then far from what float32 can hold."""
@@ -83,37 +89,6 @@ def read_text(path: Path, source: TableSource | None = None) -> pd.DataFrame:
     return read_cells(path, source)[0]
 
 
-def require_columns(frame: pd.DataFrame, required: tuple[str, ...], path: Path) -> list[Problem]:
-    """Return a problem for each required column that is absent, with the nearest column that is there."""
-    spare = [column for column in frame.columns if column not in required]
-    return [
-        Problem(
-            str(path), "the column is missing", f"{nearest(column, spare or list(frame.columns))} {_name_it(column)}",
-            column=column,
-        )
-        for column in required
-        if column not in frame.columns
-    ]  # fmt: skip
-
-
-def _name_it(column: str) -> str:
-    """Return how the configuration says where a column is that a file does not name as we do."""
-    one_word = f', {column} = "..." where all rows have one,' if column in CONSTANTS else ""
-    return f'Say columns = {{ {column} = "its name" }}{one_word} or a preset (docs/inputs.md).'
-
-
-def _problems(text: pd.Series[Any], bad: pd.Series[bool], path: Where, what: str, remedy: str) -> list[Problem]:
-    if not bad.any():
-        return []
-    found = []
-    for row, further in first_of(text.index[bad].tolist()):
-        file, line = place_of(path, int(row))
-        found.append(
-            Problem(file, what, remedy, row=line, column=str(text.name), value=shown(text[row]), further=further)
-        )
-    return found
-
-
 def text_of(cells: pd.Series[Any]) -> pd.Series[str]:
     """Return a column of words as stripped text, '' where empty."""
     found: pd.Series[str] = by_word(cells, lambda text: text.str.strip())
@@ -150,14 +125,18 @@ def number(cells: pd.Series[Any], path: Where, problems: list[Problem], *, optio
     else:
         value, empty = pd.Series(np.nan, index=cells.index, name=cells.name), cells.isna()
         bad = ~empty
-    problems += _problems(
+    problems += cell_problems(
         cells, bad, path, "is not a finite number", "Correct the cell or leave it empty where optional."
     )
     large = (value.abs() > LARGEST) & ~bad
-    problems += _problems(cells, large, path, "is larger than any quantity", "Correct the cell, or give another unit.")
+    problems += cell_problems(
+        cells, large, path, "is larger than any quantity", "Correct the cell, or give another unit."
+    )
     bad |= large
     if not optional:
-        problems += _problems(cells, empty, path, "is empty", "Every row needs this value; remove the row or fill it.")
+        problems += cell_problems(
+            cells, empty, path, "is empty", "Every row needs this value; remove the row or fill it."
+        )
     return value if not bad.any() else value.where(~bad)
 
 
@@ -191,8 +170,10 @@ def numbers(cells: pd.DataFrame, path: Where, problems: list[Problem]) -> pd.Dat
 
 def _sound(cells: pd.DataFrame) -> dict[str, pd.Series[float]]:
     """Return the columns of words that hold numbers and empty cells alone, as float64."""
-    each, codes = {}, {}
-    for name, column in cells.items():
+    each: dict[str, npt.NDArray[Any]] = {}
+    codes: dict[str, npt.NDArray[Any]] = {}
+    for name in cells.columns:
+        column = cells[name]
         if is_words(column):
             each[name] = column.cat.categories.to_numpy(dtype=object)
             codes[name] = column.cat.codes.to_numpy()
@@ -215,7 +196,24 @@ def _sound(cells: pd.DataFrame) -> dict[str, pd.Series[float]]:
 def day(
     cells: pd.Series[Any], path: Where, problems: list[Problem], zone: str | None = None
 ) -> pd.Series[pd.Timestamp]:
-    """Return midnights, `datetime64[ns]`; a time part must be midnight, as it is written or in `zone` (IANA)."""
+    """Return midnights; a time part must be midnight, as it is written or in `zone`.
+
+    Parameters
+    ----------
+    cells
+        Text, words and their codes, or `datetime64`.
+    path
+        File of the column, or the rows of several, for the problems.
+    problems
+        List that problems are added to.
+    zone
+        IANA name of the zone that the file declares; None where it declares none.
+
+    Returns
+    -------
+    pandas.Series
+        `datetime64[ns]` with the index of `cells`; NaT where a cell is a problem.
+    """
     if cells.dtype == "float64":
         problems += _no_times(cells, cells.abs() >= 0, path, "is not a date", WRITE_DAY)
         return pd.Series(pd.NaT, index=cells.index, dtype="datetime64[ns]")
@@ -272,7 +270,7 @@ def moment(
         value, only_date = value.mask(local, dates), only_date | local
     problems += _no_times(cells, value.isna(), path, what, WRITE_MOMENT)
     naive = value.notna() & ~only_date & ~zoned
-    problems += _problems(
+    problems += cell_problems(
         cells, naive, path, "has no time zone",
         'Add one (2024-03-08T14:30:00Z, or -05:00 for New York), or name it: timezone = "America/New_York".',
     )  # fmt: skip
@@ -311,10 +309,10 @@ def _no_times(cells: pd.Series[Any], bad: pd.Series[bool], path: Where, what: st
     if not bad.any():
         return []
     if cells.dtype.kind in "fM":
-        return _problems(cells, bad, path, what, remedy)
+        return cell_problems(cells, bad, path, what, remedy)
     short = bad & by_word(cells, names_no_day).astype(bool)
     remedy_of_short = "Write it as YYYY-MM-DD; for the value of a month or a year, the day on which it was known."
-    return _problems(cells, bad & ~short, path, what, remedy) + _problems(
+    return cell_problems(cells, bad & ~short, path, what, remedy) + cell_problems(
         cells, short, path, "names no day", remedy_of_short
     )
 
@@ -341,81 +339,10 @@ def word(cells: pd.Series[Any], path: Where, problems: list[Problem], valid: tup
     if not is_words(cells) and not pd.api.types.is_string_dtype(cells.dtype):
         raise NeedsText
     value = text_of(cells)
-    problems += _problems(cells, value == "", path, "is empty", "Every row needs this value.")
+    problems += cell_problems(cells, value == "", path, "is empty", "Every row needs this value.")
     if valid:
         strange = ~value.isin(valid) & (value != "")
-        problems += _problems(cells, strange, path, "is not one of the known words", f"Use one of: {', '.join(valid)}.")
-    return value
-
-
-def refuse(
-    frame: pd.DataFrame, bad: pd.Series[bool], path: Where, column: str, what: str, remedy: str, than: str | None = None
-) -> list[Problem]:
-    """Return a problem for each row where `bad` holds, showing the value of `column`.
-
-    Parameters
-    ----------
-    frame
-        Cells of a file, by row.
-    bad
-        bool, with the index of `frame`.
-    path
-        File, or the rows of several, for the problems.
-    column
-        Column whose value is shown.
-    what
-        What is wrong, as the end of a sentence.
-    remedy
-        What to do.
-    than
-        Column that `column` was compared with, whose value is shown too; None where it was compared with none.
-
-    Returns
-    -------
-    list of Problem
-        One for each of the first such rows; the last says how many more there are.
-    """
-    found = []
-    for row, further in first_of(frame.index[bad.to_numpy(dtype=bool)].tolist()):
-        file, line = place_of(path, int(row))
-        value: object = _plainly(frame.at[row, column])
-        if than is not None:
-            value = f"{value}, {than} {_plainly(frame.at[row, than])}"
-        found.append(Problem(file, what, remedy, row=line, column=column, value=value, further=further))
-    return found
-
-
-def _plainly(value: object) -> object:
-    """Return a value as it is shown: a moment that is a day without its midnight."""
-    if isinstance(value, pd.Timestamp) and value == value.normalize():
-        return value.date()
-    return value
-
-
-def duplicates(frame: pd.DataFrame, key: list[str], path: Where) -> list[Problem]:
-    """Return a problem for each row whose key appears in an earlier one, which may be in another file."""
-    known = frame[key].notna().all(axis=1)
-    again = frame.duplicated(key, keep="first") & known
-    if not again.any():
-        return []
-    problems = []
-    for row, further in first_of(frame.index[again].tolist()):
-        key_of_row = ", ".join(
-            str(value.date()) if isinstance(value, pd.Timestamp) else shortened(value) for value in frame.loc[row, key]
+        problems += cell_problems(
+            cells, strange, path, "is not one of the known words", f"Use one of: {', '.join(valid)}."
         )
-        file, line = place_of(path, int(row))
-        first = frame.index[(frame[key] == frame.loc[row, key]).all(axis=1)][0]
-        before = place_of(path, int(first))
-        where = "an earlier row" if before[0] == file else f"{before[0]} too"
-        problems.append(
-            Problem(
-                file,
-                f"the same ({', '.join(key)}) appears in {where}",
-                "Keep one of the rows." if before[0] == file else "Keep one of the rows, or name one of the files.",
-                row=line,
-                column=key[-1],
-                value=f"({key_of_row})" + ("" if before[0] == file else f" of its row {before[1]}"),
-                further=further,
-            )
-        )
-    return problems
+    return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from finnex.data import parse
+from finnex.data import checks, parse
 from finnex.data.columns import by_word
 from finnex.data.market_readers import by_symbol_and_date, symbol_and_date
 from finnex.data.own_columns import PRICE_COLUMNS
@@ -48,13 +48,13 @@ def bars_from(part: Part, problems: list[Problem]) -> pd.DataFrame:
     )
     for column in FOUR:
         what, remedy = "a price must be above zero", "Correct the price or remove the row."
-        problems += parse.refuse(frame, frame[column] <= 0, where, column, what, remedy)
+        problems += checks.refuse(frame, frame[column] <= 0, where, column, what, remedy)
     for column in PRICE_COLUMNS:
         tiny = (frame[column] > 0) & (frame[column] < LEAST)
         what, remedy = f"a price or volume lies between 0 and {LEAST}", "Correct the cell, or give another unit."
-        problems += parse.refuse(frame, tiny, where, column, what, remedy)
+        problems += checks.refuse(frame, tiny, where, column, what, remedy)
     what, remedy = "a volume must not be negative", "Correct the volume; 0 means no trade."
-    problems += parse.refuse(frame, frame["volume"] < 0, where, "volume", what, remedy)
+    problems += checks.refuse(frame, frame["volume"] < 0, where, "volume", what, remedy)
     return remark(frame, [*said, *_mended(frame, where, problems)])
 
 
@@ -77,7 +77,7 @@ def _mended(frame: pd.DataFrame, where: Where, problems: list[Problem]) -> list[
         mend = sound & ~crossed & ~over & ~under & ((largest > high) | (least < low))
     index = frame.index
     what, remedy = "high is below low", "Check whether the two columns are swapped."
-    problems += parse.refuse(frame, pd.Series(crossed, index=index), where, "high", what, remedy, than="low")
+    problems += checks.refuse(frame, pd.Series(crossed, index=index), where, "high", what, remedy, than="low")
     for bad, column, words, extreme in ((over, "high", "below", "max"), (under, "low", "above", "min")):
         if not bad.any():
             continue
@@ -86,7 +86,7 @@ def _mended(frame: pd.DataFrame, where: Where, problems: list[Problem]) -> list[
         for name in ("open", "close"):
             rows = pd.Series(bad, index=index) & (other == name)
             what = f"{column} is {words} open or close"
-            problems += parse.refuse(frame, rows, where, column, what, "Correct the bar.", than=name)
+            problems += checks.refuse(frame, rows, where, column, what, "Correct the bar.", than=name)
     if not mend.any():
         return []
     frame.loc[mend, "high"], frame.loc[mend, "low"] = largest[mend], least[mend]

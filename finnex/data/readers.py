@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from finnex.data import parse
+from finnex.data import checks, parse
 from finnex.data.filings import read_fundamentals
 from finnex.data.lexicon import with_scores
 from finnex.data.market_readers import (
@@ -44,7 +44,7 @@ def _with_numbers(frame: pd.DataFrame, part: Part, known: set[str], problems: li
 def _sentiment(part: Part, problems: list[Problem]) -> pd.DataFrame:
     cells, where, reading = part.cells, part.where, part.reading
     cells, provider = with_scores(cells, where, problems, reading.lexicon)
-    if missing := parse.require_columns(cells, ("score",), where.files[0][0]):
+    if missing := checks.require_columns(cells, ("score",), where.files[0][0]):
         problems += missing
         return pd.DataFrame({"symbol": parse.text_of(cells["symbol"])})
     frame = pd.DataFrame(
@@ -58,12 +58,12 @@ def _sentiment(part: Part, problems: list[Problem]) -> pd.DataFrame:
     )
     wide = frame["score"].abs() > 1
     what, remedy = "a score lies outside [-1, 1]", "Rescale the provider's scores."
-    problems += parse.refuse(frame, wide, where, "score", what, remedy)
+    problems += checks.refuse(frame, wide, where, "score", what, remedy)
     for column, default in (("confidence", 1.0), ("documents", 1.0), ("engagement", 0.0), ("repost", 0.0)):
         if column in cells.columns:
             frame[column] = parse.number(cells[column], where, problems, optional=True).fillna(default)
             what = f"{column} must not be negative"
-            problems += parse.refuse(frame, frame[column] < 0, where, column, what, "Correct the cell.")
+            problems += checks.refuse(frame, frame[column] < 0, where, column, what, "Correct the cell.")
         else:
             frame[column] = default
     return remark(frame, unread_columns("sentiment", cells.columns, (*frame.columns, "text")))

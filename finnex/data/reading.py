@@ -96,7 +96,23 @@ class Reading:
 
 
 def reading_of(config: Config, table: str, source: TableSource | None = None, path: Path | None = None) -> Reading:
-    """Return how the configuration wants a file of a table to be read; by default as the table's first is.
+    """Return how the configuration wants a file of a table to be read.
+
+    Parameters
+    ----------
+    config
+        Configuration.
+    table
+        Table that the file is of.
+    source
+        Group of files that are read alike; by default the table's first.
+    path
+        The file; by default the first of the group.
+
+    Returns
+    -------
+    Reading
+        Keys of the configuration, the preset, and whose file it is should it not say so itself.
 
     Raises
     ------

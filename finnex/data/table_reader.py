@@ -13,14 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from finnex.data import parse
+from finnex.data import checks, parse
 from finnex.data.arrange import SAID
 from finnex.data.columns import NeedsText, Strict
 from finnex.data.file_format import detected, kind_words
 from finnex.data.reading import Reading
 from finnex.data.remarks import FileReport, remark, remarks, with_reports
 from finnex.data.rows import Rows, Where
-from finnex.data.written_times import epoch_words
 from finnex.errors import InputError, Problem
 
 
@@ -43,10 +42,6 @@ class Part:
     reading: Reading
 
 
-TIMES = ("date", "available_date", "timestamp", "period_start", "period_end", "announced")
-"""Columns of days and moments, in any table."""
-MAY_LACK_SYMBOLS = ("sentiment", "fundamentals", "competitive", "options")
-"""Tables with rows of no company: headlines about a market. A bar or a split without a symbol is damaged."""
 ReadPart = Callable[[Part, list[Problem]], pd.DataFrame]
 """Cells of a part to typed and checked columns, under the same labels."""
 
@@ -136,7 +131,7 @@ class TableReader:
         notes, said, unread, rows = list[str](), list[str](), set[str](), 0
         others: Counter[str] = Counter()
         for cells in reading.parts(path, problems, typed=typed):
-            if missing := parse.require_columns(cells, self.required, path):
+            if missing := checks.require_columns(cells, self.required, path):
                 problems += missing
                 continue
             said += cells.attrs.get(SAID, ())
@@ -145,11 +140,6 @@ class TableReader:
             where = Rows([(path, reading.written)], np.zeros(labels, dtype=np.int64), np.arange(labels))
             own, absent = _wanted(cells, reading.wanted, blank=self.table in MAY_LACK_SYMBOLS)
             others.update(absent)
-            notes += [
-                f"has numbers in the column '{reading.file_names.get(name, name)}', which are read as {words}"
-                for name in TIMES
-                if name in own.columns and (words := epoch_words(own[name]))
-            ]
             frame = self.part(Part(own, where, reading), problems)
             unread |= set(own.columns) - set(frame.columns) - {*self.required, *self.reads}
             frames.append(frame)
@@ -209,14 +199,31 @@ def in_order(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def unique_in_order(frame: pd.DataFrame, columns: Sequence[str], where: Where, problems: list[Problem]) -> pd.DataFrame:
-    """Return a frame's rows in the order of the columns that are its key, and refuse rows with the key of another."""
+    """Return a frame's rows in the order of the columns that are its key, and refuse rows with the key of another.
+
+    Parameters
+    ----------
+    frame
+        Rows of all files.
+    columns
+        Columns of the key.
+    where
+        The rows' places.
+    problems
+        List that problems are added to.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Labels from 0.
+    """
     table = in_order(frame, columns)
     same = np.ones(max(0, len(table) - 1), dtype=bool)
     for name in columns:
         values = table[name].to_numpy() if table[name].dtype != "str" else pd.factorize(table[name])[0]
         same &= values[1:] == values[:-1]
     if same.any():
-        problems += parse.duplicates(frame, list(columns), where)
+        problems += checks.duplicates(frame, list(columns), where)
     return table
 
 

@@ -65,7 +65,11 @@ def read_times(cells: pd.Series[Any]) -> WrittenTimes:
         codes, unique = pd.factorize(cells.str.strip())  # a table of bars has each date many times
         each = pd.Series(unique, dtype="str")
     found = _read(each)
-    return WrittenTimes(*(one.take(codes).set_axis(cells.index) for one in (found.moment, found.clock, found.zoned)))
+    return WrittenTimes(
+        found.moment.take(codes).set_axis(cells.index),
+        found.clock.take(codes).set_axis(cells.index),
+        found.zoned.take(codes).set_axis(cells.index),
+    )
 
 
 def _of_datetimes(cells: pd.Series[Any]) -> WrittenTimes:
@@ -103,18 +107,6 @@ def _epochs(written: pd.Series[str]) -> pd.Series[pd.Timestamp]:
     number = number.where(number < LATEST_EPOCH)
     # Milliseconds are whole: of a float64 in seconds they would not be.
     return pd.to_datetime((number * 1000).round(), unit="ms").astype("datetime64[ns]")
-
-
-def epoch_words(cells: pd.Series[Any]) -> str:
-    """Return how a column of epochs is read, as `seconds since 1970, UTC`; '' where it has none."""
-    if not (isinstance(cells.dtype, pd.CategoricalDtype) or pd.api.types.is_string_dtype(cells.dtype)):
-        return ""
-    is_words = isinstance(cells.dtype, pd.CategoricalDtype)
-    each = pd.Series(cells.cat.categories if is_words else cells.unique(), dtype="str").str.strip()
-    given = each[_epochs(each).notna()]
-    if given.empty:
-        return ""
-    return f"{'milliseconds' if given.str.match(MILLISECONDS).any() else 'seconds'} since 1970, UTC"
 
 
 def names_no_day(text: pd.Series[str]) -> pd.Series[bool]:

@@ -19,6 +19,9 @@ RENDERER_VERSION = "2"
 1 drew brightness to 2^-20, from prices relative to the first row of the file; 2 draws it in 256 steps, from prices
 relative to their quarter."""
 
+WHAT_IS_NEW = "which draws brightness in 256 steps, from prices relative to their quarter"
+"""What the version draws otherwise than the one before it, as part of a sentence."""
+
 Image = npt.NDArray[np.float32]
 
 

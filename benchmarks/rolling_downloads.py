@@ -7,7 +7,8 @@ every bar before one multiplied by what is left of the price. It is then "downlo
 both are compared: a session whose hash differs is one that a build draws again. Nothing is drawn: it takes seconds.
 
 Sessions are counted in two parts. Those of the first `MEMORY` sessions look back on the beginning of the file, and
-have less to look back on where it begins later; the others must not know where it begins.
+have less to look back on where it begins later; the others must not know where it begins. Of these it is counted too
+how many have values of their own that differ: each is shown by 56 images.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ from finnex.pipeline.due_sessions import window_hashes
 
 SYMBOL, PEERS, SECTORS = "ACME", ("BOLT", "CARP", "DUNE"), ("XLB", "XLE", "XLF", "XLK", "XLU")
 FIRST = "2012-01-03"
-MEMORY = 504 + 504 + 56
-"""Sessions: a feature forgets, its normaliser does, and a window shows 56."""
 QUARTER, DIVIDEND = 63, 0.005
+MEMORY = QUARTER + 504 + 504 + 56
+"""Sessions: levels of a quarter know its first bar, a feature forgets, its normaliser does, and a window shows 56."""
 PRICES = ["open", "high", "low", "close"]
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -96,11 +97,12 @@ def configuration(folder: Path, prices: pd.DataFrame) -> Config:
     return parse_config(settings, folder / "finnex.toml")
 
 
-def input_hashes(prices: pd.DataFrame, fundamentals: pd.DataFrame, config: Config, layout: Layout) -> pd.Series[int]:
-    """Return the input hash of every session of the symbol, by date."""
+def input_hashes(prices: pd.DataFrame, fundamentals: pd.DataFrame, config: Config, layout: Layout) -> pd.DataFrame:
+    """Return by session `window`, the input hash of the symbol's image, and `own`, the digest of its own values."""
     panel = make_panel(Tables(prices=prices, fundamentals=fundamentals), config, SYMBOL, layout.catalogue.entries)
     hashes = window_hashes(panel, layout, region_weights(panel, layout))
-    return pd.Series(hashes, index=panel.calendar.days)
+    own = [digest.tobytes().hex() for digest in panel.row_digests()]
+    return pd.DataFrame({"window": hashes, "own": own}, index=panel.calendar.days)
 
 
 def _later(prices: pd.DataFrame) -> pd.DataFrame:
@@ -170,14 +172,15 @@ def main() -> None:
         config = configuration(Path(folder), prices)
     before = input_hashes(prices, fundamentals, config, layout)
     mature = before.index[MEMORY:]
-    print(f"| download | drawn again, of the first {MEMORY} | of the {len(mature)} after them |")
-    print("|---|---|---|")
+    print(f"| download | drawn again, of the first {MEMORY} | of the {len(mature)} after them | values of their own |")
+    print("|---|---|---|---|")
     for name, change in DOWNLOADS.items():
         after = input_hashes(change(prices), fundamentals, config, layout)
         common = before.index[layout.lookback :].intersection(after.index)
-        changed = before[common] != after[common]
-        old = int(changed[common.isin(mature)].sum())
-        print(f"| {name} | {int(changed.sum()) - old} | {old} |", flush=True)
+        changed = before.loc[common] != after.loc[common]
+        old = changed[common.isin(mature)].sum()
+        first = int(changed["window"].sum() - old["window"])
+        print(f"| {name} | {first} | {old['window']} | {old['own']} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -147,13 +147,17 @@ def test_a_split_that_rescales_history_changes_no_technical_feature(tables: Tabl
             np.testing.assert_array_equal(a, b, err_msg=name)
 
 
-def test_a_changed_row_is_forgotten_after_a_bounded_time(tables: Tables, config: Config, panel: Panel) -> None:
+@pytest.mark.parametrize("day", ["2015-03-02", "2015-04-01"])
+def test_a_changed_row_is_forgotten_after_a_bounded_time(
+    day: str, tables: Tables, config: Config, panel: Panel
+) -> None:
+    """The first bar of a quarter too, from which the levels of the quarter are counted."""
     prices = tables.prices.copy()
-    row = prices.index[(prices["symbol"] == "NVDA") & (prices["date"] == "2015-03-02")][0]
+    row = prices.index[(prices["symbol"] == "NVDA") & (prices["date"] == day)][0]
     prices.loc[row, "close"] = prices.loc[row, ["low", "high"]].mean()
     other = make_panel(replace(tables, prices=prices), config, "NVDA", LAYOUT.catalogue.entries)
     changed = np.flatnonzero((panel.row_digests() != other.row_digests()).any(axis=1))
-    here = int(np.searchsorted(panel.calendar.days, np.datetime64("2015-03-02")))
+    here = int(np.searchsorted(panel.calendar.days, np.datetime64(day)))
     assert changed[0] == here
     assert changed[-1] <= here + 504 + 252
     assert changed[-1] < len(panel.calendar) - 1

@@ -99,6 +99,8 @@ def build_images(
         def prepare(work: SymbolBuild) -> RunBatch:
             nonlocal client
             log.info("%s: %d sessions to draw, %d up to date", work.symbol, work.due, work.skipped)
+            if work.why_again:
+                log.warning(work.why_again)
             if work.damaged:
                 log.warning("%s: %d images are damaged in the store; they are drawn again.", work.symbol, work.damaged)
             if client is None and work.due > FEW_SESSIONS:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from finnex.audit.audit_report import Finding
-from finnex.data.normalize import FLOOR, QUANTUM
+from finnex.data.normalize import FLOOR, STEP
 from finnex.data.panel import Panel
 from finnex.store import ImageStore
 
@@ -57,7 +57,7 @@ def compare_features(
     if "feature_normalized" not in names:
         return 0, []
     bright = store.values(full.symbol, "feature_normalized")[rows]
-    inside = (bright > FLOOR + QUANTUM) & (bright < 1 - QUANTUM)
+    inside = (bright > FLOOR + STEP / 2) & (bright < 1 - STEP / 2)
     wrong, shown = np.zeros((len(rows), len(full.features)), dtype=bool), {}
     for array in ARRAYS:
         if f"feature_{array}" not in names:

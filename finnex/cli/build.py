@@ -149,11 +149,15 @@ def build(
         settings = settings.model_copy(
             update={"dask": settings.dask.model_copy(update={"address": None, "cluster": "local", "workers": workers})}
         )
+
+    def say(sentence: str) -> None:
+        err().print(sentence, markup=False)
+
     with progress_bar("Drawing") as show, cluster_client(settings) as client:
         counter = _Counter(show)
         result = build_images(
             settings, symbols=chosen or None, start=first, end=last, force=force, client=client,
-            on_mended=lambda said: err().print(said, markup=False), on_start=counter.start, on_progress=counter.count,
+            on_mended=say, on_redrawn=say, on_start=counter.start, on_progress=counter.count,
         )  # fmt: skip
     for warning in result.warnings:
         err().print(f"warning: {warning}")

@@ -58,16 +58,11 @@ def arranged(
     path: Path,
     problems: list[Problem],
 ) -> list[pd.DataFrame]:
-<<<<<<< HEAD
     """Return the rows of a file under our names of columns: one part, or one for each ticker or series of a wide file.
-=======
-    """Return a file's cells under our names.
->>>>>>> issue14-inputs
 
     Parameters
     ----------
     frame
-<<<<<<< HEAD
         The file's cells under its own names: text ('' is empty), also as categories, or typed. Its index is the row.
     levels
         Where columns have names of several levels, those after the first, by column; () elsewhere.
@@ -81,27 +76,10 @@ def arranged(
         The file, for problems and for words in its name.
     problems
         List that problems are added to. Rows that have one are left out of the parts.
-=======
-        Cells under the file's own names of its columns, by the row of the file: texts, '' where empty, words and their
-        codes, float64 or `datetime64`.
-    levels
-        Further levels of the header, by column.
-    table
-        Table that it is read for.
-    preset
-        How the vendor's files of that table are read.
-    source
-        What the configuration says of the file.
-    path
-        File, for the problems.
-    problems
-        List that problems are added to.
->>>>>>> issue14-inputs
 
     Returns
     -------
     list of pandas.DataFrame
-<<<<<<< HEAD
         By the row of the file, each row once in a part; `FILE_NAMES`, `IGNORED` and `SAID` are in `attrs`. Columns that
         have no name of ours, and are not ignored, keep theirs. Empty where the file cannot be read on.
     """
@@ -117,42 +95,6 @@ def arranged(
     else:
         parts = _parts(frame, {}, table, preset, source, faults)
     return [] if faults.whole else [one.with_attrs() for one in parts]
-=======
-        Parts that each have a row of the file once. Their `attrs` hold `FILE_NAMES` and `IGNORED`.
-    """
-    old = SPECIFICATION.get(table) if source.preset == "specification" else None
-    names, left_out = (dict(old.names), old.left_out) if old is not None else ({}, ())
-    if table == "fundamentals":
-        named = {plain(theirs) for theirs in source.columns.values()}
-        names = {ours: tuple(one for one in options if one not in named) for ours, options in FILED.names.items()}
-        left_out = FILED.left_out
-    absent = [
-        Problem(str(path), f"[inputs.columns] reads '{ours}' from it, and it is not there",
-                nearest(theirs, frame.columns), column=theirs)
-        for ours, theirs in source.columns.items()
-        if theirs not in frame.columns
-    ]  # fmt: skip
-    if absent:
-        raise InputError(absent)
-    found = _names(frame.columns, names, source, OWN_NAMES.get(table, ()))
-    ignored = [name for name in frame.columns if name in source.ignore or (plain(name) in left_out)]
-    if found or ignored:
-        used = set(found) | set(found.values()) | set(ignored)
-        rest = [name for name in frame.columns if name not in used]
-        ours = [frame[theirs].rename(name) for name, theirs in found.items()]
-        frame = pd.concat([*ours, frame[rest]], axis="columns")
-    if missing := [*source.missing, *(preset.missing if preset is not None else ())]:
-        frame = frame.apply(lambda cells: _without(cells, missing))
-    for name, word in source.constants.items():
-        if name not in frame.columns:
-            frame.insert(0, name, pd.Series([word] * len(frame), index=frame.index, dtype="str"))
-    if source.symbols_as and "symbol" in frame.columns:
-        frame["symbol"] = by_word(frame["symbol"], lambda text: text.str.strip().replace(source.symbols_as))
-    if old is not None:
-        _fill(frame, found, path, problems)
-    frame.attrs |= {FILE_NAMES: found, IGNORED: ignored}
-    return [frame]
->>>>>>> issue14-inputs
 
 
 def _of_tickers(

@@ -20,8 +20,11 @@ FLOOR = 0.02
 """Smallest value of anything known: 0 is kept for what is not."""
 NEUTRAL = (1 + FLOOR) / 2
 """The middle of what a known pixel can be."""
-QUANTUM = 2.0**-20
-"""Normalised values are multiples of this: the last bits of a rolling sum then never decide what is drawn."""
+STEPS = 256
+"""Equal steps from `FLOOR` to 1 that brightness is rounded to, about as many as a PNG file shows.
+
+Noise of a vendor's prices changes what lies next to the middle of a step, so that fewer steps redraw fewer images."""
+STEP = (1 - FLOOR) / STEPS
 LEAST = 63  # sessions of a feature's own past before it can be normalised
 
 NormalizerName = Literal["zscore", "bounded"]
@@ -115,9 +118,9 @@ def normalize(values: Floats, spec: FeatureSpec) -> Normalized:
     unit = np.clip((scaled - spec.low) / (spec.high - spec.low), 0.0, 1.0)
     if spec.orientation < 0:
         unit = 1.0 - unit
-    brightness = np.round((FLOOR + (1.0 - FLOOR) * unit) / QUANTUM) * QUANTUM
+    brightness = FLOOR + (1.0 - FLOOR) * (np.rint(unit * STEPS) / STEPS)
     # One pattern of bits for every NaN: the hash of a window must not depend on how a NaN was computed.
-    bright = np.where(np.isnan(brightness), np.float32(np.nan), np.maximum(brightness, FLOOR)).astype(np.float32)
+    bright = np.where(np.isnan(brightness), np.float32(np.nan), brightness).astype(np.float32)
     return Normalized(np.asarray(carried, dtype=np.float64), bright, location, scale)
 
 
@@ -127,7 +130,7 @@ def denormalize(
     """Return original values from brightness: the inverse of `normalize`.
 
     NaN where the brightness is unknown or at an end of its scale: there the value may have been clipped.
-    Exact to half a quantum of the scale, `(high - low) * scale / 2**21`.
+    Exact to half a step of the scale, `(high - low) * scale / 512`.
 
     Parameters
     ----------
@@ -147,5 +150,5 @@ def denormalize(
     unit = (bright - FLOOR) / (1.0 - FLOOR)
     if spec.orientation < 0:
         unit = 1.0 - unit
-    clipped = (bright <= FLOOR + QUANTUM) | (bright >= 1.0 - QUANTUM)
+    clipped = (unit < 0.5 / STEPS) | (unit > 1 - 0.5 / STEPS)
     return np.where(clipped, np.nan, location + scale * (spec.low + unit * (spec.high - spec.low)))

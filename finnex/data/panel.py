@@ -14,7 +14,8 @@ import pandas as pd
 from finnex.config import Config
 from finnex.data.calendar import SessionCalendar
 from finnex.data.features import compute, make_context
-from finnex.data.normalize import QUANTUM, FeatureSpec, normalize
+from finnex.data.features.price_basis import PRICE_STEP, levels
+from finnex.data.normalize import STEPS, FeatureSpec, normalize
 from finnex.data.tables import Tables
 from finnex.errors import InputError, Problem, first_of, nearest
 
@@ -22,6 +23,9 @@ BAR_COLUMNS = ("open", "high", "low", "close", "volume", "moving_average")
 VOLUME_SCALE = 4.0  # a bar of the volume chart is full at four times the trailing mean
 VOLUME_WINDOW = 63
 MOVING_AVERAGE = 20  # sessions of the line in the price chart
+CHART_STEP = 23 * PRICE_STEP
+"""Of a logarithm, 0.6 basis points: less than a cent of a share of 160. No whole number of price steps lies in the
+middle of an odd one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +41,9 @@ class Panel:
     location, scale
         (sessions, features) float64: each session's own normaliser, `original = location + scale * x`.
     bars
-        (sessions, 6) float32: log of open, high, low and close over the close before; volume over four times its
-        trailing mean, in [0, 1]; log of the mean of the last 20 closes over the close before, NaN until there are
-        20. Free of scale, so that a split changes no picture. NaN without a bar.
+        (sessions, 6) float32: log of open, high, low and close over the close before, in steps of `CHART_STEP`; volume
+        over four times its trailing mean, in 256 steps from 0 to 1; log of the mean of the last 20 closes over the
+        close before, NaN until there are 20. Free of scale, so that a split changes no picture. NaN without a bar.
     """
 
     symbol: str
@@ -113,24 +117,41 @@ def make_panel(tables: Tables, config: Config, symbol: str, specs: Sequence[Feat
         normalized=np.stack([one.brightness for one in each], axis=1),
         location=np.stack([one.location for one in each], axis=1),
         scale=np.stack([one.scale for one in each], axis=1),
-        bars=_bars(context.bars, len(context.calendar)),
+        bars=price_bars(context.bars, context.calendar),
     )
 
 
-def _bars(bars: pd.DataFrame, sessions: int) -> npt.NDArray[np.float32]:
-    logarithm = np.log(bars[["open", "high", "low", "close"]].to_numpy(dtype="float64"))
-    before = np.concatenate([logarithm[:1, 3], logarithm[:-1, 3]])
-    mean = bars["volume"].rolling(VOLUME_WINDOW, min_periods=1).mean()
-    share = (bars["volume"] / (VOLUME_SCALE * mean.where(mean > 0))).fillna(0.0).clip(0.0, 1.0).to_numpy()
-    placed = np.full((sessions, len(BAR_COLUMNS)), np.nan)
+def price_bars(bars: pd.DataFrame, calendar: SessionCalendar) -> npt.NDArray[np.float32]:
+    """Return what the price chart is drawn from: see `Panel.bars`.
+
+    Parameters
+    ----------
+    bars
+        open, high, low, close and volume, in any unit, indexed by session position.
+    calendar
+        Sessions.
+
+    Returns
+    -------
+    numpy.ndarray
+        (sessions, 6) float32, NaN without a bar.
+    """
+    close = bars["close"].to_numpy(dtype="float64")
     average = np.full(len(bars), np.nan)
     if len(bars) >= MOVING_AVERAGE:
         # Each mean is a sum of its own 20 closes: a running sum would carry the rounding of all closes before.
-        own = np.lib.stride_tricks.sliding_window_view(bars["close"].to_numpy(dtype="float64"), MOVING_AVERAGE)
-        average[MOVING_AVERAGE - 1 :] = np.log(own.mean(axis=1))
-    placed[bars.index.to_numpy()] = np.column_stack([logarithm - before[:, None], share, average - before])
-    rounded = np.round(placed / QUANTUM) * QUANTUM + 0.0  # no negative zero: equal pictures have equal bytes
-    return np.where(np.isnan(rounded), np.float32(np.nan), rounded).astype(np.float32)
+        average[MOVING_AVERAGE - 1 :] = np.lib.stride_tricks.sliding_window_view(close, MOVING_AVERAGE).mean(axis=1)
+    priced = np.column_stack([bars[["open", "high", "low", "close"]].to_numpy(dtype="float64"), average])
+    days = calendar.days[bars.index.to_numpy()]
+    # Levels, and not changes, are rounded: a chart that adds up rounded changes would drift.
+    level = levels(priced, days, close, CHART_STEP)
+    moved = (level - np.concatenate([level[:1, 3], level[:-1, 3]])[:, None]) * CHART_STEP
+    mean = bars["volume"].rolling(VOLUME_WINDOW, min_periods=1).mean()
+    share = (bars["volume"] / (VOLUME_SCALE * mean.where(mean > 0))).fillna(0.0).clip(0.0, 1.0).to_numpy()
+    placed = np.full((len(calendar), len(BAR_COLUMNS)), np.nan)
+    placed[bars.index.to_numpy()] = np.column_stack([moved[:, :4], np.rint(share * STEPS) / STEPS, moved[:, 4]])
+    # One pattern of bits for every NaN and for zero: equal pictures have equal bytes.
+    return np.where(np.isnan(placed), np.float32(np.nan), placed + 0.0).astype(np.float32)
 
 
 def _enhanced(

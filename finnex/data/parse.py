@@ -18,13 +18,8 @@ from finnex.data.csv_cells import read_csv
 from finnex.data.file_kind import DAMAGED, kind_of
 from finnex.data.json_tables import read_json
 from finnex.data.parquet_file import read_parquet
-<<<<<<< HEAD
-from finnex.data.rows import Where, place_of
-from finnex.data.table_file import unreadable
-=======
 from finnex.data.rows import Where
-from finnex.data.table_file import refused, unreadable
->>>>>>> issue14-inputs
+from finnex.data.table_file import unreadable
 from finnex.data.written_times import in_utc, in_zone_midnight, names_no_day, read_times
 from finnex.errors import InputError, Problem
 

@@ -42,6 +42,8 @@ class Part:
     reading: Reading
 
 
+MAY_LACK_SYMBOLS = ("sentiment", "fundamentals", "competitive", "options")
+"""Tables with rows of no company: headlines about a market. A bar or a split without a symbol is damaged."""
 ReadPart = Callable[[Part, list[Problem]], pd.DataFrame]
 """Cells of a part to typed and checked columns, under the same labels."""
 

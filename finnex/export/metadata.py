@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from finnex.data.normalize import FLOOR, QUANTUM, FeatureSpec
+from finnex.data.normalize import FLOOR, STEPS, FeatureSpec
 from finnex.export.arrays import Step, count_labels, describe_split
 from finnex.export.selection import ExportPlan
 from finnex.layout import CatalogueEntry, Layout, Region
@@ -116,9 +116,9 @@ def _normalisers(plan: ExportPlan, here: Path) -> dict[str, Any]:
         values = sessions[f"feature_{name}"][rows].to_numpy()
         np.save(here / f"normalization_{name}.npy", values, allow_pickle=False)
     return {
-        "unknown": 0.0, "floor": FLOOR, "quantum": QUANTUM,
+        "unknown": 0.0, "floor": FLOOR, "steps": STEPS,
         "forward": "x = (value - location) / scale, 0 where scale is 0; u = clip((x - low) / (high - low), 0, 1); "
-        "u = 1 - u where orientation is -1; brightness = floor + (1 - floor) * u, rounded to a multiple of quantum; "
+        "u = 1 - u where orientation is -1; brightness = floor + (1 - floor) * round(u * steps) / steps; "
         "0 where the value, or its scale, is not known",
         "inverse": "u = (brightness - floor) / (1 - floor); u = 1 - u where orientation is -1; "
         "value = location + scale * (low + u * (high - low)); at floor and at 1 the value may have been clipped",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from finnex.data.normalize import NEUTRAL
+from finnex.data.normalize import NEUTRAL, STEPS
 from finnex.data.panel import Panel
 from finnex.layout import Layout
 
@@ -98,7 +98,7 @@ def region_weights(panel: Panel, layout: Layout) -> npt.NDArray[np.float32]:
             share = np.clip(BLENDS[region.blend](column), 0.0, 1.0)
             weights[:, position] = np.where(np.isnan(share), 1.0, LEAST + (1 - LEAST) * share)
     # The same rounding as the values: the last bits of a correlation must not redraw a session.
-    return (np.round(weights * 2**20) / 2**20).astype(np.float32)
+    return (np.rint(weights * STEPS) / STEPS).astype(np.float32)
 
 
 def apply(tile: npt.NDArray[np.float32], weight: float) -> npt.NDArray[np.float32]:

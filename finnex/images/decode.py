@@ -115,7 +115,7 @@ def decode(
     -------
     pandas.DataFrame
         Rows: lag in sessions, oldest first, 0 last. Columns: features in the catalogue's order, those that a heat
-        map shows. Values in [0.02, 1], NaN where not known; exact to 1e-6.
+        map shows. Values in [0.02, 1], NaN where not known: what was drawn, to 1e-6.
     """
     cells = heat_map_cells(layout)
     drawn = image[cells.row, cells.column, cells.channel]

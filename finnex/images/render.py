@@ -13,8 +13,14 @@ from finnex.encoders.heatmap import rows_of_feature
 from finnex.images.blending import apply
 from finnex.layout import Layout, Region
 
-RENDERER_VERSION = "1"
-"""Part of every input hash: raise it when a change of code changes a picture, and every image is drawn again."""
+RENDERER_VERSION = "2"
+"""Part of every input hash: raise it when a change of code changes a picture, and every image is drawn again.
+
+1 drew brightness to 2^-20, from prices relative to the first row of the file; 2 draws it in 256 steps, from prices
+relative to their quarter."""
+
+WHAT_IS_NEW = "which draws brightness in 256 steps, from prices relative to their quarter"
+"""What the version draws otherwise than the one before it, as part of a sentence."""
 
 Image = npt.NDArray[np.float32]
 

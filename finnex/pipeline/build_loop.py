@@ -108,6 +108,7 @@ def draw_due(
     built = skipped = 0
     drawing_seconds = 0.0
     failures: list[tuple[str, date, str]] = []
+    completed: dict[str, list[str]] = {}  # symbols by the renderer that drew all their images
     for symbol in chosen:
         if symbol in opened.blocked:
             on_blocked(opened.blocked[symbol])
@@ -121,9 +122,11 @@ def draw_due(
                 built += outcome.built
                 drawing_seconds += outcome.seconds
                 failures += [(symbol, day, reason) for day, reason in outcome.failed]
+            completed.setdefault(work.renderer(), []).append(symbol)
         except StoreCorrupt as error:
             on_blocked(opened.block(symbol, error))
-    opened.store.record_inputs([symbol for symbol in chosen if symbol not in opened.blocked], run.tables.limits())
+    for renderer, symbols_of_it in completed.items():
+        opened.store.record_inputs(symbols_of_it, run.tables.limits(), renderer)
     return BuildResult(
         built=built,
         skipped=skipped,
@@ -145,6 +148,7 @@ def build(
     force: bool = False,
     client: Client | None = None,
     on_mended: Callable[[str], None] = lambda _: None,
+    on_redrawn: Callable[[str], None] = lambda _: None,
     on_start: Callable[[str, int], None] | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> BuildResult:
@@ -164,6 +168,8 @@ def build(
         A Dask client to draw on; absent, images are drawn in this process.
     on_mended
         Called with a sentence where something in the store was damaged and is mended.
+    on_redrawn
+        Called with a sentence where published images of a symbol are drawn again, as this version draws otherwise.
     on_start
         Called with each symbol and the number of its sessions that are due.
     on_progress
@@ -197,6 +203,8 @@ def build(
         sessions_wanted(run, symbol, start, end)
 
     def prepare(work: SymbolBuild) -> RunBatch:
+        if work.why_again:
+            on_redrawn(work.why_again)
         if on_start is not None:
             on_start(work.symbol, work.due)
         return lambda batch: work.run_batch(batch, draw, on_progress, config.dask.dates_per_task)

@@ -18,7 +18,7 @@ from finnex.data.features import symbol_bars
 from finnex.data.labels import make_labels
 from finnex.data.panel import Panel, make_panel
 from finnex.images.blending import region_weights
-from finnex.images.render import RENDERER_VERSION
+from finnex.images.render import RENDERER_VERSION, WHAT_IS_NEW
 from finnex.layout import Layout
 from finnex.pipeline.drawing import Block, Draw
 from finnex.pipeline.run_inputs import Run, sessions_wanted
@@ -60,6 +60,8 @@ class SymbolBuild:
     skipped: int
     damaged: int
     """How many of the due are published, and no longer the bytes that were."""
+    changed: int
+    """How many of the due are published, from other inputs or by another renderer."""
 
     @property
     def symbol(self) -> str:
@@ -70,6 +72,29 @@ class SymbolBuild:
     def due(self) -> int:
         """How many sessions are to be drawn."""
         return len(self.positions)
+
+    @property
+    def why_again(self) -> str:
+        """Why published images are drawn again, in one sentence, where another renderer may be the reason; else ''."""
+        known = self.store.record().renderer(self.symbol)
+        if not self.changed or known == RENDERER_VERSION:
+            return ""
+        earlier = f"renderer {known} drew them" if known else "an earlier renderer drew them, or their inputs changed"
+        return (
+            f"{self.symbol}: {self.changed} published images are drawn again: {earlier}, and this version of FinNeX "
+            f"has renderer {RENDERER_VERSION}, {WHAT_IS_NEW}. Models that were trained on the earlier images are to "
+            "be trained again."
+        )
+
+    def renderer(self) -> str:
+        """Return the version of the renderer that drew every published image; '' where several may have.
+
+        Ask when all that was due is drawn: images outside the range may be of an earlier one.
+        """
+        state = self.store.state(self.symbol)
+        published = np.isin(state.status[self.on_axis], (READY, QUARANTINED))
+        current = state.input_hash[self.on_axis] == self.hashes
+        return RENDERER_VERSION if current[published].all() else self.store.record().renderer(self.symbol)
 
     def days(self, batch: Sequence[int]) -> tuple[date, date]:
         """Return the first and the last date of a batch."""
@@ -212,12 +237,15 @@ def prepare_symbol(
     shut = np.setdiff1d(np.arange(on_axis[0], on_axis[-1]), on_axis)  # planned, and then no session
     store.mark_no_bar(symbol, np.concatenate([on_axis[wanted[~panel.traded[wanted]]], shut]))
     rows = on_axis[drawable]
-    fresh = np.isin(state.status[rows], (READY, QUARANTINED)) & (state.input_hash[rows] == hashes[drawable])
+    published = np.isin(state.status[rows], (READY, QUARANTINED))
+    fresh = published & (state.input_hash[rows] == hashes[drawable])
+    changed = int(np.count_nonzero(published & ~fresh))
     damaged = np.isin(rows, store.lost(symbol, rows[fresh]))
     fresh[damaged] = False
     due = drawable if force else drawable[~fresh]
     _write_tables(run, store, panel, on_axis, int(wanted[-1]) + 1)
-    return SymbolBuild(run, store, panel, on_axis, due, hashes, weights, len(drawable) - len(due), int(damaged.sum()))
+    skipped = len(drawable) - len(due)
+    return SymbolBuild(run, store, panel, on_axis, due, hashes, weights, skipped, int(damaged.sum()), changed)
 
 
 def window_hashes(panel: Panel, layout: Layout, weights: npt.NDArray[np.float32]) -> npt.NDArray[np.uint64]:

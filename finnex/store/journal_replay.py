@@ -15,7 +15,7 @@ from finnex.store.chunks import IMAGE
 from finnex.store.damage import readable
 from finnex.store.drafts import Receipt, chunk_of
 from finnex.store.journal import Intent
-from finnex.store.record import Company, InputLimits, write_record
+from finnex.store.record import FIRST_RENDERER, Company, InputLimits, write_record
 from finnex.store.states import EMPTY, QUARANTINED, READY
 from finnex.store.store_template import FIXED
 from finnex.store.upgrade_chunks import fill_missing
@@ -190,7 +190,8 @@ class StoreSteps(ArrayWriter):
     def _do_record_inputs(self, symbol: str, details: dict[str, Any]) -> None:
         """Write where the inputs end into the root record."""
         tables = {name: (first, last) for name, (first, last) in details["tables"].items()}
-        inputs, record = InputLimits(tuple(details["symbols"]), details["recorded_at"], tables), self.record()
+        renderer = details.get("renderer", FIRST_RENDERER)  # a journal of an earlier version has none
+        inputs, record = InputLimits(tuple(details["symbols"]), details["recorded_at"], tables, renderer), self.record()
         known = record.limits()
-        if any(known.get(one) != tables for one in inputs.symbols):
+        if any(known.get(one) != tables or record.renderer(one) != renderer for one in inputs.symbols):
             write_record(self._place, record.with_inputs(inputs))

@@ -15,6 +15,7 @@ from finnex.store.place import Place
 from finnex.store.sealed import seal, unseal
 
 RECORD = ".finnex/root.json"
+FIRST_RENDERER = "1"
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,19 @@ class InputLimits:
         When the first build that found these limits recorded them: ISO 8601, UTC.
     tables
         First and last date of every table that was given and has a row, as YYYY-MM-DD.
+    renderer
+        Version of the renderer that drew every image of these companies, '' where several may have. Records of versions
+        of FinNeX that had one renderer lack it.
     """
 
     symbols: tuple[str, ...]
     recorded_at: str
     tables: Mapping[str, tuple[str, str]]
+    renderer: str = FIRST_RENDERER
+
+    def agrees(self, other: InputLimits) -> bool:
+        """Return whether another entry says the same of its companies."""
+        return self.tables == other.tables and self.renderer == other.renderer
 
 
 @dataclass(frozen=True)
@@ -87,15 +96,20 @@ class RootRecord:
 
     def with_inputs(self, inputs: InputLimits) -> RootRecord:
         """Return the next record, in which some companies have other limits; the same limits stay one entry."""
-        same = [known for known in self.inputs if known.tables == inputs.tables]
+        same = [known for known in self.inputs if known.agrees(inputs)]
         symbols = {*inputs.symbols, *(symbol for known in same for symbol in known.symbols)}
-        taken = InputLimits(tuple(sorted(symbols)), same[0].recorded_at if same else inputs.recorded_at, inputs.tables)
-        others = [known for known in _without(self.inputs, symbols) if known.tables != inputs.tables]
+        first = same[0].recorded_at if same else inputs.recorded_at
+        taken = replace(inputs, symbols=tuple(sorted(symbols)), recorded_at=first)
+        others = [known for known in _without(self.inputs, symbols) if not known.agrees(inputs)]
         return replace(self, generation=self.generation + 1, inputs=(*others, taken))
 
     def limits(self) -> dict[str, Mapping[str, tuple[str, str]]]:
         """Return by company where its inputs begin and end, by table; a company of which no build recorded it lacks."""
         return {symbol: known.tables for known in self.inputs for symbol in known.symbols}
+
+    def renderer(self, symbol: str) -> str:
+        """Return the version of the renderer that drew every image of a company, '' where it is not known."""
+        return next((known.renderer for known in self.inputs if symbol in known.symbols), "")
 
     def without(self, symbol: str) -> RootRecord:
         """Return the next record, without a company."""

@@ -272,7 +272,7 @@ class StoreWriter(StatusChanges):
             self._change(Intent(journal.PREDICT, symbol, details))
         return len(new)
 
-    def record_inputs(self, symbols: Iterable[str], limits: Mapping[str, tuple[date, date]]) -> bool:
+    def record_inputs(self, symbols: Iterable[str], limits: Mapping[str, tuple[date, date]], renderer: str) -> bool:
         """Record where the inputs of a build begin and end; nothing is written where the same is recorded already.
 
         Parameters
@@ -281,6 +281,8 @@ class StoreWriter(StatusChanges):
             Companies that the build has completed.
         limits
             First and last date of each table, as `finnex.data.tables.Tables.limits` gives them.
+        renderer
+            Version of the renderer that drew every image of these companies; '' where several may have.
 
         Returns
         -------
@@ -289,9 +291,10 @@ class StoreWriter(StatusChanges):
         """
         record, tables = self.record(), {name: (str(first), str(last)) for name, (first, last) in limits.items()}
         known = record.limits()
-        changed = [symbol for symbol in symbols if known.get(symbol) != tables]
+        changed = [one for one in symbols if known.get(one) != tables or record.renderer(one) != renderer]
         if not changed:
             return False
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        self._change(Intent(journal.INPUTS, details={"symbols": changed, "recorded_at": now, "tables": tables}))
+        details = {"symbols": changed, "recorded_at": now, "tables": tables, "renderer": renderer}
+        self._change(Intent(journal.INPUTS, details=details))
         return True

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from types import ModuleType
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finnex.data.panel import _bars as price_bars
+from finnex.data.calendar import session_calendar
+from finnex.data.panel import CHART_STEP, price_bars
 from finnex.encoders import ENCODERS, Candlestick, Delta, Encoder, EventProximity, Gramian, Heatmap, Markov, Recurrence
 from finnex.encoders.delta import changes
 from finnex.encoders.gramian import field
@@ -348,13 +350,23 @@ def test_the_moving_average_of_the_bars_is_causal_free_of_scale_and_known_after_
     rng = np.random.default_rng(11)
     close = 50 * np.exp(np.cumsum(rng.normal(0, 0.02, 80)))
     table = pd.DataFrame(dict.fromkeys(("open", "high", "low", "close"), close) | {"volume": 1e6})
-    average = price_bars(table, 80)[:, 5]
+    calendar = session_calendar("XNYS", date(2015, 1, 2), date(2015, 12, 31))
+    average = price_bars(table, calendar)[:80, 5]
     assert np.isnan(average[:19]).all()
     expected = [np.log(close[t - 19 : t + 1].mean() / close[t - 1]) for t in range(19, 80)]
-    np.testing.assert_allclose(average[19:], expected, atol=2**-20)
-    np.testing.assert_array_equal(price_bars(table[:60], 60)[:, 5], average[:60])
+    np.testing.assert_allclose(average[19:], expected, atol=2 * CHART_STEP)  # two levels and a join of quarters
+    np.testing.assert_array_equal(price_bars(table[:60], calendar)[:60, 5], average[:60])
     split = table.assign(close=close / 7, open=close / 7, high=close / 7, low=close / 7)
-    np.testing.assert_array_equal(price_bars(split, 80), price_bars(table, 80))
+    np.testing.assert_array_equal(price_bars(split, calendar), price_bars(table, calendar))
     long_ago = table.copy()
-    long_ago.loc[0, "close"] = 5000.0
-    np.testing.assert_array_equal(price_bars(long_ago, 80)[20:, 5], average[20:])
+    long_ago.loc[1, "close"] = 5000.0
+    np.testing.assert_array_equal(price_bars(long_ago, calendar)[21:80, 5], average[21:])
+
+
+def test_a_chart_of_rounded_levels_does_not_drift() -> None:
+    """Its steps add up to the move of the whole window, however many there are."""
+    close = 50 * np.exp(np.cumsum(np.random.default_rng(12).normal(0, 0.001, 240)))
+    table = pd.DataFrame(dict.fromkeys(("open", "high", "low", "close"), close) | {"volume": 1e6})
+    calendar = session_calendar("XNYS", date(2015, 1, 2), date(2015, 12, 31))
+    moves = price_bars(table, calendar)[1:240, 3].astype(np.float64)
+    np.testing.assert_allclose(np.cumsum(moves), np.log(close[1:] / close[0]), atol=3 * CHART_STEP)

@@ -358,7 +358,7 @@ def test_a_pixel_can_be_turned_back_into_its_value_with_the_files_alone(tree: Pa
                     at = len(dates) - 1 - lag
                     value = location[at, column] + scale[at, column] * (rule["low"] + u * (rule["high"] - rule["low"]))
                     if not np.isnan(original[at, column]):  # else it was carried over from before
-                        exact = (rule["high"] - rule["low"]) * scale[at, column] * 2e-6
+                        exact = (rule["high"] - rule["low"]) * scale[at, column] * (0.5 / rules["steps"] + 2e-6)
                         assert abs(value - original[at, column]) <= exact, name
                         checked += 1
     assert checked > 300

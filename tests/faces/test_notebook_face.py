@@ -284,7 +284,7 @@ def test_a_catalogue_of_ones_own_gives_columns_their_place(authors_files: Path, 
     value = one.set_index("Date")["Momentum Score"].loc[DAY]
     image = generator.create_daily_mega_image(generator.extract_daily_features(DAY))
     expected = 0.02 + 0.98 * (1 - (np.clip(value, -50, 50) + 50) / 100)
-    assert image[341, 171 + 55 * 3, 0] == pytest.approx(expected, abs=1e-6)
+    assert image[341, 171 + 55 * 3, 0] == pytest.approx(expected, abs=0.98 / 512 + 1e-6)  # half a step of brightness
 
 
 def test_a_company_that_the_competitive_file_does_not_know_is_refused(authors_files: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 
 from finnex.config import Config, source_at
+from finnex.data.normalize import STEPS
 from finnex.errors import LayoutError, StoreError
 from finnex.explain import PixelAnswer, explain, of_channel
 from finnex.images.decode import decode, feature_map, to_original
@@ -56,7 +57,9 @@ def test_decoding_gives_back_original_values_that_were_not_clipped(store: ImageS
         known = found[entry.name].notna().to_numpy()
         step = (entry.high - entry.low) * scale[entry.name].to_numpy()[known]
         error = np.abs(found[entry.name].to_numpy() - stored[entry.name].to_numpy())[known]
-        assert (error <= 4e-6 * step + 1e-9 * np.abs(stored[entry.name].to_numpy()[known])).all(), entry.name
+        # Half a step of brightness is what rounding takes away; the rest is float32's.
+        allowed = (1 / (2 * STEPS) + 4e-6) * step + 1e-9 * np.abs(stored[entry.name].to_numpy()[known])
+        assert (error <= allowed).all(), entry.name
     assert found.notna().sum(axis=None) > 0.7 * stored.notna().sum(axis=None)
 
 

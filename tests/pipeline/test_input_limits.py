@@ -105,7 +105,7 @@ def test_a_report_says_where_the_inputs_end_as_the_store_records_it_and_reads_no
 
     assert "Not recorded in this store. <code>finnex build</code> records it." in said()
     with writing(path):
-        StoreWriter.prepare(path, template(("macro",))).record_inputs(["AAA"], LATER)
+        StoreWriter.prepare(path, template(("macro",))).record_inputs(["AAA"], LATER, "2")
     assert "<td>prices</td><td>2013-01-02</td><td>2015-03-09</td> <td></td>" in said()
     assert '<td>macro</td><td>2014-01-02</td><td>2015-03-06</td> <td><span class="bad">SYNTHETIC' in said()
     assert "Not recorded" not in said()
@@ -120,16 +120,16 @@ def test_each_company_has_the_limits_of_its_own_last_build_and_the_same_limits_a
 
     with writing(path):
         store = StoreWriter.reopen(path)
-        assert store.record_inputs(["AAA", "BBB"], FIRST)
+        assert store.record_inputs(["AAA", "BBB"], FIRST, "2")
         assert entries() == [(("AAA", "BBB"), written(FIRST))]
-        assert store.record_inputs(["BBB"], LATER)
+        assert store.record_inputs(["BBB"], LATER, "2")
         assert entries() == [(("AAA",), written(FIRST)), (("BBB",), written(LATER))]
         html = make_report(make_config(ImageStore.open(path), tmp_path), ImageStore.open(path), sample=2).html
         assert "<p>AAA: as the build of" in html
         assert "<p>BBB: as the build of" in html
-        assert store.record_inputs(["AAA"], LATER)
+        assert store.record_inputs(["AAA"], LATER, "2")
         assert entries() == [(("AAA", "BBB"), written(LATER))]
-        assert not store.record_inputs(["BBB"], LATER)
+        assert not store.record_inputs(["BBB"], LATER, "2")
         store.remove("AAA")
         assert entries() == [(("BBB",), written(LATER))]
 
@@ -158,24 +158,24 @@ def test_a_kill_before_any_write_of_the_record_leaves_the_earlier_limits_or_the_
         with monkeypatch.context() as patched:
             for name in ("put", "delete"):
                 patched.setattr(Folder, name, counted(getattr(Folder, name)))
-            store.record_inputs(["AAA"], LATER)
+            store.record_inputs(["AAA"], LATER, "2")
         return count
 
     seen = []
     with writing(path):
         for dies_at in (1, 2, 3):  # the journal, the record, the journal's end
             store = StoreWriter.prepare(path, template(("macro",)))
-            store.record_inputs(["AAA"], FIRST)
+            store.record_inputs(["AAA"], FIRST, "2")
             with pytest.raises(Killed):
                 write(dies_at)
             seen.append(recorded(path))
             healed = StoreWriter.prepare(path, template(("macro",)))
             assert recorded(path) == written(FIRST if dies_at == 1 else LATER)
-            assert healed.record_inputs(["AAA"], LATER) == (dies_at == 1)
+            assert healed.record_inputs(["AAA"], LATER, "2") == (dies_at == 1)
             before = bytes_of(path)
-            assert not healed.record_inputs(["AAA"], LATER)
+            assert not healed.record_inputs(["AAA"], LATER, "2")
             assert bytes_of(path) == before
-        store.record_inputs(["AAA"], FIRST)
+        store.record_inputs(["AAA"], FIRST, "2")
         assert write(0) == 3
     assert seen == [written(FIRST), written(FIRST), written(LATER)]
     assert json.loads((path / RECORD).read_bytes())["content"]["inputs"][0]["tables"].keys() == LATER.keys()

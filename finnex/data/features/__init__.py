@@ -12,11 +12,12 @@ from finnex.config import Config
 from finnex.data.calendar import SessionCalendar, session_calendar
 from finnex.data.features.calendar_events import calendar_events
 from finnex.data.features.competitive import competitive
-from finnex.data.features.context import Context, Features, scale_free
+from finnex.data.features.context import Context, Features
 from finnex.data.features.fundamental import fundamental
 from finnex.data.features.macro import macro
 from finnex.data.features.market import market
 from finnex.data.features.options import options
+from finnex.data.features.price_basis import scale_free
 from finnex.data.features.regime import regime
 from finnex.data.features.sentiment import sentiment
 from finnex.data.features.technical import technical
@@ -63,9 +64,9 @@ def make_context(tables: Tables, config: Config, symbol: str) -> Context:
     return Context(
         symbol=symbol,
         calendar=calendar,
-        bars=_relative_bars(symbol_bars(tables, symbol, calendar)),
-        closes=closes.apply(scale_free),
-        volumes=_wide(prices, "volume", calendar).apply(scale_free),
+        bars=relative_bars(symbol_bars(tables, symbol, calendar), calendar),
+        closes=closes.apply(scale_free, days=calendar.days),
+        volumes=_wide(prices, "volume", calendar).apply(scale_free, days=calendar.days),
         quotes=closes,
         observations=macro_observations(tables.macro, calendar, config.inputs.quote_delay_minutes),
         tables=tables,
@@ -74,10 +75,11 @@ def make_context(tables: Tables, config: Config, symbol: str) -> Context:
     )
 
 
-def _relative_bars(bars: pd.DataFrame) -> pd.DataFrame:
-    names, first = ["open", "high", "low", "close"], float(bars["close"].iloc[0])
-    prices = {name: scale_free(bars[name], first) for name in names}
-    return pd.DataFrame(prices | {"volume": scale_free(bars["volume"])})
+def relative_bars(bars: pd.DataFrame, calendar: SessionCalendar) -> pd.DataFrame:
+    """Return bars, indexed by session position, in units of their own: see `finnex.data.features.price_basis`."""
+    days = calendar.days[bars.index.to_numpy()]
+    prices = {name: scale_free(bars[name], days, bars["close"]) for name in ("open", "high", "low", "close")}
+    return pd.DataFrame(prices | {"volume": scale_free(bars["volume"], days)})
 
 
 def _on_positions(rows: pd.DataFrame, calendar: SessionCalendar) -> pd.DataFrame:

@@ -29,11 +29,11 @@ class Context:
     calendar
         Sessions from the symbol's first bar to its last.
     bars
-        Sessions on which the symbol traded: open, high, low, close, volume, indexed by session position, relative to
-        the first close and volume (`scale_free`). TA-Lib sees these rows only: one missing close would make some of
-        its recursions zero for ever.
+        Sessions on which the symbol traded: open, high, low, close, volume, indexed by session position, each in a
+        unit of its own (`price_basis`). TA-Lib sees these rows only: one missing close would make some of its
+        recursions zero for ever.
     closes, volumes
-        sessions x symbols of the whole prices table, relative to each symbol's first, NaN where it has no bar.
+        sessions x symbols of the whole prices table, each symbol in a unit of its own, NaN where it has no bar.
     quotes
         Closes in currency.
     observations
@@ -79,7 +79,7 @@ class Context:
 
     @cached_property
     def close(self) -> pd.Series[float]:
-        """The symbol's own close on all sessions, relative to its first."""
+        """The symbol's own close on all sessions, in a unit of its own."""
         return pd.Series(self.on_sessions(self.bars["close"]))
 
     @cached_property
@@ -103,21 +103,6 @@ class Context:
     def peer_returns(self) -> pd.DataFrame:
         """Log returns of the competitors."""
         return pd.DataFrame({name: log_returns(self.closes[name]) for name in self.peers}, index=range(self.sessions))
-
-
-def scale_free(values: pd.Series[float], reference: float | None = None) -> pd.Series[float]:
-    """Return values relative to a reference, to 32 bits; absent, the first that is above zero.
-
-    A split rescales the whole history of a symbol. Relative values stay the same then but for their last bits, which
-    depend on the ratio and decide ties (was it a doji?); rounded to the same relative precision, the 10 leading
-    digits, they stay the same to the last.
-    """
-    array = values.to_numpy(dtype="float64")
-    if reference is None:
-        known = array[array > 0]
-        reference = float(known[0]) if len(known) else 1.0
-    mantissa, exponent = np.frexp(array / reference)
-    return pd.Series(np.ldexp(np.rint(np.ldexp(mantissa, 32)), exponent - 32), index=values.index)
 
 
 def log_returns(close: pd.Series[float], sessions: int = 1) -> pd.Series[float]:

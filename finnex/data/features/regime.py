@@ -18,6 +18,7 @@ from finnex.data.features.context import (
     trailing_rank,
     trailing_z,
 )
+from finnex.data.features.price_basis import PRICE_STEP
 
 NOTE_DURATION = 8.0  # years, a ten-year Treasury note
 STATES = ("calm", "normal", "stressed")
@@ -40,12 +41,14 @@ def regime(context: Context) -> Features:
     credit = context.series("BAA", max_age=60) - context.series("AAA", max_age=60)
     volatility = market.rolling(20).std()
     sectors = context.sector_returns.rolling(20).sum()
+    # Half a step above zero: the rounding of a running sum must not decide whether an unchanged price has risen.
+    rising = (sectors > PRICE_STEP / 2).astype("float64")
     # A ten-year note gains about its duration times the fall of its yield, in percentage points.
     haven = market.rolling(20).sum() + NOTE_DURATION * (ten - ten.shift(20)) / 100
     components = {
         "greed_implied_volatility": -trailing_z(log(vix)),
         "greed_momentum": trailing_z(level - level.rolling(125, min_periods=60).mean()),
-        "greed_breadth": trailing_z(pd.Series(row_mean((sectors > 0).astype("float64").where(sectors.notna())))),
+        "greed_breadth": trailing_z(pd.Series(row_mean(rising.where(sectors.notna())))),
         "greed_safe_haven": trailing_z(haven),
         "greed_credit": -trailing_z(credit),
         "greed_realized_volatility": -trailing_z(volatility),

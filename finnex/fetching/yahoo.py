@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,21 +42,24 @@ class History:
 
 @contextmanager
 def yfinance_apart() -> Iterator[None]:
-    """Let yfinance raise what it would log and keep no caches, for a while."""
-    from yfinance.cache import set_cache_location  # noqa: PLC0415  of the extra
-    from yfinance.config import YfConfig  # noqa: PLC0415
-    from yfinance.data import YfData  # noqa: PLC0415
+    """Let yfinance raise what it would log, keep no caches and warn of nothing, for a while."""
+    with warnings.catch_warnings():
+        from yfinance.cache import set_cache_location  # noqa: PLC0415  of the extra
+        from yfinance.config import YfConfig  # noqa: PLC0415
+        from yfinance.data import YfData  # noqa: PLC0415
 
-    settings = YfConfig.debug
-    hidden = settings.hide_exceptions
-    # Where no folder can be made, yfinance goes without its databases, which else lie in the home.
-    set_cache_location(f"{os.devnull}/none")
-    settings.hide_exceptions = False
-    try:
-        yield
-    finally:
-        settings.hide_exceptions = hidden
-        YfData.cache_get.cache_clear()
+        # Its import asks Python to print its own deprecation warnings, which a user can do nothing about.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        settings = YfConfig.debug
+        hidden = settings.hide_exceptions
+        # Where no folder can be made, yfinance goes without its databases, which else lie in the home.
+        set_cache_location(f"{os.devnull}/none")
+        settings.hide_exceptions = False
+        try:
+            yield
+        finally:
+            settings.hide_exceptions = hidden
+            YfData.cache_get.cache_clear()
 
 
 def fetch_history(symbol: str, start: date, end: date, closed: date, asker: Asker) -> History:

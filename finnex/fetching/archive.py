@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from pydantic import TypeAdapter, ValidationError
 
 from finnex.errors import FetchError
 from finnex.fetching.sources import Source
@@ -57,6 +58,9 @@ class Kept:
     size: int
     file: str
     terms: str
+
+
+_KEPT = TypeAdapter(Kept)
 
 
 def request_of(url: str, parameters: Mapping[str, object] | None = None, *, as_of: str = "") -> str:
@@ -105,11 +109,12 @@ class Archive:
 
     def find(self, source: Source, request: str) -> Answer | None:
         """Return the answer to a request, None where none is kept or its bytes are not those that were."""
-        kept = self._read(self._place(source, request).with_suffix(".json"))
+        place = self._place(source, request)
+        kept = self._read(place.with_suffix(".json"))
         if kept is None or (kept.source, kept.request) != (source.name, request):
             return None
         try:
-            body = gzip.decompress((self.folder / kept.file).read_bytes())
+            body = gzip.decompress(place.with_suffix(".gz").read_bytes())
         except (OSError, EOFError, ValueError):
             return None
         if hashlib.sha256(body).hexdigest() != kept.sha256:
@@ -136,7 +141,7 @@ class Archive:
             with replacing(place) as packed:
                 packed.write(gzip.compress(answer.body, mtime=0))
             with replacing(place.with_suffix(".json")) as said:
-                said.write(json.dumps(asdict(about), indent=1).encode())
+                said.write(_KEPT.dump_json(about, indent=1))
         except OSError as error:
             raise FetchError(
                 f"{place} cannot be written ({error.strerror}). Free the disk, or choose another folder with --to."
@@ -153,6 +158,6 @@ class Archive:
     @staticmethod
     def _read(path: Path) -> Kept | None:
         try:
-            return Kept(**json.loads(path.read_bytes()))
-        except (OSError, ValueError, TypeError):
+            return _KEPT.validate_json(path.read_bytes(), strict=True)
+        except (OSError, ValidationError):
             return None

@@ -18,6 +18,8 @@ ATTEMPTS, LONGEST_WAIT_SECONDS = 4, 60.0
 UNREACHABLE_ATTEMPTS = 2
 TIMEOUT_SECONDS = (10.0, 60.0)
 """To connect, and between two pieces of an answer."""
+Sound = Callable[[Answer], bool]
+"""Tells an answer that is kept from one that is not, such as an error or a page of a site that is being repaired."""
 Send = Callable[[], tuple[Answer, float | None]]
 """Sends one request; returns its answer and the seconds that the server asks to wait, None where it asks nothing."""
 
@@ -27,7 +29,11 @@ class NotKept(FetchError):
 
 
 class Unreachable(FetchError):
-    """A source cannot be reached, or goes on refusing: its further requests would fail too."""
+    """A source cannot be reached, or refuses: its further requests would fail too."""
+
+
+class NoData(FetchError):
+    """A source answered, and has nothing of what was asked: no failure where others are asked for the same name."""
 
 
 class _Busy(Exception):
@@ -61,9 +67,12 @@ class Asker:
 
     def not_kept(self, request: str) -> NotKept:
         """Return the error of a request whose answer is not kept."""
-        return NotKept(f"{self.source.title}'s answer to {request} is not kept. Run it once without --offline")
+        return NotKept(
+            f"{self.source.title}'s answer to {request} is not kept. Run the same command once without --offline, or "
+            "name the start, symbols and series of an earlier run."
+        )
 
-    def ask(self, request: str, send: Send, *, keep: bool = True) -> Answer:
+    def ask(self, request: str, send: Send, sound: Sound) -> Answer:
         """Return the answer to a request: the one that is kept, else the source's.
 
         Parameters
@@ -72,13 +81,13 @@ class Asker:
             Its written form: `request_of`.
         send
             Sends it.
-        keep
-            Whether a good answer is kept; cookies are not.
+        sound
+            Whether an answer is kept.
 
         Returns
         -------
         Answer
-            Of any status but those of `BUSY`; only good ones (2xx) are kept.
+            Of any status but those of `BUSY`.
 
         Raises
         ------
@@ -87,16 +96,18 @@ class Asker:
         Unreachable
             There is no way to the source, or it is still busy after `ATTEMPTS`.
         """
-        if keep and (found := self.kept(request)) is not None:
+        if (found := self.kept(request)) is not None:
             return found
         if self.offline:
             raise self.not_kept(request)
         answer = self._send(send)
-        if keep and 200 <= answer.status < 300:
+        if sound(answer):
             self.archive.keep(self.source, request, answer)
         return answer
 
-    def get(self, url: str, parameters: Mapping[str, str], *, headers: Mapping[str, str], as_of: str = "") -> Answer:
+    def get(
+        self, url: str, parameters: Mapping[str, str], sound: Sound, *, headers: Mapping[str, str], as_of: str = ""
+    ) -> Answer:
         """Return the answer to a GET request.
 
         Parameters
@@ -105,6 +116,8 @@ class Asker:
             Address without parameters.
         parameters
             Its parameters; those of `SECRETS` are sent and not kept.
+        sound
+            Whether an answer is kept.
         headers
             Sent and not kept.
         as_of
@@ -122,7 +135,7 @@ class Asker:
             answer = Answer(got.status_code, got.headers.get("Content-Type", ""), got.content)
             return answer, seconds_asked(got.headers.get("Retry-After"))
 
-        return self.ask(request_of(url, parameters, as_of=as_of), send)
+        return self.ask(request_of(url, parameters, as_of=as_of), send, sound)
 
     def _send(self, send: Send) -> Answer:
         import tenacity  # noqa: PLC0415  of the extra
@@ -147,14 +160,16 @@ class Asker:
         try:
             answer: Answer = retrying(self._send_one, send)
         except _Busy as busy:
+            times = retrying.statistics["attempt_number"]
+            asks = "" if busy.seconds is None else f", and asks to wait {busy.seconds:.0f} seconds"
             raise Unreachable(
-                f"{self.source.title} is busy or refuses (HTTP {busy.answer.status}, asked repeatedly). Wait, then run "
-                "the same command: what has been answered is kept and is not asked again"
+                f"{self.source.title} is busy or refuses (HTTP {busy.answer.status}, asked {times} times){asks}. Run "
+                "the same command later: what has been answered is kept and is not asked again."
             ) from None
         except OSError as error:  # requests' and curl_cffi's errors are; their texts hold addresses with keys in them
             raise Unreachable(
-                f"{self.source.title} cannot be reached ({type(error).__name__}). Check the network, or a proxy in "
-                "HTTPS_PROXY, and run the same command again; with --offline, tables are made from kept answers"
+                f"{self.source.title} cannot be reached ({type(error).__name__}). Check the network, or the proxy in "
+                "HTTPS_PROXY, and run the same command again. Answers of an earlier run are used with --offline."
             ) from None
         return answer
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import pandas as pd
@@ -21,10 +21,10 @@ from finnex.data.calendar import last_close
 from finnex.data.names import SERIES_ALIASES
 from finnex.errors import FetchError
 from finnex.fetching import fred
-from finnex.fetching.asking import Asker, Unreachable
-from finnex.fetching.filings import company_numbers, edgartools_apart, fetch_filings
-from finnex.fetching.sources import FRED, SEC, SOURCES, YAHOO, check_ready
-from finnex.fetching.tables import Folder
+from finnex.fetching.asking import Asker, NoData, Unreachable
+from finnex.fetching.filings import edgartools_apart, fetch_filings
+from finnex.fetching.sources import FRED, SEC, SOURCES, YAHOO, Source, check_ready
+from finnex.fetching.tables import MANIFEST, Folder
 from finnex.fetching.yahoo import fetch_history, yfinance_apart
 
 FUNDS: Final = ("SPY", "TLT", "IEF", "LQD", "TIP", "EEM", "EFA", *SECTOR_ETFS)
@@ -70,18 +70,24 @@ class Fetched:
     ----------
     tables
         Table to its rows, of those that were written.
+    priced
+        The wanted symbols that have bars in the table.
     failures
-        What was not, one sentence each.
+        What was not, in sentences.
+    notes
+        What a source has nothing of, in sentences.
     asked
         Requests that were sent.
-    closed
-        The last session that had closed.
+    days
+        Source to the last session that had closed when it was asked.
     """
 
-    closed: date
     tables: dict[str, int] = field(default_factory=dict)
+    priced: tuple[str, ...] = ()
     failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     asked: int = 0
+    days: dict[str, date] = field(default_factory=dict)
 
 
 def fetch(wanted: Wanted, folder: Path, *, offline: bool = False, report: Report = lambda *_: None) -> Fetched:
@@ -94,7 +100,7 @@ def fetch(wanted: Wanted, folder: Path, *, offline: bool = False, report: Report
     folder
         Where tables, manifest and answers are; made where it is absent.
     offline
-        Use kept answers alone, as of the day of the run that fetched them.
+        Use kept answers alone, of each source those of its last run that was not cut short.
     report
         Called with steps done, steps in all, and the step.
 
@@ -109,40 +115,30 @@ def fetch(wanted: Wanted, folder: Path, *, offline: bool = False, report: Report
         A library, key or identity is missing, a table here is not FinNeX's, or another process fetches here. Nothing
         was asked.
     """
+    if offline and not (folder / MANIFEST).exists():
+        raise FetchError(
+            f"{folder} holds no kept answers. Run the same command without --offline first, or name another folder "
+            "with --to."
+        )
     check_ready(wanted.sources, offline=offline)
     with _alone(folder):
         there = Folder(folder)
         closed = last_close(wanted.exchange, np.datetime64("now"))
-        if offline:
-            closed = _kept_day(there)
-        end = min(wanted.end or closed, closed)
-        if wanted.start > end:
-            raise FetchError(f"there is no closed session from {wanted.start} to {end}. Choose an earlier --start.")
-        done = Fetched(closed)
+        if not offline and wanted.start > min(wanted.end or closed, closed):
+            raise FetchError(
+                f"there is no closed session from {wanted.start} to {min(wanted.end or closed, closed)}. Choose an "
+                "earlier --start."
+            )
+        done = Fetched()
         if not offline:
             there.write_manifest(_said(wanted, closed))
-        with _quiet(), tempfile.TemporaryDirectory(prefix="finnex-fetch-") as scratch:
-            work = _Work(wanted, there, end, offline, report, done)
-            if YAHOO.name in wanted.sources:
-                with yfinance_apart():
-                    work.yahoo()
-            if FRED.name in wanted.sources:
-                work.fred()
-            if SEC.name in wanted.sources:
-                with edgartools_apart(Path(scratch)):
-                    work.sec()
-        there.write_manifest()
+        try:
+            with _quiet(), tempfile.TemporaryDirectory(prefix="finnex-fetch-") as scratch:
+                _Work(wanted, there, None if offline else closed, report, done).all(Path(scratch))
+        finally:
+            there.write_manifest()
+        done.priced = there.keys_in("prices", wanted.symbols)
     return done
-
-
-def _kept_day(there: Folder) -> date:
-    try:
-        return date.fromisoformat(there.run["closed"])
-    except (KeyError, TypeError, ValueError):
-        raise FetchError(
-            f"{there.path} holds no kept answers. Run the same command without --offline first, or name its folder "
-            "with --to."
-        ) from None
 
 
 def _said(wanted: Wanted, closed: date) -> dict[str, Any]:
@@ -157,83 +153,80 @@ def _said(wanted: Wanted, closed: date) -> dict[str, Any]:
     }
 
 
+class _Get(Protocol):
+    """Gets what one source has of one name."""
+
+    def __call__(self, name: str, day: date, asker: Asker) -> Mapping[str, pd.DataFrame]:
+        """Return tables, as of a day."""
+
+
 class _Work:
     """One run: each source in turn."""
 
-    def __init__(self, wanted: Wanted, there: Folder, end: date, offline: bool, report: Report, done: Fetched) -> None:
-        self._wanted, self._there, self._end, self._offline = wanted, there, end, offline
+    def __init__(self, wanted: Wanted, there: Folder, closed: date | None, report: Report, done: Fetched) -> None:
+        self._wanted, self._there, self._closed = wanted, there, closed
         self._report, self._done = report, done
 
-    def yahoo(self) -> None:
-        """Fetch bars, splits and dividends of companies and funds."""
+    def all(self, scratch: Path) -> None:
+        """Fetch from all sources; edgartools makes its folders in `scratch`."""
         wanted = self._wanted
-        funds = [fund for fund in FUNDS if fund not in wanted.symbols] if wanted.funds else []
-        asker = self._asker(YAHOO.name)
+        if YAHOO.name in wanted.sources:
+            funds = [fund for fund in FUNDS if fund not in wanted.symbols] if wanted.funds else []
+            with yfinance_apart():
+                self._each(YAHOO, [*wanted.symbols, *funds], self._history)
+        if FRED.name in wanted.sources:
+            self._each(FRED, wanted.series, self._series)
+        if SEC.name in wanted.sources:
+            with edgartools_apart(scratch):
+                self._each(SEC, wanted.symbols, self._filings)
 
-        def one(symbol: str) -> Any:
-            return fetch_history(symbol, wanted.start, self._end, self._done.closed, asker)
+    def _history(self, name: str, day: date, asker: Asker) -> Mapping[str, pd.DataFrame]:
+        return vars(fetch_history(name, self._wanted.start, self._end(day), day, asker))
 
-        found = self._each([*wanted.symbols, *funds], one, asker)
-        if found:
-            for table in ("prices", "splits", "dividends"):
-                self._write(table, [getattr(history, table) for history in found.values()])
+    def _series(self, name: str, day: date, asker: Asker) -> Mapping[str, pd.DataFrame]:
+        frame = fred.fetch_series(name, self._wanted.start, self._end(day), asker)
+        return {"macro": frame.assign(series=SERIES_ALIASES.get(name, name))}
 
-    def fred(self) -> None:
-        """Fetch macro series."""
-        asker = self._asker(FRED.name)
+    def _filings(self, name: str, day: date, asker: Asker) -> Mapping[str, pd.DataFrame]:
+        return {"fundamentals": fetch_filings(name, self._end(day), day, asker)}
 
-        def one(name: str) -> pd.DataFrame:
-            frame = fred.fetch_series(name, self._wanted.start, self._end, asker)
-            return frame.assign(series=SERIES_ALIASES.get(name, name))
+    def _end(self, day: date) -> date:
+        return min(self._wanted.end or day, day)
 
-        if found := self._each(self._wanted.series, one, asker):
-            self._write("macro", list(found.values()))
-
-    def sec(self) -> None:
-        """Fetch filed figures of the companies."""
-        asker, as_of = self._asker(SEC.name), self._done.closed
-        try:
-            numbers = company_numbers(as_of, asker)
-        except FetchError as error:
-            self._fail(SEC.title, error, asker)
+    def _each(self, source: Source, names: Sequence[str], get: _Get) -> None:
+        """Fetch each name and write the tables; a source that cannot be reached is not asked for the rest."""
+        before = self._there.days.get(source.name)
+        day = self._closed or before
+        if day is None:
+            self._done.failures.append(
+                f"{source.title}: {self._there.path} holds no kept answers of it. Run the same command without "
+                "--offline, or name the other sources with --source."
+            )
             return
-
-        def one(symbol: str) -> pd.DataFrame:
-            if symbol.upper() not in numbers:
-                raise FetchError(
-                    f"The SEC lists no company under {symbol}. Indices, funds and foreign companies often file "
-                    "nothing: leave it out with --source yahoo --source fred."
-                )
-            return fetch_filings(symbol, numbers[symbol.upper()], self._end, as_of, asker)
-
-        if found := self._each(self._wanted.symbols, one, asker):
-            self._write("fundamentals", list(found.values()))
-
-    def _asker(self, name: str) -> Asker:
-        return Asker(SOURCES[name], self._there.archive, offline=self._offline)
-
-    def _each(self, names: Sequence[str], one: Callable[[str], Any], asker: Asker) -> dict[str, Any]:
-        """Return what was got of each name; a source that cannot be reached is not asked for the rest."""
-        found: dict[str, Any] = {}
+        self._there.days[source.name] = before or day  # so that an interrupted first run can be used
+        self._done.days[source.name] = day
+        asker = Asker(source, self._there.archive, offline=self._closed is None)
+        found: dict[str, dict[str, pd.DataFrame]] = {}
         for done, name in enumerate(names):
-            self._report(done, len(names), f"{asker.source.title}: {name}")
+            self._report(done, len(names), f"{source.title}: {name}")
             try:
-                found[name] = one(name)
+                for table, frame in get(name, day, asker).items():
+                    found.setdefault(table, {})[name] = frame
             except Unreachable as error:
-                rest = ", ".join(names[done:])
-                self._done.failures.append(f"{asker.source.title}: {error}. Not fetched: {rest}.")
+                self._done.failures.append(f"{error} Not fetched: {', '.join(names[done:])}.")
                 break
+            except NoData as error:
+                self._done.notes.append(str(error))
             except FetchError as error:
                 self._done.failures.append(f"{name}: {error}")
+        else:
+            self._there.days[source.name] = day
         self._done.asked += asker.asked
-        return found
+        for table, parts in found.items():
+            self._write(table, {SERIES_ALIASES.get(name, name): frame for name, frame in parts.items()})
 
-    def _fail(self, what: str, error: FetchError, asker: Asker) -> None:
-        self._done.failures.append(f"{what}: {error}")
-        self._done.asked += asker.asked
-
-    def _write(self, table: str, parts: list[pd.DataFrame]) -> None:
-        if sum(len(part) for part in parts) == 0 and not self._there.place(table).exists():
+    def _write(self, table: str, parts: Mapping[str, pd.DataFrame]) -> None:
+        if not any(map(len, parts.values())) and not self._there.place(table).exists():
             return
         try:
             self._done.tables[table] = self._there.write(table, parts)

@@ -16,7 +16,8 @@ import pandas as pd
 from finnex.data.names import CONCEPTS, FLOWS
 from finnex.data.quarters import quarters_in
 from finnex.errors import FetchError
-from finnex.fetching.asking import Asker
+from finnex.fetching.archive import Answer
+from finnex.fetching.asking import Asker, NoData, Unreachable
 from finnex.fetching.sources import IDENTITY
 
 TICKERS = "https://www.sec.gov/files/company_tickers.json"
@@ -42,32 +43,30 @@ def edgartools_apart(folder: Path) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def company_numbers(as_of: date, asker: Asker) -> dict[str, int]:
-    """Return the SEC's number of every company by symbol, as listed on a day.
-
-    Raises
-    ------
-    FetchError
-        The SEC's list cannot be read.
-    """
-    listed = _json(TICKERS, as_of, asker, "its list of companies")
+def _number(symbol: str, as_of: date, asker: Asker) -> int:
+    """Return the SEC's number of a company, as listed on a day."""
+    listed = _json(TICKERS, as_of, asker, "its list of companies", FetchError)
     try:
-        return {str(row["ticker"]).upper(): int(row["cik_str"]) for row in listed.values()}
+        numbers = {str(row["ticker"]).upper(): int(row["cik_str"]) for row in listed.values()}
     except (AttributeError, KeyError, TypeError, ValueError):
         raise FetchError(
-            f"The SEC's list of companies ({TICKERS}) has another form than is known. Try later."
+            f"The SEC's list of companies ({TICKERS}) has another form than is known. Look for a newer FinNeX."
         ) from None
+    if symbol not in numbers:
+        raise NoData(
+            f"The SEC lists no company under {symbol}; indices and many foreign companies are none. Features of "
+            "fundamentals are 'not known' of it."
+        )
+    return numbers[symbol]
 
 
-def fetch_filings(symbol: str, number: int, end: date, as_of: date, asker: Asker) -> pd.DataFrame:
+def fetch_filings(symbol: str, end: date, as_of: date, asker: Asker) -> pd.DataFrame:
     """Return the figures of a company that features read, a row a metric, period and filing.
 
     Parameters
     ----------
     symbol
-        What the company is called in the table.
-    number
-        The SEC's number of the company.
+        Of the company, in capitals, as the SEC spells it: BRK-B.
     end
         Last day of filings.
     as_of
@@ -83,21 +82,25 @@ def fetch_filings(symbol: str, number: int, end: date, as_of: date, asker: Asker
 
     Raises
     ------
+    NoData
+        The SEC has no such figures of the company.
     FetchError
-        The SEC has no such figures of the company, or its answer cannot be read.
+        Its answer cannot be read.
     Unreachable
         The SEC cannot be asked.
     """
     from edgar.entity.parser import EntityFactsParser  # noqa: PLC0415  of the extra
 
-    facts = EntityFactsParser.parse_company_facts(_json(FACTS.format(number), as_of, asker, f"the facts of {symbol}"))
+    facts = EntityFactsParser.parse_company_facts(
+        _json(FACTS.format(_number(symbol, as_of, asker)), as_of, asker, f"the facts of {symbol}", NoData)
+    )
     if facts is None:
-        raise FetchError(f"The SEC's answer for {symbol} holds no facts that edgartools can read. Leave it out.")
+        raise NoData(f"The SEC's answer for {symbol} holds no facts that edgartools can read.")
     rows = _one_a_filing(facts.to_dataframe(include_metadata=True, pit_mode=True), end)
     if rows.empty:
-        raise FetchError(
+        raise NoData(
             f"The SEC has no figures of {symbol} in US-GAAP that features read, filed until {end}: funds and many "
-            "foreign companies file none. Leave it out, or give its figures in a table of your own."
+            "foreign companies file none. Features of fundamentals are 'not known' of it."
         )
     return rows.assign(symbol=symbol, origin="sec")[list(COLUMNS)]
 
@@ -142,17 +145,30 @@ def _one_a_filing(facts: pd.DataFrame, end: date) -> pd.DataFrame:
     return text.drop_duplicates(key, keep="last").sort_values(key, kind="stable")
 
 
-def _json(url: str, as_of: date, asker: Asker, what: str) -> Any:
+def _json(url: str, as_of: date, asker: Asker, what: str, absent: type[FetchError]) -> Any:
+    """Return a document of the SEC's. Where it has none `absent` is raised; that is kept where it is no failure."""
+
+    def sound(answer: Answer) -> bool:
+        return _is_json(answer) or (answer.status == 404 and absent is NoData)
+
     headers = {"User-Agent": os.environ.get(IDENTITY, "").strip(), "Accept-Encoding": "gzip, deflate"}
-    answer = asker.get(url, {}, headers=headers, as_of=as_of.isoformat())
+    answer = asker.get(url, {}, sound, headers=headers, as_of=as_of.isoformat())
     if answer.status == 404:
-        raise FetchError(f"The SEC does not have {what} ({url}). Leave it out.")
+        raise absent(f"The SEC does not have {what} ({url}).")
     if answer.status != 200:
-        raise FetchError(
+        raise Unreachable(
             f"The SEC refuses {what} (HTTP {answer.status}). It refuses programs without a name and an e-mail address "
-            f"({IDENTITY}), and addresses that asked more than ten times a second; wait ten minutes, then try again."
+            f"({IDENTITY}), and addresses that asked more than ten times a second. Wait ten minutes, then run the same "
+            "command again."
         )
     try:
         return json.loads(answer.body)
     except ValueError:
-        raise FetchError(f"The SEC's answer for {what} is no JSON. Try later.") from None
+        raise FetchError(f"The SEC's answer for {what} is no JSON. Run the same command again later.") from None
+
+
+def _is_json(answer: Answer) -> bool:
+    try:
+        return answer.status == 200 and bool(json.loads(answer.body))
+    except ValueError:
+        return False

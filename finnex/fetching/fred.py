@@ -6,7 +6,8 @@ fredapi, not pandas-datareader: it is released still, and reads vintages, which 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
@@ -14,8 +15,10 @@ from xml.etree import ElementTree
 
 import pandas as pd
 
-from finnex.errors import FetchError, first_line
-from finnex.fetching.asking import Asker
+from finnex.data.names import SERIES_ALIASES
+from finnex.errors import ConfigError, FetchError, first_line
+from finnex.fetching.archive import Answer
+from finnex.fetching.asking import Asker, Unreachable
 from finnex.fetching.sources import KEY
 
 SERIES: Final = (
@@ -28,7 +31,32 @@ QUOTES: Final = frozenset({"VIXCLS", "SP500", "NASDAQCOM"})
 """Quotes that FinNeX knows from their own close on (`finnex.config.inputs.AMERICAN_QUOTES_MINUTES`): no vintages."""
 WINDOW_YEARS = 5
 """FRED answers for at most 2,000 vintages a request; a daily series has some 260 a year."""
+EARLIEST, FEW_UNTIL = date(1776, 7, 4), date(1949, 12, 31)
+"""FRED knows no earlier day; until the second one there are so few vintages that one request gets them all."""
+NO_VINTAGES = "does not exist in ALFRED"
+"""Part of FRED's refusal of a span that ends before the first vintage of a series."""
+NAME = re.compile(r"[A-Z0-9_.-]{1,60}", re.ASCII)
 COLUMNS: Final = ("series", "date", "available_date", "value")
+
+
+def checked_series(names: Iterable[str]) -> tuple[str, ...]:
+    """Return FRED's names of series, from these or from FinNeX's own (VIX for VIXCLS), in any case.
+
+    Raises
+    ------
+    ConfigError
+        One is no name of a series, or two are of the same series.
+    """
+    own = {SERIES_ALIASES.get(name, name): name for name in SERIES}
+    seen: dict[str, str] = {}
+    for given in dict.fromkeys(names):
+        name = own.get(given.upper(), given.upper())
+        if not NAME.fullmatch(name):
+            raise ConfigError(f"--series: {given!r} is no name of FRED's. Write it as FRED does, such as DGS10.")
+        other = seen.setdefault(SERIES_ALIASES.get(name, name), name)
+        if other != name:
+            raise ConfigError(f"--series: {other} and {name} are one series here. Choose one of them.")
+    return tuple(seen.values())
 
 
 def fetch_series(name: str, start: date, end: date, asker: Asker) -> pd.DataFrame:
@@ -64,9 +92,10 @@ def fetch_series(name: str, start: date, end: date, asker: Asker) -> pd.DataFram
         else:
             windows = list(_windows(start - timedelta(days=1), end))
             rows = _releases([(first, _known(reader, name, first, last)) for first, last in windows])
-    except (ValueError, KeyError, TypeError, ElementTree.ParseError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise FetchError(
-            f"FRED gives no values of {name} ({first_line(error)[:200].rstrip('.')}). Check the name."
+            f"FRED gives no values of {name} ({first_line(error)[:200].rstrip('.')}). Check the name, or leave it out "
+            "by naming the others with --series."
         ) from None
     if rows.empty:
         raise FetchError(f"FRED gives no values of {name} until {end}. Choose other dates, or leave it out.")
@@ -79,7 +108,7 @@ def _known(reader: Any, name: str, first: date, last: date) -> pd.DataFrame:
     try:
         frame: pd.DataFrame = reader.get_series_all_releases(name, first, last)
     except ValueError as error:
-        if "does not exist in ALFRED" not in str(error):
+        if NO_VINTAGES not in str(error):
             raise
         return pd.DataFrame()
     return frame
@@ -87,8 +116,9 @@ def _known(reader: Any, name: str, first: date, last: date) -> pd.DataFrame:
 
 def _windows(first: date, last: date) -> Iterator[tuple[date, date]]:
     """Yield spans of releases that end where whole blocks of years do: a span that is over never changes again."""
+    first = max(first, EARLIEST)
     while first <= last:
-        block_end = date((first.year // WINDOW_YEARS + 1) * WINDOW_YEARS - 1, 12, 31)
+        block_end = max(date((first.year // WINDOW_YEARS + 1) * WINDOW_YEARS - 1, 12, 31), FEW_UNTIL)
         yield first, min(block_end, last)
         first = block_end + timedelta(days=1)
 
@@ -119,6 +149,9 @@ def _reader(asker: Asker) -> Any:
     class Fred(Published):  # type: ignore[misc]
         """Named as its base: all of fredapi's requests are made by `__fetch_data`, whose name holds the class's."""
 
+        def __init__(self, api_key: str) -> None:  # the base's would set a proxy for all of the process's urllib
+            self.api_key = api_key
+
         def __fetch_data(self, url: str) -> ElementTree.Element:
             """Return an answer's XML, all pages of it."""
             root = self.__page(url, 0)
@@ -134,10 +167,34 @@ def _reader(asker: Asker) -> Any:
             parameters = dict(parse_qsl(parts.query)) | ({"offset": str(offset)} if offset else {})
             address = parts._replace(query="").geturl()
             as_of = "" if {"realtime_end", "observation_end"} & parameters.keys() else "now"
-            answer = asker.get(address, parameters | {"api_key": self.api_key}, headers={}, as_of=as_of)
-            root = ElementTree.fromstring(answer.body)
+            answer = asker.get(address, parameters | {"api_key": self.api_key}, _sound, headers={}, as_of=as_of)
+            root = _root(answer)
+            if root is None:
+                raise ValueError(f"HTTP {answer.status}, and no XML")
+            message = root.get("message") or f"HTTP {answer.status}"
+            if answer.status in {400, 401, 403} and "api_key" in message:
+                raise Unreachable(
+                    f"FRED refuses the key in {KEY} ({message.replace(self.api_key, '...').rstrip('.')}). Get one for "
+                    "free at https://fred.stlouisfed.org/docs/api/api_key.html."
+                )
             if answer.status != 200:
-                raise ValueError(root.get("message") or f"HTTP {answer.status}")
+                raise ValueError(message)
             return root
 
-    return Fred(api_key=os.environ.get(KEY, "").strip() or "none is needed for kept answers")
+    return Fred(os.environ.get(KEY, "").strip() or "none is needed for kept answers")
+
+
+def _root(answer: Answer) -> ElementTree.Element | None:
+    try:
+        return ElementTree.fromstring(answer.body)
+    except ElementTree.ParseError:
+        return None
+
+
+def _sound(answer: Answer) -> bool:
+    """Return whether an answer is kept: observations, or that there are no vintages yet, which stays so."""
+    root = _root(answer)
+    if root is None:
+        return False
+    no_vintages = answer.status == 400 and NO_VINTAGES in (root.get("message") or "")
+    return no_vintages or (answer.status == 200 and root.tag == "observations")

@@ -85,7 +85,13 @@ def check_ready(wanted: Collection[str], environment: Mapping[str, str] = os.env
             f"FRED asks for a key, and {KEY} is not set in the environment. Get one for free at "
             f"https://fred.stlouisfed.org/docs/api/api_key.html and set it{_or_leave_out(others, FRED)}."
         )
-    if not offline and SEC.name in wanted and not NAME_AND_MAIL.fullmatch(environment.get(IDENTITY, "").strip()):
+    identity = environment.get(IDENTITY, "").strip()
+    if not offline and SEC.name in wanted and not (identity.isascii() and identity.isprintable()):
+        lines.append(
+            f"{IDENTITY} in the environment is sent to the SEC in a header of HTTP, which holds ASCII characters only. "
+            f'Write the name without accents, such as {IDENTITY}="Jose Nunez jose.nunez@example.org".'
+        )
+    elif not offline and SEC.name in wanted and not NAME_AND_MAIL.fullmatch(identity):
         lines.append(
             f"The SEC asks programs for a name and an e-mail address, and {IDENTITY} in the environment holds none. "
             f'Set it, such as {IDENTITY}="Jane Doe jane.doe@example.org"{_or_leave_out(others, SEC)}.'

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +37,8 @@ class Folder:
         Its kept answers, in `raw`.
     run
         What the last run was asked for, as `manifest.json` says; empty where there was none.
+    days
+        Source to the last closed session of its last run that was not cut short: kept answers are as of that day.
 
     Raises
     ------
@@ -50,8 +53,9 @@ class Folder:
             said: Any = json.loads((path / MANIFEST).read_bytes())
             self._hashes: dict[str, list[str]] = {str(name): list(known) for name, known in said["tables"].items()}
             self.run: dict[str, Any] = dict(said["run"])
+            self.days = {str(name): date.fromisoformat(day) for name, day in said["days"].items()}
         except FileNotFoundError:
-            self._hashes, self.run = {}, {}
+            self._hashes, self.run, self.days = {}, {}, {}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise FetchError(
                 f"{path / MANIFEST} cannot be read: it says which tables here are FinNeX's. Choose another folder with "
@@ -78,7 +82,7 @@ class Folder:
                 "or move the file away."
             )
 
-    def write(self, name: str, parts: Iterable[pd.DataFrame]) -> int:
+    def write(self, name: str, parts: Mapping[str, pd.DataFrame]) -> int:
         """Write a table: the given rows, and of the table that exists the rows of other symbols or series.
 
         Parameters
@@ -86,7 +90,7 @@ class Folder:
         name
             Of `KEYS`.
         parts
-            One or more frames with the table's columns.
+            One or more symbols or series, each with all of its rows, which may be none.
 
         Returns
         -------
@@ -100,11 +104,11 @@ class Folder:
         """
         self._refuse_others(name)
         place, key = self.place(name), KEYS[name]
-        rows = pd.concat(list(parts), ignore_index=True).astype(object)
+        rows = pd.concat(list(parts.values()), ignore_index=True).astype(object)
         text = rows.where(rows.notna(), "").map(_cell) if len(rows) else rows
         if place.exists():
             before = pd.read_csv(place, dtype=str, keep_default_na=False)
-            text = pd.concat([before[~before[key].isin(text[key])], text], ignore_index=True)
+            text = pd.concat([before[~before[key].isin(list(parts))], text], ignore_index=True)
         text = text.sort_values(key, kind="stable", ignore_index=True)
         data = text.to_csv(index=False, lineterminator="\n").encode()
         try:
@@ -120,6 +124,14 @@ class Folder:
             ) from None
         return len(text)
 
+    def keys_in(self, name: str, wanted: Sequence[str]) -> tuple[str, ...]:
+        """Return the wanted symbols or series that have rows in a table; none where it does not exist."""
+        place, key = self.place(name), KEYS[name]
+        if not place.exists():
+            return ()
+        there = set(pd.read_csv(place, usecols=[key], dtype=str, keep_default_na=False)[key])
+        return tuple(one for one in wanted if one in there)
+
     def write_manifest(self, run: Mapping[str, Any] | None = None) -> None:
         """Write the manifest: what was asked, the hash of each table, every kept answer with its hash, time and terms.
 
@@ -131,7 +143,8 @@ class Folder:
         if run is not None:
             self.run = dict(run)
         answers = [vars(kept) for kept in self.archive.entries()]
-        said = {"run": self.run, "tables": self._hashes, "answers": answers}
+        days = {name: day.isoformat() for name, day in self.days.items()}
+        said = {"run": self.run, "days": days, "tables": self._hashes, "answers": answers}
         self.path.mkdir(parents=True, exist_ok=True)
         with replacing(self.path / MANIFEST) as file:
             file.write(json.dumps(said, indent=1).encode())

@@ -88,6 +88,10 @@ def fetch_history(symbol: str, start: date, end: date, closed: date, asker: Aske
     Unreachable
         Yahoo cannot be asked.
     """
+    from yfinance.utils import is_isin  # noqa: PLC0415  of the extra
+
+    if is_isin(symbol):
+        raise FetchError(f"{symbol} is an ISIN, which Yahoo Finance has no bars under. Write its symbol, such as AAPL.")
     try:
         frame = _history(symbol, start, closed, asker, replaying=True)
     except NotKept:
@@ -135,7 +139,7 @@ def _tables(symbol: str, frame: pd.DataFrame, end: date) -> History:
         raise FetchError(f"Yahoo Finance gives no bars of {symbol} until {end}. Choose other dates, or leave it out.")
     for name in BAR:
         bars[name] = [format(value, SIGNIFICANT) for value in bars[name]]
-    bars["volume"] = bars["volume"].fillna(0).astype("int64")
+    bars["volume"] = bars["volume"].astype("int64")
     return History(
         bars[["symbol", "date", *BAR, "volume"]],
         splits.rename(columns={"stock splits": "ratio"}),

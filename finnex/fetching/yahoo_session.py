@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -53,8 +54,16 @@ class ArchivedSession(curl.Session[curl.Response]):  # type: ignore[misc]
             answer = Answer(response.status_code, response.headers.get("Content-Type") or "", response.content)
             return answer, seconds_asked(response.headers.get("Retry-After"))
 
-        answer = self._asker.ask(request, send)
+        answer = self._asker.ask(request, send, _sound)
         return got[-1] if got else _response(answer, url)
+
+
+def _sound(answer: Answer) -> bool:
+    """Return whether an answer is a chart, with bars or without."""
+    try:
+        return answer.status == 200 and bool(json.loads(answer.body)["chart"]["result"])
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _response(answer: Answer, url: str) -> curl.Response:

@@ -10,7 +10,8 @@ from tests.helpers.public_sites import Asked, Reply, as_json
 
 NEW_YORK = ZoneInfo("America/New_York")
 SPLIT, DIVIDEND = dt.date(2024, 2, 1), dt.date(2024, 1, 18)
-LISTED = {"ACME": 320193, "BETA": 789019}
+LISTED = {"ACME": 320193, "BETA": 789019, "^VIX": None, "FUND": 884394}
+"""Symbols that Yahoo knows, and the SEC's numbers of those that it lists."""
 
 
 def moment(day: dt.date) -> int:
@@ -18,7 +19,7 @@ def moment(day: dt.date) -> int:
     return int(dt.datetime.combine(day, dt.time(9, 30), NEW_YORK).timestamp())
 
 
-def chart(asked: Asked, days: Sequence[dt.date]) -> Reply:
+def chart(asked: Asked, days: Sequence[dt.date], *, splits: bool) -> Reply:
     """Return Yahoo's chart of a symbol: 100, 101, ... a share, the second session without a price."""
     symbol = asked.path.rsplit("/", 1)[1]
     meta = {
@@ -53,6 +54,8 @@ def chart(asked: Asked, days: Sequence[dt.date]) -> Reply:
             stamp: {"date": moment(SPLIT), "numerator": 4.0, "denominator": 1.0, "splitRatio": "4:1"},
         },
     }
+    if not splits:
+        events["splits"] = {}
     indicators = {"quote": [quote], "adjclose": [{"adjclose": [None if one is None else one / 2 for one in close]}]}
     result = {"meta": meta, "timestamp": [moment(day) for day in days], "events": events, "indicators": indicators}
     return as_json({"chart": {"result": [result], "error": None}})
@@ -88,6 +91,7 @@ def companies() -> Reply:
         {
             str(place): {"cik_str": number, "ticker": name, "title": name}
             for place, (name, number) in enumerate(LISTED.items())
+            if number is not None
         }
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from finnex.fetching.sources import SOURCES
+from finnex.fetching.sources import SOURCES, Source
 from tests.helpers.public_sites import Sites, sites_running
 from tests.helpers.public_world import WORDS, World
 
@@ -29,4 +29,6 @@ def sites(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         for name, value in (running.environment() | WORDS | {"HOME": str(tmp_path / "home")}).items():
             monkeypatch.setenv(name, value)
         monkeypatch.chdir(tmp_path)
+        # The pauses between requests, of which `test_requests_are_spaced_and_the_home_stays_as_it_was` keeps watch.
+        monkeypatch.setattr(Source, "seconds", property(lambda _: 0.0), raising=False)
         yield running

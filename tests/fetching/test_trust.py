@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from filelock import FileLock
 
 from finnex.data import names
+from finnex.data.calendar import last_close
 from finnex.fetching import fetch as fetching
 from finnex.fetching import fred
+from tests.helpers import public_answers as made
 from tests.helpers.public_sites import Asked, Reply, Sites
-from tests.helpers.public_world import COMMAND, KEY, WORDS, World, ended, table
+from tests.helpers.public_world import COMMAND, KEY, World, ended, table
 
 FROM = "--start", "2023-06-01", "--end", "2024-03-08"
 YAHOO = "--no-funds", "--source", "yahoo"
@@ -55,24 +57,20 @@ def test_a_killed_run_is_resumed_without_asking_twice(
     for path in Path("whole").glob("*.csv"):
         assert (Path("inputs") / path.name).read_bytes() == path.read_bytes()
     assert len(list(Path("inputs").glob("*.csv"))) == 5
-    assert not [path for path in Path("inputs").rglob(".*.finnex-*")]  # drafts of the killed run
+    assert not list(Path("inputs").rglob(".*.finnex-*"))  # drafts of the killed run
 
 
 def test_offline_after_a_later_run_without_a_network_uses_the_last_whole_run(
     sites: Sites, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = [part for part in COMMAND if part not in {"--end", "2024-03-08"}]
-    closed = fetching.last_close("XNYS", fetching.np.datetime64("now"))
-    monkeypatch.setattr(fetching, "last_close", lambda *_: closed - dt.timedelta(days=7))
-    assert ended(capsys, *command)[0] == 0
+    closed = last_close("XNYS", np.datetime64("now"))
+    with monkeypatch.context() as week_before:
+        week_before.setattr(fetching, "last_close", lambda *_: closed - dt.timedelta(days=7))
+        assert ended(capsys, *command)[0] == 0
     tables = {path.name: path.read_bytes() for path in Path("inputs").glob("*.csv")}
-    monkeypatch.undo()
     for variable in ("HTTPS_PROXY", "https_proxy"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")  # nothing listens there
-    monkeypatch.setenv("HOME", os.fspath(Path.cwd()))
-    for name, value in WORDS.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(Path.cwd() if Path("inputs").exists() else Path(sites.authority).parent.parent)
     assert ended(capsys, *command)[0] == 2
     code, said = ended(capsys, *command, "--offline")
     assert code == 0, said
@@ -94,8 +92,6 @@ def test_a_span_before_the_first_vintage_is_asked_once(sites: Sites, capsys: pyt
 def test_a_refused_key_is_said_once_and_not_shown(
     sites: Sites, world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from tests.helpers import public_answers as made
-
     refusal = f"Bad Request.  The value {KEY} for variable api_key is not registered."
     world.broken = {"api.stlouisfed.org": [made.fred_error(refusal)] * 9}
     code, said = ended(capsys, *COMMAND, "--source", "fred")

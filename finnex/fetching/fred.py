@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 from xml.etree import ElementTree
@@ -31,6 +31,7 @@ QUOTES: Final = frozenset({"VIXCLS", "SP500", "NASDAQCOM"})
 """Quotes that FinNeX knows from their own close on (`finnex.config.inputs.AMERICAN_QUOTES_MINUTES`): no vintages."""
 WINDOW_YEARS = 5
 """FRED answers for at most 2,000 vintages a request; a daily series has some 260 a year."""
+ONE_DAY = timedelta(days=1)
 EARLIEST, FEW_UNTIL = date(1776, 7, 4), date(1949, 12, 31)
 """FRED knows no earlier day; until the second one there are so few vintages that one request gets them all."""
 NO_VINTAGES = "does not exist in ALFRED"
@@ -90,7 +91,7 @@ def fetch_series(name: str, start: date, end: date, asker: Asker) -> pd.DataFram
             rows = pd.DataFrame({"date": values.index, "available_date": values.index, "value": values.to_numpy()})
             rows = rows.dropna(subset=["value"])
         else:
-            windows = list(_windows(start - timedelta(days=1), end))
+            windows = list(_windows(max(start, EARLIEST + ONE_DAY) - ONE_DAY, end))
             rows = _releases([(first, _known(reader, name, first, last)) for first, last in windows])
     except (ValueError, KeyError, TypeError) as error:
         raise FetchError(
@@ -116,11 +117,10 @@ def _known(reader: Any, name: str, first: date, last: date) -> pd.DataFrame:
 
 def _windows(first: date, last: date) -> Iterator[tuple[date, date]]:
     """Yield spans of releases that end where whole blocks of years do: a span that is over never changes again."""
-    first = max(first, EARLIEST)
     while first <= last:
         block_end = max(date((first.year // WINDOW_YEARS + 1) * WINDOW_YEARS - 1, 12, 31), FEW_UNTIL)
         yield first, min(block_end, last)
-        first = block_end + timedelta(days=1)
+        first = block_end + ONE_DAY
 
 
 def _releases(windows: list[tuple[date, pd.DataFrame]]) -> pd.DataFrame:
@@ -151,6 +151,10 @@ def _reader(asker: Asker) -> Any:
 
         def __init__(self, api_key: str) -> None:  # the base's would set a proxy for all of the process's urllib
             self.api_key = api_key
+
+        def _parse(self, date_str: str, format: str = "") -> datetime:
+            """Return a date; the base's takes a minute for the vintages of one daily series."""
+            return datetime.fromisoformat(date_str)
 
         def __fetch_data(self, url: str) -> ElementTree.Element:
             """Return an answer's XML, all pages of it."""

@@ -35,7 +35,7 @@ SUCCEEDS: dict[str, tuple[list[str], list[str]]] = {
 }
 REFUSED: dict[str, tuple[list[str], str]] = {
     "demo": (["[/b]file"], "finnex: [/b]file"),
-    "fetch": ([SYMBOL, "--start", "2015-03-02", "--to", "[/b]none", "--offline"], "[/b]none"),
+    "fetch": ([SYMBOL, "--start", "2015-03-02", "--to", "[/b]none", "--offline"], "[/b]none holds no kept answers"),
     "deploy": (["--file", "[/b]none.yaml"], "[/b]none.yaml"),
 }
 REFUSED |= {

@@ -89,6 +89,18 @@ def test_a_span_before_the_first_vintage_is_asked_once(sites: Sites, capsys: pyt
     assert sites.asked == []
 
 
+def test_the_earliest_start_asks_for_few_spans(sites: Sites, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["fetch", "ACME", "--start", "0001-01-01", "--end", "1962-01-05", "--series", "DGS10", "--source", "fred"]
+    code, said = ended(capsys, *command)
+    assert code == 2
+    assert "failed: DGS10: FRED gives no values of DGS10 until 1962-01-05" in said
+    spans = [(asked.query["realtime_start"], asked.query["realtime_end"]) for asked in sites.asked]
+    assert spans == [
+        ("1776-07-04", "1949-12-31"), ("1950-01-01", "1954-12-31"), ("1955-01-01", "1959-12-31"),
+        ("1960-01-01", "1962-01-05"),
+    ]  # fmt: skip
+
+
 def test_a_refused_key_is_said_once_and_not_shown(
     sites: Sites, world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -153,13 +153,6 @@ def _said(wanted: Wanted, closed: date) -> dict[str, Any]:
     }
 
 
-class _Get(Protocol):
-    """Gets what one source has of one name."""
-
-    def __call__(self, name: str, day: date, asker: Asker) -> Mapping[str, pd.DataFrame]:
-        """Return tables, as of a day."""
-
-
 class _Work:
     """One run: each source in turn."""
 
@@ -171,30 +164,47 @@ class _Work:
         """Fetch from all sources; edgartools makes its folders in `scratch`."""
         wanted = self._wanted
         if YAHOO.name in wanted.sources:
-            funds = [fund for fund in FUNDS if fund not in wanted.symbols] if wanted.funds else []
-            with yfinance_apart():
-                self._each(YAHOO, [*wanted.symbols, *funds], self._history)
+            self._yahoo(self._asker(YAHOO))
         if FRED.name in wanted.sources:
-            self._each(FRED, wanted.series, self._series)
+            self._fred(self._asker(FRED))
         if SEC.name in wanted.sources:
             with edgartools_apart(scratch):
-                self._each(SEC, wanted.symbols, self._filings)
+                self._sec(self._asker(SEC))
 
-    def _history(self, name: str, day: date, asker: Asker) -> Mapping[str, pd.DataFrame]:
-        return vars(fetch_history(name, self._wanted.start, self._end(day), day, asker))
+    def _yahoo(self, asker: Asker) -> None:
+        from finnex.fetching.yahoo_session import ArchivedSession  # noqa: PLC0415  of the extra
 
-    def _series(self, name: str, day: date, asker: Asker) -> Mapping[str, pd.DataFrame]:
-        frame = fred.fetch_series(name, self._wanted.start, self._end(day), asker)
-        return {"macro": frame.assign(series=SERIES_ALIASES.get(name, name))}
+        wanted = self._wanted
+        funds = [fund for fund in FUNDS if fund not in wanted.symbols] if wanted.funds else []
+        with yfinance_apart(), ArchivedSession(asker) as session:
 
-    def _filings(self, name: str, day: date, asker: Asker) -> Mapping[str, pd.DataFrame]:
-        return {"fundamentals": fetch_filings(name, self._end(day), day, asker)}
+            def history(name: str, day: date) -> Mapping[str, pd.DataFrame]:
+                return vars(fetch_history(name, wanted.start, self._end(day), day, session))
+
+            self._each(asker, [*wanted.symbols, *funds], history)
+
+    def _fred(self, asker: Asker) -> None:
+        def series(name: str, day: date) -> Mapping[str, pd.DataFrame]:
+            frame = fred.fetch_series(name, self._wanted.start, self._end(day), asker)
+            return {"macro": frame.assign(series=SERIES_ALIASES.get(name, name))}
+
+        self._each(asker, self._wanted.series, series)
+
+    def _sec(self, asker: Asker) -> None:
+        def filings(name: str, day: date) -> Mapping[str, pd.DataFrame]:
+            return {"fundamentals": fetch_filings(name, self._end(day), day, asker)}
+
+        self._each(asker, self._wanted.symbols, filings)
+
+    def _asker(self, source: Source) -> Asker:
+        return Asker(source, self._there.archive, offline=self._closed is None)
 
     def _end(self, day: date) -> date:
         return min(self._wanted.end or day, day)
 
-    def _each(self, source: Source, names: Sequence[str], get: _Get) -> None:
-        """Fetch each name and write the tables; a source that cannot be reached is not asked for the rest."""
+    def _each(self, asker: Asker, names: Sequence[str], get: Callable[[str, date], Mapping[str, pd.DataFrame]]) -> None:
+        """Fetch each name as of a day and write the tables; a source that cannot be reached is not asked for more."""
+        source = asker.source
         before = self._there.days.get(source.name)
         day = self._closed or before
         if day is None:
@@ -205,12 +215,11 @@ class _Work:
             return
         self._there.days[source.name] = before or day  # so that an interrupted first run can be used
         self._done.days[source.name] = day
-        asker = Asker(source, self._there.archive, offline=self._closed is None)
         found: dict[str, dict[str, pd.DataFrame]] = {}
         for done, name in enumerate(names):
             self._report(done, len(names), f"{source.title}: {name}")
             try:
-                for table, frame in get(name, day, asker).items():
+                for table, frame in get(name, day).items():
                     found.setdefault(table, {})[name] = frame
             except Unreachable as error:
                 self._done.failures.append(f"{error} Not fetched: {', '.join(names[done:])}.")

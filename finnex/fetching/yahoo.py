@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
 from finnex.errors import FetchError, first_line
-from finnex.fetching.asking import Asker, NotKept
+from finnex.fetching.asking import NotKept
+
+if TYPE_CHECKING:
+    from finnex.fetching.yahoo_session import ArchivedSession
 
 BAR: Final = ("open", "high", "low", "close")
 SIGNIFICANT = ".9g"
@@ -62,7 +65,7 @@ def yfinance_apart() -> Iterator[None]:
             YfData.cache_get.cache_clear()
 
 
-def fetch_history(symbol: str, start: date, end: date, closed: date, asker: Asker) -> History:
+def fetch_history(symbol: str, start: date, end: date, closed: date, session: ArchivedSession) -> History:
     """Return a symbol's tables, from kept answers where all of them are kept.
 
     Parameters
@@ -73,7 +76,7 @@ def fetch_history(symbol: str, start: date, end: date, closed: date, asker: Aske
         First and last date of bars.
     closed
         The last session that has closed: splits up to it are taken, and no bar after it.
-    asker
+    session
         Asks Yahoo.
 
     Returns
@@ -93,31 +96,29 @@ def fetch_history(symbol: str, start: date, end: date, closed: date, asker: Aske
     if is_isin(symbol):
         raise FetchError(f"{symbol} is an ISIN, which Yahoo Finance has no bars under. Write its symbol, such as AAPL.")
     try:
-        frame = _history(symbol, start, closed, asker, replaying=True)
+        with session.replaying():
+            frame = _history(symbol, start, closed, session)
     except NotKept:
-        if asker.offline:
+        if session.asker.offline:
             raise
-        frame = _history(symbol, start, closed, asker, replaying=False)
+        frame = _history(symbol, start, closed, session)
     return _tables(symbol, frame, min(end, closed))
 
 
-def _history(symbol: str, start: date, closed: date, asker: Asker, *, replaying: bool) -> pd.DataFrame:
+def _history(symbol: str, start: date, closed: date, session: ArchivedSession) -> pd.DataFrame:
     import yfinance  # noqa: PLC0415  of the extra
 
-    from finnex.fetching.yahoo_session import ArchivedSession  # noqa: PLC0415
-
-    with ArchivedSession(asker, replaying=replaying) as session:
-        try:
-            frame: pd.DataFrame = yfinance.Ticker(symbol, session=session).history(
-                start=start.isoformat(), end=(closed + timedelta(days=1)).isoformat(), auto_adjust=False, actions=True
-            )
-        except FetchError:
-            raise
-        except Exception as error:  # a library's errors over a server's answer: KeyError, ValueError, its own
-            raise FetchError(
-                f"Yahoo Finance gives no bars of {symbol} from {start} to {closed} ({_reason(error, symbol)}). Check "
-                "the spelling (Yahoo writes BRK-B, ^GSPC) and the dates."
-            ) from None
+    try:
+        frame: pd.DataFrame = yfinance.Ticker(symbol, session=session).history(
+            start=start.isoformat(), end=(closed + timedelta(days=1)).isoformat(), auto_adjust=False, actions=True
+        )
+    except FetchError:
+        raise
+    except Exception as error:  # a library's errors over a server's answer: KeyError, ValueError, its own
+        raise FetchError(
+            f"Yahoo Finance gives no bars of {symbol} from {start} to {closed} ({_reason(error, symbol)}). Check "
+            "the spelling (Yahoo writes BRK-B, ^GSPC) and the dates."
+        ) from None
     return frame
 
 

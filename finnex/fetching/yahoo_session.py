@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +15,8 @@ from finnex.fetching.asking import TIMEOUT_SECONDS, Asker, seconds_asked
 
 DATA = "/v8/finance/chart/"
 """Addresses of bars; yfinance's other requests are for cookies, which are neither kept nor needed for kept answers."""
+COOKIES = "fc.yahoo.com"
+"""Host of the page that sets cookies; yfinance asks it before each request where it keeps none in a database."""
 NO_CRUMB = "none"
 """Answers requests for a crumb while kept answers are used; yfinance remembers it, and it is never sent."""
 
@@ -24,28 +28,60 @@ class ArchivedSession(curl.Session[curl.Response]):  # type: ignore[misc]
     ----------
     asker
         Who keeps, finds and asks.
-    replaying
-        Use kept answers alone: `NotKept` where one is missing. Requests for cookies get a placeholder.
     """
 
-    def __init__(self, asker: Asker, *, replaying: bool) -> None:
+    def __init__(self, asker: Asker) -> None:
         super().__init__(impersonate="chrome")
-        self._asker, self._replaying = asker, replaying
+        self.asker = asker
+        self._replaying = False
+        self._cookie_page: curl.Response | None = None
+
+    @contextmanager
+    def replaying(self) -> Iterator[None]:
+        """Use kept answers alone: `NotKept` where one is missing. Requests for cookies get a placeholder."""
+        self._replaying = True
+        try:
+            yield
+        finally:
+            self._replaying = False
 
     def request(self, method: Any, url: str, params: Any = None, **options: Any) -> curl.Response:
-        """Return the answer to a request, from the archive or from Yahoo."""
+        """Return the answer to a request, from the archive or from Yahoo.
+
+        Parameters
+        ----------
+        method, url, params, **options
+            As curl_cffi takes them; a placeholder of a crumb is not sent, and the timeout is FinNeX's.
+
+        Returns
+        -------
+        curl_cffi.requests.Response
+            The answer.
+
+        Raises
+        ------
+        NotKept
+            It is not kept, and Yahoo is not asked.
+        Unreachable
+            Yahoo cannot be asked.
+        """
         options["timeout"] = TIMEOUT_SECONDS[1]
         params = {name: value for name, value in (params or {}).items() if (name, value) != ("crumb", NO_CRUMB)}
         is_data = method == "GET" and urlsplit(url).path.startswith(DATA)
         request = request_of(url, params)
         if self._replaying:
-            found = self._asker.kept(request) if is_data else Answer(200, "text/plain", NO_CRUMB.encode())
+            found = self.asker.kept(request) if is_data else Answer(200, "text/plain", NO_CRUMB.encode())
             if found is None:
-                raise self._asker.not_kept(request)
+                raise self.asker.not_kept(request)
             return _response(found, url)
         if not is_data:  # yfinance itself goes without a cookie where it can
-            self._asker.asked += 1
-            return super().request(method, url, params=params, **options)
+            if urlsplit(url).hostname == COOKIES and self._cookie_page is not None and len(self.cookies):
+                return self._cookie_page
+            self.asker.asked += 1
+            page: curl.Response = super().request(method, url, params=params, **options)
+            if urlsplit(url).hostname == COOKIES:
+                self._cookie_page = page
+            return page
         got: list[curl.Response] = []
 
         def send() -> tuple[Answer, float | None]:
@@ -54,7 +90,7 @@ class ArchivedSession(curl.Session[curl.Response]):  # type: ignore[misc]
             answer = Answer(response.status_code, response.headers.get("Content-Type") or "", response.content)
             return answer, seconds_asked(response.headers.get("Retry-After"))
 
-        answer = self._asker.ask(request, send, _sound)
+        answer = self.asker.ask(request, send, _sound)
         return got[-1] if got else _response(answer, url)
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.helpers import public_answers as made
 from tests.helpers.public_sites import Reply, Sites
-from tests.helpers.public_world import COMMAND, END, KEY, START, WORDS, World, ended, table
+from tests.helpers.public_world import COMMAND, COOKIE, CRUMB, END, KEY, START, WORDS, World, ended, table
 
 
 def test_tables_are_in_the_forms_of_finnex(sites: Sites, world: World, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,8 +120,9 @@ def test_the_manifest_says_what_came_from_where_and_holds_no_secret(
         if path.is_file():
             data = path.read_bytes()
             text = gzip.decompress(data) if path.suffix == ".gz" else data
-            assert KEY.encode() not in text
-            assert b"jane.doe" not in text
+            for secret in (KEY, "jane.doe", COOKIE, CRUMB):
+                assert secret.encode() not in text
+                assert secret not in str(path)
 
 
 def test_a_busy_source_is_given_time_and_asked_again(

@@ -19,7 +19,7 @@ from finnex.fetching import fetch as fetching
 from finnex.fetching import fred
 from tests.helpers import public_answers as made
 from tests.helpers.public_sites import Asked, Reply, Sites
-from tests.helpers.public_world import COMMAND, KEY, World, ended, table
+from tests.helpers.public_world import COMMAND, COOKIE, KEY, World, ended, table
 
 FROM = "--start", "2023-06-01", "--end", "2024-03-08"
 YAHOO = "--no-funds", "--source", "yahoo"
@@ -162,6 +162,14 @@ def test_an_index_and_a_fund_have_bars_and_a_note_that_they_file_nothing(
         assert "note: The SEC lists no company under ^VIX" in said
         assert "note: The SEC does not have the facts of FUND" in said
         assert set(table("prices")["symbol"]) == {"^VIX", "FUND"}
+
+
+def test_the_page_that_sets_cookies_is_asked_once(sites: Sites, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(capsys, "fetch", "ACME", "BETA", *FROM, *YAHOO)[0] == 0
+    assert [asked.host for asked in sites.asked].count("fc.yahoo.com") == 1
+    charts = [asked for asked in sites.asked if asked.path.startswith("/v8/")]
+    assert len(charts) == 4
+    assert all(COOKIE in asked.headers["Cookie"] for asked in charts)
 
 
 def test_an_isin_is_refused_without_a_search(sites: Sites, capsys: pytest.CaptureFixture[str]) -> None:

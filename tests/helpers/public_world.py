@@ -17,6 +17,7 @@ from tests.helpers.public_sites import Asked, Reply
 
 START, END = "2023-06-01", "2024-03-08"
 KEY = "0123456789abcdef0123456789abcdef"
+COOKIE, CRUMB = "d=AQABBCookieOfTests", "crumbOfTests"
 WORDS = {"FRED_API_KEY": KEY, "EDGAR_IDENTITY": "Jane Doe jane.doe@example.org"}
 COMMAND = ("fetch", "ACME", "--start", START, "--end", END, "--series", "DGS10", "--series", "VIXCLS", "--no-funds")
 
@@ -37,16 +38,20 @@ class World:
         self.watch(asked)
         if queue := self.broken.get(asked.host):
             return queue.pop(0)
-        if asked.host == "api.stlouisfed.org":
-            return self.observations(asked)
-        if asked.host == "www.sec.gov":
-            return made.companies()
-        if asked.host == "data.sec.gov":
-            return made.company_facts()
+        sites = {
+            "api.stlouisfed.org": self.observations,
+            "www.sec.gov": lambda _: made.companies(),
+            "data.sec.gov": lambda _: made.company_facts(),
+        }
+        return sites.get(asked.host, self.yahoo)(asked)
+
+    def yahoo(self, asked: Asked) -> Reply:
         if asked.path.startswith("/v8/finance/chart/"):
             unknown = asked.path.rsplit("/", 1)[1] not in made.LISTED
             return made.no_chart() if unknown else made.chart(asked, self.days, splits=self.splits)
-        return Reply(b"crumb", content_type="text/plain")
+        if asked.host == "fc.yahoo.com":  # it answers 'not found', with a cookie
+            return Reply(b"", 404, headers={"Set-Cookie": f"A3={COOKIE}; Domain=.yahoo.com; Path=/; Secure"})
+        return Reply(CRUMB.encode(), content_type="text/plain")
 
     @staticmethod
     def observations(asked: Asked) -> Reply:

@@ -105,9 +105,11 @@ def test_a_damaged_answer_is_asked_again_and_is_no_answer_offline(
 
 
 def test_the_manifest_says_what_came_from_where_and_holds_no_secret(
-    sites: Sites, capsys: pytest.CaptureFixture[str]
+    sites: Sites, world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    world.broken = {"query2.finance.yahoo.com": [Reply(b"", 401)]}  # so that yfinance asks for a crumb and sends it
     assert ended(capsys, *COMMAND)[0] == 0
+    assert any(asked.query.get("crumb") == CRUMB for asked in sites.asked)
     said = json.loads(Path("inputs/manifest.json").read_bytes())
     assert {answer["source"] for answer in said["answers"]} == {"yahoo", "fred", "sec"}
     for answer in said["answers"]:

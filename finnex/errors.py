@@ -16,6 +16,7 @@ FinnexError
 ├── TrainingError      data or settings a model cannot be trained on
 │   └── ModelRefused   a model that training did not register, or whose files are others
 ├── ExportError        plain files that cannot be written
+├── FetchError         a public source that cannot be asked, or whose answer is none
 └── ServiceError       Prefect, Dask or MLflow could not be reached or started
     └── StateBusy      another command uses the state folder
 
@@ -173,6 +174,10 @@ class ModelRefused(TrainingError):
 
 class ExportError(FinnexError):
     """Plain files that cannot be written; nothing of them is left."""
+
+
+class FetchError(FinnexError):
+    """A public source cannot be asked, or its answer cannot be used; tables that exist are as they were."""
 
 
 class ServiceError(FinnexError):

@@ -18,6 +18,7 @@ from finnex.cli.demo import demo
 from finnex.cli.deploy import deploy
 from finnex.cli.explain import explain
 from finnex.cli.export import export
+from finnex.cli.fetch import fetch
 from finnex.cli.inputs import inputs
 from finnex.cli.layout import layout
 from finnex.cli.look import info, show
@@ -35,6 +36,7 @@ from finnex.plain_text import plain_text
 HELP = """Turn a company's daily tables into images that networks can read, and learn from them.
 
 New here? `finnex demo` builds, trains and reports on real sample data in a few minutes.
+Public data: `finnex fetch AAPL --start 2015-01-02`.
 With data of your own: `finnex init DIR`, edit DIR/finnex.toml, then `build`, `info`, `show` and `train`.
 """
 
@@ -47,8 +49,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS = (
-    *(demo, init, inputs, build, info, show, explain, train, models, promote, predict, up, deploy, audit, qa, export),
-    *(features, dataset, quarantine, release, repair),
+    *(demo, init, fetch, inputs, build, info, show, explain, train, models, promote, predict, up, deploy, audit),
+    *(qa, export, features, dataset, quarantine, release, repair),
 )
 for command in COMMANDS:
     app.command()(command)

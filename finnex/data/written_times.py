@@ -19,7 +19,7 @@ NAMES_A_DAY = r"\d{4}(?:\d{4}|-\d{1,2}-\d{1,2}|/\d{1,2}/\d{1,2}|\.\d{1,2}\.\d{1,
 CUT_SHORT = r"\d{4}(?:[-/.]?\d{1,2})?"
 """A year, or a month of a year."""
 OFFSET = re.compile(r"([+-])(\d{2})(?::?(\d{2}))?$")
-EPOCH, MILLISECONDS = r"^(\d{10}|\d{13})(?:\.0+)?$", r"\d{13}"
+EPOCH = r"^(\d{10}|\d{13})(?:\.0+)?$"
 LATEST_EPOCH = 1.9e9
 """2030-03-17. A later number of ten digits would read as a day and an hour too: 1999123123."""
 LONGEST_DATE, LONGEST_OFFSET = 10, 6

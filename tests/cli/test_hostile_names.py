@@ -36,12 +36,13 @@ SUCCEEDS: dict[str, tuple[list[str], list[str]]] = {
 }
 REFUSED: dict[str, tuple[list[str], str]] = {
     "demo": (["[/b]file"], "finnex: [/b]file"),
+    "fetch": ([SYMBOL, "--start", "2015-03-02", "--to", "[/b]none", "--offline"], "[/b]none holds no kept answers"),
     "deploy": (["--file", "[/b]none.yaml"], "[/b]none.yaml"),
 }
 REFUSED |= {
     command.__name__: (["--config", "[/b]none.toml"], "[/b]none.toml")
     for command in COMMANDS
-    if command.__name__ not in {"demo", "deploy", "init"}
+    if command.__name__ not in {"demo", "deploy", "init", "fetch"}
 }
 ARGUMENTS = {
     "show": [SYMBOL, DAYS[0], "--out", "x.png"],

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
+from finnex.data.normalize import STEPS
 from finnex.data.point_in_time import Floats
 from finnex.patches import estimators as estimate
 from finnex.patches.features import LEAST, MONTH, SHORT, PatchFeature
@@ -66,7 +67,11 @@ METADATA: Mapping[str, PatchFeature] = {
 
 
 def regime(s: Signals) -> npt.NDArray[np.int8]:
-    """Return the likeliest market state where each patch looks, counting into `REGIMES`; -1 where not known."""
-    chances = np.stack([s.amount(f"regime_{name}") for name in REGIMES])
+    """Return the likeliest market state where each patch looks, counting into `REGIMES`; -1 where not known.
+
+    Of states whose brightness is the same step the first counts.
+    """
+    # Whole steps: the last bit of float32 must not decide between equals, of which one may be drawn dark for likely.
+    chances = np.rint(STEPS * np.stack([s.amount(f"regime_{name}") for name in REGIMES]))
     known = ~np.isnan(chances).any(axis=0)
     return np.where(known, np.nan_to_num(chances).argmax(axis=0), -1).astype(np.int8)

@@ -336,6 +336,8 @@ def test_the_regime_is_the_likeliest_state_of_the_session(panel: PatchPanel, des
     columns = [MEGA.catalogue.position[f"regime_{name}"] for name in ("calm", "normal", "stressed")]
     chance = panel.brightness[400:440, columns]
     chance[:, 2] = 1.02 - chance[:, 2]  # drawn dark where it is likely
+    chance = chance.round(5)  # a step is 0.0038: what differs by less is equal, and the first of equals counts
+    assert (np.sort(chance)[:, -1] == np.sort(chance)[:, -2]).any()
     np.testing.assert_array_equal(described.regime[:, 79], chance.argmax(axis=1))
 
 

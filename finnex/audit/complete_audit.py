@@ -37,7 +37,7 @@ from finnex.data.features import symbol_bars
 from finnex.data.labels import make_labels
 from finnex.data.panel import make_panel
 from finnex.data.readers import read_enhanced
-from finnex.data.reading import reading_of
+from finnex.data.reading import reading_of, readings
 from finnex.data.tables import Tables
 from finnex.errors import ConfigError, InputError, Problem
 from finnex.pipeline import Run, read_run, sessions_wanted
@@ -152,7 +152,7 @@ def audit(
         scaled = fitted_on_everything(enhanced)
         findings += [replace(one, rows=(_first_row(one, enhanced, timings[0]),)) for one in scaled]
         if later is not None and vintage is not None:
-            seen = compare_vintage(enhanced, later, (config.inputs.files_of("enhanced")[0], vintage))
+            seen = compare_vintage(enhanced, later, readings(config, "enhanced"), vintage)
             findings += seen.findings
     findings = list(dict.fromkeys(findings))
     coarse = coarse_stamps(run.tables.sentiment, config.exchange)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from finnex.audit.audit_report import Finding
-from finnex.audit.clock import describe
+from finnex.audit.clock import Files, describe
 from finnex.audit.whole_file import fit_signature
 
 KEYS = ("symbol", "date")
@@ -52,20 +52,20 @@ class Vintage:
     stayed: dict[str, int]
 
 
-def compare_vintage(current: pd.DataFrame, later: pd.DataFrame, paths: tuple[Path | None, Path]) -> Vintage:
-    """Compare the published values with those of the same rows in a later vintage of the file."""
+def compare_vintage(current: pd.DataFrame, later: pd.DataFrame, files: Files, vintage: Path) -> Vintage:
+    """Compare the published values, read from `files`, with those of the same rows in a later vintage."""
     before, after = current.set_index(list(KEYS)), later.set_index(list(KEYS))
     findings: list[Finding] = []
     remedy = "Compute the column from rows up to its own session; a value that was published must stay."
     gone = before.index.difference(after.index)
     rows = before.index.intersection(after.index)
     if len(gone):
-        text = f"{len(gone)} of {len(before)} published rows are not in {paths[1].name}, such as {_named(gone[0])}."
+        text = f"{len(gone)} of {len(before)} published rows are not in {vintage.name}, such as {_named(gone[0])}."
         kept = "Keep published rows in every vintage."
         findings.append(Finding("enhanced_vintage_lost_rows", "enhanced", (), text, kept))
     longer = len(rows) > 0 and later["date"].max() > current["date"].max()
     if lost := [name for name in columns_of(current) if name not in after.columns]:
-        text = f"{paths[1].name} lacks {len(lost)} published columns: {', '.join(lost[:5])}."
+        text = f"{vintage.name} lacks {len(lost)} published columns: {', '.join(lost[:5])}."
         kept = "Keep published columns in every vintage."
         findings.append(Finding("enhanced_vintage_lost_columns", "enhanced", tuple(lost), text, kept))
     stayed = {}
@@ -83,7 +83,7 @@ def compare_vintage(current: pd.DataFrame, later: pd.DataFrame, paths: tuple[Pat
             f"column '{name}': {int(moved.sum())} of {len(rows)} published values ({moved.mean():.1%}) moved: {shown}."
         )
         whole = before.loc[rows].reset_index()
-        leaked = tuple(describe("enhanced", whole.iloc[i], paths[0]) for i in np.flatnonzero(moved)[:3])
+        leaked = tuple(describe("enhanced", whole.iloc[i], files) for i in np.flatnonzero(moved)[:3])
         findings.append(Finding("enhanced_vintage_differs", "enhanced", (name,), text, remedy, rows=leaked))
     return Vintage(findings, stayed)
 

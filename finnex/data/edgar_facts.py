@@ -117,7 +117,8 @@ def tidied(frame: pd.DataFrame, said: list[str]) -> pd.DataFrame:
     second = (rank > first).to_numpy() & ~repeated
     _count(said, int(repeated.sum()), "that repeat a fact of the same filing day")
     _count(said, int(second.sum()), "of a second tag for a metric that the same filing gives by another")
-    return frame[~(repeated | second)]
+    kept: pd.DataFrame = frame[~(repeated | second)]
+    return kept
 
 
 def _count(said: list[str], rows: int, what: str) -> None:

@@ -5,6 +5,8 @@ Each parses its cells, then checks ranges, keys and relations between columns; s
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from finnex.data import checks, parse
@@ -49,7 +51,7 @@ def by_symbol_and_date(frame: pd.DataFrame, where: Where, problems: list[Problem
     return unique_in_order(frame, ["symbol", "date"], where, problems)
 
 
-def symbol_and_date(part: Part, problems: list[Problem]) -> dict[str, pd.Series]:  # type: ignore[type-arg]
+def symbol_and_date(part: Part, problems: list[Problem]) -> dict[str, pd.Series[Any]]:
     """Return the columns `symbol` and `date`."""
     return {
         "symbol": parse.word(part.cells["symbol"], part.where, problems),

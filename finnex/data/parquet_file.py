@@ -154,7 +154,8 @@ def _typed(path: Path, name: str, column: pa.ChunkedArray) -> pd.Series[Any]:
     try:
         if types.is_timestamp(kind):
             moments: pd.Series[Any] = column.to_pandas()
-            return moments.astype(f"datetime64[ns, {kind.tz}]" if kind.tz else "datetime64[ns]")
+            zoned: Any = f"datetime64[ns, {kind.tz}]" if kind.tz else "datetime64[ns]"
+            return pd.Series(moments.astype(zoned))
         if types.is_date(kind):
             return pd.Series(column.cast(pa.timestamp("ns")).to_pandas())
         if numeric and not is_word_name(name):

@@ -65,8 +65,9 @@ def read_cells(
     """
     try:
         kind = kind_of(path)
+        levels: tuple[tuple[str, ...], ...] = ()
         if kind == "json":
-            frame, levels = read_json(path), ()
+            frame = read_json(path)
         elif kind == "parquet":
             frame, levels = read_parquet(path, typed=typed)
         else:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from finnex.data import checks, parse
@@ -58,7 +61,7 @@ def bars_from(part: Part, problems: list[Problem]) -> pd.DataFrame:
     return remark(frame, [*said, *_mended(frame, where, problems)])
 
 
-def _empty(cells: pd.Series) -> np.ndarray:  # type: ignore[type-arg]
+def _empty(cells: pd.Series[Any]) -> npt.NDArray[np.bool_]:
     if cells.dtype.kind in "fM":
         return cells.isna().to_numpy()
     return by_word(cells, lambda text: text.str.strip() == "").to_numpy(dtype=bool)

@@ -133,9 +133,9 @@ def by_ticker(frame: pd.DataFrame, levels: Sequence[Sequence[str]]) -> Iterator[
     fields, tickers = (upper, lower) if of_fields[0] >= of_fields[1] else (lower, upper)
     day = str(frame.columns[0])
     for ticker in dict.fromkeys(tickers):
-        at = [number for number, one in enumerate(tickers) if one == ticker]
-        names = [fields[number] for number in at]
-        own = frame.iloc[:, [number + 1 for number in at]].set_axis(names, axis="columns")
+        columns = [number for number, one in enumerate(tickers) if one == ticker]
+        names = [fields[number] for number in columns]
+        own = frame.iloc[:, [number + 1 for number in columns]].set_axis(names, axis="columns")
         bare = np.logical_and.reduce([empty(own.iloc[:, number]) for number in range(len(names))])
         whole = pd.concat([frame.iloc[:, 0].rename("Date"), own], axis="columns")[~bare]
         written = {name: f"{name}, {ticker}" if ticker else name for name in names} | {"Date": day}

@@ -99,7 +99,8 @@ def numbers_in(texts: pd.Series[str]) -> pd.Series[Any] | None:
     given = pc.if_else(pc.equal(stripped, ""), None, stripped)
     for kind in (pa.int64(), pa.float64()):
         try:
-            return given.cast(kind).to_pandas().set_axis(texts.index)
+            found: pd.Series[Any] = given.cast(kind).to_pandas()
+            return found.set_axis(texts.index)
         except pa.ArrowInvalid:
             continue
     return None
@@ -120,7 +121,8 @@ def epochs(numbers: pd.Series[Any]) -> tuple[pd.Series[pd.Timestamp], str] | Non
         return None
     ((unit, times),) = fits
     if pd.api.types.is_integer_dtype(numbers.dtype):
-        return pd.to_datetime(numbers, unit=unit, utc=True).astype("datetime64[ns, UTC]"), unit
+        size: Any = unit
+        return pd.to_datetime(numbers, unit=size, utc=True).astype("datetime64[ns, UTC]"), unit
     # float64 holds microseconds of our century; nanoseconds it does not, and no time needs them.
     micros = np.rint(numbers.to_numpy(dtype=np.float64) * (1e6 / times))
     known = np.isfinite(micros)

@@ -25,6 +25,7 @@ from finnex.data.features import FAMILIES, Context, Features, make_context
 from finnex.data.labels import BUY, SELL, Labels, make_labels
 from finnex.data.normalize import FeatureSpec, normalize
 from finnex.data.panel import BAR_COLUMNS, Panel, make_panel
+from finnex.data.reading import Reading
 from finnex.data.tables import Tables, read_tables
 from finnex.errors import ConfigError
 
@@ -537,7 +538,8 @@ def test_a_later_vintage_that_changes_published_values_is_found_with_its_rows(ma
     now["leaking"] = close[:1400].rolling(21, center=True, min_periods=1).mean()
     path = tmp_path / "enhanced.csv"
     now.to_csv(path, index=False)
-    seen = compare_vintage(now, column(market, causal=close.to_numpy(), leaking=centred().to_numpy()), (path, path))
+    later = column(market, causal=close.to_numpy(), leaking=centred().to_numpy())
+    seen = compare_vintage(now, later, [(path, Reading("enhanced"))], path)
     (finding,) = seen.findings
     assert finding.kind == "enhanced_vintage_differs"
     assert finding.features == ("leaking",)
@@ -548,13 +550,13 @@ def test_a_later_vintage_that_changes_published_values_is_found_with_its_rows(ma
 
 def test_a_vintage_that_reaches_no_further_shows_nothing(market: Market, tmp_path: Path) -> None:
     table = column(market, causal=market.bars["close"])
-    assert compare_vintage(table, table, (None, tmp_path / "same.csv")) == Vintage([], {})
+    assert compare_vintage(table, table, [], tmp_path / "same.csv") == Vintage([], {})
 
 
 def test_a_vintage_that_says_something_else_is_found_however_far_it_reaches(market: Market, tmp_path: Path) -> None:
     table = column(market, causal=market.bars["close"], other=market.bars["open"])
     later = table.assign(causal=table["causal"] * 1.1).drop(columns="other")
-    seen = compare_vintage(table, later, (None, tmp_path / "later.csv"))
+    seen = compare_vintage(table, later, [], tmp_path / "later.csv")
     assert {finding.kind: finding.features for finding in seen.findings} == {
         "enhanced_vintage_differs": ("causal",), "enhanced_vintage_lost_columns": ("other",),
     }  # fmt: skip

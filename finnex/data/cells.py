@@ -74,4 +74,4 @@ def _has(each: pd.Series[str], words: Sequence[str]) -> bool:
 def constant(word: str, index: pd.Index[Any]) -> pd.Series[Any]:
     """Return a column of one word, as a category."""
     codes: Any = np.zeros(len(index), dtype=np.int8)
-    return pd.Series(pd.Categorical.from_codes(codes, [word]), index=index)
+    return pd.Series(pd.Categorical.from_codes(codes, pd.Index([word])), index=index)

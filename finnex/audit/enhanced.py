@@ -53,7 +53,22 @@ class Vintage:
 
 
 def compare_vintage(current: pd.DataFrame, later: pd.DataFrame, files: Files, vintage: Path) -> Vintage:
-    """Compare the published values, read from `files`, with those of the same rows in a later vintage."""
+    """Compare the published values with those of the same rows in a later vintage of the file.
+
+    Parameters
+    ----------
+    current, later
+        The enhanced table, and that of its later vintage.
+    files
+        Files that the table was read from, with how each is read; to name the place of a row.
+    vintage
+        File of the later vintage.
+
+    Returns
+    -------
+    Vintage
+        Findings, and the columns that stayed.
+    """
     before, after = current.set_index(list(KEYS)), later.set_index(list(KEYS))
     findings: list[Finding] = []
     remedy = "Compute the column from rows up to its own session; a value that was published must stay."

@@ -27,7 +27,7 @@ _TEMPLATE = """\
 # Competitors; absent: every other symbol of the prices table that is no sector fund.
 # peers = []
 
-[inputs]                     # CSV or Parquet, plain or gzip
+[inputs]                     # CSV or Parquet: files, lists, patterns, folders (docs/inputs.md)
 {inputs}
 # Macro series that are market quotes, with minutes after the close until they are known. Every other series
 # counts from the session after its `available_date`.

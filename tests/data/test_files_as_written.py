@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import pickle
 import zipfile
@@ -36,7 +37,7 @@ def read(tmp_path: Path) -> Callable[..., tuple[Tables, list[str]]]:
         if "prices" not in inputs:
             (tmp_path / "plain.csv").write_text(CSV)
             inputs["prices"] = "plain.csv"
-        document = {"inputs": inputs, "symbols": symbols, "store": {"path": "i.zarr"}}
+        document: dict[str, object] = {"inputs": inputs, "symbols": symbols, "store": {"path": "i.zarr"}}
         config = parse_config(document, tmp_path / "finnex.toml")
         tables = read_tables(config)
         return tables, input_warnings(tables, config)
@@ -93,7 +94,7 @@ def test_text_is_read_however_it_is_written_and_what_was_detected_is_said(
 
 @pytest.mark.parametrize("name", ["p.pq", "p.PARQUET", "p.csv"])
 def test_parquet_is_known_by_its_bytes_and_an_index_is_a_column(name: str, read: Read, tmp_path: Path) -> None:
-    pd.read_csv(pd.io.common.StringIO(CSV), parse_dates=["date"]).set_index(["symbol", "date"]).to_parquet(
+    pd.read_csv(io.StringIO(CSV), parse_dates=["date"]).set_index(["symbol", "date"]).to_parquet(
         tmp_path / name, engine="pyarrow"
     )
     tables, _ = read(prices=name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from finnex.data import table_reader
-from finnex.data.columns import NeedsText
+from finnex.data.columns import NeedsText, Strict
 from finnex.data.readers import READERS
 from finnex.errors import Problem
 
@@ -33,7 +34,7 @@ def both(table: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[objec
     for typed in (True, False):
         with monkeypatch.context() as patch:
             if not typed:
-                patch.setattr(table_reader.Strict, "__init__", refuse)
+                patch.setattr(Strict, "__init__", refuse)
             problems: list[Problem] = []
             frame = READERS[table](path, problems)
             found.append([str(problem) for problem in problems] if problems else frame)
@@ -85,11 +86,11 @@ def test_random_parquet_is_the_same_typed_and_as_text(
     rng = np.random.default_rng(seed)
     rows = 5
     days = pd.date_range("2024-03-04", periods=rows)
-    kinds = [
+    kinds: list[Any] = [
         days, days.tz_localize("America/New_York"), days.strftime("%Y%m%d"), days.strftime("%Y%m%d").astype(int),
         pd.Series(days.date), days.as_unit("ms"), days.astype("int64") // 10**6 // (10**3 if days.unit == "us" else 1),
     ]  # fmt: skip
-    numbers = [
+    numbers: list[Any] = [
         rng.normal(0, 10.0 ** rng.integers(-9, 9), rows), rng.normal(0, 1, rows).astype("float32"),
         rng.integers(0, 2**62, rows), pd.array([1, None, 3, 4, 5], dtype="Int64"), np.array(["1.5", "", "2", "3", "4"]),
         np.array([1.0, np.nan, np.inf, 2.0, 3.0]),

@@ -138,7 +138,7 @@ def _parts(
         for name in part.frame.columns.difference(list(TEXTS)):
             part.frame[name] = without(part.frame[name], words)
     _without_rows(part, preset)
-    fill_words(part.frame, part.said, table, preset, source, faults.path)
+    part.frame = fill_words(part.frame, part.said, table, preset, source, faults.path)
     map_words(part.frame, part.file_names, preset, faults)
     map_symbols(part.frame, preset, source)
     read_date_columns(part.frame, part.said, preset, source, faults)

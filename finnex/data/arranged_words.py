@@ -59,8 +59,8 @@ def _capitals(word: str) -> str:
 
 def fill_words(
     frame: pd.DataFrame, said: list[str], table: str, preset: Preset, source: TableSource, path: Path
-) -> None:
-    """Fill in columns that the file lacks, in place: from the configuration, the file's name, or the preset.
+) -> pd.DataFrame:
+    """Fill in columns that the file lacks: from the configuration, the file's name, or the preset.
 
     Parameters
     ----------
@@ -76,6 +76,11 @@ def fill_words(
         Its constants replace a column of the file too, but for the symbol.
     path
         Its name may hold a word.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of `frame`, then those that it lacked.
     """
     given = dict(source.constants)
     if table in OF_SYMBOLS and "symbol" not in frame.columns and "symbol" not in given:
@@ -97,10 +102,14 @@ def fill_words(
         if name not in frame.columns and name not in given and name != "series":
             given[name] = word
             said.append(f"{name} is {word}, as of every file of the preset")
-    for name, word in given.items():
-        # A series may be in the header: `macro_series`. A symbol may be that of the run; the file's own goes before.
-        if name != "series" and not (name == "symbol" and name in frame.columns):
-            frame[name] = constant(word, frame.index)
+    # A series may be in the header: `macro_series`. A symbol may be that of the run; the file's own goes before.
+    words = {
+        name: constant(word, frame.index)
+        for name, word in given.items()
+        if name != "series" and not (name == "symbol" and name in frame.columns)
+    }
+    kept = frame.drop(columns=[name for name in words if name in frame.columns])
+    return pd.concat([kept, pd.DataFrame(words, index=frame.index)], axis="columns") if words else frame
 
 
 def map_words(frame: pd.DataFrame, file_names: Mapping[str, str], preset: Preset, faults: Faults) -> None:

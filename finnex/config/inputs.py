@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 from pydantic import Field, model_validator
 
 from finnex.config.section import Section
-from finnex.config.table_source import Sources, TableSource
+from finnex.config.table_source import Sources, TableSource, files_of
 from finnex.errors import nearest
 
 SECTOR_ETFS = ("XLB", "XLC", "XLE", "XLF", "XLI", "XLK", "XLP", "XLRE", "XLU", "XLV", "XLY")
@@ -128,7 +128,7 @@ class Inputs(Section):
     def files_of(self, table: str) -> tuple[Path, ...]:
         """Return the files of a table, in the order given; none where it is not given."""
         given: tuple[TableSource, ...] = getattr(self, table)
-        return tuple(path for source in given for path in source.files)
+        return tuple(path for _, path in files_of(given))
 
     def place_of(self, table: str) -> str:
         """Return a table's file for a message; of several the first, and how many more there are."""

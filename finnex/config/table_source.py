@@ -183,5 +183,5 @@ Sources = Annotated[tuple[TableSource, ...], BeforeValidator(as_sources)]
 def files_of(sources: tuple[TableSource, ...]) -> Iterator[tuple[TableSource, Path]]:
     """Yield every file with how it is read, in the order given."""
     for source in sources:
-        for path in source.files:
+        for path in source.files or (Path(source.path),):  # one that `parse_config` did not locate names its file
             yield source, path

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from finnex.config import Config
+from finnex.config import Config, source_at
 from finnex.data.enhanced_file import generated_entries
 from finnex.errors import LayoutError, StoreCorrupt
 from finnex.layout import drawn_text, load_catalogue, load_layout, parse_catalogue, parse_layout, stored_layout
@@ -113,7 +113,7 @@ def test_a_catalogue_without_the_column_has_the_bundled_directions_and_its_own_f
 
 def test_a_run_warns_of_own_features_without_a_direction_and_of_no_others(sample_config: Maker, tmp_path: Path) -> None:
     (tmp_path / "enhanced.csv").write_text("symbol,date,my_score\nNVDA,2015-03-06,0.5\n")
-    inputs = sample_config().inputs.model_copy(update={"enhanced": tmp_path / "enhanced.csv"})
+    inputs = sample_config().inputs.model_copy(update={"enhanced": source_at(tmp_path / "enhanced.csv")})
 
     def said(text: str) -> list[str]:
         (tmp_path / "own.csv").write_text(text)

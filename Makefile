@@ -64,14 +64,16 @@ accept: $(STAMP)
 	$(BIN)/python -m benchmarks.fuzz --cases 2000 --seed 1
 	$(BIN)/python -m benchmarks.fuzz_files --cases 2000 --seed 1
 
-# torch by pip, which takes the build that its settings name; the rest by uv, four minutes sooner than by pip.
+# torch by pip, which takes the build that its settings name; the rest by uv, four minutes sooner than by pip, or by pip
+# where only pip's settings know the index or its certificate.
 # Compiled once: where bytecode is not written each process would compile the sources anew.
 $(STAMP): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "FinNeX needs Python 3.11 or later; name one with: make PYTHON=python3.11 ...")'
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[dev]' \
+	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	$(BIN)/python -m compileall -q finnex flows benchmarks
 	@touch $(STAMP)
 

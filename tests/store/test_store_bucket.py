@@ -33,6 +33,7 @@ from tests.helpers.suspended_writer import (
 
 pytest_plugins = ["tests.helpers.buckets"]
 pytestmark = pytest.mark.slow
+LONGER = pytest.mark.accept
 
 
 @pytest.fixture
@@ -282,7 +283,12 @@ def test_no_image_is_read_where_the_listing_agrees_and_each_once_where_no_versio
 
 @pytest.mark.integration
 @pytest.mark.timeout(300)
-def test_a_writer_that_is_suspended_and_comes_back_harms_nothing(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "before", ["the move", pytest.param("checksums", marks=LONGER), pytest.param("status", marks=LONGER)]
+)
+def test_a_writer_that_is_suspended_and_comes_back_harms_nothing(
+    s3: str, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
     """Suspended between journal and move, while it records, and before it sets `status`."""
     short_leases(monkeypatch.setattr)
     calm = f"s3://{s3}/{uuid.uuid4().hex}/images.zarr"
@@ -291,8 +297,8 @@ def test_a_writer_that_is_suspended_and_comes_back_harms_nothing(s3: str, monkey
     moves = [number for number, key in enumerate(keys) if "/image/c." in key]
     recorded = [number for number, key in enumerate(keys) if "/image_crc/c" in key]
     status = [number for number, key in enumerate(keys) if "/status/c" in key and number > recorded[0]]
-    for number, resume in ((moves[0], 3), (recorded[0], None), (status[0], None)):
-        address = f"s3://{s3}/{uuid.uuid4().hex}/images.zarr"
-        ended, _ = interrupt(address, number, resume)
-        assert ended == LOST, f"before {keys[number]}"
-        assert content(address) == wanted, f"before {keys[number]}"
+    number, resume = {"the move": (moves[0], 3), "checksums": (recorded[0], None), "status": (status[0], None)}[before]
+    address = f"s3://{s3}/{uuid.uuid4().hex}/images.zarr"
+    ended, _ = interrupt(address, number, resume)
+    assert ended == LOST, f"before {keys[number]}"
+    assert content(address) == wanted, f"before {keys[number]}"

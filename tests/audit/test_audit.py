@@ -231,7 +231,7 @@ PLANTED = {
 }  # fmt: skip
 
 
-SHORTER = ("a centred mean", "fundamentals as of period end")
+SHORTER = ("fundamentals as of period end",)
 
 
 @pytest.mark.parametrize(
@@ -253,6 +253,7 @@ def test_a_planted_leak_is_named_with_its_feature_its_table_and_its_row(
     assert plant is None or others == set(), "the leak is one feature's only"
 
 
+@pytest.mark.accept
 def test_the_row_that_leaked_is_the_row_of_the_file(
     sample_config: MakeConfig, sample_inputs: dict[str, Path], inputs: Tables
 ) -> None:
@@ -289,6 +290,7 @@ def test_a_normaliser_fitted_on_the_whole_sample_is_told_from_a_feature_that_lea
     assert "the image differs too" in report.findings[0].evidence
 
 
+@pytest.mark.accept
 def test_a_build_that_fails_without_the_future_is_a_finding(sample_config: MakeConfig, inputs: Tables) -> None:
     honest = one_family("technical")
 
@@ -332,6 +334,7 @@ def test_a_feature_that_holds_the_next_filing_is_foreknowing_and_the_report_says
 # What tables say of themselves.
 
 
+@pytest.mark.accept
 def test_fundamentals_dated_by_their_period_end_are_found(sample_config: MakeConfig, inputs: Tables) -> None:
     told = fundamentals_as_of_period_end(inputs)
     report = audit(sample_config(), sessions=1, make=one_family("fundamental"), tables=told)
@@ -344,6 +347,7 @@ def test_fundamentals_dated_by_their_period_end_are_found(sample_config: MakeCon
     assert report.table("fundamentals").availability.word == "implausible"
 
 
+@pytest.mark.accept
 def test_a_monthly_series_dated_by_its_observation_is_found_and_a_daily_quote_is_not(
     sample_config: MakeConfig, inputs: Tables
 ) -> None:
@@ -362,6 +366,7 @@ def at_midnight_of(zone: str, inputs: Tables) -> Tables:
     return replace(inputs, sentiment=records.sort_values(["symbol", "timestamp"], ignore_index=True, kind="stable"))
 
 
+@pytest.mark.accept
 def test_records_that_all_have_one_hour_before_the_close_are_found(sample_config: MakeConfig, inputs: Tables) -> None:
     stamped = at_midnight_of("America/New_York", inputs)
     report = audit(sample_config(), sessions=1, make=one_family("sentiment"), tables=stamped)

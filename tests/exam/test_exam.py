@@ -174,6 +174,7 @@ def test_the_command_prints_a_table_of_80_columns_and_its_summary(
     assert (code, answer["passed"], len(answer["answers"])) == (1, False, 1 + len(HONEST))
 
 
+@pytest.mark.accept
 def test_the_command_audits_for_real(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(exam, "AUDITED", 1)
     code, printed = run(capsys, "--kind", "filings_on_the_last_day_of_the_period", "--sessions", "260", "--json")

@@ -445,6 +445,7 @@ def test_a_run_that_falls_silent_is_crashed_by_the_server(runs: FlowRuns) -> Non
         assert "no sign of life" in str(states(client, run)[0].message)
 
 
+@pytest.mark.accept
 @pytest.mark.integration
 def test_a_run_whose_process_hangs_before_it_starts_is_crashed_by_the_server_and_blocks_nobody(
     runs: FlowRuns, served_project: Path, tmp_path: Path

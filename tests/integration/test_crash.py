@@ -31,11 +31,13 @@ def run(module: str, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_kill_before_any_change_of_a_file_loses_nothing() -> None:
-    done = run("crash", *(f"--scenario={name}" for name in SCENARIOS), "--points", "1", "--again", "0")
+    chosen = list(SCENARIOS)[::2]  # the others in make accept, with every point
+    done = run("crash", *(f"--scenario={name}" for name in chosen), "--points", "1", "--again", "0")
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
-    assert done.stdout.count(" killed   ") == done.stdout.count(" 0 failures") // 3 == len(SCENARIOS)
+    assert done.stdout.count(" killed   ") == done.stdout.count(" 0 failures") // 3 == len(chosen)
 
 
+@pytest.mark.accept
 def test_a_build_goes_on_when_a_worker_is_killed_and_loses_nothing_when_it_is_killed_itself() -> None:
     done = run("crash", "--scenario", "workers", "--points", "1", "--again", "1")
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
@@ -50,6 +52,7 @@ def test_whole_builds_that_are_killed_at_random_moments_lose_nothing() -> None:
     assert "nothing was lost" in done.stdout
 
 
+@pytest.mark.accept
 def test_readers_see_one_state_or_the_other_between_any_two_changes_of_a_file() -> None:
     done = run("crash", "--scenario", "quarantine", "--points", "1", "--again", "0", "--live")
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]

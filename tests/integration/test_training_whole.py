@@ -127,6 +127,7 @@ def test_a_process_that_is_killed_in_mid_epoch_is_gone_on_with_to_the_same_bits(
         assert torch.equal(mine, its)
 
 
+@pytest.mark.accept
 def test_two_processes_train_one_network_and_have_one_result(
     store: ImageStore, alone_and_told: tuple[TrainingResult, list[Progress]], tmp_path: Path
 ) -> None:

@@ -130,7 +130,7 @@ def test_readers_keep_the_old_axis_until_an_extension_is_complete(
 ACTIONS = ("publish", "publish others", "fail", "no bar", "quarantine", "release", "damaged")
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 2)), max_size=12))
 def test_every_change_follows_the_table_and_a_reopened_store_is_the_same(
     tmp_path_factory: pytest.TempPathFactory, actions: list[tuple[str, int]]

@@ -194,6 +194,7 @@ def test_the_id_of_a_folder_stays_and_is_for_its_owner_alone(tmp_path: Path) -> 
     assert (tmp_path / IDENTITY).stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.accept
 @pytest.mark.slow
 def test_commands_open_no_second_registry_beside_a_running_server_and_use_it_again_afterwards(
     tmp_path: Path, start: Starter, sample_inputs: dict[str, Path], monkeypatch: pytest.MonkeyPatch

@@ -409,6 +409,7 @@ def test_a_damaged_baseline_is_refused_and_made_again_once_it_is_removed(
     pd.testing.assert_frame_equal(train(config, planted, folder=folder, resume=True).predictions, whole.predictions)
 
 
+@pytest.mark.accept
 def test_the_configured_augmentation_alters_what_is_learned_from(
     planted: ImageStore, coarse: None, tmp_path: Path
 ) -> None:
@@ -471,6 +472,7 @@ def test_a_return_is_predicted_beside_the_class_where_it_is_asked_for(
 # ---- the same sessions drawn another way ---------------------------------------------------------------------------
 
 
+@pytest.mark.accept
 def test_the_same_network_on_other_layouts_stands_beside_the_model_on_the_same_sessions(
     sample_config: Callable[..., Config], coarse: None
 ) -> None:

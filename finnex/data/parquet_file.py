@@ -70,6 +70,7 @@ def read_parquet(path: Path, *, typed: bool = False) -> tuple[pd.DataFrame, tupl
     text = [name for name in names if _is_text(schema.field(name).type)]
     with pq.ParquetFile(path, read_dictionary=text) as file:  # each value once, however often it occurs
         table = file.read(columns=names, use_threads=False)
+    table.validate(full=True)  # of damaged pages indices and texts may be none
     _check_texts(path, table, size)
     cells = {
         name: _typed(path, name, table.column(name)) if typed else _cells(path, name, table.column(name))

@@ -32,3 +32,10 @@ def test_a_case_is_the_same_each_time(case: int) -> None:
     assert first[1] == second[1]
     assert first[0].bars.equals(second[0].bars)
     assert first[0].source == second[0].source
+
+
+@pytest.mark.parametrize("case", [758, 1048])
+def test_parquet_with_damaged_pages_is_refused(case: int) -> None:
+    """An index beyond its dictionary, and a text that is no UTF-8: both once ended in a traceback."""
+    found = run_case(case, seed=1)
+    assert (found.shape, found.altered, found.answer, found.fault) == ("parquet", "byte replaced", "InputError", "")

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.vendor_files import FIELDS, SHAPES, Written, place
+from benchmarks.random_files import FIELDS, SHAPES, Written, place
 from finnex.config import parse_config
 from finnex.data.tables import read_bars
 from finnex.errors import FinnexError

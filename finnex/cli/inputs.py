@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from finnex.data.remarks import FileReport
     from finnex.pipeline.inputs_report import TableReport
 
-FILES_SHOWN = 3
+FILES_SHOWN, SENTENCES_SHOWN = 3, 6
 WIDTH = 80
 
 
@@ -103,8 +103,10 @@ def _lines_of_file(one: FileReport, *, alone: bool) -> Iterator[tuple[int, str]]
         yield 4, f"detected: {', '.join(one.detected)}"
     for note in one.notes:
         yield 4, f"it {note}"
-    for sentence in one.said:
+    for sentence in one.said[:SENTENCES_SHOWN]:
         yield 4, sentence
+    if len(one.said) > SENTENCES_SHOWN:
+        yield 4, f"and {len(one.said) - SENTENCES_SHOWN} more such sentences; --json has them all"
     if renamed := [f"{ours} is '{theirs}'" for ours, theirs in one.used.items() if ours != theirs]:
         yield 4, f"columns: {', '.join(renamed)}"
     if one.ignored:

@@ -119,12 +119,6 @@ class Inputs(Section):
             for one in given
         )
 
-    def files(self) -> Iterator[tuple[str, Path]]:
-        """Yield table and path of every file."""
-        for name, _ in self.tables():
-            for path in self.files_of(name):
-                yield name, path
-
     def files_of(self, table: str) -> tuple[Path, ...]:
         """Return the files of a table, in the order given; none where it is not given."""
         given: tuple[TableSource, ...] = getattr(self, table)

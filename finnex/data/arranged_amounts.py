@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from finnex.config.table_source import TableSource
@@ -14,7 +13,7 @@ from finnex.data.names import METRICS, OPTION_COLUMNS
 from finnex.data.own_columns import AMOUNTS, PRICE_COLUMNS, SCALED
 from finnex.data.preset import Preset, plain
 from finnex.data.vendor_splits import adjusted, factors_of, ratios_of
-from finnex.data.written_numbers import amounts, decimal_of, shows
+from finnex.data.written_numbers import amounts, decimal_of, floats, shows
 from finnex.data.written_times import read_times
 from finnex.errors import nearest
 
@@ -72,11 +71,8 @@ def as_numbers(cells: pd.Series[Any], name: str, faults: Faults) -> pd.Series[fl
     """Return a column as float64, NaN where empty; a text that is no finite number is a fault."""
     if not is_text(cells):
         return cells.astype("float64")
-    found = mapped(cells, lambda text: pd.to_numeric(text.str.strip().mask(text.str.strip() == ""), errors="coerce"))
-    found = found.astype("float64")
-    faults.of_cells(
-        cells, (found.isna() | np.isinf(found)).to_numpy(dtype=bool) & ~empty(cells), name, "is no number", CORRECT
-    )
+    found = mapped(cells, floats)
+    faults.of_cells(cells, found.isna().to_numpy(dtype=bool) & ~empty(cells), name, "is no number", CORRECT)
     return found
 
 
@@ -118,7 +114,7 @@ def without_values(frame: pd.DataFrame, said: list[str], preset: Preset) -> pd.D
         if name not in frame.columns:
             continue
         cells = frame[name]
-        value = mapped(cells, lambda text: pd.to_numeric(text, errors="coerce")) if is_text(cells) else cells
+        value = mapped(cells, floats) if is_text(cells) else cells
         frame = frame[~value.isin(numbers).to_numpy(dtype=bool)]
         said.append(f"rows with a {name}: {len(frame)} of {len(cells)}")
     return frame
@@ -151,8 +147,7 @@ def split_adjusted(frame: pd.DataFrame, said: list[str], preset: Preset, faults:
     ratio = as_numbers(frame[column], column, faults)
     what, remedy = "is no ratio of a split", "Give new shares for an old one (4 for 4:1), and 0 or 1 on other days."
     faults.of_cells(frame[column], (ratio < 0).to_numpy(dtype=bool), column, what, remedy)
-    date = frame["date"]
-    clock = date if not is_text(date) else mapped(date, lambda text: read_times(text).clock)
+    clock = read_times(frame["date"]).clock
     bars = frame.drop(columns=column)
     prices = [name for name in PRICE_COLUMNS if name in bars.columns]
     values = {name: as_numbers(bars[name], name, faults) for name in prices}

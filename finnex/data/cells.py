@@ -20,6 +20,21 @@ def is_text(cells: pd.Series[Any]) -> bool:
     )
 
 
+def is_words(cells: pd.Series[Any]) -> bool:
+    """Return whether a column is given by its words and their codes."""
+    return isinstance(cells.dtype, pd.CategoricalDtype)
+
+
+def by_word(cells: pd.Series[Any], made: Callable[[pd.Series[str]], pd.Series[Any]]) -> pd.Series[Any]:
+    """Return what a function makes of a column of texts; of words and codes, it is called with each word once."""
+    if not is_words(cells):
+        return made(cells)
+    found = made(pd.Series(cells.cat.categories, dtype="str", name=cells.name))
+    taken: pd.Series[Any] = found.take(cells.cat.codes.to_numpy()).set_axis(cells.index)
+    taken.name = cells.name
+    return taken
+
+
 def distinct(cells: pd.Series[Any]) -> tuple[npt.NDArray[np.intp], pd.Series[str]]:
     """Return, for each row, the position of its text among the distinct ones, and these; no value is ''."""
     if isinstance(cells.dtype, pd.CategoricalDtype):

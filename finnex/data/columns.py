@@ -1,9 +1,8 @@
-"""Columns of a file between its parser and the readers: which are words, and how words repeat."""
+"""Columns of a file as its parser gives them: which are words, and what makes a file be read again as text."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -73,18 +72,3 @@ def to_pandas(column: pa.ChunkedArray) -> pd.Series[Any]:
         return pd.Series(column.to_numpy())
     words: pd.Series[str] = column.to_pandas().astype("str").fillna("")
     return words
-
-
-def is_words(cells: pd.Series[Any]) -> bool:
-    """Return whether a column is given by its words and their codes."""
-    return isinstance(cells.dtype, pd.CategoricalDtype)
-
-
-def by_word(cells: pd.Series[Any], made: Callable[[pd.Series[str]], pd.Series[Any]]) -> pd.Series[Any]:
-    """Return what a function makes of a column of texts; of words and codes, it is called with each word once."""
-    if not is_words(cells):
-        return made(cells)
-    found = made(pd.Series(cells.cat.categories, dtype="str", name=cells.name))
-    taken: pd.Series[Any] = found.take(cells.cat.codes.to_numpy()).set_axis(cells.index)
-    taken.name = cells.name
-    return taken

@@ -44,7 +44,6 @@ class Facts:
         Whether it holds a quotation mark, so that a cell may hold delimiters and line ends.
     """
 
-    unpacked_bytes: int
     ended: bool
     quoted: bool
 
@@ -100,7 +99,7 @@ def _facts_of(path: Path, changed_ns: int, size: int, encoding: str) -> Facts:
                 "Give it as it was exported; rows that repeat each other are no table.",
             )
         last = block[-1:]
-    return Facts(total, last == b"\n" or total == 0, quoted)
+    return Facts(last == b"\n" or total == 0, quoted)
 
 
 def in_utf8(path: Path, encoding: str) -> Iterator[bytes]:

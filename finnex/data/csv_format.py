@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from finnex.config import TableSource
-from finnex.data.file_kind import compression_of, opened
+from finnex.data.file_kind import opened
 from finnex.data.table_file import refused
 
 HEAD_BYTES = 256 << 10
@@ -62,8 +62,6 @@ class CsvFormat:
         Where there are several levels, the cells of each after the first, by column.
     decimal, thousands
         Signs within numbers; '' for no thousands sign.
-    compression
-        gzip, bzip2, xz, zip or ''.
     words
         For each column its first cells that are no numbers, at most `MOST_WORDS`; none for a column of numbers.
     """
@@ -76,7 +74,6 @@ class CsvFormat:
     further_levels: tuple[tuple[str, ...], ...] = ()
     decimal: str = "."
     thousands: str = ""
-    compression: str = ""
     words: tuple[frozenset[str], ...] = ()
 
     @property
@@ -145,9 +142,7 @@ def _detected(path: Path, changed_ns: int, size: int, encoding: str | None, deli
         further = tuple(("", *(cell.strip() for cell in row[1:])) for row in rows[1 : levels - 1])
     decimal, thousands = _signs(rows[levels:])
     words = _words(rows[levels:], len(names), decimal)
-    return CsvFormat(
-        encoding, delimiter, preamble, levels, names, further, decimal, thousands, compression_of(path), words
-    )
+    return CsvFormat(encoding, delimiter, preamble, levels, names, further, decimal, thousands, words)
 
 
 def _words(rows: list[list[str]], columns: int, decimal: str) -> tuple[frozenset[str], ...]:

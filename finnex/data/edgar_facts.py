@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from finnex.data.cells import is_text, mapped
+from finnex.data.cells import mapped
 from finnex.data.names import CONCEPTS, FLOWS
 from finnex.data.quarters import quarters_in
 from finnex.data.written_times import read_times
@@ -104,7 +104,7 @@ def tidied(frame: pd.DataFrame, said: list[str]) -> pd.DataFrame:
     frame, tags, metric = frame[read], tags[read], metric[read]
     _count(said, int((~read).sum()), "of tags that no feature reads")
     if "period_start" in frame.columns:
-        start, end = _day(frame["period_start"]), _day(frame["period_end"])
+        start, end = read_times(frame["period_start"]).clock, read_times(frame["period_end"]).clock
         days = (end - start).dt.days + 1
         odd = (quarters_in(np.asarray(days.fillna(0), dtype=np.int64)) == 0) & days.notna().to_numpy()
         odd &= metric.isin(FLOWS).to_numpy(dtype=bool)
@@ -124,7 +124,3 @@ def tidied(frame: pd.DataFrame, said: list[str]) -> pd.DataFrame:
 def _count(said: list[str], rows: int, what: str) -> None:
     if rows:
         said.append(f"{rows} row{'' if rows == 1 else 's'} {what} {'is' if rows == 1 else 'are'} left out")
-
-
-def _day(cells: pd.Series[Any]) -> pd.Series[pd.Timestamp]:
-    return mapped(cells, lambda text: read_times(text).clock) if is_text(cells) else cells

@@ -10,7 +10,7 @@ import pandas as pd
 
 from finnex.config.table_source import TableSource
 from finnex.data.arranged_words import stem_of, word_in_name
-from finnex.data.cells import constant, is_text, mapped
+from finnex.data.cells import constant
 from finnex.data.faults import Faults
 from finnex.data.matched_columns import series_columns
 from finnex.data.names import SERIES, SERIES_ALIASES
@@ -145,13 +145,8 @@ def _with_lags(
     lags = source.lag_days is not None or preset.lags or preset.lags_by_period
     if "available_date" in frame.columns or not lags or not {"series", "date"} <= set(frame.columns):
         return frame, file_names, said
-    date = frame["date"]
-    clock = mapped(date, lambda text: read_times(text).clock) if is_text(date) else date
-    if isinstance(clock.dtype, pd.DatetimeTZDtype):
-        clock = clock.dt.tz_localize(None)
-    available, sentences, without = available_dates(
-        frame["series"], clock.astype("datetime64[ns]"), preset, source.lag_days
-    )
+    clock = read_times(frame["date"]).clock
+    available, sentences, without = available_dates(frame["series"], clock, preset, source.lag_days)
     said += sentences
     if without:
         what = f"has no release dates, and the preset no lag of the series {', '.join(without[:5])}"

@@ -144,7 +144,7 @@ def fitting(header: Sequence[str], table: str) -> list[str]:
         if preset is None:
             continue
         found = matched(header, table, preset, nowhere, Faults(Path(), []))
-        if lacking(header, table, preset, found) or not _is_told(header, preset, found):
+        if lacking(header, table, preset, found) or not _names_series(header, preset, found):
             continue
         known = {plain(one) for options in preset.names.values() for one in options} | ignored_names(preset)
         unknown = sum(plain(one) not in known for one in header)
@@ -152,7 +152,7 @@ def fitting(header: Sequence[str], table: str) -> list[str]:
     return [name for *_, name in sorted(scores)]
 
 
-def _is_told(header: Sequence[str], preset: Preset, found: Mapping[str, str]) -> bool:
+def _names_series(header: Sequence[str], preset: Preset, found: Mapping[str, str]) -> bool:
     """Return whether columns that would be series have the names of series."""
     if preset.columns_are != "series" or "value" in found:
         return True
@@ -182,12 +182,11 @@ def refusal(
     faults
         The file is added to it.
     """
-    others = [one for one in fitting(header, table) if one != source.preset and one not in GENERAL]
     by_hand = f'name its columns: columns = {{ {KEYS[table][0]} = "..." }}.'
     if source.preset is None:
         given = {*found, *source.constants, *(("available_date",) if source.lag_days is not None else ())}
         missing = [f"'{ours}'" for ours in WITHOUT_PRESET.get(table, KEYS[table]) if ours not in given]
-        if missing and others and not source.columns:
+        if missing and not source.columns and (others := _vendors(header, table, source)):
             what = f"has no column {' and no column '.join(missing[:3])} under that name"
             faults.of_file(what, f'Its columns are those of preset = "{others[0]}"; or {by_hand}')
         return
@@ -195,7 +194,7 @@ def refusal(
     if not lost:
         return
     own = matched(header, table, PLAIN, TableSource(path="."), Faults(faults.path, []))
-    if others:
+    if others := _vendors(header, table, source):
         remedy = f'Its columns are those of preset = "{others[0]}"; or {by_hand}'
     elif set(KEYS[table]) <= set(own):
         remedy = f"It has our own names of columns: leave preset out, or {by_hand}"
@@ -203,6 +202,11 @@ def refusal(
         remedy = f"Name another preset (docs/presets.md), or {by_hand}"
     names = " and no column ".join(f"'{one}'" for one in lost[:3])
     faults.of_file(f"is no file of the preset '{source.preset}': it has no column {names}", remedy)
+
+
+def _vendors(header: Sequence[str], table: str, source: TableSource) -> list[str]:
+    """Return the presets of vendors that fit a header, other than the one that the source names."""
+    return [one for one in fitting(header, table) if one != source.preset and one not in GENERAL]
 
 
 def metric_in(words: Iterable[str]) -> str | None:

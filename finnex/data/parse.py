@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 
 from finnex.config import TableSource
+from finnex.data.cells import by_word, is_words
 from finnex.data.checks import cell_problems
-from finnex.data.columns import NeedsText, by_word, is_words
+from finnex.data.columns import NeedsText
 from finnex.data.csv_cells import read_csv
 from finnex.data.file_kind import DAMAGED, kind_of
 from finnex.data.json_tables import read_json
 from finnex.data.parquet_file import read_parquet
 from finnex.data.rows import Where
 from finnex.data.table_file import unreadable
+from finnex.data.written_numbers import floats
 from finnex.data.written_times import in_utc, in_zone_midnight, names_no_day, read_times
 from finnex.errors import InputError, Problem
 
@@ -27,7 +28,6 @@ LARGEST = 1e24
 """Of every number: its ratio to the least price is then far from what float32 can hold."""
 CELLS_AT_ONCE = 1_000_000
 """Text cells that become numbers in one call: a column of fifty years and 80 companies, or many short ones."""
-NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 WRITE_DAY = 'Write it as YYYY-MM-DD, or say how it is written: date_format = "%d.%m.%Y".'
 WRITE_MOMENT = "Write it as 2024-03-08T14:30:00Z, a date as 2024-03-08."
 Levels = tuple[tuple[str, ...], ...]
@@ -116,7 +116,7 @@ def number(cells: pd.Series[Any], path: Where, problems: list[Problem], *, optio
         value, empty = cells, cells.isna()
         bad = value.abs() == np.inf
     elif is_words(cells) or pd.api.types.is_string_dtype(cells.dtype):
-        value, empty = by_word(cells, _floats), by_word(cells, lambda text: text.str.strip() == "")
+        value, empty = by_word(cells, floats), by_word(cells, lambda text: text.str.strip() == "")
         bad = (value.isna() & ~empty) | np.isinf(value)
     else:
         value, empty = pd.Series(np.nan, index=cells.index, name=cells.name), cells.isna()
@@ -134,14 +134,6 @@ def number(cells: pd.Series[Any], path: Where, problems: list[Problem], *, optio
             cells, empty, path, "is empty", "Every row needs this value; remove the row or fill it."
         )
     return value if not bad.any() else value.where(~bad)
-
-
-def _floats(text: pd.Series[str]) -> pd.Series[float]:
-    """Return texts as float64, each the nearest to what is written; NaN where a text is no number."""
-    stripped = text.str.strip()
-    known = stripped.str.fullmatch(NUMBER)
-    digits = pa.array(stripped.where(known, "nan").str.removeprefix("+"), pa.large_string())
-    return pd.Series(digits.cast(pa.float64()).to_numpy(zero_copy_only=False), index=text.index, name=text.name)
 
 
 def numbers(cells: pd.DataFrame, path: Where, problems: list[Problem]) -> pd.DataFrame:
@@ -178,7 +170,7 @@ def _sound(cells: pd.DataFrame) -> dict[str, pd.Series[float]]:
     if not each:
         return {}
     together = np.concatenate(list(each.values()))
-    values = _floats(pd.Series(together, dtype="str")).to_numpy()
+    values = floats(pd.Series(together, dtype="str")).to_numpy()
     doubtful = ~(np.abs(values) <= LARGEST) & (together != "")
     ends = np.cumsum([len(one) for one in each.values()])
     found = {}

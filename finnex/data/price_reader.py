@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from finnex.data import checks, parse
-from finnex.data.columns import by_word
+from finnex.data.cells import empty
 from finnex.data.market_readers import by_symbol_and_date, symbol_and_date
 from finnex.data.own_columns import PRICE_COLUMNS
 from finnex.data.remarks import SHOWN, remark, some, unread_columns
@@ -34,16 +31,16 @@ def bars_from(part: Part, problems: list[Problem]) -> pd.DataFrame:
     """
     cells, where = part.cells, part.where
     said = []
-    empty = np.logical_and.reduce([_empty(cells[column]) for column in FOUR])
-    if empty.any():
-        days = parse.text_of(cells.loc[empty, "date"]) if cells["date"].dtype.kind not in "fM" else cells["date"][empty]
+    bare = np.logical_and.reduce([empty(cells[column]) for column in FOUR])
+    if bare.any():
+        days = parse.text_of(cells.loc[bare, "date"]) if cells["date"].dtype.kind not in "fM" else cells["date"][bare]
         shown = some([str(day)[:10] for day in days])
-        one = int(empty.sum()) == 1
+        one = int(bare.sum()) == 1
         said.append(
-            f"prices: {where.files[0][0]} has {int(empty.sum())} row{'' if one else 's'} without prices ({shown}); "
+            f"prices: {where.files[0][0]} has {int(bare.sum())} row{'' if one else 's'} without prices ({shown}); "
             f"{'it is' if one else 'they are'} no bar{'' if one else 's'} and left out."
         )
-        cells = cells[~empty]
+        cells = cells[~bare]
     kept = Part(cells, where, part.reading)
     frame = pd.DataFrame(
         symbol_and_date(kept, problems)
@@ -59,12 +56,6 @@ def bars_from(part: Part, problems: list[Problem]) -> pd.DataFrame:
     what, remedy = "a volume must not be negative", "Correct the volume; 0 means no trade."
     problems += checks.refuse(frame, frame["volume"] < 0, where, "volume", what, remedy)
     return remark(frame, [*said, *_mended(frame, where, problems)])
-
-
-def _empty(cells: pd.Series[Any]) -> npt.NDArray[np.bool_]:
-    if cells.dtype.kind in "fM":
-        return cells.isna().to_numpy()
-    return by_word(cells, lambda text: text.str.strip() == "").to_numpy(dtype=bool)
 
 
 def _mended(frame: pd.DataFrame, where: Where, problems: list[Problem]) -> list[str]:
@@ -85,7 +76,7 @@ def _mended(frame: pd.DataFrame, where: Where, problems: list[Problem]) -> list[
         if not bad.any():
             continue
         two = frame[["open", "close"]]
-        other = (two.idxmax(axis=1) if extreme == "max" else two.idxmin(axis=1)) if bad.any() else None
+        other = two.idxmax(axis=1) if extreme == "max" else two.idxmin(axis=1)
         for name in ("open", "close"):
             rows = pd.Series(bad, index=index) & (other == name)
             what = f"{column} is {words} open or close"

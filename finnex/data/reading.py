@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
 import pandas as pd
 
 from finnex.config import Config, TableSource, files_of
-from finnex.config.table_source import TABLE_SUFFIXES
 from finnex.data import parse
 from finnex.data.arrange import FILE_NAMES, IGNORED, arranged
-from finnex.data.arranged_words import word_in_name
+from finnex.data.arranged_words import stem_of, word_in_name
 from finnex.data.lexicon import LexiconName
 from finnex.data.preset import PLAIN, Preset, plain, preset_of
 from finnex.errors import Problem
@@ -119,8 +119,9 @@ def reading_of(config: Config, table: str, source: TableSource | None = None, pa
     ConfigError
         The preset is unknown, or has no such table.
     """
-    given = config.inputs.sources_of(table)
-    source = source or (given[0] if given else PLAIN_SOURCE)
+    if source is None:
+        given = config.inputs.sources_of(table)
+        source = given[0] if given else PLAIN_SOURCE
     path = path or (source.files[0] if source.files else Path(source.path))
     preset = preset_of(source.preset, table, Path())
     assumed = ""
@@ -140,24 +141,24 @@ def readings(config: Config, table: str) -> list[tuple[Path, Reading]]:
 
 def _symbol_of(config: Config, table: str, source: TableSource, path: Path, preset: Preset) -> tuple[str, str]:
     """Return whose file it is, should it not say so itself, and why; '' where nothing says it."""
-    stem = path.name
-    while (suffix := Path(stem).suffix.lower()) in TABLE_SUFFIXES:
-        stem = stem[: -len(suffix)]
-    known = {symbol.casefold(): symbol for symbol in (*config.peers, *config.symbols)}
+    stem, known = stem_of(path), _configured((*config.peers, *config.symbols))
     words = [stem, *re.split(r"[_\s-]+", stem)]
     named = list(dict.fromkeys(known[word.casefold()] for word in words if word.casefold() in known))
     if len(named) == 1:
         return named[0], ""
-    if word_in_name(path, preset.file_names, "symbol"):
-        return "", ""
-    if source.of_symbols:
-        return stem, ""
-    alone = len(config.inputs.files_of(table)) == 1 and len(config.symbols) == 1
+    if source.of_symbols or word_in_name(path, preset.file_names, "symbol"):
+        return "", ""  # `fill_words` takes it from the file's name
+    alone = len(config.symbols) == 1 and len(config.inputs.files_of(table)) == 1
     if alone and (source.preset is not None or table in OF_ONE_COMPANY):
-        return config.symbols[
-            0
-        ], f"has no column of symbols; it is taken for {config.symbols[0]}'s, the only configured symbol"
+        symbol = config.symbols[0]
+        return symbol, f"has no column of symbols; it is taken for {symbol}'s, the only configured symbol"
     return "", ""
+
+
+@lru_cache(maxsize=8)
+def _configured(symbols: tuple[str, ...]) -> dict[str, str]:
+    """Return symbols by their names without regard to case; kept, because each of thousands of files is asked for."""
+    return {symbol.casefold(): symbol for symbol in symbols}
 
 
 def filed(columns: Mapping[str, str] = MappingProxyType({}), symbol: str | None = None) -> Reading:

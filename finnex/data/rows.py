@@ -42,8 +42,3 @@ Where = Path | Rows
 def place_of(where: Where, label: int) -> tuple[str, int]:
     """Return file and line of a row of a frame."""
     return (str(where), line_of(where, label)) if isinstance(where, Path) else where.place(label)
-
-
-def one_file(path: Path, source: TableSource | None, rows: int) -> Rows:
-    """Return the rows of one file, under their own numbers, of which there are `rows`."""
-    return Rows([(path, source)], np.zeros(rows, dtype=np.int64), np.arange(rows))

@@ -33,6 +33,8 @@ NEAR_SPLIT = 0.02
 BEYOND_HISTORY = 1.25
 """And by how much it must exceed the largest move that the history before it shows."""
 LEAST_HISTORY = 63
+MOST_DETECTED = 6
+"""Sentences of a table about how its files are read."""
 FILING_COLUMNS = ("symbol", "period_end", "available", "available_is_date", "origin", "derived")
 
 
@@ -68,8 +70,24 @@ def _matches_nothing(tables: Tables, config: Config) -> list[str]:
     return said
 
 
-def _as_detected(table: pd.DataFrame | None) -> Iterator[str]:
-    """Say how files were read that do not say it themselves: how they are written, and what was taken for given."""
+def _as_detected(table: pd.DataFrame | None) -> list[str]:
+    """Return how files were read that do not say it themselves; of many sentences the first, and where the others are.
+
+    Each file of a folder, and each ticker of a wide file, may have a sentence of its own.
+    """
+    found = list(_sentences(table))
+    if len(found) <= MOST_DETECTED:
+        return found
+    more = len(found) - MOST_DETECTED
+    name = reports(table)[0].table
+    return [
+        *found[:MOST_DETECTED],
+        f"{name}: {more} more on how files are read; `finnex inputs --json` has them all.",
+    ]
+
+
+def _sentences(table: pd.DataFrame | None) -> Iterator[str]:
+    """Yield how files are written, and what was taken for given; files alike in one sentence."""
     written: dict[tuple[str, ...], list[FileReport]] = {}
     noted: dict[str, list[FileReport]] = {}
     for report in reports(table):

@@ -132,8 +132,10 @@ def by_ticker(frame: pd.DataFrame, levels: Sequence[Sequence[str]]) -> Iterator[
     of_fields = [sum(plain(name) in FIELDS for name in level) for level in (upper, lower)]
     fields, tickers = (upper, lower) if of_fields[0] >= of_fields[1] else (lower, upper)
     day = str(frame.columns[0])
-    for ticker in dict.fromkeys(tickers):
-        columns = [number for number, one in enumerate(tickers) if one == ticker]
+    columns_of: dict[str, list[int]] = {}
+    for number, ticker in enumerate(tickers):
+        columns_of.setdefault(ticker, []).append(number)
+    for ticker, columns in columns_of.items():
         names = [fields[number] for number in columns]
         own = frame.iloc[:, [number + 1 for number in columns]].set_axis(names, axis="columns")
         bare = np.logical_and.reduce([empty(own.iloc[:, number]) for number in range(len(names))])

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from finnex.data.cells import distinct
-from finnex.data.written_times import FIRST, LAST, read_times
+from finnex.data.written_times import FIRST, LAST, LATEST_EPOCH, read_times
 
-FIRST_SECOND, NEWEST_SECOND, LAST_SECOND = 1e8, 1e9, 1.9e9
+FIRST_SECOND, NEWEST_SECOND, LAST_SECOND = 1e8, 1e9, LATEST_EPOCH
 """Of a column of seconds since 1970: none before 1973, and the last one of 2001 to 2030. A later one of ten digits
 could be a day and an hour (1999123123), and what is smaller a day (20240308) or no time at all."""
 UNITS = (("s", 1e0), ("ms", 1e3), ("us", 1e6), ("ns", 1e9))

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 SIGNS = {"\u2212": "-", "\u2013": "-"}
 """Minus signs that Python's numbers do not have."""
@@ -15,6 +16,22 @@ SPACES = str.maketrans("", "", " \u00a0\u202f\u2009")
 NUMBER = r"[-+]?(?:\d+(?:[.,]\d+)*|[.,]\d+)(?:[eE][-+]?\d+)?"
 """What is left when signs of currencies and letters of units are taken off; groups are checked later."""
 NUMBER_ALONE = re.compile(NUMBER)
+PLAIN = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+"""A number as Python writes it; infinities and NaN are none."""
+
+
+def floats(texts: pd.Series[str]) -> pd.Series[float]:
+    """Return texts as float64, each the nearest to what is written; NaN where a text is no plain number.
+
+    Examples
+    --------
+    >>> floats(pd.Series(["1.5", "+2e3", "", "1,5", "inf"], dtype="str")).tolist()
+    [1.5, 2000.0, nan, nan, nan]
+    """
+    stripped = texts.str.strip()
+    known = stripped.str.fullmatch(PLAIN)
+    digits = pa.array(stripped.where(known, "nan").str.removeprefix("+"), pa.large_string())
+    return pd.Series(digits.cast(pa.float64()).to_numpy(zero_copy_only=False), index=texts.index, name=texts.name)
 
 
 def amounts(
@@ -36,7 +53,7 @@ def amounts(
     units
         Letters that may follow, with their factor: {"K": 1e3}. Capitals do not count.
     decimal, thousands
-        Sign before fractions, and between groups of three digits; where absent, told by the cells: `decimal_of`.
+        Sign before fractions, and between groups of three digits; where absent, as the cells show: `decimal_of`.
 
     Returns
     -------
@@ -67,7 +84,7 @@ def amounts(
     plain = sound[fits].str.replace(group, "", regex=False) if group else sound[fits]
     value = np.full(len(text), np.nan)
     digits = plain.str.replace(decimal, ".", regex=False)
-    value[plain.index] = pd.to_numeric(digits).to_numpy(dtype=np.float64)
+    value[plain.index] = floats(digits).to_numpy()
     return _times(value, factor, digits) * np.where(negative, -1.0, 1.0)
 
 

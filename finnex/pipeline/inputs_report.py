@@ -59,12 +59,6 @@ def inputs_report(run: Run, symbols: Sequence[str]) -> list[TableReport]:
     ------
     InputError
         The enhanced table has a column that the catalogue does not know.
-
-    Examples
-    --------
-    >>> from finnex.pipeline.inputs_report import inputs_report
-    >>> [(one.table, len(one.files)) for one in inputs_report(run, ["NVDA"])]  # doctest: +SKIP
-    [('prices', 1), ('macro', 1), ('fundamentals', 0)]
     """
     absent = _absent(run, symbols)
     given = [name for name, _ in run.config.inputs.tables()]

@@ -338,7 +338,7 @@ def test_qa_checks_a_store_writes_its_report_and_exits_with_1_on_damage(
     config = sample_config(end=date(2015, 3, 12))
     build_images(config)
     where = tmp_path / "finnex.toml"
-    inputs = "\n".join(f'{name} = "{path}"' for name, path in config.inputs.files())
+    inputs = "\n".join(f'{name} = "{config.inputs.place_of(name)}"' for name, _ in config.inputs.tables())
     where.write_text(f'symbols = ["NVDA"]\n[inputs]\n{inputs}\n[store]\npath = "images.zarr"\n')
     report = tmp_path / "quality" / "report.html"
 

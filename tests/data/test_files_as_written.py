@@ -254,3 +254,15 @@ def test_a_header_of_several_rows_is_no_row(read: Read, tmp_path: Path) -> None:
     assert tables.prices["close"].tolist() == CLOSES
     (tmp_path / "p.csv").write_text((tmp_path / "p.csv").read_text().replace("11.25,5", "ten,5"))
     assert "row 6, column 'Close, ACME': is not a finite number (value: 'ten')" in refusal(read, prices="p.csv")
+
+
+def test_of_many_files_few_sentences_say_how_they_are_read(read: Read, tmp_path: Path) -> None:
+    """Each file of a folder may have a sentence of its own: a run of a thousand companies prints six of them."""
+    (tmp_path / "bars").mkdir()
+    for name in ["ACME", *(f"S{number}" for number in range(20))]:
+        (tmp_path / "bars" / f"{name}.csv").write_text(CSV.replace("symbol,", "").replace("ACME,", ""))
+    tables, warnings = read(prices="bars")
+    assert tables.prices["symbol"].nunique() == 21
+    said = [one for one in warnings if "from the file's name" in one]
+    assert len(said) == 6
+    assert [one for one in warnings if "14 more on how files are read" in one]

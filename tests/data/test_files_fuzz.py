@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.fuzz_files import ALTERATIONS, run_case, written_case
-from benchmarks.vendor_files import SHAPES
+from benchmarks.random_files import SHAPES
 
 CASES = 120
 

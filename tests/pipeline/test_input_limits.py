@@ -97,7 +97,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_report_says_where_the_inputs_end_as_the_store_records_it_and_reads_no_table(path: Path) -> None:
     config = make_config(ImageStore.open(path), path.parent)
-    assert not [file for _, file in config.inputs.files() if file.exists()]
+    assert not [one for name, _ in config.inputs.tables() for one in config.inputs.files_of(name) if one.exists()]
 
     def said() -> str:
         html = make_report(config, ImageStore.open(path), sample=2).html

@@ -273,7 +273,8 @@ def test_a_study_is_folds_times_seeds_told_in_order(
     seeds = [r for r in result.members if r.member.fold == 1]
     assert result.chosen.best.validation_loss == min(r.best.validation_loss for r in seeds)
     assert result.parts == seeds[0].member.parts
-    assert not [file for _, file in config.inputs.files() if file.exists()]  # a report of a training reads no table
+    # A report of a training reads no table.
+    assert not [one for name, _ in config.inputs.tables() for one in config.inputs.files_of(name) if one.exists()]
     report, path = write_report(config, planted, result)
     assert "4 trainings (2 folds, 2 seeds)" in report.html == path.read_text(encoding="utf-8")
 

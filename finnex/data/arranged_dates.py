@@ -99,6 +99,6 @@ def _of_formats(
         said.append(f"{name} is written as {read.format}")
     faults.of_cells(
         cells, read.bad.to_numpy(dtype=bool), name, f"is no date of the format {read.format}",
-        'Correct the cell, or say how dates are written: date_format = "%d.%m.%Y".',
+        'Correct the cell, or say how dates are written: date_format = "%d.%m.%Y" reads 08.03.2024.',
     )  # fmt: skip
     return read.value

@@ -9,7 +9,7 @@ from finnex.config.table_source import TableSource
 from finnex.data.faults import Faults
 from finnex.data.names import CONCEPTS, METRICS, SERIES, SERIES_ALIASES
 from finnex.data.own_columns import KEYS, OWN_NAMES
-from finnex.data.preset import PLAIN, Preset, bundled, plain
+from finnex.data.preset import Preset, bundled, plain
 from finnex.data.wide_tables import NO_NAME, vintage_of
 from finnex.errors import nearest
 
@@ -182,7 +182,8 @@ def refusal(
     faults
         The file is added to it.
     """
-    by_hand = f'name its columns: columns = {{ {KEYS[table][0]} = "..." }}.'
+    absent = next((ours for ours in KEYS[table] if ours not in found), KEYS[table][0])
+    by_hand = f'name its columns: columns = {{ {absent} = "..." }}.'
     if source.preset is None:
         given = {*found, *source.constants, *(("available_date",) if source.lag_days is not None else ())}
         missing = [f"'{ours}'" for ours in WITHOUT_PRESET.get(table, KEYS[table]) if ours not in given]
@@ -193,11 +194,10 @@ def refusal(
     lost = lacking(header, table, preset, found)
     if not lost:
         return
-    own = matched(header, table, PLAIN, TableSource(path="."), Faults(faults.path, []))
-    if others := _vendors(header, table, source):
-        remedy = f'Its columns are those of preset = "{others[0]}"; or {by_hand}'
-    elif set(KEYS[table]) <= set(own):
+    if set(header) >= {*KEYS[table], *({"symbol"} & set(OWN_NAMES[table]))}:
         remedy = f"It has our own names of columns: leave preset out, or {by_hand}"
+    elif others := _vendors(header, table, source):
+        remedy = f'Its columns are those of preset = "{others[0]}"; or {by_hand}'
     else:
         remedy = f"Name another preset (docs/presets.md), or {by_hand}"
     names = " and no column ".join(f"'{one}'" for one in lost[:3])

@@ -28,7 +28,7 @@ LARGEST = 1e24
 """Of every number: its ratio to the least price is then far from what float32 can hold."""
 CELLS_AT_ONCE = 1_000_000
 """Text cells that become numbers in one call: a column of fifty years and 80 companies, or many short ones."""
-WRITE_DAY = 'Write it as YYYY-MM-DD, or say how it is written: date_format = "%d.%m.%Y".'
+WRITE_DAY = 'Write it as YYYY-MM-DD, or say how it is written: date_format = "%d.%m.%Y" reads 08.03.2024.'
 WRITE_MOMENT = "Write it as 2024-03-08T14:30:00Z, a date as 2024-03-08."
 Levels = tuple[tuple[str, ...], ...]
 END_OF_DAY = pd.Timedelta(hours=23, minutes=59, seconds=59)

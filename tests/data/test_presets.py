@@ -234,3 +234,12 @@ def test_fred_several_series_side_by_side() -> None:
         ("2024-04-01", 28269.1, "2024-08-02"),
     ]
     assert [part.attrs[FILE_NAMES]["value"] for part in parts] == ["GDP", "UNRATE"]
+
+
+def test_a_file_under_our_own_names_is_named_as_such() -> None:
+    ours = "symbol,date,open,high,low,close,volume\nACME,2024-03-08,1,2,1,2,5"
+    [problem] = refused(ours, "prices", "yahoo")
+    assert "leave preset out" in str(problem)
+    [problem] = refused("Date,Close/Last,Volume,Open,High,Low\n03/08/2024,$2,5,$1,$2,$1", "prices", "yahoo")
+    assert 'preset = "nasdaq"' in str(problem)
+    assert "columns = { close =" in str(problem)

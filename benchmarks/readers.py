@@ -1,30 +1,35 @@
-"""How long tables take to be read and checked, next to pandas' bare read of the same files.
+"""How long tables take to be read and checked, next to bare reads of the same files by other libraries.
 
     python -m benchmarks.readers [--rows 1260000] [--records 5000000] [--columns 2000 8000] [--repeats 3]
 
 Writes tables of random bars (CSV and Parquet), sentiment records (Parquet) and a table of many columns (CSV) to a
-temporary folder, reads each with FinNeX's reader and with pandas, and prints a Markdown table: the ratio first,
-then seconds. Exits with 1 where a goal of `GOALS` is missed, or where the time of columns grows faster
-than their number.
+temporary folder, reads each with FinNeX's reader, with pandas and pyarrow, and with polars and DuckDB where they are
+installed, and prints a Markdown table: the ratio to pandas first, then seconds. Exits with 1 where a goal of `GOALS`
+is missed, or where the time of columns grows faster than their number.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
+import importlib.util
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pyarrow import csv as arrow_csv
+from pyarrow import parquet
 
 from finnex.data.readers import READERS
 from finnex.errors import Problem
 
 GOALS = {"prices, CSV": 2.0, "prices, Parquet": 1.0, "sentiment, Parquet": 8.0}
-"""Seconds of the processor, which other programs do not lengthen."""
+"""Seconds of clock on two cores, alone."""
 SYMBOLS = 500
 LINEAR = 1.6
 """How much longer a column may take among many than among few."""
@@ -65,6 +70,34 @@ def wide(columns: int, rng: np.random.Generator) -> pd.DataFrame:
     return pd.concat([pd.DataFrame({"symbol": "ACME", "date": days}), values], axis=1)
 
 
+def by_pandas(path: Path) -> object:
+    """Read a file with pandas."""
+    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+
+
+def by_pyarrow(path: Path) -> object:
+    """Read a file with pyarrow, whose tables FinNeX takes its columns from."""
+    return parquet.read_table(path) if path.suffix == ".parquet" else arrow_csv.read_csv(path)
+
+
+def by_polars(path: Path) -> object:
+    """Read a file with polars."""
+    polars = importlib.import_module("polars")
+    return polars.read_parquet(path) if path.suffix == ".parquet" else polars.read_csv(path)
+
+
+def by_duckdb(path: Path) -> object:
+    """Read a file with DuckDB, into a table of pyarrow."""
+    duckdb = importlib.import_module("duckdb")
+    relation = duckdb.read_parquet(str(path)) if path.suffix == ".parquet" else duckdb.read_csv(str(path))
+    return relation.to_arrow_table()
+
+
+PEERS: dict[str, Callable[[Path], object]] = {
+    "pandas": by_pandas, "pyarrow": by_pyarrow, "polars": by_polars, "duckdb": by_duckdb,
+}  # fmt: skip
+
+
 def read(table: str, path: Path) -> None:
     """Read a table with FinNeX's reader."""
     problems: list[Problem] = []
@@ -93,7 +126,9 @@ def main() -> int:
     given = parser.parse_args()
     rng = np.random.default_rng(0)
     missed = []
-    print("| table | ratio | FinNeX, s | of it processor | pandas, s |\n|---|---|---|---|---|", flush=True)
+    peers = {name: action for name, action in PEERS.items() if importlib.util.find_spec(name)}
+    heading = ["table", "ratio", "FinNeX, s", "of it processor", *(f"{name}, s" for name in peers)]
+    print(f"| {' | '.join(heading)} |\n{'|---' * len(heading)}|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         each: list[tuple[str, str, Path]] = []
         table = bars(given.rows, rng)
@@ -108,13 +143,13 @@ def main() -> int:
             each.append((f"enhanced, {columns} columns, CSV", "enhanced", path))
         took = []
         for name, table_name, path in each:
-            bare = pd.read_parquet if path.suffix == ".parquet" else pd.read_csv
-            peer, _ = seconds(lambda: bare(path), given.repeats)  # noqa: B023
-            own, processor = seconds(lambda: read(table_name, path), given.repeats)  # noqa: B023
+            bare = [seconds(partial(action, path), given.repeats)[0] for action in peers.values()]
+            own, processor = seconds(partial(read, table_name, path), given.repeats)
             took.append(processor)
-            print(f"| {name} | {own / peer:.1f} | {own:.2f} | {processor:.2f} | {peer:.2f} |", flush=True)
-            if processor > GOALS.get(name, np.inf):
-                missed.append(f"{name}: {processor:.2f} s, goal {GOALS[name]} s")
+            figures = " | ".join(f"{one:.2f}" for one in (own, processor, *bare))
+            print(f"| {name} | {own / bare[0]:.1f} | {figures} |", flush=True)
+            if own > GOALS.get(name, np.inf):
+                missed.append(f"{name}: {own:.2f} s, goal {GOALS[name]} s")
         growth = (took[-1] / took[-2]) / (given.columns[1] / given.columns[0])
         if growth > LINEAR:
             missed.append(f"a column among {given.columns[1]} takes {growth:.1f} times one among {given.columns[0]}")

@@ -120,7 +120,7 @@ def _lines_of_file(one: FileReport, *, alone: bool) -> Iterator[tuple[int, str]]
 
 def _features(found: Sequence[TableReport], asked: Sequence[str], configured: int) -> Iterator[tuple[int, str]]:
     """Yield what is said of features without a value."""
-    of = _some(asked, 5) if len(asked) == configured else f"{len(asked)} of {configured} symbols"
+    of = _some(asked, 10) if len(asked) == configured else f"{len(asked)} of {configured} symbols"
     lacking = [table for table in found if table.unfed]
     if not lacking:
         yield 0, f"Every feature has a value on some session ({of})."

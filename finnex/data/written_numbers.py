@@ -36,7 +36,7 @@ def amounts(
     units
         Letters that may follow, with their factor: {"K": 1e3}. Capitals do not count.
     decimal, thousands
-        Sign before fractions, and between groups of three digits; where absent, told by the cells: `decimal_of`.
+        Sign before fractions, and between groups of three digits; where absent, found from the cells: `decimal_of`.
 
     Returns
     -------

@@ -179,7 +179,13 @@ class _Work:
         with yfinance_apart(), ArchivedSession(asker) as session:
 
             def history(name: str, day: date) -> Mapping[str, pd.DataFrame]:
-                return vars(fetch_history(name, wanted.start, self._end(day), day, session))
+                found = fetch_history(name, wanted.start, self._end(day), day, session)
+                if found.prices.empty:
+                    said = f"Yahoo Finance has no bars of {name} from {wanted.start} to {self._end(day)}."
+                    if name in funds:  # some are younger than others
+                        raise NoData(f"{said} Features of it are 'not known'.")
+                    raise FetchError(f"{said} Choose other dates, or leave it out.")
+                return vars(found)
 
             self._each(asker, [*wanted.symbols, *funds], history)
 

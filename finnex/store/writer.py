@@ -289,12 +289,11 @@ class StoreWriter(StatusChanges):
         bool
             Whether anything was written.
         """
-        record, tables = self.record(), {name: (str(first), str(last)) for name, (first, last) in limits.items()}
-        known = record.limits()
-        changed = [one for one in symbols if known.get(one) != tables or record.renderer(one) != renderer]
+        tables = {name: (str(first), str(last)) for name, (first, last) in limits.items()}
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        changed = self.record().lacking(InputLimits(tuple(symbols), now, tables, renderer))
         if not changed:
             return False
-        now = datetime.now(UTC).isoformat(timespec="seconds")
         details = {"symbols": changed, "recorded_at": now, "tables": tables, "renderer": renderer}
         self._change(Intent(journal.INPUTS, details=details))
         return True

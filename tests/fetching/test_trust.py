@@ -169,6 +169,20 @@ def test_an_index_and_a_fund_have_bars_and_a_note_that_they_file_nothing(
         assert set(table("prices")["symbol"]) == {"^VIX", "FUND"}
 
 
+def test_a_fund_that_is_younger_than_the_range_is_a_note_and_a_company_a_failure(
+    sites: Sites, world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "FUNDS", ("FUND",))
+    world.first = {"FUND": dt.date(2024, 6, 3)}
+    code, said = ended(capsys, "fetch", "ACME", *FROM, "--source", "yahoo")
+    assert code == 0, said
+    assert "note: Yahoo Finance has no bars of FUND from 2023-06-01 to 2024-03-08" in said
+    assert set(table("prices")["symbol"]) == {"ACME"}
+    code, said = ended(capsys, "fetch", "FUND", *FROM, "--source", "yahoo")
+    assert code == 2
+    assert "failed: FUND: Yahoo Finance has no bars of FUND from 2023-06-01 to 2024-03-08" in said
+
+
 def test_the_page_that_sets_cookies_is_asked_once(sites: Sites, capsys: pytest.CaptureFixture[str]) -> None:
     assert ended(capsys, "fetch", "ACME", "BETA", *FROM, *YAHOO)[0] == 0
     assert [asked.host for asked in sites.asked].count("fc.yahoo.com") == 1

@@ -15,6 +15,8 @@ from finnex.errors import nearest
 
 SECTOR_ETFS = ("XLB", "XLC", "XLE", "XLF", "XLI", "XLK", "XLP", "XLRE", "XLU", "XLV", "XLY")
 """The eleven sector funds: reference instruments, never competitors of a company."""
+REFERENCE_FUNDS: Final = ("SPY", "TLT", "IEF", "LQD", "TIP", "EEM", "EFA")
+"""Funds of the market, bonds and other countries that features read, from the prices or the macro table."""
 
 TABLES = (
     "prices", "macro", "fundamentals", "sentiment", "competitive", "events", "options", "splits", "enhanced",
@@ -31,7 +33,7 @@ LONGEST_DELAY_MINUTES = 366 * 24 * 60
 
 
 AMERICAN_QUOTES_MINUTES: Final = {"VIX": 15, "SP500": 0, "NASDAQ": 0} | dict.fromkeys(
-    ("SPY", "TLT", "IEF", "LQD", "TIP", "EEM", "EFA", *SECTOR_ETFS), 0
+    (*REFERENCE_FUNDS, *SECTOR_ETFS), 0
 )
 """Quotes of New York to minutes after its close until they are known; the VIX settles at 16:15."""
 CLOSE_WITH_NEW_YORK: Final = frozenset(

@@ -113,7 +113,7 @@ def tidied(frame: pd.DataFrame, said: list[str]) -> pd.DataFrame:
     key = frame[[name for name in ("symbol", *DAYS_BEFORE) if name in frame.columns]].astype(str).assign(metric=metric)
     repeated = key.assign(tag=tags, value=frame["value"].astype(str)).duplicated().to_numpy()
     rank = tags.astype(str).map({name: number for number, name in enumerate(CONCEPTS)}).fillna(-1)
-    first = rank.groupby([key[name] for name in key.columns]).transform("min")
+    first = rank.groupby([key[name] for name in key.columns], dropna=False).transform("min")  # balances have no start
     second = (rank > first).to_numpy() & ~repeated
     _count(said, int(repeated.sum()), "that repeat a fact of the same filing day")
     _count(said, int(second.sum()), "of a second tag for a metric that the same filing gives by another")

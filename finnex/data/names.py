@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from finnex.config.inputs import REFERENCE_FUNDS
 from finnex.errors import nearest
 
 SERIES: Final = (
     *("AAA", "BAA", "CPILFESL", "DEXUSEU", "DGORDER", "DGS10", "DGS2", "DGS30", "DGS3MO", "DGS5", "FEDFUNDS", "ICSA"),
     *("MORTGAGE30US", "NASDAQ", "PAYEMS", "PERMIT", "SP500", "STLFSI", "TB3MS", "UMCSENT", "UNRATE", "VIX", "WALCL"),
-    *("WTI", "SPY", "TLT", "IEF", "LQD", "TIP", "EEM", "EFA"),
+    *("WTI", *REFERENCE_FUNDS),
 )
 """Macro series; symbols of sector funds are read too, where the prices table lacks them."""
 SERIES_ALIASES: Final = {

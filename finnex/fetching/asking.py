@@ -19,7 +19,7 @@ UNREACHABLE_ATTEMPTS = 2
 TIMEOUT_SECONDS = (10.0, 60.0)
 """To connect, and between two pieces of an answer."""
 Sound = Callable[[Answer], bool]
-"""Tells an answer that is kept from one that is not, such as an error or a page of a site that is being repaired."""
+"""Whether an answer is kept: errors, and the page of a site that is being repaired, are not."""
 Send = Callable[[], tuple[Answer, float | None]]
 """Sends one request; returns its answer and the seconds that the server asks to wait, None where it asks nothing."""
 

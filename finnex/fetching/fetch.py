@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,19 +17,21 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from finnex.config.inputs import SECTOR_ETFS
+from finnex.config.inputs import REFERENCE_FUNDS, SECTOR_ETFS
 from finnex.data.calendar import last_close
 from finnex.data.names import SERIES_ALIASES
 from finnex.errors import FetchError
 from finnex.fetching import fred
 from finnex.fetching.asking import Asker, NoData, Unreachable
-from finnex.fetching.filings import edgartools_apart, fetch_filings
-from finnex.fetching.sources import FRED, SEC, SOURCES, YAHOO, Source, check_ready
+from finnex.fetching.filings import company_numbers, edgartools_apart, fetch_filings
+from finnex.fetching.sources import FRED, SEC, YAHOO, Source, check_ready
 from finnex.fetching.tables import MANIFEST, Folder
 from finnex.fetching.yahoo import fetch_history, yfinance_apart
 
-FUNDS: Final = ("SPY", "TLT", "IEF", "LQD", "TIP", "EEM", "EFA", *SECTOR_ETFS)
-"""Reference funds that features read."""
+FUNDS: Final = (*REFERENCE_FUNDS, *SECTOR_ETFS)
+"""Funds that features read."""
+EXCHANGE: Final = "XNYS"
+"""Whose sessions count, as `exchange_calendars` names it."""
 LOGGERS: Final = ("yfinance", "edgar", "httpxthrottlecache")
 Report = Callable[[int, int, str], None]
 
@@ -49,17 +52,14 @@ class Wanted:
         Names of `SOURCES`.
     funds
         Fetch bars of the reference funds too.
-    exchange
-        Whose sessions count, as `exchange_calendars` names it.
     """
 
     symbols: tuple[str, ...]
     start: date
-    end: date | None = None
-    series: tuple[str, ...] = fred.SERIES
-    sources: tuple[str, ...] = tuple(SOURCES)
-    funds: bool = True
-    exchange: str = "XNYS"
+    end: date | None
+    series: tuple[str, ...]
+    sources: tuple[str, ...]
+    funds: bool
 
 
 @dataclass
@@ -123,7 +123,7 @@ def fetch(wanted: Wanted, folder: Path, *, offline: bool = False, report: Report
     check_ready(wanted.sources, offline=offline)
     with _alone(folder):
         there = Folder(folder)
-        closed = last_close(wanted.exchange, np.datetime64("now"))
+        closed = last_close(EXCHANGE, np.datetime64("now"))
         if not offline and wanted.start > min(wanted.end or closed, closed):
             raise FetchError(
                 f"there is no closed session from {wanted.start} to {min(wanted.end or closed, closed)}. Choose an "
@@ -179,7 +179,13 @@ class _Work:
         with yfinance_apart(), ArchivedSession(asker) as session:
 
             def history(name: str, day: date) -> Mapping[str, pd.DataFrame]:
-                return vars(fetch_history(name, wanted.start, self._end(day), day, session))
+                found = fetch_history(name, wanted.start, self._end(day), day, session)
+                if found.prices.empty:
+                    said = f"Yahoo Finance has no bars of {name} from {wanted.start} to {self._end(day)}."
+                    if name in funds:  # some are younger than others
+                        raise NoData(f"{said} Features of it are 'not known'.")
+                    raise FetchError(f"{said} Choose other dates, or leave it out.")
+                return vars(found)
 
             self._each(asker, [*wanted.symbols, *funds], history)
 
@@ -191,8 +197,10 @@ class _Work:
         self._each(asker, self._wanted.series, series)
 
     def _sec(self, asker: Asker) -> None:
+        numbers = cache(lambda day: company_numbers(day, asker))
+
         def filings(name: str, day: date) -> Mapping[str, pd.DataFrame]:
-            return {"fundamentals": fetch_filings(name, self._end(day), day, asker)}
+            return {"fundamentals": fetch_filings(name, numbers(day), self._end(day), day, asker)}
 
         self._each(asker, self._wanted.symbols, filings)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from finnex.data.edgar_facts import DAYS_BEFORE, tidied
 from finnex.data.names import CONCEPTS, FLOWS
-from finnex.data.quarters import quarters_in
 from finnex.errors import FetchError
 from finnex.fetching.archive import Answer
 from finnex.fetching.asking import Asker, NoData, Unreachable
@@ -25,7 +25,7 @@ FACTS = "https://data.sec.gov/api/xbrl/companyfacts/CIK{:010d}.json"
 CACHES: Final = ("EDGAR_LOCAL_DATA_DIR", "EDGAR_CACHE_DIR")
 """Variables by which edgartools is kept out of the home."""
 TAXONOMIES: Final = ("us-gaap", "dei")
-COLUMNS: Final = (*("symbol", "metric", "period_start", "period_end", "available_date", "value", "currency", "origin"),)
+COLUMNS: Final = ("symbol", "metric", *DAYS_BEFORE, "value", "currency", "origin")
 
 
 @contextmanager
@@ -43,30 +43,34 @@ def edgartools_apart(folder: Path) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _number(symbol: str, as_of: date, asker: Asker) -> int:
-    """Return the SEC's number of a company, as listed on a day."""
+def company_numbers(as_of: date, asker: Asker) -> dict[str, int]:
+    """Return the SEC's numbers of companies by symbol, as listed on a day.
+
+    Raises
+    ------
+    FetchError
+        The list cannot be read.
+    Unreachable
+        The SEC cannot be asked.
+    """
     listed = _json(TICKERS, as_of, asker, "its list of companies", FetchError)
     try:
-        numbers = {str(row["ticker"]).upper(): int(row["cik_str"]) for row in listed.values()}
+        return {str(row["ticker"]).upper(): int(row["cik_str"]) for row in listed.values()}
     except (AttributeError, KeyError, TypeError, ValueError):
         raise FetchError(
             f"The SEC's list of companies ({TICKERS}) has another form than is known. Look for a newer FinNeX."
         ) from None
-    if symbol not in numbers:
-        raise NoData(
-            f"The SEC lists no company under {symbol}; indices and many foreign companies are none. Features of "
-            "fundamentals are 'not known' of it."
-        )
-    return numbers[symbol]
 
 
-def fetch_filings(symbol: str, end: date, as_of: date, asker: Asker) -> pd.DataFrame:
+def fetch_filings(symbol: str, numbers: Mapping[str, int], end: date, as_of: date, asker: Asker) -> pd.DataFrame:
     """Return the figures of a company that features read, a row a metric, period and filing.
 
     Parameters
     ----------
     symbol
         Of the company, in capitals, as the SEC spells it: BRK-B.
+    numbers
+        `company_numbers`.
     end
         Last day of filings.
     as_of
@@ -77,7 +81,7 @@ def fetch_filings(symbol: str, end: date, as_of: date, asker: Asker) -> pd.DataF
     Returns
     -------
     pandas.DataFrame
-        `COLUMNS`: period_start is None for balances, value in `currency` or shares. Periods that are no quarter, half
+        `COLUMNS`: period_start is NaT for balances, value in `currency` or shares. Periods that are no quarter, half
         year, nine months or year are left out, and of two currencies the rarer.
 
     Raises
@@ -91,8 +95,13 @@ def fetch_filings(symbol: str, end: date, as_of: date, asker: Asker) -> pd.DataF
     """
     from edgar.entity.parser import EntityFactsParser  # noqa: PLC0415  of the extra
 
+    if symbol not in numbers:
+        raise NoData(
+            f"The SEC lists no company under {symbol}; indices and many foreign companies are none. Features of "
+            "fundamentals are 'not known' of it."
+        )
     facts = EntityFactsParser.parse_company_facts(
-        _json(FACTS.format(_number(symbol, as_of, asker)), as_of, asker, f"the facts of {symbol}", NoData)
+        _json(FACTS.format(numbers[symbol]), as_of, asker, f"the facts of {symbol}", NoData)
     )
     if facts is None:
         raise NoData(f"The SEC's answer for {symbol} holds no facts that edgartools can read.")
@@ -108,41 +117,33 @@ def fetch_filings(symbol: str, end: date, as_of: date, asker: Asker) -> pd.DataF
 def _one_a_filing(facts: pd.DataFrame, end: date) -> pd.DataFrame:
     """Return one value for each metric, period and filing day, of sound periods and one currency."""
     taxonomy, concept = facts["concept"].str.split(":", n=1, expand=True).T.to_numpy()
-    order = {name: place for place, name in enumerate(CONCEPTS)}
     rows = pd.DataFrame(
         {
-            "metric": pd.Series(concept).map(CONCEPTS),
-            "rank": pd.Series(concept).map(order),
-            "period_start": facts["period_start"],
-            "period_end": facts["period_end"],
-            "available_date": facts["filing_date"],
+            "metric": concept,
+            "period_start": pd.to_datetime(facts["period_start"]),
+            "period_end": pd.to_datetime(facts["period_end"]),
+            "available_date": pd.to_datetime(facts["filing_date"]),
             "value": facts["numeric_value"],
             "unit": facts["unit"],
             "amended": facts["form_type"].str.endswith("/A"),
             "accession": facts["accession"],
         }
     )
-    sound = pd.Series(np.isin(taxonomy, TAXONOMIES)) & rows["metric"].notna() & rows["value"].notna()
-    rows = rows[sound & rows["period_end"].notna() & rows["available_date"].notna()]
-    rows = rows[(rows["period_end"] <= rows["available_date"]) & (rows["available_date"] <= end)]
-    shares = rows["metric"] == "shares_outstanding"
+    metric = rows["metric"].map(CONCEPTS)
+    sound = np.isin(taxonomy, TAXONOMIES) & metric.notna() & rows["value"].notna()
+    sound &= (rows["period_end"] <= rows["available_date"]) & (rows["available_date"] <= pd.Timestamp(end))
+    sound &= metric.isin(FLOWS) == rows["period_start"].notna()
     currency = rows["unit"].str.fullmatch("[A-Z]{3}").astype(bool)
-    rows = rows[(rows["unit"] == "shares").where(shares, currency)]
-    flow = rows["metric"].isin(FLOWS)
-    days = (pd.to_datetime(rows["period_end"]) - pd.to_datetime(rows["period_start"])).dt.days.fillna(-1) + 1
-    single = pd.Series(quarters_in(np.asarray(days, dtype=np.int64)) > 0, index=rows.index)
-    rows = rows[single.where(flow, rows["period_start"].isna())]
-    if rows.empty:
-        return rows
+    rows = rows[sound & (rows["unit"] == "shares").where(metric == "shares_outstanding", currency)]
     money = rows["unit"] != "shares"
     commonest = rows.loc[money, "unit"].mode()
     rows = rows[~money | rows["unit"].isin(commonest.iloc[:1])]
-    rows = rows.assign(currency=rows["unit"].where(rows["unit"] != "shares", ""))
-    # Of two concepts for one metric the first of CONCEPTS; of two filings of one day the amendment, then the later one.
-    key = ["metric", "period_start", "period_end", "available_date"]
-    text = rows.assign(period_start=rows["period_start"].map(lambda day: "" if pd.isna(day) else day.isoformat()))
-    text = text.sort_values(["rank", "amended", "accession"], ascending=[False, True, True], kind="stable")
-    return text.drop_duplicates(key, keep="last").sort_values(key, kind="stable")
+    # Of two filings of one day the amendment, then the later one.
+    rows = tidied(rows.sort_values(["amended", "accession"], ascending=False, kind="stable"), [])
+    rows = rows.assign(metric=rows["metric"].map(CONCEPTS), currency=rows["unit"].where(rows["unit"] != "shares", ""))
+    key = ["metric", *DAYS_BEFORE]
+    rows = rows.drop_duplicates(key).sort_values(key, kind="stable")
+    return rows.assign(**{name: rows[name].dt.date for name in DAYS_BEFORE})
 
 
 def _json(url: str, as_of: date, asker: Asker, what: str, absent: type[FetchError]) -> Any:

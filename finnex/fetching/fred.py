@@ -15,20 +15,19 @@ from xml.etree import ElementTree
 
 import pandas as pd
 
+from finnex.config.inputs import AMERICAN_QUOTES_MINUTES, REFERENCE_FUNDS
+from finnex.data.names import SERIES as READ
 from finnex.data.names import SERIES_ALIASES
 from finnex.errors import ConfigError, FetchError, first_line
 from finnex.fetching.archive import Answer
 from finnex.fetching.asking import Asker, Unreachable
 from finnex.fetching.sources import KEY
 
-SERIES: Final = (
-    *("AAA", "BAA", "CPILFESL", "DEXUSEU", "DGORDER", "DGS10", "DGS2", "DGS30", "DGS3MO", "DGS5", "FEDFUNDS", "ICSA"),
-    *("MORTGAGE30US", "NASDAQCOM", "PAYEMS", "PERMIT", "SP500", "STLFSI4", "TB3MS", "UMCSENT", "UNRATE", "VIXCLS"),
-    *("WALCL", "DCOILWTICO"),
-)
-"""FRED's names of the series that features read."""
-QUOTES: Final = frozenset({"VIXCLS", "SP500", "NASDAQCOM"})
-"""Quotes that FinNeX knows from their own close on (`finnex.config.inputs.AMERICAN_QUOTES_MINUTES`): no vintages."""
+_NEWEST: Final = {ours: theirs for theirs, ours in SERIES_ALIASES.items()}
+SERIES: Final = tuple(_NEWEST.get(name, name) for name in READ if name not in REFERENCE_FUNDS)
+"""FRED's names of the series that features read; of several the newest."""
+QUOTES: Final = frozenset(_NEWEST.get(name, name) for name in AMERICAN_QUOTES_MINUTES)
+"""Quotes that FinNeX knows from their own close on: no vintages."""
 WINDOW_YEARS = 5
 """FRED answers for at most 2,000 vintages a request; a daily series has some 260 a year."""
 ONE_DAY = timedelta(days=1)
@@ -36,7 +35,7 @@ EARLIEST, FEW_UNTIL = date(1776, 7, 4), date(1949, 12, 31)
 """FRED knows no earlier day; until the second one there are so few vintages that one request gets them all."""
 NO_VINTAGES = "does not exist in ALFRED"
 """Part of FRED's refusal of a span that ends before the first vintage of a series."""
-NAME = re.compile(r"[A-Z0-9_.-]{1,60}", re.ASCII)
+NAME = re.compile(r"[A-Z0-9_.-]{1,60}")
 COLUMNS: Final = ("series", "date", "available_date", "value")
 
 
@@ -48,10 +47,9 @@ def checked_series(names: Iterable[str]) -> tuple[str, ...]:
     ConfigError
         One is no name of a series, or two are of the same series.
     """
-    own = {SERIES_ALIASES.get(name, name): name for name in SERIES}
     seen: dict[str, str] = {}
     for given in dict.fromkeys(names):
-        name = own.get(given.upper(), given.upper())
+        name = _NEWEST.get(given.upper(), given.upper())
         if not NAME.fullmatch(name):
             raise ConfigError(f"--series: {given!r} is no name of FRED's. Write it as FRED does, such as DGS10.")
         other = seen.setdefault(SERIES_ALIASES.get(name, name), name)
@@ -170,8 +168,7 @@ def _reader(asker: Asker) -> Any:
             parts = urlsplit(url)
             parameters = dict(parse_qsl(parts.query)) | ({"offset": str(offset)} if offset else {})
             address = parts._replace(query="").geturl()
-            as_of = "" if {"realtime_end", "observation_end"} & parameters.keys() else "now"
-            answer = asker.get(address, parameters | {"api_key": self.api_key}, _sound, headers={}, as_of=as_of)
+            answer = asker.get(address, parameters | {"api_key": self.api_key}, _sound, headers={})
             root = _root(answer)
             if root is None:
                 raise ValueError(f"HTTP {answer.status}, and no XML")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Final
@@ -13,7 +13,6 @@ from finnex.errors import FetchError
 
 KEY, IDENTITY = "FRED_API_KEY", "EDGAR_IDENTITY"
 NAME_AND_MAIL = re.compile(r"[^\s@]+.*\s<?[^\s@<>]+@[^\s@<>]+\.[^\s@<>]+>?")
-REMEDY_OF_EXTRA: Final = "Install them: pip install 'finnex[fetch]'."
 
 
 @dataclass(frozen=True)
@@ -58,15 +57,13 @@ SEC: Final = Source(
 SOURCES: Final = {source.name: source for source in (YAHOO, FRED, SEC)}
 
 
-def check_ready(wanted: Collection[str], environment: Mapping[str, str] = os.environ, *, offline: bool) -> None:
+def check_ready(wanted: Collection[str], *, offline: bool) -> None:
     """Check that the libraries of the sources are installed and, where they are asked, that they may be.
 
     Parameters
     ----------
     wanted
         Names of sources.
-    environment
-        Variables with the key and the identity.
     offline
         Nothing is asked: neither is needed.
 
@@ -78,14 +75,17 @@ def check_ready(wanted: Collection[str], environment: Mapping[str, str] = os.env
     lines = []
     modules = dict.fromkeys(("tenacity", *(one for name in wanted for one in SOURCES[name].libraries)))
     if missing := [module for module in modules if find_spec(module) is None]:
-        lines.append(f"`finnex fetch` needs libraries that are not installed ({', '.join(missing)}). {REMEDY_OF_EXTRA}")
+        lines.append(
+            f"`finnex fetch` needs libraries that are not installed ({', '.join(missing)}). Install them: pip install "
+            "'finnex[fetch]'."
+        )
     others = [f"--source {name}" for name in wanted]
-    if not offline and FRED.name in wanted and not environment.get(KEY, "").strip():
+    if not offline and FRED.name in wanted and not os.environ.get(KEY, "").strip():
         lines.append(
             f"FRED asks for a key, and {KEY} is not set in the environment. Get one for free at "
             f"https://fred.stlouisfed.org/docs/api/api_key.html and set it{_or_leave_out(others, FRED)}."
         )
-    identity = environment.get(IDENTITY, "").strip()
+    identity = os.environ.get(IDENTITY, "").strip()
     if not offline and SEC.name in wanted and not (identity.isascii() and identity.isprintable()):
         lines.append(
             f"{IDENTITY} in the environment is sent to the SEC in a header of HTTP, which holds ASCII characters only. "

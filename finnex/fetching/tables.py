@@ -13,7 +13,7 @@ import pandas as pd
 
 from finnex.errors import FetchError
 from finnex.fetching.archive import Archive
-from finnex.files.replacing import replacing
+from finnex.files.replacing import replacing, sweep_drafts
 
 MANIFEST: Final = "manifest.json"
 KEYS: Final = {
@@ -63,6 +63,7 @@ class Folder:
             ) from None
         for name in KEYS:
             self._refuse_others(name)
+        sweep_drafts(path)
 
     def place(self, name: str) -> Path:
         """Return where a table is."""

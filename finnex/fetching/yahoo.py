@@ -82,7 +82,7 @@ def fetch_history(symbol: str, start: date, end: date, closed: date, session: Ar
     Returns
     -------
     History
-        Bars without a price are left out.
+        Bars without a price are left out; there may be none until `end`.
 
     Raises
     ------
@@ -136,8 +136,6 @@ def _tables(symbol: str, frame: pd.DataFrame, end: date) -> History:
     table = table[table["date"] <= end]
     dividends = table.loc[table["dividends"] > 0, ["symbol", "date", "dividends"]]
     bars = table[(table[list(BAR)] > 0).all(axis=1)].copy()
-    if bars.empty:
-        raise FetchError(f"Yahoo Finance gives no bars of {symbol} until {end}. Choose other dates, or leave it out.")
     for name in BAR:
         bars[name] = [format(value, SIGNIFICANT) for value in bars[name]]
     bars["volume"] = bars["volume"].astype("int64")

@@ -192,6 +192,5 @@ class StoreSteps(ArrayWriter):
         tables = {name: (first, last) for name, (first, last) in details["tables"].items()}
         renderer = details.get("renderer", FIRST_RENDERER)  # a journal of an earlier version has none
         inputs, record = InputLimits(tuple(details["symbols"]), details["recorded_at"], tables, renderer), self.record()
-        known = record.limits()
-        if any(known.get(one) != tables or record.renderer(one) != renderer for one in inputs.symbols):
+        if record.lacking(inputs):
             write_record(self._place, record.with_inputs(inputs))

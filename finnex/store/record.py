@@ -103,6 +103,11 @@ class RootRecord:
         others = [known for known in _without(self.inputs, symbols) if not known.agrees(inputs)]
         return replace(self, generation=self.generation + 1, inputs=(*others, taken))
 
+    def lacking(self, inputs: InputLimits) -> list[str]:
+        """Return the companies of an entry of which the record says otherwise, or nothing."""
+        known = {symbol: entry for entry in self.inputs for symbol in entry.symbols}
+        return [one for one in inputs.symbols if one not in known or not known[one].agrees(inputs)]
+
     def limits(self) -> dict[str, Mapping[str, tuple[str, str]]]:
         """Return by company where its inputs begin and end, by table; a company of which no build recorded it lacks."""
         return {symbol: known.tables for known in self.inputs for symbol in known.symbols}

@@ -25,7 +25,7 @@ from finnex.store.journal import Intent
 from finnex.store.keys import DRAFTS
 from finnex.store.place import place_of
 from finnex.store.presence import holds_a_store
-from finnex.store.record import RECORD, Company, RootRecord, write_record
+from finnex.store.record import RECORD, Company, InputLimits, RootRecord, write_record
 from finnex.store.repair import mend_metadata
 from finnex.store.states import EMPTY, QUARANTINED, READY, check_transition
 from finnex.store.status_changes import StatusChanges
@@ -289,12 +289,11 @@ class StoreWriter(StatusChanges):
         bool
             Whether anything was written.
         """
-        record, tables = self.record(), {name: (str(first), str(last)) for name, (first, last) in limits.items()}
-        known = record.limits()
-        changed = [one for one in symbols if known.get(one) != tables or record.renderer(one) != renderer]
+        tables = {name: (str(first), str(last)) for name, (first, last) in limits.items()}
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        changed = self.record().lacking(InputLimits(tuple(symbols), now, tables, renderer))
         if not changed:
             return False
-        now = datetime.now(UTC).isoformat(timespec="seconds")
         details = {"symbols": changed, "recorded_at": now, "tables": tables, "renderer": renderer}
         self._change(Intent(journal.INPUTS, details=details))
         return True

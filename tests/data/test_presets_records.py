@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from finnex.data.json_tables import frame_of, read_json
@@ -61,6 +62,15 @@ def test_edgar_document_of_companyfacts() -> None:
         ("Assets", 500.0, "", "2023-03-31", "USD"),
         ("EntityCommonStockSharesOutstanding", 40.0, "", "2023-04-20", "shares"),
     ]
+    assert "a second tag" in said(part)
+
+
+def test_edgar_rows_with_typed_dates_keep_one_tag_of_a_balance() -> None:
+    days = {"start": [pd.NaT] * 2, "end": ["2023-03-31"] * 2, "filed": ["2023-05-01"] * 2}
+    frame = pd.DataFrame({name: pd.to_datetime(values) for name, values in days.items()})
+    tags = ["EntityCommonStockSharesOutstanding", "CommonStockSharesOutstanding"]
+    (part,) = parts_of(frame.assign(tag=tags, val=[41.0, 40.0], form="10-Q"), "fundamentals", "edgar", symbol="ACME")
+    assert [(row["metric"], row["value"]) for row in rows_of(part)] == [("CommonStockSharesOutstanding", 40.0)]
     assert "a second tag" in said(part)
 
 

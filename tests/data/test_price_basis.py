@@ -8,15 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.rolling_downloads import DOWNLOADS, MEMORY, SYMBOL, configuration, filings, history
-from finnex.config import Config
+from benchmarks.rolling_downloads import DOWNLOADS, MEMORY, configuration, filings, history, input_hashes
 from finnex.data.calendar import session_calendar
 from finnex.data.features.price_basis import PRICE_STEP, levels, scale_free
-from finnex.data.panel import Panel, make_panel
-from finnex.data.tables import Tables
-from finnex.images.blending import region_weights
 from finnex.layout import load_layout
-from finnex.pipeline.due_sessions import window_hashes
 
 LAYOUT = load_layout("mega", blending=True)
 SESSIONS = MEMORY + 250
@@ -29,13 +24,10 @@ def download(tmp_path_factory: pytest.TempPathFactory) -> Download:
     """Hashes of the images of a history that is downloaded again, by date."""
     prices = history(SESSIONS, 0)
     fundamentals = filings(prices, 0)
-    config: Config = configuration(tmp_path_factory.mktemp("rolling"), prices)
+    config = configuration(tmp_path_factory.mktemp("rolling"), prices)
 
     def hashes(how: str) -> pd.Series[int]:
-        tables = Tables(prices=DOWNLOADS[how](prices), fundamentals=fundamentals)
-        panel: Panel = make_panel(tables, config, SYMBOL, LAYOUT.catalogue.entries)
-        found = window_hashes(panel, LAYOUT, region_weights(panel, LAYOUT))
-        return pd.Series(found, index=panel.calendar.days)
+        return input_hashes(DOWNLOADS[how](prices), fundamentals, config, LAYOUT)["window"]
 
     return hashes
 

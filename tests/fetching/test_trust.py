@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from finnex.data import names
 from finnex.data.calendar import last_close
 from finnex.fetching import fetch as fetching
 from finnex.fetching import fred
@@ -50,6 +49,12 @@ def test_a_killed_run_is_resumed_without_asking_twice(
     assert answered
     world.watch = lambda _: None
     sites.asked.clear()
+    # As a kill in the middle of a file leaves them.
+    drafts = [
+        Path("inputs") / name for name in (".prices.csv.finnex-0123456789abcdef", "raw/yahoo/.a.gz.finnex-" + 16 * "0")
+    ]
+    for draft in drafts:
+        draft.write_bytes(b"half")
     code, said = ended(capsys, *COMMAND)
     assert code == 0, said
     assert not set(answered) & set(data_requests(sites))
@@ -57,7 +62,7 @@ def test_a_killed_run_is_resumed_without_asking_twice(
     for path in Path("whole").glob("*.csv"):
         assert (Path("inputs") / path.name).read_bytes() == path.read_bytes()
     assert len(list(Path("inputs").glob("*.csv"))) == 5
-    assert not list(Path("inputs").rglob(".*.finnex-*"))  # drafts of the killed run
+    assert not any(draft.exists() for draft in drafts)
 
 
 def test_offline_after_a_later_run_without_a_network_uses_the_last_whole_run(
@@ -162,6 +167,20 @@ def test_an_index_and_a_fund_have_bars_and_a_note_that_they_file_nothing(
         assert "note: The SEC lists no company under ^VIX" in said
         assert "note: The SEC does not have the facts of FUND" in said
         assert set(table("prices")["symbol"]) == {"^VIX", "FUND"}
+
+
+def test_a_fund_that_is_younger_than_the_range_is_a_note_and_a_company_a_failure(
+    sites: Sites, world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "FUNDS", ("FUND",))
+    world.first = {"FUND": dt.date(2024, 6, 3)}
+    code, said = ended(capsys, "fetch", "ACME", *FROM, "--source", "yahoo")
+    assert code == 0, said
+    assert "note: Yahoo Finance has no bars of FUND from 2023-06-01 to 2024-03-08" in said
+    assert set(table("prices")["symbol"]) == {"ACME"}
+    code, said = ended(capsys, "fetch", "FUND", *FROM, "--source", "yahoo")
+    assert code == 2
+    assert "failed: FUND: Yahoo Finance has no bars of FUND from 2023-06-01 to 2024-03-08" in said
 
 
 def test_the_page_that_sets_cookies_is_asked_once(sites: Sites, capsys: pytest.CaptureFixture[str]) -> None:
@@ -274,6 +293,7 @@ def test_offline_without_kept_answers_makes_no_folder(sites: Sites, capsys: pyte
     assert "failed: FRED: inputs holds no kept answers of it" in said
 
 
-def test_all_series_and_funds_that_features_read_are_fetched() -> None:
-    fetched = {names.SERIES_ALIASES.get(name, name) for name in fred.SERIES} | set(fetching.FUNDS)
-    assert set(names.SERIES) <= fetched
+def test_series_are_those_of_features_under_their_newest_names() -> None:
+    assert fred.checked_series(["stlfsi", "Vix", "dgs10"]) == ("STLFSI4", "VIXCLS", "DGS10")
+    assert {"STLFSI4", "VIXCLS", "NASDAQCOM", "DCOILWTICO", "DGS10"} <= set(fred.SERIES)
+    assert not {"STLFSI", "STLFSI2", "VIX", "SPY"} & set(fred.SERIES)

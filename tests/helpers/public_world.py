@@ -33,6 +33,8 @@ class World:
         self.watch: Callable[[Asked], None] = lambda _: None
         """Called with each request before it is answered."""
         self.splits = True
+        self.first: dict[str, dt.date] = {}
+        """First session of symbols that were listed later."""
 
     def __call__(self, asked: Asked) -> Reply:
         self.watch(asked)
@@ -47,8 +49,9 @@ class World:
 
     def yahoo(self, asked: Asked) -> Reply:
         if asked.path.startswith("/v8/finance/chart/"):
-            unknown = asked.path.rsplit("/", 1)[1] not in made.LISTED
-            return made.no_chart() if unknown else made.chart(asked, self.days, splits=self.splits)
+            symbol = asked.path.rsplit("/", 1)[1]
+            days = [day for day in self.days if day >= self.first.get(symbol, day)]
+            return made.chart(asked, days, splits=self.splits) if symbol in made.LISTED else made.no_chart()
         if asked.host == "fc.yahoo.com":  # it answers 'not found', with a cookie
             return Reply(b"", 404, headers={"Set-Cookie": f"A3={COOKIE}; Domain=.yahoo.com; Path=/; Secure"})
         return Reply(CRUMB.encode(), content_type="text/plain")

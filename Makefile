@@ -51,6 +51,7 @@ accept: $(STAMP)
 	$(BIN)/python -m pytest -m accept --numprocesses 2 --dist loadfile
 	$(BIN)/python -m benchmarks.crash --live
 	$(BIN)/python -m benchmarks.crash --random-kills 100 --seed 1
+	$(BIN)/python -m benchmarks.crash --rivals 24 --seed 1
 	$(BIN)/python -m benchmarks.power_cuts
 	$(BIN)/python -m benchmarks.trading
 	$(BIN)/python -m benchmarks.accept_models

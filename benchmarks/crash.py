@@ -3,7 +3,8 @@
 `python -m benchmarks.crash [--scenario NAME] [--points N] [--again N] [--live] [--seed K]`. The processes are killed
 with SIGKILL at that very call, by a shim that is loaded into them (tests/helpers/crash/shim.c); writes are also cut.
 `--scenario workers` draws on two Dask workers and kills one of them, the build, or all.
-`python -m benchmarks.crash --random-kills N [--seed K]` kills whole `finnex build`s at random moments instead.
+`python -m benchmarks.crash --random-kills N [--seed K]` kills whole `finnex build`s at random moments instead;
+`--rivals N` lets two builds of one store meet, one of them killed or not, while readers read.
 Prints a line for each scenario and each failure, and exits with 1 where there is one. The store lies in memory.
 """
 
@@ -23,6 +24,7 @@ from finnex.store import journal
 from finnex.store.folder import Folder
 from tests.helpers.crash.control import CONTROL_VARIABLE, compiled, from_environment, why_not
 from tests.helpers.crash.random_kills import random_kills
+from tests.helpers.crash.rival_builds import rival_builds
 from tests.helpers.crash.scenarios import SCENARIOS, World
 from tests.helpers.crash.sweep import Crash, Rehearsal, sampled
 from tests.helpers.crash.workers import WorkerKills
@@ -125,6 +127,17 @@ def kill_at_random(kills: int, seed: int) -> int:
     return len(faults)
 
 
+def let_builds_meet(rounds: int, seed: int) -> int:
+    """Let two builds of one store meet; return how many faults there were."""
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
+        counts, faults = rival_builds(rounds, seed, Path(folder), from_environment())
+    print("\n".join(faults) or f"{rounds} meetings of two builds: nothing was lost", flush=True)
+    happened = ", ".join(f"{count} {what}" for what, count in counts.items())
+    print(f"{happened}; {len(faults)} faults; {time.perf_counter() - began:.0f} s")
+    return len(faults)
+
+
 def main() -> None:
     """Start a process with the shim loaded, and sweep in it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -136,9 +149,13 @@ def main() -> None:
     parser.add_argument("--in-place", action="store_true", help="show that files that are not replaced whole are found")
     parser.add_argument("--without-journal", action="store_true", help="show that what only the journal saves is found")
     parser.add_argument("--random-kills", type=int, metavar="N", help="instead, kill N builds at random moments")
+    parser.add_argument("--rivals", type=int, metavar="N", help="instead, let two builds meet N times")
     options = parser.parse_args()
     if CONTROL_VARIABLE in os.environ:
-        failed = kill_at_random(options.random_kills, options.seed) if options.random_kills else run(options)
+        if options.rivals:
+            failed = let_builds_meet(options.rivals, options.seed)
+        else:
+            failed = kill_at_random(options.random_kills, options.seed) if options.random_kills else run(options)
         sys.exit(1 if failed else 0)
     if reason := why_not():
         sys.exit(reason)

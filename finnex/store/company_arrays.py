@@ -108,8 +108,14 @@ class CompanyArrays:
             raise StoreCorrupt(f"{self.path} has no array {symbol}/{name}. `finnex repair` makes it anew.")
         return found
 
-    def _read(self, symbol: str, name: str) -> npt.NDArray[Any]:
+    def _read(self, symbol: str, name: str, company: Company | None = None) -> npt.NDArray[Any]:
         """Return an array as far as the root record goes.
+
+        Parameters
+        ----------
+        company
+            What the record says of the symbol: the same for arrays that are compared, as a writer may extend the axis
+            between two reads. Absent, the record is read.
 
         Raises
         ------
@@ -118,7 +124,7 @@ class CompanyArrays:
         StoreError
             This account may not read it.
         """
-        company = self._company(symbol)
+        company = company or self._company(symbol)
         array = self._array(symbol, name, company)
         rows = slice(None) if name in FIXED and name != "date" else slice(company.sessions)
         try:

@@ -20,6 +20,7 @@ from finnex.store.chunks import IMAGE
 from finnex.store.company_arrays import CompanyArrays
 from finnex.store.drafts import chunk_of, decode_into
 from finnex.store.journal import PUBLISH, read_intent
+from finnex.store.record import Company
 from finnex.store.states import DRAFTED, EMPTY, FAILED, NO_BAR, QUARANTINED, READY
 
 LOOKS = 3
@@ -44,18 +45,21 @@ class ImageStore(CompanyArrays):
     """
 
     def state(self, symbol: str) -> SymbolState:
-        """Return status, hashes and checksums of every session on the symbol's axis.
+        """Return status, hashes and checksums of every session on the symbol's axis, all of one length.
 
         A session whose first image is being published is drafted.
         """
-        status = self._read(symbol, "status")
+        return self._state(symbol, self._company(symbol))
+
+    def _state(self, symbol: str, company: Company) -> SymbolState:
+        status = self._read(symbol, "status", company)
         moving = [i for i in self._on_its_way(symbol) if i < len(status) and status[i] in (EMPTY, FAILED, NO_BAR)]
         status[moving] = DRAFTED
         return SymbolState(
-            days=self._read(symbol, "date").astype("datetime64[D]"),
+            days=self._read(symbol, "date", company).astype("datetime64[D]"),
             status=status,
-            input_hash=self._read(symbol, "input_hash"),
-            image_crc=self._read(symbol, "image_crc"),
+            input_hash=self._read(symbol, "input_hash", company),
+            image_crc=self._read(symbol, "image_crc", company),
         )
 
     def rows_of(self, symbol: str, days: Iterable[date]) -> npt.NDArray[np.intp]:
@@ -203,14 +207,18 @@ class ImageStore(CompanyArrays):
 
     def outcomes(self, symbol: str) -> dict[str, npt.NDArray[Any]]:
         """Return all labels, returns and label ends of a symbol by name, sorted; each (date, horizon)."""
-        group = self._group(symbol, self._company(symbol))
-        names = sorted(name for name in group.array_keys() if name.startswith(("label_", "return_")))
-        return {name: self._read(symbol, name) for name in names}
+        return self._outcomes(symbol, self._company(symbol))
+
+    def _outcomes(self, symbol: str, company: Company) -> dict[str, npt.NDArray[Any]]:
+        names = self._group(symbol, company).array_keys()
+        wanted = sorted(name for name in names if name.startswith(("label_", "return_")))
+        return {name: self._read(symbol, name, company) for name in wanted}
 
     def unpredicted(self, symbol: str, newest: int) -> npt.NDArray[np.intp]:
         """Return positions of the `newest` published sessions for which no model has said anything yet."""
-        ready = np.flatnonzero(self._read(symbol, "status") == READY)[-newest:]
-        silent: npt.NDArray[np.intp] = ready[self._read(symbol, "prediction_version")[ready] == 0]
+        company = self._company(symbol)
+        ready = np.flatnonzero(self._read(symbol, "status", company) == READY)[-newest:]
+        silent: npt.NDArray[np.intp] = ready[self._read(symbol, "prediction_version", company)[ready] == 0]
         return silent
 
     def fingerprint(self) -> str:
@@ -218,12 +226,12 @@ class ImageStore(CompanyArrays):
         digest = blake2b(digest_size=16)
         digest.update(repr([self.attrs[key] for key in ("layout_hash", "exchange")]).encode())
         digest.update(repr(sorted(self.attrs["label_settings"].items())).encode())
-        for symbol in self.symbols:
-            state = self.state(symbol)
+        for symbol, company in sorted(self.record().companies.items()):
+            state = self._state(symbol, company)
             ready = state.status == READY
             digest.update(symbol.encode())
             digest.update(state.days[ready].astype("<i8").tobytes())
             digest.update(state.image_crc[ready].astype("<u4").tobytes())
-            for values in self.outcomes(symbol).values():
+            for values in self._outcomes(symbol, company).values():
                 digest.update(values[ready].tobytes())
         return digest.hexdigest()

@@ -1,7 +1,7 @@
 """A kill before any change of a file, or a power cut, leaves a store that readers read and the next build completes.
 
 The suite takes a sample; `python -m benchmarks.crash` takes every crash point of every scenario, `--random-kills 100`
-a hundred kills at random moments, and `python -m benchmarks.power_cuts` twenty cuts.
+a hundred kills at random moments, `--rivals 24` two builds of one store that meet, and `python -m benchmarks.power_cuts` twenty cuts.
 """
 
 from __future__ import annotations
@@ -48,6 +48,13 @@ def test_a_build_goes_on_when_a_worker_is_killed_and_loses_nothing_when_it_is_ki
 @pytest.mark.accept
 def test_whole_builds_that_are_killed_at_random_moments_lose_nothing() -> None:
     done = run("crash", "--random-kills", "3", "--seed", "3")
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    assert "nothing was lost" in done.stdout
+
+
+@pytest.mark.accept
+def test_two_builds_that_meet_in_one_store_lose_nothing_and_mislead_no_reader() -> None:
+    done = run("crash", "--rivals", "4", "--seed", "2")
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     assert "nothing was lost" in done.stdout
 

@@ -54,8 +54,11 @@ class Builds:
         xr.backends.list_engines()
         assert flows.clusters.cluster  # before any fork
 
-    def start(self, number: int, store: Path, workers: int) -> int:
-        """Start a build of a change, in a process group of its own; return its process when it has taken the lock."""
+    def start(self, number: int, store: Path, workers: int, said: str = "said") -> int:
+        """Start a build of a change, in a process group of its own; return its process when a lock has been taken.
+
+        What it prints goes into a file of this name.
+        """
         version, symbols = CHANGES[number]
         config = self.folder / "finnex.toml"
         config.write_text(f"""\
@@ -73,15 +76,15 @@ catalogue = "catalogue.csv"
         self.control.watch(store.parent)
         child = os.fork()
         if child == 0:
-            self._build(config, workers)
+            self._build(config, workers, self.folder / said)
         while not self.control.count and not ended(child):
             time.sleep(0.001)
         return child
 
-    def _build(self, config: Path, workers: int) -> None:
+    def _build(self, config: Path, workers: int, file: Path) -> None:
         os.setpgid(0, 0)
         signal.alarm(BUILD_SECONDS)
-        said = os.open(self.folder / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        said = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(said, 1)
         os.dup2(said, 2)
         code: object = 1
@@ -102,9 +105,9 @@ catalogue = "catalogue.csv"
         self.control.watch(None)
         return [] if status == 0 else [f"the next build ended with {status}: {self.said()}"]
 
-    def said(self) -> str:
-        """Return the end of what the latest build printed."""
-        return " ".join((self.folder / "said").read_text(errors="replace").split())[-300:]
+    def said(self, name: str = "said") -> str:
+        """Return the end of what the latest build printed into a file."""
+        return " ".join((self.folder / name).read_text(errors="replace").split())[-300:]
 
 
 def ended(child: int) -> bool:

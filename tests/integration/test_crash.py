@@ -1,7 +1,8 @@
 """A kill before any change of a file, or a power cut, leaves a store that readers read and the next build completes.
 
 The suite takes a sample; `python -m benchmarks.crash` takes every crash point of every scenario, `--random-kills 100`
-a hundred kills at random moments, `--rivals 24` two builds of one store that meet, and `python -m benchmarks.power_cuts` twenty cuts.
+a hundred kills at random moments, `--rivals 24` two builds of one store that meet, and
+`python -m benchmarks.power_cuts` twenty cuts.
 """
 
 from __future__ import annotations

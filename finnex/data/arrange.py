@@ -144,7 +144,7 @@ def _parts(
     read_date_columns(part.frame, part.said, preset, source, faults)
     if faults.whole:
         return []
-    read_amounts(part.frame, frame, preset, faults)
+    read_amounts(part.frame, frame, preset, source, faults)
     scaled(part.frame, part.file_names, source, faults)
     part.frame = without_values(part.frame, part.said, preset)
     part.frame = split_adjusted(part.frame, part.said, preset, faults)

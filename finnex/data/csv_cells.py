@@ -152,11 +152,15 @@ def _plain_cells(cells: pd.Series[str], written: CsvFormat) -> pd.Series[str]:
 
 
 def _plain_numbers(cells: pd.Series[str], written: CsvFormat) -> pd.Series[str]:
-    """Return a column whose numbers have no thousands sign and a point; cells that are no numbers as they are."""
-    decimal, group = re.escape(written.decimal), re.escape(written.thousands)
+    """Return a column whose numbers have no thousands sign and a point; cells that are no numbers as they are.
+
+    Next to decimal commas a point precedes groups of three, in a row that was not looked at too: 1.234 is no fraction.
+    """
+    thousands = written.thousands or ("." if written.decimal == "," else "")
+    decimal, group = re.escape(written.decimal), re.escape(thousands)
     whole = rf"\d{{1,3}}(?:{group}\d{{3}})+|\d+" if group else r"\d+"
     number = cells.str.fullmatch(rf"[\s$€£¥]*[-+]?[$€£¥]?(?:{whole})(?:{decimal}\d+)?(?:[eE][-+]?\d+)?[\s%€£¥]*")
     found = cells[number]
-    if written.thousands:
-        found = found.str.replace(written.thousands, "", regex=False)
+    if thousands:
+        found = found.str.replace(thousands, "", regex=False)
     return cells.mask(number, found.str.replace(written.decimal, ".", regex=False))

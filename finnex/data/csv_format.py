@@ -32,6 +32,11 @@ POINT = re.compile(r"[-+]?\d+\.\d+")
 COMMA = re.compile(r"[-+]?\d+,\d+")
 POINT_GROUPS = re.compile(r"[-+]?\d{1,3}(?:\.\d{3})+(?:,\d+)?")
 COMMA_GROUPS = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+SPACED_GROUPS = {
+    sign: re.compile(rf"[-+]?\d{{1,3}}(?:{sign}\d{{3}})+(?:[.,]\d+)?")
+    for sign in ("\u00a0", "\u202f", "\u2009", " ", "'", "\u2019")
+}
+"""Groups of thousands by their sign: spaces of several widths, and the apostrophes of Switzerland."""
 CURRENCY = "$€£¥% "
 """Around a number; no sign of how it is written."""
 BYTE_ORDER_MARKS = {
@@ -255,14 +260,21 @@ def _levels(rows: list[list[str]]) -> int:
 def _signs(rows: list[list[str]]) -> tuple[str, str]:
     """Return decimal and thousands sign that the cells show; '.' and '' where they show none, or contradict each other.
 
-    12,5 is no group of thousands; 1,234,567, 1.234.567 and 1,234.5 are no decimals; 1,234 alone may be either.
+    12,5 is no group of thousands; 1,234,567, 1.234.567 and 1,234.5 are no decimals; 1,234 alone may be either. Where
+    another cell has a decimal comma, 1.234 is a group of thousands.
     """
     cells = [cell.strip(CURRENCY) for row in rows for cell in row]
+    spaced = next((sign for sign, group in SPACED_GROUPS.items() if any(map(group.fullmatch, cells))), "")
+    if spaced:
+        cells = [cell.replace(spaced, "") for cell in cells]
     point = any(POINT.fullmatch(cell) and not POINT_GROUPS.fullmatch(cell) for cell in cells)
     decimal = any(COMMA.fullmatch(cell) and not COMMA_GROUPS.fullmatch(cell) for cell in cells)
     after_points = any(POINT_GROUPS.fullmatch(cell) and ("," in cell or cell.count(".") > 1) for cell in cells)
     groups = [cell for cell in cells if COMMA_GROUPS.fullmatch(cell)]
     if decimal or after_points:
-        return (".", "") if point else (",", "." if after_points else "")
+        grouped = after_points or any(POINT_GROUPS.fullmatch(cell) for cell in cells)
+        return (".", spaced) if point else (",", spaced or ("." if grouped else ""))
+    if spaced:
+        return ".", spaced
     certain = point or any(cell.count(",") > 1 or "." in cell for cell in groups)
     return (".", ",") if groups and certain else (".", "")

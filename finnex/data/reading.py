@@ -15,6 +15,8 @@ from finnex.config import Config, TableSource, files_of
 from finnex.data import parse
 from finnex.data.arrange import FILE_NAMES, IGNORED, arranged
 from finnex.data.arranged_words import stem_of, word_in_name
+from finnex.data.csv_format import format_of
+from finnex.data.file_kind import kind_of
 from finnex.data.lexicon import LexiconName
 from finnex.data.preset import PLAIN, Preset, plain, preset_of
 from finnex.errors import Problem
@@ -71,6 +73,11 @@ class Reading:
             update={name: value for name, value in known.items() if value and not getattr(self.source, name)}
         )
 
+    def _as_detected(self, path: Path) -> TableSource:
+        """Return `written` with the decimal comma that a file of text shows."""
+        comma = kind_of(path) == "text" and format_of(path, self.written).decimal == ","
+        return self.written.model_copy(update={"decimal": ","}) if comma else self.written
+
     def parts(self, path: Path, problems: list[Problem], *, typed: bool) -> list[pd.DataFrame]:
         """Return the file's cells under our names of its columns, in parts that each have a row of the file once.
 
@@ -84,7 +91,7 @@ class Reading:
         missing = (*self.source.missing, *self.preset.missing)
         frame, levels = parse.read_cells(path, self.written, typed=typed, missing=missing)
         own = "symbol" in self.source.columns or any(plain(name) == "symbol" for name in frame.columns)
-        found = arranged(frame, levels, self.table, self.preset, self.written, path, problems)
+        found = arranged(frame, levels, self.table, self.preset, self._as_detected(path), path, problems)
         self.file_names = {ours: theirs for part in reversed(found) for ours, theirs in part.attrs[FILE_NAMES].items()}
         self.ignored = tuple(found[0].attrs.get(IGNORED, ())) if found else ()
         self.says_symbol = own or "symbol" in self.file_names

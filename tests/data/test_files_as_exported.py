@@ -99,3 +99,42 @@ def test_a_preset_of_ones_own_reads_decimal_commas_once(read: Read, tmp_path: Pa
     assert prices["close"].tolist() == [80.065, 81.065, 82.065]
     assert prices["high"].tolist() == [1285.125] * 3
     assert prices["volume"].tolist() == VOLUMES
+
+
+WITH_TICKERS = {
+    "three rows of header": ("Price,Close\nTicker,^VIX\nDate,\n", "{day},{value}\n"),
+    "a column of tickers": ("Date,Ticker,Close\n", "{day},^VIX,{value}\n"),
+    "Symbol": ("Date,Symbol,Close\n", "{day},^VIX,{value}\n"),
+}
+
+
+@pytest.mark.parametrize("case", WITH_TICKERS)
+def test_a_macro_file_with_tickers_keeps_its_rows(case: str, read: Read, tmp_path: Path) -> None:
+    header, row = WITH_TICKERS[case]
+    rows = "".join(row.format(day=day, value=13 + n) for n, day in enumerate(DAYS))
+    (tmp_path / "m.csv").write_text(header + rows)
+    source = {"path": "m.csv", "columns": {"value": "Close"}, "series": "VIX", "lag_days": 0}
+    macro = read(macro=source).macro
+    assert macro is not None
+    assert macro["value"].tolist() == [13.0, 14.0, 15.0]
+
+
+def test_the_old_file_of_the_vix_is_read(read: Read, tmp_path: Path) -> None:
+    rows = "".join(f"3/{4 + n}/2024,12.5,14.5,12.0,{13 + n}.25\n" for n in range(3))
+    (tmp_path / "vixcurrent.csv").write_text("Date,VIX Open,VIX High,VIX Low,VIX Close\n" + rows)
+    macro = read(macro={"path": "vixcurrent.csv", "preset": "cboe"}).macro
+    assert macro is not None
+    assert macro["value"].tolist() == [13.25, 14.25, 15.25]
+
+
+@pytest.mark.parametrize("name", ["Ticker", "tic", "Name", "Instrument"])
+def test_a_file_of_another_company_is_not_taken_for_the_configured_one(name: str, read: Read, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text(CSV.replace("symbol", name).replace("ACME", "OTHR"))
+    said = refusal(read, prices="p.csv")
+    assert f"its column '{name}' has OTHR" in said
+    assert f'columns = {{ symbol = "{name}" }}, or symbol = "ACME"' in said
+    tables = read(("OTHR",), prices={"path": "p.csv", "columns": {"symbol": name}})
+    assert tables.prices["symbol"].tolist() == ["OTHR"] * 3
+    assert read(prices={"path": "p.csv", "symbol": "ACME"}).prices["close"].tolist() == CLOSES
+    (tmp_path / "p.csv").write_text(CSV.replace("symbol", name))
+    assert read(prices="p.csv").prices["symbol"].tolist() == ["ACME"] * 3

@@ -69,6 +69,8 @@ class CsvFormat:
         Signs within numbers; '' for no thousands sign.
     words
         For each column its first cells that are no numbers, at most `MOST_WORDS`; none for a column of numbers.
+    returns
+        Whether lines end with a carriage return alone.
     """
 
     encoding: str
@@ -80,6 +82,7 @@ class CsvFormat:
     decimal: str = "."
     thousands: str = ""
     words: tuple[frozenset[str], ...] = ()
+    returns: bool = False
 
     @property
     def is_plain(self) -> bool:
@@ -147,7 +150,8 @@ def _detected(path: Path, changed_ns: int, size: int, encoding: str | None, deli
         further = tuple(("", *(cell.strip() for cell in row[1:])) for row in rows[1 : levels - 1])
     decimal, thousands = _signs(rows[levels:])
     words = _words(rows[levels:], len(names), decimal)
-    return CsvFormat(encoding, delimiter, preamble, levels, names, further, decimal, thousands, words)
+    returns = "\r" in text and "\n" not in text.rstrip("\r\n")
+    return CsvFormat(encoding, delimiter, preamble, levels, names, further, decimal, thousands, words, returns)
 
 
 def _words(rows: list[list[str]], columns: int, decimal: str) -> tuple[frozenset[str], ...]:
@@ -228,7 +232,7 @@ def _delimiter(text: str) -> str:
 
 
 def _preamble(rows: list[list[str]]) -> int:
-    """Return how many rows of one cell precede a table of several columns."""
+    """Return how many rows precede a table of several columns: of one cell, or of fewer cells than all others have."""
     if len(rows) < 3:
         return 0
     usual, times = Counter(len(row) for row in rows).most_common(1)[0]
@@ -237,6 +241,10 @@ def _preamble(rows: list[list[str]]) -> int:
     found = 0
     while found < min(MOST_PREAMBLE, len(rows) - 2) and _is_title(rows[found], usual):
         found += 1
+    if found < len(rows) and len(rows[found]) < usual - 1:  # a security's name, a period, a comment with commas
+        header = next((at for at, row in enumerate(rows[: MOST_PREAMBLE + 1]) if len(row) in (usual, usual - 1)), 0)
+        names = not any(POINT.fullmatch(cell) or cell.isdigit() for cell in map(str.strip, rows[header]))
+        return header if names and all(len(row) < usual - 1 for row in rows[:header]) else found
     return found
 
 

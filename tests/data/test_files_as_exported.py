@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from finnex.config import parse_config
@@ -138,3 +142,117 @@ def test_a_file_of_another_company_is_not_taken_for_the_configured_one(name: str
     assert read(prices={"path": "p.csv", "symbol": "ACME"}).prices["close"].tolist() == CLOSES
     (tmp_path / "p.csv").write_text(CSV.replace("symbol", name))
     assert read(prices="p.csv").prices["symbol"].tolist() == ["ACME"] * 3
+
+
+@pytest.mark.parametrize(
+    ("form", "remedies"),
+    [
+        ("%d.%m.%Y", ['"%d.%m.%Y"']),
+        ("%d-%b-%Y", ['"%d-%b-%Y"']),
+        ("%m/%d/%Y", ['"%m/%d/%Y"', '"%d/%m/%Y"']),
+        ("%m/%d/%Y 16:00:00", ['"%m/%d/%Y 16:00:00"', '"%d/%m/%Y 16:00:00"']),
+    ],
+)
+def test_the_format_that_a_refusal_names_reads_the_days(
+    form: str, remedies: list[str], read: Read, tmp_path: Path
+) -> None:
+    text = CSV
+    for day in DAYS:
+        text = text.replace(day, pd.Timestamp(day).strftime(form))
+    (tmp_path / "p.csv").write_text(text)
+    said = refusal(read, prices="p.csv")
+    assert f"date_format = {' or '.join(remedies)}" in said
+    days = read(prices={"path": "p.csv", "date_format": remedies[0].strip('"')}).prices["date"]
+    assert days.dt.strftime("%Y-%m-%d").tolist() == list(DAYS)
+
+
+def test_midnights_of_new_york_in_utc_are_refused_with_their_zone(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text(CSV.replace(",10.5", "T05:00:00Z,10.5"))
+    assert 'timezone = "America/New_York"' in refusal(read, prices="p.csv")
+    days = read(prices={"path": "p.csv", "timezone": "America/New_York"}).prices["date"]
+    assert days.dt.strftime("%Y-%m-%d").tolist() == list(DAYS)
+
+
+@pytest.mark.parametrize("day", ["45302", "19733"])
+def test_a_number_of_days_is_no_month(day: str, read: Read, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text(CSV.replace(DAYS[0], day))
+    said = refusal(read, prices="p.csv")
+    assert "is not a date" in said
+    assert "format its column as a date" in said
+
+
+@pytest.mark.parametrize("word", ["null", "N/A", "-", "#N/A N/A"])
+def test_a_word_for_no_value_is_named_in_the_remedy(word: str, read: Read, tmp_path: Path) -> None:
+    bar = ",".join(["ACME", "2024-03-07", *[word] * 5]) + "\n"
+    (tmp_path / "p.csv").write_text(CSV + bar)
+    assert f'missing = ["{word}"]' in refusal(read, prices="p.csv")
+    assert read(prices={"path": "p.csv", "missing": [word]}).prices["close"].tolist() == CLOSES
+
+
+def test_columns_that_are_named_by_hand_are_read_under_a_preset(read: Read, tmp_path: Path) -> None:
+    rows = "".join(f"{day},1{n},10.5,12.25,10.0,1{n}00\n" for n, day in enumerate(DAYS))
+    (tmp_path / "p.csv").write_text("Datum,Laatste,Open,Hoog,Laag,Vol.\n" + rows)
+    assert "name its columns" in refusal(read, prices={"path": "p.csv", "preset": "investing"})
+    columns = {"close": "Laatste", "high": "Hoog", "low": "Laag"}
+    assert read(prices={"path": "p.csv", "preset": "investing", "columns": columns}).prices["close"].tolist() == CLOSES
+
+
+def test_an_empty_amount_is_shown_as_python_writes_it(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("Date,Price,Open,High,Low,Vol.\n2024-03-04,11,10.5,12,10,-\n")
+    said = refusal(read, prices={"path": "p.csv", "preset": "investing"})
+    assert "is empty" in said
+    assert "np." not in said
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "# prices of ACME, from Example, in USD\n",
+        "Security,ACME US Equity\nStart Date,2024-03-01\nPeriod,D\n\n",
+        "sep=,\n",
+    ],
+)
+def test_rows_of_fewer_cells_before_the_header_are_none(before: str, read: Read, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text(before + CSV)
+    assert read(prices="p.csv").prices["close"].tolist() == CLOSES
+
+
+def test_a_header_that_is_too_short_is_no_title(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text(CSV.replace(",low,close,volume", ""))
+    assert "the row has 7 cells, the header 4" in refusal(read, prices="p.csv")
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_lines_may_end_with_a_carriage_return_alone(end: str, read: Read, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_bytes(CSV.replace("\n", "\r").encode() + end.encode())
+    assert read(prices="p.csv").prices["close"].tolist() == CLOSES
+
+
+def test_a_header_that_comes_again_is_refused_once_with_its_row(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text(CSV + HEADER + CSV.split("\n", 1)[1].replace("2024", "2023"))
+    said = refusal(read, prices="p.csv")
+    assert "row 5: the row is the header again. Remove it" in said
+    assert "finite" not in said
+
+
+@pytest.mark.parametrize(("place", "words"), [(2, "row 3: the row has 1 cells"), (4, "row 5: is still arriving")])
+def test_a_note_among_the_rows_is_refused_and_may_be_removed(
+    place: int, words: str, read: Read, tmp_path: Path
+) -> None:
+    lines = CSV.splitlines()
+    (tmp_path / "p.csv").write_text("\n".join([*lines[:place], "Source: Example Inc.", *lines[place:]]) + "\n")
+    said = refusal(read, prices="p.csv")
+    assert words in said
+    assert "remove it where it is no row of the table" in said
+
+
+@pytest.mark.parametrize("kind", [pa.string_view(), pa.binary(), pa.large_binary(), pa.binary(4)])
+def test_texts_of_parquet_may_be_views_or_bytes(kind: pa.DataType, read: Read, tmp_path: Path) -> None:
+    frame = pd.read_csv(io.StringIO(CSV), parse_dates=["date"])
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    words = pa.array([b"ACME"] * 3, kind) if kind != pa.string_view() else pa.array(["ACME"] * 3).cast(kind)
+    pq.write_table(table.set_column(0, "symbol", words), tmp_path / "p.parquet")
+    assert read(prices="p.parquet").prices["close"].tolist() == CLOSES
+    if kind == pa.binary():
+        pq.write_table(table.set_column(0, "symbol", pa.array([b"\xff\xfe"] * 3)), tmp_path / "p.parquet")
+        assert "bytes that are no text" in refusal(read, prices="p.parquet")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from finnex.config.table_source import TableSource
 from finnex.data.cells import distinct, empty, is_text, mapped
 from finnex.data.faults import Faults
+from finnex.data.json_tables import NUMBERED
 from finnex.data.names import METRICS, OPTION_COLUMNS
 from finnex.data.own_columns import AMOUNTS, PRICE_COLUMNS, SCALED
 from finnex.data.preset import Preset, plain
@@ -53,7 +55,7 @@ def read_amounts(frame: pd.DataFrame, whole: pd.DataFrame, preset: Preset, sourc
         )
         if comma:  # 8.306 of the file is 8306 here already, and 83,06 is 83.06
             ready = floats(_without_currency(each, preset))
-            value = ready.where(ready.notna(), pd.Series(value)).to_numpy()
+            value = np.where(ready.notna(), ready, value).astype(np.float64)
         found = pd.Series(value[codes], index=cells.index)
         faults.of_cells(cells, found.isna().to_numpy() & ~empty(cells), name, "is no number", CORRECT)
         frame[name] = found
@@ -153,7 +155,8 @@ def split_adjusted(frame: pd.DataFrame, said: list[str], preset: Preset, faults:
     """
     if preset.splits is None:
         return frame
-    column = next((str(name) for name in frame.columns if plain(str(name)) == plain(preset.splits or "")), None)
+    wanted = plain(preset.splits)
+    column = next((str(name) for name in frame.columns if plain(NUMBERED.sub("", str(name))) == wanted), None)
     if column is None or "date" not in frame.columns:
         return frame
     ratio = as_numbers(frame[column], column, faults)

@@ -256,3 +256,33 @@ def test_texts_of_parquet_may_be_views_or_bytes(kind: pa.DataType, read: Read, t
     if kind == pa.binary():
         pq.write_table(table.set_column(0, "symbol", pa.array([b"\xff\xfe"] * 3)), tmp_path / "p.parquet")
         assert "bytes that are no text" in refusal(read, prices="p.parquet")
+
+
+@pytest.mark.parametrize("day", ["Date", ""])
+@pytest.mark.parametrize("fields_above", [True, False])
+def test_a_header_of_two_rows_without_a_third_has_several_tickers(
+    day: str, fields_above: bool, read: Read, tmp_path: Path
+) -> None:
+    names = [(field, ticker) for ticker in ("ACME", "BRK-B") for field in ("Open", "High", "Low", "Close", "Volume")]
+    upper, lower = zip(*(pair if fields_above else pair[::-1] for pair in names), strict=True)
+    rows = "".join(f"{one},10.5,12.25,10,1{n},1{n}00,20.5,22.25,20,2{n},2{n}00\n" for n, one in enumerate(DAYS))
+    (tmp_path / "p.csv").write_text(f"{day},{','.join(upper)}\n,{','.join(lower)}\n{rows}")
+    prices = read(("ACME", "BRK-B"), prices={"path": "p.csv", "preset": "yfinance"}).prices
+    assert prices["symbol"].tolist() == ["ACME"] * 3 + ["BRK-B"] * 3
+    assert prices["close"].tolist() == [*CLOSES, 20.0, 21.0, 22.0]
+
+
+@pytest.mark.parametrize("day", ["", "date", "timestamp"])
+def test_alpha_vantages_json_as_csv_is_adjusted_for_splits_too(day: str, read: Read, tmp_path: Path) -> None:
+    header = f"{day},1. open,2. high,3. low,4. close,5. adjusted close,6. volume,7. dividend amount"
+    rows = "".join(
+        f"{one},{21 / k},{24.5 / k},{20 / k},{(20 + n) / k},{n},{500 * k},0,{2.0 if n == 1 else 1.0}\n"
+        for n, (one, k) in enumerate(zip(DAYS, (1, 2, 2), strict=True))
+    )
+    (tmp_path / "p.csv").write_text(f"{header},8. split coefficient\n{rows}")
+    source = {"path": "p.csv", "preset": "alpha_vantage"}
+    tables = read(prices=source, splits=source)
+    assert tables.prices["close"].tolist() == [10.0, 10.5, 11.0]
+    assert tables.prices["volume"].tolist() == [1000.0] * 3
+    assert tables.splits is not None
+    assert tables.splits["ratio"].tolist() == [2.0]

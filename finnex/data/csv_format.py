@@ -25,6 +25,7 @@ HEAD_ROWS = 200
 MOST_PREAMBLE = 20
 """Rows before the header (a title, a disclaimer)."""
 DELIMITERS = (",", ";", "\t", "|")
+FIELDS = ("open", "high", "low", "close")
 DATE_WORDS = frozenset(("date", "datetime", "timestamp"))
 MOST_WORDS = 8
 """Words of a column among its numbers that are kept: marks for "no value"."""
@@ -148,6 +149,9 @@ def _detected(path: Path, changed_ns: int, size: int, encoding: str | None, deli
     if levels > 1:
         names = (rows[levels - 1][0].strip(), *names[1:])
         further = tuple(("", *(cell.strip() for cell in row[1:])) for row in rows[1 : levels - 1])
+    if levels == 1 and _tickers_below(rows):
+        levels, names = 2, (names[0] or "Date", *names[1:])
+        further = (("", *(cell.strip() for cell in rows[1][1:])),)
     decimal, thousands = _signs(rows[levels:])
     words = _words(rows[levels:], len(names), decimal)
     returns = "\r" in text and "\n" not in text.rstrip("\r\n")
@@ -263,6 +267,19 @@ def _levels(rows: list[list[str]]) -> int:
         if only_index and len(last) > 1 and any(cell.strip() for cell in fields[1:]):
             return levels
     return 1
+
+
+def _tickers_below(rows: list[list[str]]) -> bool:
+    """Return whether names come again and the second row tells them apart: fields above tickers, or below them.
+
+    pandas writes such a header without a third row where the day is a column, or has no name.
+    """
+    if len(rows) < 3 or len(rows[0]) != len(rows[1]) or rows[1][0].strip():
+        return False
+    upper, lower = ([cell.strip().casefold() for cell in row[1:]] for row in rows[:2])
+    if len(set(upper)) == len(upper) or len(set(zip(upper, lower, strict=True))) < len(upper):
+        return False
+    return all(upper) and all(lower) and any({*FIELDS} <= {*level} for level in (upper, lower))
 
 
 def _signs(rows: list[list[str]]) -> tuple[str, str]:

@@ -286,3 +286,8 @@ def test_alpha_vantages_json_as_csv_is_adjusted_for_splits_too(day: str, read: R
     assert tables.prices["volume"].tolist() == [1000.0] * 3
     assert tables.splits is not None
     assert tables.splits["ratio"].tolist() == [2.0]
+
+
+def test_a_vintage_without_any_value_is_refused(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("observation_date,GDP_20240125\n2023-10-01,\n2024-01-01,.\n")
+    assert "has no row with a value" in refusal(read, macro={"path": "m.csv", "preset": "fred"})

@@ -29,6 +29,7 @@ import difflib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -51,7 +52,11 @@ def shortened(value: object, most: int = LONGEST_VALUE) -> str:
 
 
 def shown(value: object) -> str:
-    """Return a value as Python writes it, of at most `LONGEST_VALUE` characters."""
+    """Return a value as Python writes it, of at most `LONGEST_VALUE` characters; a moment as a date and a time."""
+    if isinstance(value, datetime):
+        return str(value)
+    if isinstance(value, float):  # numpy's would be written as np.float64(...)
+        value = float(value)
     try:
         return shortened(repr(value[: LONGEST_VALUE + 1] if isinstance(value, str) else value))
     except ValueError:  # Python writes no number of more than 4,300 digits

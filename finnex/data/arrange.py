@@ -19,6 +19,7 @@ from finnex.data.arranged_dates import read_date_columns
 from finnex.data.arranged_words import fill_words, map_symbols, map_words
 from finnex.data.cells import constant, empty, without
 from finnex.data.faults import Faults
+from finnex.data.json_tables import NUMBERED
 from finnex.data.macro_series import of_series
 from finnex.data.matched_columns import ignored_names, matched, refusal
 from finnex.data.preset import PLAIN, Preset, bundled, plain
@@ -144,7 +145,7 @@ def _parts(
     read_date_columns(part.frame, part.said, preset, source, faults)
     if faults.whole:
         return []
-    read_amounts(part.frame, frame, preset, faults)
+    read_amounts(part.frame, frame, preset, source, faults)
     scaled(part.frame, part.file_names, source, faults)
     part.frame = without_values(part.frame, part.said, preset)
     part.frame = split_adjusted(part.frame, part.said, preset, faults)
@@ -182,7 +183,7 @@ def _renamed(frame: pd.DataFrame, found: dict[str, str], ignored: set[str]) -> P
 
 
 def _remarks(header: Sequence[str], preset: Preset) -> Iterator[str]:
-    names = {plain(name) for name in header}
+    names = {plain(NUMBERED.sub("", name)) for name in header}
     yield from (sentence for column, sentence in preset.present.items() if plain(column) in names)
     yield from (sentence for column, sentence in preset.absent.items() if plain(column) not in names)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from finnex.config.table_source import TableSource
 from finnex.data.cells import distinct, empty, is_text, mapped
 from finnex.data.faults import Faults
+from finnex.data.json_tables import NUMBERED
 from finnex.data.names import METRICS, OPTION_COLUMNS
 from finnex.data.own_columns import AMOUNTS, PRICE_COLUMNS, SCALED
 from finnex.data.preset import Preset, plain
@@ -22,7 +24,7 @@ LOOKED_AT = 2000
 """Distinct texts of each column that may show the file's decimal sign."""
 
 
-def read_amounts(frame: pd.DataFrame, whole: pd.DataFrame, preset: Preset, faults: Faults) -> None:
+def read_amounts(frame: pd.DataFrame, whole: pd.DataFrame, preset: Preset, source: TableSource, faults: Faults) -> None:
     """Read the amounts of a preset that writes them its own way, in place; others are left to the readers.
 
     Parameters
@@ -33,12 +35,15 @@ def read_amounts(frame: pd.DataFrame, whole: pd.DataFrame, preset: Preset, fault
         The file's columns, those that are not read too: a change in percent may show the decimal sign.
     preset
         Signs of currencies, letters of units, and signs within numbers.
+    source
+        Its decimal sign is that of the file; plain numbers of it have a point already, those with letters do not.
     faults
         Cells that are no amounts are added to it.
     """
     if not (preset.currency or preset.units or preset.thousands or preset.decimal):
         return
-    sign = preset.decimal
+    comma = source.decimal == ","
+    sign = "," if comma else preset.decimal
     for name in (*AMOUNTS, *METRICS, *OPTION_COLUMNS):
         if name not in frame.columns or not is_text(frame[name]):
             continue
@@ -48,9 +53,18 @@ def read_amounts(frame: pd.DataFrame, whole: pd.DataFrame, preset: Preset, fault
         value = amounts(
             each.tolist(), currency=preset.currency, units=preset.units, decimal=decimal, thousands=preset.thousands
         )
+        if comma:  # 8.306 of the file is 8306 here already, and 83,06 is 83.06
+            ready = floats(_without_currency(each, preset))
+            value = np.where(ready.notna(), ready, value).astype(np.float64)
         found = pd.Series(value[codes], index=cells.index)
         faults.of_cells(cells, found.isna().to_numpy() & ~empty(cells), name, "is no number", CORRECT)
         frame[name] = found
+
+
+def _without_currency(each: pd.Series[str], preset: Preset) -> pd.Series[str]:
+    for sign in (*preset.currency, " "):
+        each = each.str.replace(sign, "", regex=False)
+    return each
 
 
 def _numbers_of(whole: pd.DataFrame, preset: Preset) -> list[str]:
@@ -141,7 +155,8 @@ def split_adjusted(frame: pd.DataFrame, said: list[str], preset: Preset, faults:
     """
     if preset.splits is None:
         return frame
-    column = next((str(name) for name in frame.columns if plain(str(name)) == plain(preset.splits or "")), None)
+    wanted = plain(preset.splits)
+    column = next((str(name) for name in frame.columns if plain(NUMBERED.sub("", str(name))) == wanted), None)
     if column is None or "date" not in frame.columns:
         return frame
     ratio = as_numbers(frame[column], column, faults)

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,15 +21,18 @@ from pyarrow import csv as arrow_csv
 
 from finnex.config import TableSource
 from finnex.data.columns import NeedsText, is_word_name, to_pandas
-from finnex.data.csv_file import facts_of, has_trailing_delimiter, in_utf8, rows_of
+from finnex.data.csv_file import facts_of, has_trailing_delimiter, in_utf8, line_of, rows_of
 from finnex.data.csv_format import UTF8, CsvFormat, format_of
 from finnex.data.file_kind import opened
 from finnex.data.table_file import check_columns, unreadable
+from finnex.errors import InputError, Problem, first_of
 
 BLOCK_BYTES = 16 << 20
 """Of the parser; a row must fit into one."""
 MOST_RETRIES = 8
 """Columns that turn out to hold words after the first rows, each for another reading of the file."""
+MANY_NAMES = 3
+"""Of a header that is looked for among the rows: fewer words may be a row of words."""
 WORDS = pa.dictionary(pa.int32(), pa.string())
 IN_COLUMN = re.compile(r"In CSV column #(\d+): ")
 
@@ -86,7 +90,27 @@ def read_csv(
         columns[number] = cells if written.is_plain or words else _plain_cells(cells, written)
     frame = pd.DataFrame(columns, copy=False)
     frame.columns = pd.Index(names, dtype="str")
+    if not typed:
+        _refuse_repeated_headers(path, frame, written)
     return frame, written.further_levels
+
+
+def _refuse_repeated_headers(path: Path, frame: pd.DataFrame, written: CsvFormat) -> None:
+    """Refuse rows that are the header again: files were put one after the other."""
+    if written.levels > 1 or len(written.names) < MANY_NAMES:
+        return
+    again = np.logical_and.reduce(
+        [(frame.iloc[:, at].str.strip() == name).to_numpy() for at, name in enumerate(written.names)]
+    )
+    if not again.any():
+        return
+    what, remedy = "the row is the header again", "Remove it: the names of the columns are read from the first one."
+    raise InputError(
+        [
+            Problem(str(path), what, remedy, row=line_of(path, int(row), None), further=further)
+            for row, further in first_of(np.flatnonzero(again).tolist())
+        ]
+    )
 
 
 def _types(names: list[str], written: CsvFormat, missing: frozenset[str]) -> list[pa.DataType]:
@@ -136,7 +160,11 @@ def _at_cells(path: Path, written: CsvFormat) -> BinaryIO:
     before = next((line for number, (line, _) in enumerate(rows_of(path, written)) if number == written.rows_before), 0)
     if not before:
         return io.BytesIO()
-    file = opened(path) if written.encoding in UTF8 else io.BytesIO(b"".join(in_utf8(path, written.encoding)))
+    if written.returns:
+        text = b"".join(in_utf8(path, written.encoding))
+        file: BinaryIO = io.BytesIO(text.replace(b"\r", b"\n"))
+    else:
+        file = opened(path) if written.encoding in UTF8 else io.BytesIO(b"".join(in_utf8(path, written.encoding)))
     for _ in range(before - 1):
         file.readline()
     return file
@@ -152,11 +180,15 @@ def _plain_cells(cells: pd.Series[str], written: CsvFormat) -> pd.Series[str]:
 
 
 def _plain_numbers(cells: pd.Series[str], written: CsvFormat) -> pd.Series[str]:
-    """Return a column whose numbers have no thousands sign and a point; cells that are no numbers as they are."""
-    decimal, group = re.escape(written.decimal), re.escape(written.thousands)
+    """Return a column whose numbers have no thousands sign and a point; cells that are no numbers as they are.
+
+    Next to decimal commas a point precedes groups of three, in a row that was not looked at too: 1.234 is no fraction.
+    """
+    thousands = written.thousands or ("." if written.decimal == "," else "")
+    decimal, group = re.escape(written.decimal), re.escape(thousands)
     whole = rf"\d{{1,3}}(?:{group}\d{{3}})+|\d+" if group else r"\d+"
     number = cells.str.fullmatch(rf"[\s$€£¥]*[-+]?[$€£¥]?(?:{whole})(?:{decimal}\d+)?(?:[eE][-+]?\d+)?[\s%€£¥]*")
     found = cells[number]
-    if written.thousands:
-        found = found.str.replace(written.thousands, "", regex=False)
+    if thousands:
+        found = found.str.replace(thousands, "", regex=False)
     return cells.mask(number, found.str.replace(written.decimal, ".", regex=False))

@@ -31,6 +31,8 @@ _MOST_ROWS = 1 << 62
 NAME_ENCODING = 'Name its encoding: { path = "...", encoding = "cp1252" }, or save it as UTF-8.'
 ARRIVING = "The rest may be on its way: wait until it has arrived. If it is whole, {mend}."
 
+NO_ROW = "remove it where it is no row of the table, such as a note, a total or blanks"
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -99,7 +101,7 @@ def _facts_of(path: Path, changed_ns: int, size: int, encoding: str) -> Facts:
                 "Give it as it was exported; rows that repeat each other are no table.",
             )
         last = block[-1:]
-    return Facts(last == b"\n" or total == 0, quoted)
+    return Facts(last in (b"\n", b"\r") or total == 0, quoted)
 
 
 def in_utf8(path: Path, encoding: str) -> Iterator[bytes]:
@@ -206,8 +208,9 @@ def has_trailing_delimiter(path: Path, written: CsvFormat) -> bool:
     wanted = len(written.names)
     wrong: dict[int, list[int]] = {}  # number of cells to lines
     bare: list[int] = []
-    trailing = 0
+    trailing = last = 0
     for number, (line, row) in enumerate(rows_of(path, written)):
+        last = line
         if number < written.rows_before:
             continue
         if len(row) == wanted:
@@ -225,17 +228,17 @@ def has_trailing_delimiter(path: Path, written: CsvFormat) -> bool:
         raise InputError(
             [Problem(str(path), what, remedy, row=line, further=further) for line, further in first_of(bare)]
         )
-    raise InputError(sorted(_ragged(path, wrong, wanted), key=lambda problem: problem.row or 0))
+    raise InputError(sorted(_ragged(path, wrong, wanted, last), key=lambda problem: problem.row or 0))
 
 
-def _ragged(path: Path, wrong: dict[int, list[int]], wanted: int) -> Iterator[Problem]:
+def _ragged(path: Path, wrong: dict[int, list[int]], wanted: int, last: int) -> Iterator[Problem]:
     """Yield the rows whose cells do not fit the header, by their number of cells."""
-    single = len(wrong) == 1 and len(next(iter(wrong.values()))) == 1
+    single = list(wrong.values()) == [[last]]
     arriving = is_young(path) and single and next(iter(wrong)) < wanted
     start = "is still arriving: this row" if arriving else "the row"
-    remedy = "Complete the row, or quote cells that hold the delimiter."
+    remedy = f"Complete the row, or quote cells that hold the delimiter; {NO_ROW}."
     if arriving:
-        remedy = ARRIVING.format(mend="complete the row")
+        remedy = ARRIVING.format(mend=f"complete the row; {NO_ROW}")
     for cells, lines in wrong.items():
         for line, further in first_of(lines):
             what = f"{start} has {cells} cells, the header {wanted}"

@@ -25,6 +25,7 @@ HEAD_ROWS = 200
 MOST_PREAMBLE = 20
 """Rows before the header (a title, a disclaimer)."""
 DELIMITERS = (",", ";", "\t", "|")
+FIELDS = ("open", "high", "low", "close")
 DATE_WORDS = frozenset(("date", "datetime", "timestamp"))
 MOST_WORDS = 8
 """Words of a column among its numbers that are kept: marks for "no value"."""
@@ -32,6 +33,11 @@ POINT = re.compile(r"[-+]?\d+\.\d+")
 COMMA = re.compile(r"[-+]?\d+,\d+")
 POINT_GROUPS = re.compile(r"[-+]?\d{1,3}(?:\.\d{3})+(?:,\d+)?")
 COMMA_GROUPS = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+SPACED_GROUPS = {
+    sign: re.compile(rf"[-+]?\d{{1,3}}(?:{sign}\d{{3}})+(?:[.,]\d+)?")
+    for sign in ("\u00a0", "\u202f", "\u2009", " ", "'", "\u2019")
+}
+"""Groups of thousands by their sign: spaces of several widths, and the apostrophes of Switzerland."""
 CURRENCY = "$€£¥% "
 """Around a number; no sign of how it is written."""
 BYTE_ORDER_MARKS = {
@@ -64,6 +70,8 @@ class CsvFormat:
         Signs within numbers; '' for no thousands sign.
     words
         For each column its first cells that are no numbers, at most `MOST_WORDS`; none for a column of numbers.
+    returns
+        Whether lines end with a carriage return alone.
     """
 
     encoding: str
@@ -75,6 +83,7 @@ class CsvFormat:
     decimal: str = "."
     thousands: str = ""
     words: tuple[frozenset[str], ...] = ()
+    returns: bool = False
 
     @property
     def is_plain(self) -> bool:
@@ -140,9 +149,13 @@ def _detected(path: Path, changed_ns: int, size: int, encoding: str | None, deli
     if levels > 1:
         names = (rows[levels - 1][0].strip(), *names[1:])
         further = tuple(("", *(cell.strip() for cell in row[1:])) for row in rows[1 : levels - 1])
+    if levels == 1 and _tickers_below(rows):
+        levels, names = 2, (names[0] or "Date", *names[1:])
+        further = (("", *(cell.strip() for cell in rows[1][1:])),)
     decimal, thousands = _signs(rows[levels:])
     words = _words(rows[levels:], len(names), decimal)
-    return CsvFormat(encoding, delimiter, preamble, levels, names, further, decimal, thousands, words)
+    returns = "\r" in text and "\n" not in text.rstrip("\r\n")
+    return CsvFormat(encoding, delimiter, preamble, levels, names, further, decimal, thousands, words, returns)
 
 
 def _words(rows: list[list[str]], columns: int, decimal: str) -> tuple[frozenset[str], ...]:
@@ -223,7 +236,7 @@ def _delimiter(text: str) -> str:
 
 
 def _preamble(rows: list[list[str]]) -> int:
-    """Return how many rows of one cell precede a table of several columns."""
+    """Return how many rows precede a table of several columns: of one cell, or of fewer cells than all others have."""
     if len(rows) < 3:
         return 0
     usual, times = Counter(len(row) for row in rows).most_common(1)[0]
@@ -232,6 +245,10 @@ def _preamble(rows: list[list[str]]) -> int:
     found = 0
     while found < min(MOST_PREAMBLE, len(rows) - 2) and _is_title(rows[found], usual):
         found += 1
+    if found < len(rows) and len(rows[found]) < usual - 1:  # a security's name, a period, a comment with commas
+        header = next((at for at, row in enumerate(rows[: MOST_PREAMBLE + 1]) if len(row) in (usual, usual - 1)), 0)
+        names = not any(POINT.fullmatch(cell) or cell.isdigit() for cell in map(str.strip, rows[header]))
+        return header if names and all(len(row) < usual - 1 for row in rows[:header]) else found
     return found
 
 
@@ -252,17 +269,37 @@ def _levels(rows: list[list[str]]) -> int:
     return 1
 
 
+def _tickers_below(rows: list[list[str]]) -> bool:
+    """Return whether names come again and the second row tells them apart: fields above tickers, or below them.
+
+    pandas writes such a header without a third row where the day is a column, or has no name.
+    """
+    if len(rows) < 3 or len(rows[0]) != len(rows[1]) or rows[1][0].strip():
+        return False
+    upper, lower = ([cell.strip().casefold() for cell in row[1:]] for row in rows[:2])
+    if len(set(upper)) == len(upper) or len(set(zip(upper, lower, strict=True))) < len(upper):
+        return False
+    return all(upper) and all(lower) and any({*FIELDS} <= {*level} for level in (upper, lower))
+
+
 def _signs(rows: list[list[str]]) -> tuple[str, str]:
     """Return decimal and thousands sign that the cells show; '.' and '' where they show none, or contradict each other.
 
-    12,5 is no group of thousands; 1,234,567, 1.234.567 and 1,234.5 are no decimals; 1,234 alone may be either.
+    12,5 is no group of thousands; 1,234,567, 1.234.567 and 1,234.5 are no decimals; 1,234 alone may be either. Where
+    another cell has a decimal comma, 1.234 is a group of thousands.
     """
     cells = [cell.strip(CURRENCY) for row in rows for cell in row]
+    spaced = next((sign for sign, group in SPACED_GROUPS.items() if any(map(group.fullmatch, cells))), "")
+    if spaced:
+        cells = [cell.replace(spaced, "") for cell in cells]
     point = any(POINT.fullmatch(cell) and not POINT_GROUPS.fullmatch(cell) for cell in cells)
     decimal = any(COMMA.fullmatch(cell) and not COMMA_GROUPS.fullmatch(cell) for cell in cells)
     after_points = any(POINT_GROUPS.fullmatch(cell) and ("," in cell or cell.count(".") > 1) for cell in cells)
     groups = [cell for cell in cells if COMMA_GROUPS.fullmatch(cell)]
     if decimal or after_points:
-        return (".", "") if point else (",", "." if after_points else "")
+        grouped = after_points or any(POINT_GROUPS.fullmatch(cell) for cell in cells)
+        return (".", spaced) if point else (",", spaced or ("." if grouped else ""))
+    if spaced:
+        return ".", spaced
     certain = point or any(cell.count(",") > 1 or "." in cell for cell in groups)
     return (".", ",") if groups and certain else (".", "")

@@ -191,7 +191,8 @@ def refusal(
             what = f"has no column {' and no column '.join(missing[:3])} under that name"
             faults.of_file(what, f'Its columns are those of preset = "{others[0]}"; or {by_hand}')
         return
-    lost = lacking(header, table, preset, found)
+    # Where the configuration names columns it is known whose file this is: a page in another language lacks the marks.
+    lost = lacking(header, table, preset.model_copy(update={"marks": ()}) if source.columns else preset, found)
     if not lost:
         return
     if set(header) >= {*KEYS[table], *({"symbol"} & set(OWN_NAMES[table]))}:

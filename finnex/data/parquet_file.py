@@ -28,7 +28,8 @@ LARGEST_CELL_BYTES = 1 << 20
 UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
 READ = (
     types.is_integer, types.is_floating, types.is_decimal, types.is_boolean, types.is_string, types.is_large_string,
-    types.is_date, types.is_timestamp, types.is_null,
+    types.is_date, types.is_timestamp, types.is_null, types.is_string_view, types.is_binary, types.is_large_binary,
+    types.is_fixed_size_binary,
 )  # fmt: skip
 """Kinds of columns whose values are cells."""
 
@@ -70,6 +71,7 @@ def read_parquet(path: Path, *, typed: bool = False) -> tuple[pd.DataFrame, tupl
     text = [name for name in names if _is_text(schema.field(name).type)]
     with pq.ParquetFile(path, read_dictionary=text) as file:  # each value once, however often it occurs
         table = file.read(columns=names, use_threads=False)
+    table = _in_strings(path, table)
     table.validate(full=True)  # of damaged pages indices and texts may be none
     _check_texts(path, table, size)
     cells = {
@@ -121,6 +123,21 @@ def _check_types(path: Path, schema: pa.Schema, names: list[str]) -> None:
                 "Write numbers, dates or words.",
                 name,
             )
+
+
+def _in_strings(path: Path, table: pa.Table) -> pa.Table:
+    """Return a table whose texts are strings: of views as polars writes them, and of bytes as other programs do."""
+    for at, name in enumerate(table.column_names):
+        kind = table.schema.field(at).type
+        if types.is_fixed_size_binary(kind):  # pyarrow casts it to binary alone
+            table = table.set_column(at, name, table.column(at).cast(pa.binary()))
+        elif not (types.is_string_view(kind) or types.is_binary(kind) or types.is_large_binary(kind)):
+            continue
+        try:
+            table = table.set_column(at, name, table.column(at).cast(pa.large_string()))
+        except pa.ArrowInvalid:
+            raise refused(path, "the column holds bytes that are no text in UTF-8", "Write words.", name) from None
+    return table
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -15,6 +15,7 @@ from finnex.data.cells import by_word, is_words
 from finnex.data.checks import cell_problems
 from finnex.data.columns import NeedsText
 from finnex.data.csv_cells import read_csv
+from finnex.data.day_remedies import remedy_of
 from finnex.data.file_kind import DAMAGED, kind_of
 from finnex.data.json_tables import read_json
 from finnex.data.parquet_file import read_parquet
@@ -28,7 +29,6 @@ LARGEST = 1e24
 """Of every number: its ratio to the least price is then far from what float32 can hold."""
 CELLS_AT_ONCE = 1_000_000
 """Text cells that become numbers in one call: a column of fifty years and 80 companies, or many short ones."""
-WRITE_DAY = 'Write it as YYYY-MM-DD, or say how it is written: date_format = "%d.%m.%Y" reads 08.03.2024.'
 WRITE_MOMENT = "Write it as 2024-03-08T14:30:00Z, a date as 2024-03-08."
 Levels = tuple[tuple[str, ...], ...]
 END_OF_DAY = pd.Timedelta(hours=23, minutes=59, seconds=59)
@@ -121,9 +121,7 @@ def number(cells: pd.Series[Any], path: Where, problems: list[Problem], *, optio
     else:
         value, empty = pd.Series(np.nan, index=cells.index, name=cells.name), cells.isna()
         bad = ~empty
-    problems += cell_problems(
-        cells, bad, path, "is not a finite number", "Correct the cell or leave it empty where optional."
-    )
+    problems += cell_problems(cells, bad, path, "is not a finite number", _number_remedy(cells[bad]))
     large = (value.abs() > LARGEST) & ~bad
     problems += cell_problems(
         cells, large, path, "is larger than any quantity", "Correct the cell, or give another unit."
@@ -134,6 +132,15 @@ def number(cells: pd.Series[Any], path: Where, problems: list[Problem], *, optio
             cells, empty, path, "is empty", "Every row needs this value; remove the row or fill it."
         )
     return value if not bad.any() else value.where(~bad)
+
+
+def _number_remedy(bad: pd.Series[Any]) -> str:
+    """Return what to do about cells that are no numbers: a word without a digit may say that there is no value."""
+    remedy = "Correct the cell or leave it empty where optional"
+    word = str(bad.iloc[0]).strip() if len(bad) else ""
+    if not word or any(letter.isdigit() for letter in word) or word.lower() in ("inf", "-inf", "+inf", "infinity"):
+        return f"{remedy}."
+    return f'{remedy}; where it says "no value": missing = ["{word[:40]}"].'
 
 
 def numbers(cells: pd.DataFrame, path: Where, problems: list[Problem]) -> pd.DataFrame:
@@ -203,14 +210,14 @@ def day(
         `datetime64[ns]` with the index of `cells`; NaT where a cell is a problem.
     """
     if cells.dtype == "float64":
-        problems += _no_times(cells, cells.abs() >= 0, path, "is not a date", WRITE_DAY)
+        problems += _no_times(cells, cells.abs() >= 0, path, "is not a date")
         return pd.Series(pd.NaT, index=cells.index, dtype="datetime64[ns]")
     times = read_times(cells)
     value, known = times.clock, times.midnight
     if zone is not None and not known.all():
         local = in_zone_midnight(times, zone)
         value, known = value.where(known, local), known | local.notna()
-    problems += _no_times(cells, ~known, path, "is not a date", WRITE_DAY)
+    problems += _no_times(cells, ~known, path, "is not a date")
     return value if known.all() else value.where(known)
 
 
@@ -292,10 +299,13 @@ def stamp(
     return value.where(~only_date, value + END_OF_DAY)
 
 
-def _no_times(cells: pd.Series[Any], bad: pd.Series[bool], path: Where, what: str, remedy: str) -> list[Problem]:
+def _no_times(
+    cells: pd.Series[Any], bad: pd.Series[bool], path: Where, what: str, remedy: str | None = None
+) -> list[Problem]:
     """Return a problem for each cell that is no date or time, with a remedy of its own for a month or a year."""
     if not bad.any():
         return []
+    remedy = remedy or remedy_of([str(cell) for cell in cells[bad].unique()])
     if cells.dtype.kind in "fM":
         return cell_problems(cells, bad, path, what, remedy)
     short = bad & by_word(cells, names_no_day).astype(bool)

@@ -15,12 +15,21 @@ from finnex.config import Config, TableSource, files_of
 from finnex.data import parse
 from finnex.data.arrange import FILE_NAMES, IGNORED, arranged
 from finnex.data.arranged_words import stem_of, word_in_name
+from finnex.data.cells import distinct
+from finnex.data.csv_format import format_of
+from finnex.data.file_kind import kind_of
 from finnex.data.lexicon import LexiconName
 from finnex.data.preset import PLAIN, Preset, plain, preset_of
 from finnex.errors import Problem
 
 OF_ONE_COMPANY = ("prices", "splits", "options", "enhanced", "fundamentals")
 """Tables of which a file without a symbol is taken for one company's: a second company would repeat its days."""
+SYMBOL_NAMES = frozenset(
+    ("ticker", "tickers", "<ticker>", "tic", "name", "stock", "security", "instrument", "ric", "ticker_symbol")
+)
+"""What others call the column of symbols."""
+TICKER = r"\^?[A-Z0-9][A-Z0-9.:^=-]{0,14}"
+"""A symbol rather than the name of a company: in capitals, without blanks."""
 PLAIN_SOURCE = TableSource(path="")
 
 
@@ -71,6 +80,11 @@ class Reading:
             update={name: value for name, value in known.items() if value and not getattr(self.source, name)}
         )
 
+    def _as_detected(self, path: Path) -> TableSource:
+        """Return `written` with the decimal comma that a file of text shows."""
+        comma = kind_of(path) == "text" and format_of(path, self.written).decimal == ","
+        return self.written.model_copy(update={"decimal": ","}) if comma else self.written
+
     def parts(self, path: Path, problems: list[Problem], *, typed: bool) -> list[pd.DataFrame]:
         """Return the file's cells under our names of its columns, in parts that each have a row of the file once.
 
@@ -84,10 +98,12 @@ class Reading:
         missing = (*self.source.missing, *self.preset.missing)
         frame, levels = parse.read_cells(path, self.written, typed=typed, missing=missing)
         own = "symbol" in self.source.columns or any(plain(name) == "symbol" for name in frame.columns)
-        found = arranged(frame, levels, self.table, self.preset, self.written, path, problems)
+        found = arranged(frame, levels, self.table, self.preset, self._as_detected(path), path, problems)
         self.file_names = {ours: theirs for part in reversed(found) for ours, theirs in part.attrs[FILE_NAMES].items()}
         self.ignored = tuple(found[0].attrs.get(IGNORED, ())) if found else ()
         self.says_symbol = own or "symbol" in self.file_names
+        if self.assumed and not self.says_symbol and self.table in OF_ONE_COMPANY:
+            problems += _of_another(frame, self.source, path)
         return found
 
     def in_the_files_words(self, problem: Problem) -> Problem:
@@ -153,6 +169,25 @@ def _symbol_of(config: Config, table: str, source: TableSource, path: Path, pres
         symbol = config.symbols[0]
         return symbol, f"has no column of symbols; it is taken for {symbol}'s, the only configured symbol"
     return "", ""
+
+
+def _of_another(frame: pd.DataFrame, source: TableSource, path: Path) -> list[Problem]:
+    """Refuse to take a file for the only configured company's where a column of it has the symbol of another."""
+    symbol, left = source.constants["symbol"], {plain(name) for name in source.ignore}
+    for number, name in enumerate(map(str, frame.columns)):
+        if plain(name) not in SYMBOL_NAMES or plain(name) in left:
+            continue
+        _, each = distinct(frame.iloc[:, number])
+        words = each.str.strip()
+        others = words[
+            words.str.fullmatch(TICKER) & ~words.str.split(r"[.:]", regex=True).map(lambda one: symbol in one)
+        ]
+        others = others[others != symbol]
+        if len(others):
+            what = f"is not taken for {symbol}'s, the only configured symbol: its column '{name}' has {others.iloc[0]}"
+            remedy = f'Say columns = {{ symbol = "{name}" }}, or symbol = "{symbol}" where all rows are its own.'
+            return [Problem(str(path), what, remedy)]
+    return []
 
 
 @lru_cache(maxsize=8)

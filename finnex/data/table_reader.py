@@ -103,7 +103,8 @@ class TableReader:
                 rows.append(frame.index.to_numpy(dtype=np.int64))
                 file_of.append(np.full(len(frame), number, dtype=np.int64))
         if not frames:
-            problems += found
+            remedy = "Give at least one value, or leave the file out."
+            problems += found or [Problem(str(path), "has no row with a value", remedy) for path, _ in files]
             return pd.DataFrame()
         where = Rows(
             [(path, reading.written) for path, reading in files], np.concatenate(file_of), np.concatenate(rows)

@@ -17,6 +17,9 @@ from finnex.data.reading import readings
 from finnex.data.remarks import left_out
 from finnex.errors import InputError, Problem, nearest
 
+OF_NO_COMPANY = ("macro", "events")
+"""Tables whose rows belong to a series or an event: a ticker that their file has too, ^VIX, leaves none out."""
+
 
 @dataclass(frozen=True)
 class Tables:
@@ -96,7 +99,7 @@ def _wanted(config: Config, table: str, prices: pd.DataFrame | None) -> frozense
     if table == "prices":
         own = (*config.symbols, *config.peers, *config.sectors, *SERIES)
         return frozenset(own) if config.peers else None
-    if prices is None or prices.empty:
+    if prices is None or prices.empty or table in OF_NO_COMPANY:
         return None
     return frozenset((*config.symbols, *config.peers, *prices["symbol"].unique()))
 

@@ -16,8 +16,8 @@ import pandas as pd
 FIRST, LAST = pd.Timestamp("1700-01-01"), pd.Timestamp("2200-01-01")
 """Nanoseconds end in 2262; no table reaches that far ahead."""
 NAMES_A_DAY = r"\d{4}(?:\d{4}|-\d{1,2}-\d{1,2}|/\d{1,2}/\d{1,2}|\.\d{1,2}\.\d{1,2})(?:[T ]|$)"
-CUT_SHORT = r"\d{4}(?:[-/.]?\d{1,2})?"
-"""A year, or a month of a year."""
+CUT_SHORT = r"\d{4}(?:[-/.]\d{1,2}|\d{2})?"
+"""A year, or a month of a year; five digits are a spreadsheet's number of a day."""
 OFFSET = re.compile(r"([+-])(\d{2})(?::?(\d{2}))?$")
 EPOCH = r"^(\d{10}|\d{13})(?:\.0+)?$"
 LATEST_EPOCH = 1.9e9

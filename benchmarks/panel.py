@@ -14,6 +14,7 @@ import argparse
 import sys
 import tempfile
 import time
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +26,8 @@ from finnex.data.names import METRICS
 from finnex.data.panel import make_panel
 from finnex.pipeline.run_inputs import read_run
 
-LAST_DAY = "2024-12-31"
+LAST_DAY = date(2024, 12, 31)
 MACRO = ("DGS2", "DGS10", "VIX", "FEDFUNDS", "UNRATE", "CPILFESL")
-INDUSTRY = 10
-"""Companies of one industry: the peers of each of them."""
 
 
 def symbols_of(companies: int) -> list[str]:
@@ -38,11 +37,7 @@ def symbols_of(companies: int) -> list[str]:
 
 def write_tables(folder: Path, companies: int, sessions: int, seed: int = 0) -> None:
     """Write the tables of a panel, whose companies do not depend on how many there are."""
-    calendar = session_calendar(
-        "XNYS",
-        pd.Timestamp(LAST_DAY).date() - pd.Timedelta(days=sessions * 3 // 2).to_pytimedelta(),
-        pd.Timestamp(LAST_DAY).date(),
-    )
+    calendar = session_calendar("XNYS", LAST_DAY - timedelta(days=sessions * 3 // 2), LAST_DAY)
     days = pd.DatetimeIndex(calendar.days[-sessions:])
     prices, filings, records = [], [], []
     for number, symbol in enumerate(symbols_of(companies)):
@@ -76,10 +71,13 @@ def write_tables(folder: Path, companies: int, sessions: int, seed: int = 0) -> 
             )
         )
     rng = np.random.default_rng([seed, 10**6])
+    values = {name: 3 + np.cumsum(rng.normal(0, 0.02, sessions)).clip(-2) for name in MACRO}
     macro = pd.concat(
-        [pd.DataFrame({"date": days, "available_date": days + pd.Timedelta(days=1), "series": name, "value": 3 + np.cumsum(rng.normal(0, 0.02, sessions)).clip(-2)})
-         for name in MACRO]
-    )  # fmt: skip
+        [
+            pd.DataFrame({"date": days, "available_date": days + pd.Timedelta(days=1), "series": name, "value": found})
+            for name, found in values.items()
+        ]
+    )
     for name, parts in (("prices", prices), ("filings", filings), ("sentiment", records), ("macro", [macro])):
         pd.concat(parts, ignore_index=True).to_parquet(folder / f"{name}.parquet", index=False)
 

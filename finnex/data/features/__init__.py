@@ -25,6 +25,7 @@ from finnex.data.features.section import Section, on_positions
 from finnex.data.features.sentiment import sentiment
 from finnex.data.features.technical import technical
 from finnex.data.features.volatility import volatility
+from finnex.data.peers import peers_of
 from finnex.data.point_in_time import macro_observations
 from finnex.data.tables import Tables
 
@@ -86,12 +87,11 @@ def make_section(tables: Tables, config: Config, calendar: SessionCalendar) -> S
 def make_context(tables: Tables, config: Config, symbol: str) -> Context:
     """Return what the features of a symbol may look at: its sessions from the first bar to the last."""
     section = make_section(tables, config, symbol_calendar(tables, config, symbol))
-    peers = config.peers or section.priced.difference(config.sectors)
     return Context(
         symbol=symbol,
         section=section,
         bars=relative_bars(symbol_bars(tables, symbol, section.calendar), section.calendar),
-        peers=tuple(name for name in sorted(peers) if name != symbol),
+        peers=peers_of(config, symbol, section.priced),
     )
 
 

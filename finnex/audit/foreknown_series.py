@@ -22,6 +22,7 @@ from finnex.audit.timing import Timing
 from finnex.audit.verdicts import Tested
 from finnex.data.features import symbol_bars
 from finnex.data.panel import Panel
+from finnex.data.peers import peers_of
 from finnex.pipeline import Run
 
 Known = Foreknowledge | KnownFiling
@@ -61,8 +62,8 @@ class Asked:
 def others_of(run: Run, symbol: str) -> list[str]:
     """Return the symbols of the prices table that features of a symbol read: sector funds, then its peers."""
     config, known = run.config, set(run.tables.prices["symbol"])
-    peers = config.peers or sorted(known - set(config.sectors))
-    return [name for name in dict.fromkeys([*config.sectors, *peers]) if name in known and name != symbol]
+    named = dict.fromkeys([*config.sectors, *peers_of(config, symbol, known)])
+    return [name for name in named if name in known and name != symbol]
 
 
 def bars_of(timing: Timing, others: pd.DataFrame) -> Bars:

@@ -42,7 +42,7 @@ class Config(Section):
     exchange: str = "XNYS"
     sectors: tuple[str, ...] = SECTOR_ETFS
     peers: tuple[str, ...] = ()
-    """Competitors; absent, every other symbol of the prices table that is no sector fund."""
+    """Competitors; absent, every other symbol of the prices table that is no sector fund, of 50 at most."""
     store: StoreSettings
     image: ImageSettings = ImageSettings()
     labels: LabelSettings = LabelSettings()

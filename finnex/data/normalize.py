@@ -6,6 +6,7 @@ same in every image that shows it. Known values lie in [0.02, 1]; NaN means not 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -79,7 +80,7 @@ class FeatureSpec:
 
 @dataclass(frozen=True)
 class Normalized:
-    """One feature as brightness, with what turns it back: each (sessions,).
+    """Features as brightness, with what turns it back: each (sessions,), or (sessions, features) of several.
 
     Attributes
     ----------
@@ -91,7 +92,7 @@ class Normalized:
         float64: `original = location + scale * x`, x running from `low` to `high` over the brightness.
     """
 
-    original: Floats
+    original: npt.NDArray[np.float64]
     brightness: npt.NDArray[np.float32]
     location: npt.NDArray[np.float64]
     scale: npt.NDArray[np.float64]
@@ -105,23 +106,40 @@ def normalize(values: Floats, spec: FeatureSpec) -> Normalized:
     values
         (sessions,) in the feature's unit.
     """
-    carried = carry_forward(values, spec.max_age_sessions)
-    location, scale = np.zeros(len(carried)), np.ones(len(carried))
-    if spec.normalizer == "zscore":
-        rolling = pd.Series(carried).rolling(spec.window_sessions, min_periods=LEAST)
-        location, spread = rolling.mean().to_numpy(dtype="float64"), rolling.std().to_numpy(dtype="float64")
-        flat = spread <= 1e-9 * np.abs(location) + 1e-15  # a value that never moved equals its own mean
-        scale = np.where(flat, 0.0, spread)
-        scaled = np.where(flat, 0.0, (carried - location) / np.where(flat, 1.0, spread))
-    else:
-        scaled = np.asarray(carried)
-    unit = np.clip((scaled - spec.low) / (spec.high - spec.low), 0.0, 1.0)
-    if spec.orientation < 0:
-        unit = 1.0 - unit
+    found = normalize_columns(np.asarray(values)[:, None], (spec,))
+    return Normalized(found.original[:, 0], found.brightness[:, 0], found.location[:, 0], found.scale[:, 0])
+
+
+def normalize_columns(values: Floats, specs: Sequence[FeatureSpec]) -> Normalized:
+    """Return brightness of many features together, each column the bits that `normalize` gives of it alone.
+
+    Parameters
+    ----------
+    values
+        (sessions, features) in each feature's unit.
+    specs
+        Normaliser of each column.
+    """
+    carried = np.array(values, dtype=np.float64)
+    for age in {spec.max_age_sessions for spec in specs}:
+        columns = [at for at, spec in enumerate(specs) if spec.max_age_sessions == age]
+        carried[:, columns] = carry_forward(carried[:, columns], age)
+    location, scale, scaled = np.zeros(carried.shape), np.ones(carried.shape), carried.copy()
+    for window in {spec.window_sessions for spec in specs if spec.normalizer == "zscore"}:
+        columns = [at for at, spec in enumerate(specs) if (spec.normalizer, spec.window_sessions) == ("zscore", window)]
+        own = carried[:, columns]
+        rolling = pd.DataFrame(own).rolling(window, min_periods=LEAST)
+        mean, spread = rolling.mean().to_numpy(dtype="float64"), rolling.std().to_numpy(dtype="float64")
+        flat = spread <= 1e-9 * np.abs(mean) + 1e-15  # a value that never moved equals its own mean
+        location[:, columns], scale[:, columns] = mean, np.where(flat, 0.0, spread)
+        scaled[:, columns] = np.where(flat, 0.0, (own - mean) / np.where(flat, 1.0, spread))
+    low, high = (np.array([getattr(spec, name) for spec in specs], dtype=np.float64) for name in ("low", "high"))
+    unit = np.clip((scaled - low) / (high - low), 0.0, 1.0)
+    unit = np.where(np.array([spec.orientation for spec in specs]) < 0, 1.0 - unit, unit)
     brightness = FLOOR + (1.0 - FLOOR) * (np.rint(unit * STEPS) / STEPS)
     # One pattern of bits for every NaN: the hash of a window must not depend on how a NaN was computed.
     bright = np.where(np.isnan(brightness), np.float32(np.nan), brightness).astype(np.float32)
-    return Normalized(np.asarray(carried, dtype=np.float64), bright, location, scale)
+    return Normalized(carried, bright, location, scale)
 
 
 def denormalize(

@@ -15,7 +15,7 @@ from finnex.config import Config
 from finnex.data.calendar import SessionCalendar
 from finnex.data.features import compute, make_context
 from finnex.data.features.price_basis import PRICE_STEP, levels
-from finnex.data.normalize import STEPS, FeatureSpec, normalize
+from finnex.data.normalize import STEPS, FeatureSpec, normalize_columns
 from finnex.data.tables import Tables
 from finnex.errors import InputError, Problem, first_of, nearest
 
@@ -101,22 +101,21 @@ def make_panel(tables: Tables, config: Config, symbol: str, specs: Sequence[Feat
     found = compute(context)
     if tables.enhanced is not None:
         found |= _enhanced(
-            tables.enhanced,
+            tables,
             symbol,
             context.calendar,
             [spec.name for spec in specs],
             config.inputs.place_of("enhanced"),
         )
-    names = tuple(spec.name for spec in specs)
-    each = [normalize(found[spec.name], spec) for spec in specs]
+    every = normalize_columns(np.stack([found[spec.name] for spec in specs], axis=1), specs)
     return Panel(
         symbol=symbol,
         calendar=context.calendar,
-        features=names,
-        original=np.stack([one.original for one in each], axis=1),
-        normalized=np.stack([one.brightness for one in each], axis=1),
-        location=np.stack([one.location for one in each], axis=1),
-        scale=np.stack([one.scale for one in each], axis=1),
+        features=tuple(spec.name for spec in specs),
+        original=every.original,
+        normalized=every.brightness,
+        location=every.location,
+        scale=every.scale,
         bars=price_bars(context.bars, context.calendar),
     )
 
@@ -155,9 +154,10 @@ def price_bars(bars: pd.DataFrame, calendar: SessionCalendar) -> npt.NDArray[np.
 
 
 def _enhanced(
-    table: pd.DataFrame, symbol: str, calendar: SessionCalendar, known: Sequence[str], path: str
+    tables: Tables, symbol: str, calendar: SessionCalendar, known: Sequence[str], path: str
 ) -> dict[str, npt.NDArray[np.float64]]:
-    columns = [name for name in table.columns if name not in {"symbol", "date"}]
+    rows = tables.of("enhanced", symbol)
+    columns = [name for name in rows.columns if name not in {"symbol", "date"}]
     strange = [name for name in columns if name not in known]
     if strange:
         what = "the catalogue has no feature of this name"
@@ -167,7 +167,6 @@ def _enhanced(
                 for name, further in first_of(strange)
             ]
         )
-    rows = table[table["symbol"] == symbol]
     position = calendar.index_of(rows["date"].to_numpy().astype("datetime64[D]"))
     found = {}
     for name in columns:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import date
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from finnex.config import Config
@@ -34,6 +38,40 @@ class Tables:
     options: pd.DataFrame | None = None
     splits: pd.DataFrame | None = None
     enhanced: pd.DataFrame | None = None
+
+    def of(self, name: str, symbol: str) -> pd.DataFrame:
+        """Return the rows of a table that are of one symbol, in its order; none where the table is absent.
+
+        Parameters
+        ----------
+        name
+            A table with a column `symbol`.
+        symbol
+            A symbol, whether the table has rows of it or not.
+        """
+        return self.of_some(name, (symbol,))
+
+    def of_some(self, name: str, symbols: Iterable[str]) -> pd.DataFrame:
+        """Return the rows of a table that are of any of some symbols, in its order."""
+        frame: pd.DataFrame | None = getattr(self, name)
+        if frame is None:
+            return pd.DataFrame(columns=["symbol"])
+        if name not in self._rows:
+            indices = frame.groupby("symbol", sort=False).indices
+            self._rows[name] = {str(symbol): np.asarray(rows) for symbol, rows in indices.items()}
+        rows = self._rows[name]
+        found = [rows[symbol] for symbol in symbols if symbol in rows]
+        return frame.iloc[np.sort(np.concatenate(found))] if found else frame.iloc[:0]
+
+    @cached_property
+    def _rows(self) -> dict[str, dict[str, npt.NDArray[np.intp]]]:
+        """By table, the positions of each symbol's rows: looked up once for all symbols."""
+        return {}
+
+    @cached_property
+    def memo(self) -> dict[Any, Any]:
+        """What others computed from these tables and keep as long as the tables are kept, by keys of their own."""
+        return {}
 
     def limits(self) -> dict[str, tuple[date, date]]:
         """Return the first and the last date of every table that is given and has a value: where the inputs end."""

@@ -11,6 +11,7 @@ import pandas as pd
 
 from finnex.config import Config
 from finnex.data.names import EVENTS, SERIES
+from finnex.data.peers import no_peers
 from finnex.data.remarks import rows_by_symbol, some
 from finnex.data.tables import Tables
 from finnex.errors import nearest, shortened
@@ -29,7 +30,12 @@ BY_SYMBOL = ("fundamentals", "sentiment", "competitive", "options", "enhanced", 
 
 def matches_no_symbol(tables: Tables, config: Config) -> list[str]:
     """Say which rows have another spelling of a configured symbol, or concern no company of the run."""
-    return [*_spellings(tables, config), *_no_splits(tables, config), *_no_own_row(tables, config)]
+    return [
+        *no_peers(config, tables.prices["symbol"].unique()),
+        *_spellings(tables, config),
+        *_no_splits(tables, config),
+        *_no_own_row(tables, config),
+    ]
 
 
 def _spellings(tables: Tables, config: Config) -> Iterator[str]:

@@ -192,7 +192,7 @@ def _silent(sentiment: pd.DataFrame | None, symbol: str) -> list[str]:
 
 def _unmatched(tables: Tables, symbol: str, calendar: SessionCalendar) -> list[str]:
     """Say which share counts are neither on the basis of their filing nor on that of the prices."""
-    known, figures = views(tables.fundamentals, symbol, calendar)
+    known, figures = views(tables.of("fundamentals", symbol), calendar)
     if tables.splits is None or "_shares" not in figures:
         return []
     filed = calendar.days[known.astype(np.intp)]

@@ -10,7 +10,7 @@ import pytest
 
 from finnex.config import Config, parse_config
 from finnex.data.features import FAMILIES, compute, make_context
-from finnex.data.features.context import row_mean, row_rank
+from finnex.data.features.arithmetic import row_mean, row_rank
 from finnex.data.features.fundamental import on_prices_basis, split_free, views
 from finnex.data.features.price_basis import PRICE_STEP
 from finnex.data.features.technical import technical
@@ -226,7 +226,7 @@ def test_a_restatement_counts_from_its_own_filing_and_a_lesser_origin_never_over
         revenue=[100.0, 500.0, 200.0],
         gross_profit=[50.0, 50.0, 50.0],
     )
-    known, figures = views(table, "A", calendar)
+    known, figures = views(table, calendar)
     assert figures["gross_margin"].tolist() == [0.5, 0.5, 0.25]
     assert calendar.days[known.astype(int)].astype(str).tolist() == ["2014-05-02", "2014-05-12", "2014-06-03"]
 

@@ -38,9 +38,10 @@ def test_the_names_listed_are_those_that_features_read(tmp_path: Path) -> None:
     market = random_market(300, 0)
     config = write_market(tmp_path, market.tables, market.settings)
     context = make_context(market.tables, config, config.symbols[0])
-    recorder = Recorder(context.observations)
+    recorder = Recorder(context.section.observations)
+    priced = frozenset((config.symbols[0], *context.peers))
     with np.errstate(all="ignore"):
-        compute(replace(context, observations=recorder, closes=context.closes[[config.symbols[0], *context.peers]]))
+        compute(replace(context, section=replace(context.section, observations=recorder, priced=priced)))
     assert recorder.asked - set(SECTOR_ETFS) == set(SERIES)
     assert set(TABLE_EVENTS.values()) == set(EVENTS)
 

@@ -91,7 +91,7 @@ def test_edgars_rows_give_the_figures_of_a_table_of_single_quarters(tmp_path: Pa
     for day in pd.to_datetime(right["available"]):
         growth = []
         for table in (found, right):
-            known, figures = views(table[table["available"] <= day], "ACME", CALENDAR)
+            known, figures = views(table[table["available"] <= day], CALENDAR)
             growth.append(figures["revenue_growth_qoq"][-1] if len(known) else np.nan)
         np.testing.assert_allclose(*growth, rtol=0, atol=1e-9)
     assert round(growth[1], 4) == 0.0087
@@ -186,7 +186,7 @@ def test_the_first_quarter_follows_from_the_half_year_and_the_second() -> None:
 
 def test_growth_over_the_quarter_is_known_after_a_quarter_of_seventeen_weeks(tmp_path: Path) -> None:
     text = "symbol,period_end,available_date,revenue\nACME,2020-06-01,2020-07-01,100\nACME,2020-09-28,2020-10-28,110\n"
-    known, figures = views(read(tmp_path, text)[0], "ACME", CALENDAR)
+    known, figures = views(read(tmp_path, text)[0], CALENDAR)
     assert len(known) == 2
     assert figures["revenue_growth_qoq"][1] == pytest.approx(10 / 105)
 

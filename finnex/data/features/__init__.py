@@ -6,6 +6,8 @@ one family and knows nothing of images.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from finnex.config import Config
@@ -19,14 +21,27 @@ from finnex.data.features.market import market
 from finnex.data.features.options import options
 from finnex.data.features.price_basis import scale_free
 from finnex.data.features.regime import regime
+from finnex.data.features.section import Section, on_positions
 from finnex.data.features.sentiment import sentiment
 from finnex.data.features.technical import technical
 from finnex.data.features.volatility import volatility
+from finnex.data.peers import peers_of
 from finnex.data.point_in_time import macro_observations
 from finnex.data.tables import Tables
 
-__all__ = ["FAMILIES", "Context", "Features", "compute", "make_context", "symbol_bars", "symbol_calendar"]
+__all__ = [
+    "FAMILIES",
+    "Context",
+    "Features",
+    "compute",
+    "make_context",
+    "make_section",
+    "symbol_bars",
+    "symbol_calendar",
+]
 
+MOST_SECTIONS = 4
+"""Calendars of which a run keeps the section: some megabytes a hundred companies."""
 FAMILIES = {
     "technical": technical,
     "volatility": volatility,
@@ -44,34 +59,39 @@ FAMILIES = {
 
 def symbol_calendar(tables: Tables, config: Config, symbol: str) -> SessionCalendar:
     """Return a symbol's sessions, from its first bar to its last."""
-    days = tables.prices.loc[tables.prices["symbol"] == symbol, "date"]
+    days = tables.of("prices", symbol)["date"]
     return session_calendar(config.exchange, days.iloc[0].date(), days.iloc[-1].date())
 
 
 def symbol_bars(tables: Tables, symbol: str, calendar: SessionCalendar) -> pd.DataFrame:
     """Return a symbol's bars on the sessions it traded, indexed by session position."""
-    own = tables.prices[tables.prices["symbol"] == symbol]
-    return _on_positions(own, calendar)[["open", "high", "low", "close", "volume"]]
+    return on_positions(tables.of("prices", symbol), calendar)[["open", "high", "low", "close", "volume"]]
+
+
+def make_section(tables: Tables, config: Config, calendar: SessionCalendar) -> Section:
+    """Return the tables of a run on one calendar.
+
+    The sections of a run's tables are kept, those of its latest calendars: most companies of a panel share one.
+    """
+    kept: dict[Any, Section] = tables.memo.setdefault(make_section, {})
+    days, delays = calendar.days, tuple(sorted(config.inputs.quote_delay_minutes.items()))
+    key = config.exchange, days[0], days[-1], config.sectors, delays
+    if key not in kept:
+        while len(kept) >= MOST_SECTIONS:
+            del kept[next(iter(kept))]
+        observations = macro_observations(tables.macro, calendar, config.inputs.quote_delay_minutes)
+        kept[key] = Section(tables, calendar, config.sectors, observations, frozenset(tables.prices["symbol"].unique()))
+    return kept[key]
 
 
 def make_context(tables: Tables, config: Config, symbol: str) -> Context:
     """Return what the features of a symbol may look at: its sessions from the first bar to the last."""
-    prices = tables.prices
-    calendar = symbol_calendar(tables, config, symbol)
-    symbols = sorted(set(prices["symbol"]))
-    peers = config.peers or tuple(name for name in symbols if name not in config.sectors)
-    closes = _wide(prices, "close", calendar)
+    section = make_section(tables, config, symbol_calendar(tables, config, symbol))
     return Context(
         symbol=symbol,
-        calendar=calendar,
-        bars=relative_bars(symbol_bars(tables, symbol, calendar), calendar),
-        closes=closes.apply(scale_free, days=calendar.days),
-        volumes=_wide(prices, "volume", calendar).apply(scale_free, days=calendar.days),
-        quotes=closes,
-        observations=macro_observations(tables.macro, calendar, config.inputs.quote_delay_minutes),
-        tables=tables,
-        sectors=config.sectors,
-        peers=tuple(name for name in sorted(peers) if name != symbol),
+        section=section,
+        bars=relative_bars(symbol_bars(tables, symbol, section.calendar), section.calendar),
+        peers=peers_of(config, symbol, section.priced),
     )
 
 
@@ -80,17 +100,6 @@ def relative_bars(bars: pd.DataFrame, calendar: SessionCalendar) -> pd.DataFrame
     days = calendar.days[bars.index.to_numpy()]
     prices = {name: scale_free(bars[name], days, bars["close"]) for name in ("open", "high", "low", "close")}
     return pd.DataFrame(prices | {"volume": scale_free(bars["volume"], days)})
-
-
-def _on_positions(rows: pd.DataFrame, calendar: SessionCalendar) -> pd.DataFrame:
-    position = calendar.index_of(rows["date"].to_numpy().astype("datetime64[D]"))
-    return rows.assign(position=position)[position >= 0].set_index("position")
-
-
-def _wide(prices: pd.DataFrame, column: str, calendar: SessionCalendar) -> pd.DataFrame:
-    placed = _on_positions(prices, calendar)
-    table = placed.pivot(columns="symbol", values=column)
-    return table.reindex(index=range(len(calendar)), columns=sorted(set(prices["symbol"])))
 
 
 def compute(context: Context) -> Features:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from finnex.data.calendar import Days, SessionCalendar, planned_sessions
 from finnex.data.features.context import Context, Features
+from finnex.data.features.section import Section
 from finnex.data.point_in_time import known_from
 
 HORIZON = 120
@@ -27,7 +28,11 @@ def calendar_events(context: Context) -> Features:
     session; these follow from the calendar and need no announcement. FOMC and CPI come from the events table,
     reports of the company from its own filings (only those already made).
     """
-    wide, offset = _wide(context.calendar)
+    return context.section.once(_of_section) | _earnings(context)
+
+
+def _of_section(section: Section) -> Features:
+    wide, offset = _wide(section.calendar)
     found: Features = {}
     for name, days in (
         ("option_expiry", _fridays(wide, nth=3)),
@@ -36,24 +41,24 @@ def calendar_events(context: Context) -> Features:
         ("quarter_end", _period_ends(wide, "Q")),
     ):
         positions = np.flatnonzero(np.isin(wide.days, days))
-        found |= _distances(name, positions, np.full(len(positions), -1), offset, context.sessions)
-    events = context.tables.events
+        found |= _distances(name, positions, np.full(len(positions), -1), offset, section.sessions)
+    events = section.tables.events
     for name, word in TABLE_EVENTS.items():
         rows = None if events is None else events[events["name"].str.upper() == word].sort_values("date")
         if rows is None or rows.empty:
-            found |= {f"{side}_{name}": np.full(context.sessions, np.nan) for side in ("sessions_to", "sessions_since")}
+            found |= {f"{side}_{name}": np.full(section.sessions, np.nan) for side in ("sessions_to", "sessions_since")}
             continue
         # An event on a day without a session moves the next one.
         positions = np.searchsorted(wide.days, rows["date"].to_numpy().astype("datetime64[D]"), side="left")
         public = wide.first_session_after(rows["announced"].to_numpy().astype("datetime64[D]"))
-        found |= _distances(name, positions, public, offset, context.sessions)
-    if context.observations.get("CPILFESL") is not None:
+        found |= _distances(name, positions, public, offset, section.sessions)
+    if section.observations.get("CPILFESL") is not None:
         # A release is an event too: where no schedule is given, the last one is known from the figures themselves.
-        since = _since(context.observations["CPILFESL"].known, context.sessions)
+        since = _since(section.observations["CPILFESL"].known, section.sessions)
         found["sessions_since_cpi"] = np.where(
             np.isnan(found["sessions_since_cpi"]), since, found["sessions_since_cpi"]
         )
-    return found | _earnings(context)
+    return found
 
 
 @lru_cache(maxsize=16)
@@ -118,10 +123,10 @@ def _earnings(context: Context) -> Features:
 
     The inputs announce no filings: the next one is expected a median gap of the last eight after the last.
     """
-    filings, nothing = context.tables.fundamentals, np.full(context.sessions, np.nan)
-    if filings is None:
+    nothing = np.full(context.sessions, np.nan)
+    if context.tables.fundamentals is None:
         return {"sessions_since_earnings": nothing, "sessions_to_earnings": nothing}
-    own = filings[filings["symbol"] == context.symbol]
+    own = context.tables.of("fundamentals", context.symbol)
     known = np.unique(known_from(own["available"], own["available_is_date"], context.calendar))
     # Amendments and second origins follow within days; a new quarter takes at least a month and a half.
     reports = [int(position) for position in known[:1]]

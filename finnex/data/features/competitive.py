@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
-from finnex.data.features.context import YEAR, Context, Features, log, over, row_mean, row_rank, row_std
-from finnex.data.features.fundamental import MAX_AGE, market_value, views
-from finnex.data.point_in_time import Floats, as_of
+from finnex.data.features.arithmetic import YEAR, log, over, row_mean, row_rank, row_std
+from finnex.data.features.context import Context, Features
+from finnex.data.features.fundamental import MAX_AGE, company_views, market_value
+from finnex.data.features.section import Section
+from finnex.data.point_in_time import as_of
 
 RERATINGS = {"valuation_change_60": 60, "valuation_change_252": YEAR}
 """Change of price over sales, compared with the peers', to its sessions."""
@@ -19,18 +23,44 @@ def competitive(context: Context) -> Features:
     return found | _filings(context) | _table(context)
 
 
+WINDOWS = (5, 20, 60, 120)
+
+
+@dataclass(frozen=True)
+class _Moves:
+    """What a company's price and volume do, on all sessions: log returns, their sums, volatility, and volume."""
+
+    returns: pd.Series[float]
+    sums: dict[int, pd.Series[float]]
+    volatility: pd.Series[float]
+    busy: pd.Series[float]
+
+
+def _moves(section: Section, symbol: str) -> _Moves:
+    returns, volume = section.returns(symbol), section.volumes(symbol)
+    amount = log(volume.where(volume > 0))
+    return _Moves(
+        returns,
+        {window: returns.rolling(window).sum() for window in WINDOWS},
+        returns.rolling(20).std(),
+        amount - amount.rolling(20, min_periods=10).mean(),
+    )
+
+
 def _prices(context: Context) -> dict[str, pd.Series[float]]:
-    own, peers = context.returns, context.peer_returns
-    group = pd.Series(row_mean(peers))
-    sums = {window: peers.rolling(window).sum() for window in (5, 20, 60, 120)}
+    sessions = range(context.sessions)
+    each = {name: context.section.of_each(_moves, name) for name in context.peers}
+    own = context.returns
+    peers = {name: one.returns for name, one in each.items()}
+    group = pd.Series(row_mean(pd.DataFrame(peers, index=sessions)))
+    sums = {n: pd.DataFrame({name: one.sums[n] for name, one in each.items()}, index=sessions) for n in WINDOWS}
     mine = {window: own.rolling(window).sum() for window in sums}
     found = {f"peer_relative_return_{n}": mine[n] - pd.Series(row_mean(sums[n])) for n in sums}
     found |= {f"peer_rank_{n}": pd.Series(row_rank(sums[n], mine[n])) for n in (20, 60, 120)}
-    volatility, theirs = own.rolling(20).std(), peers.rolling(20).std()
+    volatility = own.rolling(20).std()
+    theirs = pd.DataFrame({name: one.volatility for name, one in each.items()}, index=sessions)
     group_volatility = pd.Series(row_mean(theirs))
-    volume = context.volumes
-    busy = pd.DataFrame({name: log(volume[name].where(volume[name] > 0)) for name in volume.columns})
-    busy -= busy.rolling(20, min_periods=10).mean()
+    busy = pd.DataFrame({name: one.busy for name, one in each.items()}, index=sessions)
     covariance, variance = own.rolling(60).cov(group), group.rolling(60).var()
     found |= {
         "peer_relative_volatility_20": pd.Series(
@@ -40,10 +70,27 @@ def _prices(context: Context) -> dict[str, pd.Series[float]]:
         "peer_beta_60": covariance / variance.where(variance > 0),
         "peer_dispersion_20": pd.Series(row_std(sums[20])),
         "peer_momentum_20": pd.Series(row_mean(sums[20])),
-        "peer_relative_volume_20": busy[context.symbol] - pd.Series(row_mean(busy[list(context.peers)])),
+        "peer_relative_volume_20": context.section.of_each(_moves, context.symbol).busy - pd.Series(row_mean(busy)),
         "peer_lead_1": own.rolling(60).corr(group.shift(1)),
         "peer_rank_change_20": found["peer_rank_60"] - found["peer_rank_60"].shift(20),
     }
+    return found
+
+
+FILED = ("revenue_growth_yoy", "operating_margin", "net_margin", "return_on_assets", "asset_turnover")
+
+
+def _filed(section: Section, symbol: str) -> Features:
+    """Return growth, profitability and the course of valuation of a company on all sessions; {} without a filing."""
+    known, figures = section.of_each(company_views, symbol)
+    if not figures:
+        return {}
+    positions = known.astype(np.intp)
+    found = {name: as_of(positions, figures[name], section.sessions, MAX_AGE) for name in FILED}
+    sales = as_of(positions, figures["_revenue_year"], section.sessions, MAX_AGE)
+    multiple = pd.Series(over(market_value(section, symbol), sales))
+    for name, sessions in RERATINGS.items():
+        found[name] = log(multiple / multiple.shift(sessions)).to_numpy()
     return found
 
 
@@ -53,22 +100,12 @@ def _filings(context: Context) -> Features:
     Levels of market value are comparable only where share counts are matched to the prices, so valuation is compared
     by its change: of the logarithm of price over sales.
     """
-    names = ("revenue_growth_yoy", "operating_margin", "net_margin", "return_on_assets", "asset_turnover")
-    table: dict[str, dict[str, Floats]] = {name: {} for name in (*names, *RERATINGS)}
-    for symbol in (context.symbol, *context.peers):
-        known, figures = views(context.tables.fundamentals, symbol, context.calendar)
-        if not figures:
-            continue
-        for name in names:
-            table[name][symbol] = as_of(known.astype(np.intp), figures[name], context.sessions, MAX_AGE)
-        value = market_value(context, symbol, known, figures)
-        sales = as_of(known.astype(np.intp), figures["_revenue_year"], context.sessions, MAX_AGE)
-        multiple = pd.Series(over(value, sales))
-        for name, sessions in RERATINGS.items():
-            table[name][symbol] = log(multiple / multiple.shift(sessions)).to_numpy()
+    each = {name: context.section.of_each(_filed, name) for name in (context.symbol, *context.peers)}
+    mine = each.pop(context.symbol)
     found = {}
-    for name, columns in table.items():
-        own = columns.pop(context.symbol, np.full(context.sessions, np.nan))
+    for name in (*FILED, *RERATINGS):
+        columns = {symbol: one[name] for symbol, one in each.items() if one}
+        own = mine.get(name, np.full(context.sessions, np.nan))
         found[f"peer_relative_{name}"] = own - row_mean(pd.DataFrame(columns, index=range(context.sessions)))
     return found
 
@@ -80,9 +117,8 @@ def _table(context: Context) -> Features:
     peer. A row carries a date without a time and so counts from the next session on.
     """
     nothing = np.full(context.sessions, np.nan)
-    table = context.tables.competitive
-    rows = None if table is None else table[table["symbol"] == context.symbol]
-    if rows is None or rows.empty or context.symbol not in set(rows["peer"]):
+    rows = context.tables.of("competitive", context.symbol)
+    if rows.empty or context.symbol not in set(rows["peer"]):
         return {"competitive_rank": nothing, "competitive_rank_change": nothing}
     metrics = [name for name in rows.columns if name not in {"symbol", "date", "peer"}]
     ranks = rows.groupby("date")[metrics].rank(pct=True)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from finnex.data.calendar import Days, SessionCalendar
 from finnex.data.features.context import Context, Features
+from finnex.data.features.section import Section
 from finnex.data.names import METRICS
 from finnex.data.point_in_time import Floats, as_of, known_from
 from finnex.data.readers import ORIGIN_PRECEDENCE
@@ -22,11 +23,22 @@ Quarters = dict[int, dict[str, tuple[int, float]]]
 """Quarter end in days since 1970 to metric to (rank of its origin, value)."""
 
 
-def views(filings: pd.DataFrame | None, symbol: str, calendar: SessionCalendar) -> tuple[Floats, dict[str, Floats]]:
-    """Return the sessions at which something became known, and every derived figure as it then stood.
+Views = tuple[Floats, dict[str, Floats]]
+"""Sessions at which something became known, and every derived figure as it then stood: see `views`."""
+
+
+def views(own: pd.DataFrame, calendar: SessionCalendar) -> Views:
+    """Return the sessions at which something became known of a company, and every derived figure as it then stood.
 
     Rows are taken in the order of their availability. Where two origins report one quarter, the more trusted one
     is believed; a later row of the same origin is a restatement and counts from its own filing on.
+
+    Parameters
+    ----------
+    own
+        The company's rows of the table of fundamentals.
+    calendar
+        Sessions.
 
     Returns
     -------
@@ -35,8 +47,7 @@ def views(filings: pd.DataFrame | None, symbol: str, calendar: SessionCalendar) 
     figures
         Name to one value per filing.
     """
-    own = None if filings is None else filings[filings["symbol"] == symbol]
-    if own is None or own.empty:
+    if own.empty:
         return np.array([], dtype="float64"), {}
     known = known_from(own["available"], own["available_is_date"], calendar)
     order = np.argsort(known, kind="stable")
@@ -203,39 +214,41 @@ def on_prices_basis(shares: Floats, filed: Days, splits: pd.DataFrame) -> Floats
 
 def fundamental(context: Context) -> Features:
     """Return fundamental and valuation features on all sessions; NaN without a filing of the last half year."""
-    known, figures = views(context.tables.fundamentals, context.symbol, context.calendar)
-    value = market_value(context, context.symbol, known, figures)
-    return _spread(context, known, figures, value)
+    known, figures = context.section.of_each(company_views, context.symbol)
+    return _spread(context, known, figures, market_value(context.section, context.symbol))
 
 
-def market_value(context: Context, symbol: str, known: Floats, figures: Mapping[str, Floats]) -> Floats:
+def company_views(section: Section, symbol: str) -> Views:
+    """Return the `views` of a company of a section."""
+    return views(section.tables.of("fundamentals", symbol), section.calendar)
+
+
+def market_value(section: Section, symbol: str) -> Floats:
     """Return close times shares on all sessions: in currency with a table of splits, else up to a constant factor.
 
     Parameters
     ----------
-    context
-        Tables, calendar and closes of a symbol.
+    section
+        Tables, calendar and closes.
     symbol
-        Symbol of the context, or one of its peers.
-    known
-        (filings,) first session that may use each filing.
-    figures
-        Name to (filings,) float64; `_shares` is the number of shares.
+        A symbol of the section.
 
     Returns
     -------
     numpy.ndarray
         (sessions,) float64; NaN where no number of shares is known, or the last one is older than `MAX_AGE` sessions.
     """
+    known, figures = section.of_each(company_views, symbol)
     if "_shares" not in figures:
-        return np.full(context.sessions, np.nan)
-    splits, positions = context.tables.splits, known.astype(np.intp)
-    if splits is None:
-        shares, closes = split_free(figures["_shares"]), context.closes
+        return np.full(section.sessions, np.nan)
+    positions = known.astype(np.intp)
+    if section.tables.splits is None:
+        shares, closes = split_free(figures["_shares"]), section.closes(symbol)
     else:
-        filed = context.calendar.days[positions]
-        shares, closes = on_prices_basis(figures["_shares"], filed, splits[splits["symbol"] == symbol]), context.quotes
-    value: Floats = closes[symbol].to_numpy(dtype="float64") * as_of(positions, shares, context.sessions, MAX_AGE)
+        filed = section.calendar.days[positions]
+        shares = on_prices_basis(figures["_shares"], filed, section.tables.of("splits", symbol))
+        closes = section.quotes(symbol)
+    value: Floats = closes.to_numpy(dtype="float64") * as_of(positions, shares, section.sessions, MAX_AGE)
     return value
 
 

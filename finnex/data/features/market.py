@@ -5,15 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from finnex.data.features.context import (
-    YEAR,
-    Context,
-    Features,
-    log_returns,
-    row_mean,
-    row_std,
-    trailing_rank,
-)
+from finnex.data.features.arithmetic import YEAR, log_returns, row_mean, row_std, trailing_rank
+from finnex.data.features.context import Context, Features
+from finnex.data.features.section import Section
 
 SECTOR_ROWS = ("XLK", "XLF", "XLE", "XLB", "XLU", "XLI", "XLY", "XLP", "XLV")
 """Sector funds with rows of their own; XLC and XLRE are too young for most histories."""
@@ -21,18 +15,23 @@ SECTOR_ROWS = ("XLK", "XLF", "XLE", "XLB", "XLU", "XLI", "XLY", "XLP", "XLV")
 
 def market(context: Context) -> Features:
     """Return features of the market around the symbol, NaN where the inputs lack the instrument."""
-    found = _implied_volatility(context) | _rates(context) | _sectors(context) | _against_market(context)
+    own = {name: values.to_numpy(dtype="float64") for name, values in _against_market(context).items()}
+    return context.section.once(_of_section) | own
+
+
+def _of_section(section: Section) -> Features:
+    found = _implied_volatility(section) | _rates(section) | _sectors(section)
     for name in ("SP500", "NASDAQ"):
-        close = context.market_close(name)
+        close = section.market_close(name)
         found[f"{name.lower()}_return_5"] = log_returns(close, 5)
         found[f"{name.lower()}_return_20"] = log_returns(close, 20)
     return {name: values.to_numpy(dtype="float64") for name, values in found.items()}
 
 
-def _implied_volatility(context: Context) -> dict[str, pd.Series[float]]:
-    vix = context.series("VIX", max_age=5)
+def _implied_volatility(section: Section) -> dict[str, pd.Series[float]]:
+    vix = section.series("VIX", max_age=5)
     log_vix = pd.Series(np.log(vix.to_numpy(dtype="float64")))
-    realized = context.market_returns.rolling(20).std() * np.sqrt(float(YEAR)) * 100
+    realized = section.market_returns.rolling(20).std() * np.sqrt(float(YEAR)) * 100
     return {
         "vix_level": vix,
         "vix_change_1": log_vix - log_vix.shift(1),
@@ -45,8 +44,8 @@ def _implied_volatility(context: Context) -> dict[str, pd.Series[float]]:
     }
 
 
-def _rates(context: Context) -> dict[str, pd.Series[float]]:
-    two, ten = context.series("DGS2", max_age=10), context.series("DGS10", max_age=10)
+def _rates(section: Section) -> dict[str, pd.Series[float]]:
+    two, ten = section.series("DGS2", max_age=10), section.series("DGS10", max_age=10)
     return {
         "rate_2y_change_5": two - two.shift(5),
         "rate_2y_change_20": two - two.shift(20),
@@ -56,10 +55,10 @@ def _rates(context: Context) -> dict[str, pd.Series[float]]:
     }
 
 
-def _sectors(context: Context) -> dict[str, pd.Series[float]]:
-    returns = context.sector_returns
+def _sectors(section: Section) -> dict[str, pd.Series[float]]:
+    returns = section.sector_returns
     twenty = returns.rolling(20).sum()
-    market = context.market_returns
+    market = section.market_returns
     cumulative = returns.fillna(0.0).cumsum().where(returns.notna())
     above = (cumulative > cumulative.rolling(50).mean()).astype("float64").where(cumulative.rolling(50).mean().notna())
     cyclical = returns.columns.intersection(["XLB", "XLE", "XLF", "XLI", "XLK", "XLY"])
@@ -76,18 +75,20 @@ def _sectors(context: Context) -> dict[str, pd.Series[float]]:
         "sector_rotation_20": rotation,
     }
     for name in SECTOR_ROWS:
-        own = returns[name] if name in returns.columns else pd.Series(np.full(context.sessions, np.nan))
+        own = returns[name] if name in returns.columns else pd.Series(np.full(section.sessions, np.nan))
         found[f"sector_{name.lower()}_momentum_20"] = (own - market).rolling(20).sum()
         found[f"sector_{name.lower()}_momentum_60"] = (own - market).rolling(60).sum()
     return found
 
 
 def _against_market(context: Context) -> dict[str, pd.Series[float]]:
-    own, market = context.returns, context.market_returns
+    own, market = context.returns, context.section.market_returns
     covariance, variance = own.rolling(60).cov(market), market.rolling(60).var()
     beta = covariance / variance.where(variance > 0)
     residual = own - beta.shift(1) * market
-    near = [own.rolling(60).corr(context.sector_returns[name]) for name in context.sector_returns.columns]
+    near = [
+        own.rolling(60).corr(context.section.sector_returns[name]) for name in context.section.sector_returns.columns
+    ]
     return {
         "sector_correlation_60": pd.concat(near, axis=1).max(axis=1) if near else own * np.nan,
         "beta_60": beta,

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from finnex.data.features.context import Context, Features, log, trailing_rank
+from finnex.data.features.arithmetic import log, trailing_rank
+from finnex.data.features.context import Context, Features
 from finnex.data.names import OPTION_COLUMNS
 from finnex.data.point_in_time import as_of
 
@@ -41,9 +42,8 @@ def options(context: Context) -> Features:
 
 
 def _daily(context: Context, name: str) -> pd.Series[float]:
-    table = context.tables.options
-    rows = None if table is None else table[table["symbol"] == context.symbol]
-    if rows is None or name not in rows.columns or rows.empty:
+    rows = context.tables.of("options", context.symbol)
+    if name not in rows.columns or rows.empty:
         return pd.Series(np.full(context.sessions, np.nan))
     known = context.calendar.first_session_after(rows["date"].to_numpy().astype("datetime64[D]"))
     return pd.Series(as_of(known, rows[name].to_numpy(dtype="float64"), context.sessions, MAX_AGE))

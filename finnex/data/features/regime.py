@@ -8,17 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from finnex.data.features.context import (
-    QUARTER,
-    YEAR,
-    Context,
-    Features,
-    log,
-    row_mean,
-    trailing_rank,
-    trailing_z,
-)
+from finnex.data.features.arithmetic import QUARTER, YEAR, log, row_mean, trailing_rank, trailing_z
+from finnex.data.features.context import Context, Features
 from finnex.data.features.price_basis import PRICE_STEP
+from finnex.data.features.section import Section
 
 NOTE_DURATION = 8.0  # years, a ten-year Treasury note
 STATES = ("calm", "normal", "stressed")
@@ -34,13 +27,17 @@ def regime(context: Context) -> Features:
 
     Each component of greed is standardised over its own trailing year; positive means greed, calm or risk taken.
     """
-    vix = context.series("VIX", max_age=5)
-    market = context.market_returns
+    return dict(context.section.once(_of_section))
+
+
+def _of_section(section: Section) -> Features:
+    vix = section.series("VIX", max_age=5)
+    market = section.market_returns
     level = market.cumsum()
-    ten = context.series("DGS10", max_age=10)
-    credit = context.series("BAA", max_age=60) - context.series("AAA", max_age=60)
+    ten = section.series("DGS10", max_age=10)
+    credit = section.series("BAA", max_age=60) - section.series("AAA", max_age=60)
     volatility = market.rolling(20).std()
-    sectors = context.sector_returns.rolling(20).sum()
+    sectors = section.sector_returns.rolling(20).sum()
     # Half a step above zero: the rounding of a running sum must not decide whether an unchanged price has risen.
     rising = (sectors > PRICE_STEP / 2).astype("float64")
     # A ten-year note gains about its duration times the fall of its yield, in percentage points.

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from finnex.data.calendar import SessionCalendar
-from finnex.data.features.context import Context, Features, over, row_mean, trailing_rank, trailing_z
+from finnex.data.features.arithmetic import over, row_mean, trailing_rank, trailing_z
+from finnex.data.features.context import Context, Features
 from finnex.data.point_in_time import Floats
 
 STREAMS = ("news", "social")
@@ -82,7 +83,7 @@ def _of_source(rows: pd.DataFrame, sessions: int) -> pd.DataFrame:
 
 def sentiment(context: Context) -> Features:
     """Return sentiment features of the symbol on all sessions; NaN where a source says nothing."""
-    records = context.tables.sentiment
+    records = context.tables.of("sentiment", context.symbol)
     nothing = pd.DataFrame(
         np.nan,
         index=range(context.sessions),
@@ -98,7 +99,7 @@ def sentiment(context: Context) -> Features:
             "repost_share",
         ],
     )
-    found_daily = {} if records is None else daily(records[records["symbol"] == context.symbol], context.calendar)
+    found_daily = {} if records.empty else daily(records, context.calendar)
     by_source = {name: found_daily.get(name, nothing) for name in (*STREAMS, *VOICES, "historical")}
     found: dict[str, pd.Series[float]] = {}
     for name in STREAMS:
@@ -210,10 +211,10 @@ def _history(context: Context, by_source: dict[str, pd.DataFrame]) -> dict[str, 
 
 
 def _crowd(context: Context) -> pd.Series[float]:
-    """Mean tone of every other symbol's news and social records: the mood of the crowd, not of this company."""
-    records = context.tables.sentiment
-    if records is None:
+    """Mean tone of the peers' news and social records: the mood of the crowd, not of this company."""
+    records = context.tables.of_some("sentiment", context.peers)
+    if records.empty:
         return pd.Series(np.full(context.sessions, np.nan))
-    others = daily(records[(records["symbol"] != context.symbol) & records["source"].isin(STREAMS)], context.calendar)
+    others = daily(records[records["source"].isin(STREAMS)], context.calendar)
     tones = {name: others[name]["tone"] for name in STREAMS if name in others}
     return pd.Series(row_mean(pd.DataFrame(tones)) if tones else np.full(context.sessions, np.nan))

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import talib
 
-from finnex.data.features.context import QUARTER, YEAR, Context, Features, log, over
+from finnex.data.features.arithmetic import QUARTER, YEAR, log, over
+from finnex.data.features.context import Context, Features
 from finnex.data.point_in_time import Floats
 
 BULLISH = (

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import talib
 
-from finnex.data.features.context import YEAR, Context, Features, log, trailing_rank
+from finnex.data.features.arithmetic import YEAR, log, trailing_rank
+from finnex.data.features.context import Context, Features
 
 ANNUAL = np.sqrt(float(YEAR))
 
@@ -70,7 +71,7 @@ def volatility(context: Context) -> Features:
         "ulcer_60": np.sqrt(((c - peak) ** 2).rolling(60).mean().clip(lower=0.0)),
     }
     on_sessions = {name: context.on_sessions(values) for name, values in found.items()}
-    vix = context.series("VIX", max_age=5)
+    vix = context.section.series("VIX", max_age=5)
     own = pd.Series(on_sessions["volatility_20"])
     on_sessions["implied_to_realized"] = log(vix / 100 / own.where(own > 0)).to_numpy()
     return {name: np.where(np.isfinite(values), values, np.nan) for name, values in on_sessions.items()}

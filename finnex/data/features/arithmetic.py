@@ -1,0 +1,78 @@
+"""Arithmetic of features: returns, ratios, statistics across columns and over trailing windows, all causal."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from finnex.data.point_in_time import Floats
+
+YEAR = 252  # sessions
+QUARTER = 63
+
+
+def log_returns(close: pd.Series[float], sessions: int = 1) -> pd.Series[float]:
+    """Return log(close / close `sessions` before)."""
+    logarithm = log(close)
+    return logarithm - logarithm.shift(sessions)
+
+
+def log(values: pd.Series[float]) -> pd.Series[float]:
+    """Return the natural logarithm; NaN stays NaN."""
+    return pd.Series(np.log(values.to_numpy(dtype="float64")), index=values.index)
+
+
+def over(top: Floats, bottom: Floats) -> Floats:
+    """Return top / bottom where bottom is above zero, NaN elsewhere."""
+    result: Floats = np.divide(top, bottom, out=np.full(len(bottom), np.nan), where=bottom > 0)
+    return result
+
+
+def row_mean(frame: pd.DataFrame) -> Floats:
+    """Return the mean of the known values of each row, NaN where none is known.
+
+    Columns are added one after another: a symbol that enters or leaves the inputs then changes no bit of the
+    rows it has no value in, as a pairwise sum would.
+    """
+    total, count = np.zeros(len(frame)), np.zeros(len(frame))
+    for name in frame.columns:
+        column = frame[name].to_numpy(dtype="float64")
+        known = ~np.isnan(column)
+        total += np.where(known, column, 0.0)
+        count += known
+    return over(total, count)
+
+
+def row_std(frame: pd.DataFrame) -> Floats:
+    """Return the standard deviation across the known values of each row; NaN below two."""
+    mean = row_mean(frame)
+    squared = pd.DataFrame(
+        {name: (frame[name].to_numpy(dtype="float64") - mean) ** 2 for name in frame.columns}, index=range(len(frame))
+    )
+    variance = row_mean(squared)
+    count = frame.notna().sum(axis=1).to_numpy() if frame.shape[1] else np.zeros(len(frame))
+    return np.where(count >= 2, np.sqrt(variance), np.nan)
+
+
+def row_rank(frame: pd.DataFrame, own: pd.Series[float]) -> Floats:
+    """Return the share of the known columns below `own` in each row, ties half; in [0, 1]."""
+    below, count = np.zeros(len(frame)), np.zeros(len(frame))
+    mine = own.to_numpy(dtype="float64")
+    for name in frame.columns:
+        column = frame[name].to_numpy(dtype="float64")
+        known = ~np.isnan(column) & ~np.isnan(mine)
+        below += np.where(known, (column < mine) + 0.5 * (column == mine), 0.0)
+        count += known
+    return over(below, count)
+
+
+def trailing_z(values: pd.Series[float], window: int = YEAR, least: int = QUARTER) -> pd.Series[float]:
+    """Return (value - trailing mean) / trailing standard deviation; NaN before `least` values or without spread."""
+    rolling = values.rolling(window, min_periods=least)
+    spread = rolling.std()
+    return (values - rolling.mean()) / spread.where(spread > 1e-12)
+
+
+def trailing_rank(values: pd.Series[float], window: int = YEAR, least: int = QUARTER) -> pd.Series[float]:
+    """Return the percentile of the value among the trailing `window`, in (0, 1]."""
+    return values.rolling(window, min_periods=least).rank(pct=True)

@@ -1,0 +1,52 @@
+"""Which companies a company is compared with: those that are named, or all others of a small panel."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from finnex.config import Config
+
+MOST_PEERS = 50
+"""Companies of a panel that are peers of each other where none are named. In a larger one the features of each would
+follow from the rows of all: a company that is added would change all images, and work would grow with the square."""
+
+
+def peers_of(config: Config, symbol: str, priced: Collection[str]) -> tuple[str, ...]:
+    """Return the symbols that features of a company compare it with, sorted.
+
+    Parameters
+    ----------
+    config
+        Configuration: `peers` names them; `sectors` are reference funds and no companies.
+    symbol
+        The company.
+    priced
+        Symbols that have bars.
+
+    Returns
+    -------
+    tuple of str
+        `config.peers`, or without them every other company that has bars, where they are at most `MOST_PEERS`; without
+        the company itself.
+
+    Examples
+    --------
+    >>> from finnex.config import Config
+    >>> config = Config.model_construct(peers=(), sectors=("XLK",))
+    >>> peers_of(config, "A", {"A", "B", "C", "XLK"})
+    ('B', 'C')
+    """
+    companies = set(priced).difference(config.sectors)
+    named = config.peers or (companies if len(companies) <= MOST_PEERS else ())
+    return tuple(name for name in sorted(named) if name != symbol)
+
+
+def no_peers(config: Config, priced: Collection[str]) -> list[str]:
+    """Say that features relative to peers are not known, where a large panel names none."""
+    companies = len(set(priced).difference(config.sectors))
+    if config.peers or companies <= MOST_PEERS:
+        return []
+    return [
+        f"peers: the prices have {companies} companies and no peers are named, so features relative to peers are not "
+        f'known (up to {MOST_PEERS} companies are peers of each other). Name some: peers = ["SYMBOL", ...].'
+    ]

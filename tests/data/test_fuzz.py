@@ -62,6 +62,7 @@ def fuzzed(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
 
 
+@pytest.mark.accept
 def test_altered_studies_end_in_messages_or_valid_studies() -> None:
     found = fuzzed("--seed", "7", "--cases", "12", "--builds", "1")
     assert found.returncode == 0, found.stdout + found.stderr

@@ -109,7 +109,9 @@ def kill_before_fetching(monkeypatch: pytest.MonkeyPatch, kill: Killer) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", ["between_receipts", "drawn_but_not_fetched"])
+@pytest.mark.parametrize(
+    "moment", [pytest.param("between_receipts", marks=pytest.mark.accept), "drawn_but_not_fetched"]
+)
 def test_a_scheduler_that_loses_its_last_worker_ends_the_build_and_keeps_what_was_drawn(
     sample_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:

@@ -40,9 +40,9 @@ def draw(store: StoreWriter, index: int, seed: int, run: str = "run") -> Receipt
     return Receipt(index, seed, path, crc, (1.0, 0.5), (1.0, 1.0), 0.1)
 
 
-@pytest.fixture(params=["folder", pytest.param("bucket", marks=pytest.mark.slow)])
+@pytest.fixture(params=["folder", pytest.param("bucket", marks=pytest.mark.accept)])
 def path(request: pytest.FixtureRequest, tmp_path: Path) -> StorePath:
-    """A new place for a store: every promise holds in a folder and in a bucket."""
+    """A new place for a store: every promise holds in a folder, and in a bucket in make accept."""
     if request.param == "folder":
         return tmp_path / "images.zarr"
     return store_path(f"s3://{request.getfixturevalue('s3')}/{uuid.uuid4().hex}/images.zarr")

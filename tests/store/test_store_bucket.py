@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from finnex.errors import StoreBusy, StoreError
-from finnex.store import ImageStore, StoreWriter, bucket, writing
+from finnex.store import READY, ImageStore, StoreWriter, bucket, writing
 from finnex.store.keys import JOURNAL
 from finnex.store.lease import Lease
 from finnex.store.place import place_of
@@ -19,6 +20,7 @@ from finnex.store.s3 import delete_if, filesystem, put_if, read, versions
 from finnex.store_path import store_path
 from tests.helpers.stores import publish
 from tests.helpers.suspended_writer import (
+    LONG,
     LOST,
     TEMPLATE,
     begin,
@@ -51,6 +53,19 @@ def stolen(address: str) -> None:
     other = Lease(address)
     other.generation = lease.generation + 1
     assert other._write(found[1])
+
+
+def test_what_is_published_in_a_bucket_is_read_bit_for_bit_also_when_the_calendar_grew(address: str) -> None:
+    begin(address)
+    with writing(store_path(address)):
+        StoreWriter.reopen(store_path(address)).ensure_symbol("A", LONG, TEMPLATE)
+    with xr.open_zarr(address, group="A", chunks=None) as data:
+        assert data.sizes["date"] == len(LONG)
+        assert np.flatnonzero(data["status"].to_numpy() == READY).tolist() == [0, 1, 2, 3]
+        np.testing.assert_array_equal(data["image"][2].to_numpy(), image_of(12))
+    store = ImageStore.open(store_path(address))
+    np.testing.assert_array_equal(store.image("A", LONG[3]), image_of(13))
+    assert store.damaged("A").tolist() == []
 
 
 def test_the_generation_grows_with_every_writer(address: str) -> None:

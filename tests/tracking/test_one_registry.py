@@ -115,6 +115,7 @@ def test_a_command_uses_the_server_that_runs_on_its_state_folder_and_no_stale_ad
     assert running_server(config.state.path) is None
 
 
+@pytest.mark.accept
 @pytest.mark.slow
 def test_two_commands_at_one_moment_share_one_server_until_the_last_has_ended(project: Path) -> None:
     command = [sys.executable, "-c", HOLDS_A_SERVER, str(project)]

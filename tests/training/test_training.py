@@ -135,6 +135,7 @@ def test_a_pixel_that_is_no_number_stops_training_and_names_the_batch(tmp_path: 
 # ---- one training ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.accept
 def test_a_rule_of_one_region_is_learned_on_unseen_dates_above_95_percent(trained: Trained) -> None:
     table = trained[0].predictions
     own = table[(table["model"] == "multiscale_cnn") & (table["split"] == "test")]
@@ -332,6 +333,7 @@ def test_an_interrupted_study_goes_on_to_the_same_predictions_and_trains_nothing
     pd.testing.assert_frame_equal(again.predictions, whole.predictions)
 
 
+@pytest.mark.accept
 def test_only_what_changes_no_number_may_change_before_a_study_is_resumed(
     study: tuple[Config, TrainingResult, Diary, list[Progress]], planted: ImageStore, coarse: None, tmp_path: Path
 ) -> None:

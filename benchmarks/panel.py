@@ -1,20 +1,22 @@
-"""What a night costs as companies grow: synthetic tables, a store that holds all but the newest session, and builds.
+"""What a night costs as companies grow.
 
-    python -m benchmarks.panel [--companies 10 40 200] [--sessions 2520] [--workers 0] [--folder DIR]
+    python -m benchmarks.panel [--companies 10 40] [--sessions 2520] [--some 10]
 
-Makes Parquet tables of random companies (prices, macro series, filings, one sentiment record a session) and, of each
-number of companies, a store whose published images are hard links to one valid image. Then it times in a process of
-its own: Stage 1 of some companies, a night with one new session each, and the same again with nothing to do. Prints a
-Markdown table: the cost of a company relative to the smallest panel first.
+Makes Parquet tables of random companies (prices, macro series, filings, one sentiment record a session; the first ten
+are the peers of all) and a store that lacks the newest session. Times in a process of its own: a build of that session,
+without workers; the same build again; reading the tables; Stage 1 of some companies. Prints a Markdown table: what a
+company costs relative to the smallest panel, then seconds, then the most memory.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
+import multiprocessing
+import resource
 import tempfile
 import time
 from datetime import date, timedelta
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +26,11 @@ from finnex.config import load_config
 from finnex.data.calendar import session_calendar
 from finnex.data.names import METRICS
 from finnex.data.panel import make_panel
+from finnex.pipeline import build
 from finnex.pipeline.run_inputs import read_run
 
 LAST_DAY = date(2024, 12, 31)
+PEERS, KEPT = 10, 5
 MACRO = ("DGS2", "DGS10", "VIX", "FEDFUNDS", "UNRATE", "CPILFESL")
 
 
@@ -82,12 +86,14 @@ def write_tables(folder: Path, companies: int, sessions: int, seed: int = 0) -> 
         pd.concat(parts, ignore_index=True).to_parquet(folder / f"{name}.parquet", index=False)
 
 
-def write_config(folder: Path, companies: int) -> Path:
-    """Write the configuration of a panel."""
+def write_config(folder: Path, companies: int, start: date | None = None) -> Path:
+    """Write the configuration of a panel: peers are the first `PEERS` companies."""
     path = folder / "finnex.toml"
     path.write_text(f"""\
 symbols = {symbols_of(companies)}
+peers = {symbols_of(min(PEERS, companies))}
 sectors = []
+{f"start = {start}" if start else ""}
 [inputs]
 prices = "prices.parquet"
 fundamentals = "filings.parquet"
@@ -100,14 +106,45 @@ path = "images.zarr"
 
 
 def stage_1(path: Path, some: int) -> tuple[float, float]:
-    """Return seconds to read the tables, and seconds of Stage 1 a company, over some of them."""
+    """Return seconds to read and check the tables, and seconds of Stage 1 a company, over some of them."""
     began = time.perf_counter()
     run = read_run(load_config(path))
     read = time.perf_counter() - began
+    symbols = run.config.symbols[:some]
     began = time.perf_counter()
-    for symbol in run.config.symbols[:some]:
+    for symbol in symbols:
         make_panel(run.tables, run.config, symbol, run.layout.catalogue.entries)
-    return read, (time.perf_counter() - began) / min(some, len(run.config.symbols))
+    return read, (time.perf_counter() - began) / len(symbols)
+
+
+def nights(folder: Path, companies: int, sessions: int) -> tuple[float, float]:
+    """Return seconds of a build with one new session of each company, and of the same build again.
+
+    The store holds the `KEPT` sessions before, so that reading their bytes costs little.
+    """
+    write_tables(folder, companies, sessions)
+    prices = pd.read_parquet(folder / "prices.parquet")
+    days = prices["date"].unique()
+    path = write_config(folder, companies, days[-KEPT - 1].date())
+    prices[prices["date"] < days[-1]].to_parquet(folder / "prices.parquet", index=False)
+    build(load_config(path))
+    prices.to_parquet(folder / "prices.parquet", index=False)
+    seconds = []
+    for new in (companies, 0):
+        began = time.perf_counter()
+        result = build(load_config(path))
+        seconds.append(time.perf_counter() - began)
+        if (result.built, result.failed) != (new, 0):
+            raise SystemExit(f"{result.built} images were drawn and {result.failed} failed; {new} were due")
+    return seconds[0], seconds[1]
+
+
+def measure(companies: int, sessions: int, some: int, pipe: Connection) -> None:
+    """Send what a panel costs; runs in a process of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        night, again = nights(Path(name), companies, sessions)
+        read, stage = stage_1(Path(name) / "finnex.toml", some)
+        pipe.send((night, again, read, stage, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
 
 
 def main() -> None:
@@ -115,15 +152,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--companies", type=int, nargs="+", default=[10, 40])
     parser.add_argument("--sessions", type=int, default=2520)
-    parser.add_argument("--some", type=int, default=5)
+    parser.add_argument("--some", type=int, default=10, help="companies whose Stage 1 is timed")
     options = parser.parse_args()
+    heads = ("companies", "a night, to the first", "a night", "nothing to do", "tables", "Stage 1 a company", "memory")
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}", flush=True)
+    first = None
+    spawn = multiprocessing.get_context("spawn")
     for companies in options.companies:
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            write_tables(folder, companies, options.sessions)
-            read, stage = stage_1(write_config(folder, companies), options.some)
-            print(f"{companies} companies: read {read:.2f} s, Stage 1 {stage:.3f} s a company", flush=True)
+        here, there = spawn.Pipe()
+        child = spawn.Process(target=measure, args=(companies, options.sessions, options.some, there))
+        child.start()
+        there.close()
+        night, again, read, stage, memory = here.recv()
+        child.join()
+        first = first or night / companies
+        print(
+            f"| {companies} | {night / companies / first:.2f} | {night:.1f} s ({night / companies:.2f} a company) "
+            f"| {again:.1f} s | {read:.2f} s | {stage:.3f} s | {memory:.0f} MB |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.panel import write_config, write_tables
 from finnex.config import Config, load_config
 from finnex.data import features
-from finnex.data.features import make_context
+from finnex.data.features import FAMILIES, make_context
 from finnex.data.normalize import normalize, normalize_columns
 from finnex.data.panel import Panel, make_panel
 from finnex.data.peers import MOST_PEERS
@@ -31,7 +31,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Tables]:
     folder = tmp_path_factory.mktemp("panel")
     write_tables(folder, MOST_PEERS + 1, SESSIONS)
     config = load_config(write_config(folder, MOST_PEERS + 1))
-    return config, read_tables(config)
+    return config.model_copy(update={"peers": ()}), read_tables(config)
 
 
 def of(tables: Tables, symbols: set[str]) -> Tables:
@@ -82,7 +82,8 @@ def test_what_companies_share_is_computed_once(run: tuple[Config, Tables], monke
     config, tables = run
     config = config.model_copy(update={"peers": config.symbols[:6]})
     counted = {"views": 0, "calendars": 0}
-    views, observations = features.fundamental.__globals__["views"], features.macro_observations
+    names = FAMILIES["fundamental"].__globals__
+    views, observations = names["views"], features.__dict__["macro_observations"]
 
     def count_views(own: pd.DataFrame, *rest: object) -> object:
         counted["views"] += 1
@@ -92,7 +93,7 @@ def test_what_companies_share_is_computed_once(run: tuple[Config, Tables], monke
         counted["calendars"] += 1
         return observations(*given)
 
-    monkeypatch.setitem(features.fundamental.__globals__, "views", count_views)
+    monkeypatch.setitem(names, "views", count_views)
     monkeypatch.setattr(features, "macro_observations", count_calendars)
     kept = replace(tables)
     for symbol in config.symbols[:6]:
@@ -103,7 +104,7 @@ def test_what_companies_share_is_computed_once(run: tuple[Config, Tables], monke
 def test_what_is_shared_cannot_be_changed_by_one_company(run: tuple[Config, Tables]) -> None:
     config, tables = run
     context = make_context(replace(tables), config, "C0000")
-    for family in (features.macro, features.market, features.regime, features.calendar_events):
+    for family in (FAMILIES[name] for name in ("macro", "market", "regime", "calendar_events")):
         name, values = next(iter(family(context).items()))
         with pytest.raises(ValueError, match="read-only"):
             values[0] = 1.0

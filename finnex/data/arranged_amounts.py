@@ -8,22 +8,34 @@ import pandas as pd
 
 from finnex.config.table_source import TableSource
 from finnex.data.cells import distinct, empty, is_text, mapped
+from finnex.data.columns import is_word_name
+from finnex.data.csv_cells import plain_cells
+from finnex.data.csv_format import CsvFormat, format_of
 from finnex.data.faults import Faults
+from finnex.data.file_kind import DAMAGED, kind_of
 from finnex.data.names import METRICS, OPTION_COLUMNS
-from finnex.data.own_columns import AMOUNTS, PRICE_COLUMNS, SCALED
+from finnex.data.own_columns import AMOUNTS, DAYS, MOMENTS, PRICE_COLUMNS, SCALED
 from finnex.data.preset import Preset, plain
 from finnex.data.vendor_splits import adjusted, factors_of, ratios_of
-from finnex.data.written_numbers import amounts, decimal_of, floats, shows
+from finnex.data.written_numbers import amounts, floats, shows
 from finnex.data.written_times import read_times
-from finnex.errors import nearest
+from finnex.errors import InputError, nearest
 
 CORRECT = "Correct the cell, or leave it empty where the table allows it."
+READ = frozenset((*AMOUNTS, *METRICS, *OPTION_COLUMNS))
+LEFT = frozenset((*DAYS, *MOMENTS, "text", "peer"))
+"""Columns of ours without numbers, besides those that `is_word_name` knows."""
+OTHER_SIGN = {".": ",", ",": "."}
+"""Decimal sign of a file of which the thousands sign alone is known."""
+PLAIN_FORMAT = CsvFormat("utf-8", ",", 0, 1, ())
 LOOKED_AT = 2000
 """Distinct texts of each column that may show the file's decimal sign."""
 
 
 def read_amounts(frame: pd.DataFrame, whole: pd.DataFrame, preset: Preset, faults: Faults) -> None:
     """Read the amounts of a preset that writes them its own way, in place; others are left to the readers.
+
+    Texts are as the file has them: each sign is read one time, here.
 
     Parameters
     ----------
@@ -36,21 +48,44 @@ def read_amounts(frame: pd.DataFrame, whole: pd.DataFrame, preset: Preset, fault
     faults
         Cells that are no amounts are added to it.
     """
-    if not (preset.currency or preset.units or preset.thousands or preset.decimal):
+    if not preset.reads_amounts:
         return
-    sign = preset.decimal
-    for name in (*AMOUNTS, *METRICS, *OPTION_COLUMNS):
-        if name not in frame.columns or not is_text(frame[name]):
+    source = faults.source or TableSource(path="")
+    sign, thousands = source.decimal or preset.decimal, source.thousands or preset.thousands
+    if sign is None and thousands in OTHER_SIGN:
+        sign = OTHER_SIGN[thousands]
+    if thousands == sign:  # the configuration gave the preset's sign another meaning
+        thousands = None
+    written = _written(faults)
+    for name in frame.columns:
+        if not is_text(frame[name]):
             continue
         cells = frame[name]
+        if name not in READ:
+            if not (written.is_plain or is_word_name(name) or name in LEFT):
+                frame[name] = plain_cells(cells, written)
+            continue
         codes, each = distinct(cells)
-        decimal = sign or shows(_bare(each, preset)) or (sign := decimal_of(_numbers_of(whole, preset)))
+        decimal = sign or shows(_bare(each, preset)) or (sign := _sign_of(whole, preset, written))
         value = amounts(
-            each.tolist(), currency=preset.currency, units=preset.units, decimal=decimal, thousands=preset.thousands
+            each.tolist(), currency=preset.currency, units=preset.units, decimal=decimal, thousands=thousands
         )
         found = pd.Series(value[codes], index=cells.index)
         faults.of_cells(cells, found.isna().to_numpy() & ~empty(cells), name, "is no number", CORRECT)
         frame[name] = found
+
+
+def _written(faults: Faults) -> CsvFormat:
+    """Return how the file writes its numbers; as Python does where it is no CSV file."""
+    try:
+        return format_of(faults.path, faults.source) if kind_of(faults.path) == "text" else PLAIN_FORMAT
+    except (*DAMAGED, InputError):  # cells that did not come from a file
+        return PLAIN_FORMAT
+
+
+def _sign_of(whole: pd.DataFrame, preset: Preset, written: CsvFormat) -> str:
+    """Return the decimal sign that a file shows; columns that were read as numbers show it in the file alone."""
+    return shows(_numbers_of(whole, preset)) or ("," if written.decimal == "," else ".")
 
 
 def _numbers_of(whole: pd.DataFrame, preset: Preset) -> list[str]:

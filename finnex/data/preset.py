@@ -135,6 +135,11 @@ class Preset(Section):
     present: dict[str, str] = Field(default_factory=dict)
     absent: dict[str, str] = Field(default_factory=dict)
 
+    @property
+    def reads_amounts(self) -> bool:
+        """Whether amounts are read as the preset says they are written, and not as the file shows."""
+        return bool(self.currency or self.units or self.thousands or self.decimal)
+
     @field_validator("file_names")
     @classmethod
     def _one_word_each(cls, given: Names) -> Names:

@@ -15,9 +15,10 @@ from finnex.config import Config, TableSource, files_of
 from finnex.data import parse
 from finnex.data.arrange import FILE_NAMES, IGNORED, arranged
 from finnex.data.arranged_words import stem_of, word_in_name
+from finnex.data.cell_in_file import cell_of
 from finnex.data.lexicon import LexiconName
 from finnex.data.preset import PLAIN, Preset, plain, preset_of
-from finnex.errors import Problem
+from finnex.errors import Problem, shown
 
 OF_ONE_COMPANY = ("prices", "splits", "options", "enhanced", "fundamentals")
 """Tables of which a file without a symbol is taken for one company's: a second company would repeat its days."""
@@ -67,8 +68,13 @@ class Reading:
     def written(self) -> TableSource:
         """What is known of how the file is written: by the configuration, else by the preset."""
         known = {name: getattr(self.preset, name) for name in ("delimiter", "decimal", "thousands")}
+        signs = {self.source.decimal, self.source.thousands} - {None}  # a sign has one meaning: the configuration's
         return self.source.model_copy(
-            update={name: value for name, value in known.items() if value and not getattr(self.source, name)}
+            update={
+                name: value
+                for name, value in known.items()
+                if value and not getattr(self.source, name) and (name == "delimiter" or value not in signs)
+            }
         )
 
     def parts(self, path: Path, problems: list[Problem], *, typed: bool) -> list[pd.DataFrame]:
@@ -82,7 +88,9 @@ class Reading:
             With `typed`: something is, or may be, at fault, and the file must be read as text.
         """
         missing = (*self.source.missing, *self.preset.missing)
-        frame, levels = parse.read_cells(path, self.written, typed=typed, missing=missing)
+        frame, levels = parse.read_cells(
+            path, self.written, typed=typed, missing=missing, as_written=self.preset.reads_amounts
+        )
         own = "symbol" in self.source.columns or any(plain(name) == "symbol" for name in frame.columns)
         found = arranged(frame, levels, self.table, self.preset, self.written, path, problems)
         self.file_names = {ours: theirs for part in reversed(found) for ours, theirs in part.attrs[FILE_NAMES].items()}
@@ -91,8 +99,14 @@ class Reading:
         return found
 
     def in_the_files_words(self, problem: Problem) -> Problem:
-        """Return a problem under the file's own name of its column."""
-        return replace(problem, column=self.file_names.get(problem.column or "", problem.column))
+        """Return a problem under the file's own name of its column, with the cell as the file has it."""
+        column = self.file_names.get(problem.column or "", problem.column)
+        value = problem.value
+        is_text = isinstance(value, str) and value[:1] in ("'", '"')  # and no sentence about two columns
+        if is_text and column is not None and problem.row is not None:
+            cell = cell_of(Path(problem.file), problem.row, column, self.written)
+            value = value if cell is None else shown(cell)
+        return replace(problem, column=column, value=value)
 
 
 def reading_of(config: Config, table: str, source: TableSource | None = None, path: Path | None = None) -> Reading:

@@ -40,6 +40,8 @@ MOST_OF_A_KIND = 20
 """Problems of one kind that are kept one by one; the rest are counted."""
 PLACES = 3
 """Problems of a kind whose places and values a message shows."""
+MOST_LISTED = 12
+"""Valid words that a message lists where the set may be long; of a short one, it lists all."""
 MOST_OPTIONS, LONGEST_OPTION = 1000, 60
 """Most valid words, and characters of each, that are searched for the nearest word."""
 
@@ -290,8 +292,8 @@ def repeated(words: Iterable[str]) -> list[str]:
     return [word for word, times in Counter(words).items() if times > 1]
 
 
-def nearest(word: str, valid: Iterable[str]) -> str:
-    """Return a remedy that names the nearest valid word, or some of them where none is near."""
+def nearest(word: str, valid: Iterable[str], most: int = MOST_LISTED) -> str:
+    """Return a remedy that names the nearest valid word, or the first `most` of them where none is near."""
     word = word[:LONGEST_OPTION]
     options = sorted(option for option in valid if len(option) <= LONGEST_OPTION)
     if len(options) > MOST_OPTIONS:  # the cost of a comparison is bounded, and their number must be
@@ -300,5 +302,5 @@ def nearest(word: str, valid: Iterable[str]) -> str:
     close = same or difflib.get_close_matches(word, options, n=1, cutoff=0.5)
     if close:
         return f"Did you mean '{close[0]}'?"
-    listed = ", ".join(options[:12]) + (", ..." if len(options) > 12 else "")
+    listed = ", ".join(options[:most]) + (", ..." if len(options) > most else "")
     return f"Valid names: {listed}."

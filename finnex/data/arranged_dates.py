@@ -38,7 +38,8 @@ def read_date_columns(
     Days are naive midnights as they are written, moments of numbers since 1970 have the zone UTC.
     """
     zone = source.timezone or preset.timezone
-    formats = (source.date_format,) if source.date_format else preset.date_formats
+    own = (source.date_format,) if isinstance(source.date_format, str) else source.date_format
+    formats = own or preset.date_formats
     for name in (*DAYS, *MOMENTS):
         if name not in frame.columns:
             continue

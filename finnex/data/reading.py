@@ -160,8 +160,8 @@ def _symbol_of(config: Config, table: str, source: TableSource, path: Path, pres
     named = list(dict.fromkeys(known[word.casefold()] for word in words if word.casefold() in known))
     if len(named) == 1:
         return named[0], ""
-    if source.of_symbols or word_in_name(path, preset.file_names, "symbol"):
-        return "", ""  # `fill_words` takes it from the file's name
+    if source.of_symbols or word_in_name(path, preset.file_names, "symbol") or "symbol" in preset.constants:
+        return "", ""  # `fill_words` takes it from the file's name, or from the preset
     alone = len(config.symbols) == 1 and len(config.inputs.files_of(table)) == 1
     if alone and (source.preset is not None or table in OF_ONE_COMPANY):
         symbol = config.symbols[0]

@@ -292,6 +292,19 @@ def repeated(words: Iterable[str]) -> list[str]:
     return [word for word, times in Counter(words).items() if times > 1]
 
 
+def near_name(word: str, valid: Iterable[str]) -> str | None:
+    """Return the valid word that differs from a word by a slip of the pen; None where none is that near.
+
+    Examples
+    --------
+    >>> near_name("yfinanc", ["yahoo", "yfinance"]), near_name("GDPC1", ["GDP1", "DGS10"]), near_name("eps", ["capex"])
+    ('yfinance', 'GDP1', None)
+    """
+    folded = {option.casefold(): option for option in valid}
+    close = difflib.get_close_matches(word[:LONGEST_OPTION].casefold(), folded, n=1, cutoff=0.8)
+    return folded[close[0]] if close else None
+
+
 def nearest(word: str, valid: Iterable[str], most: int = MOST_LISTED) -> str:
     """Return a remedy that names the nearest valid word, or the first `most` of them where none is near."""
     word = word[:LONGEST_OPTION]

@@ -25,14 +25,17 @@ def init(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for finnex.toml; made when absent.")],
     prices: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A file of bars, or a folder with a file for each symbol; relative to the current folder."),
+        typer.Option(
+            metavar="FILE",
+            help="A file of bars, or a folder with a file for each symbol; relative to the current folder.",
+        ),
     ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Whose file it is: yfinance, stooq, ...; or a TOML file, relative to the current folder as --prices is "
-            "(docs/presets.md).",
+            help="Whose file it is: yfinance, stooq, ... (docs/presets.md); or a TOML file, relative to the current "
+            "folder as --prices is.",
         ),
     ] = None,
     symbol: Annotated[

@@ -106,8 +106,8 @@ def _read(path: Path, source: str | dict[str, str], symbols: list[str]) -> tuple
 def _with_first_step(problems: Sequence[Problem], path: Path, source: str | dict[str, str]) -> list[Problem]:
     """Return problems with the step before a remedy that is a line of the configuration: there is none yet."""
     first = (
-        f"Run `finnex init {path.parent}` without --prices first: it writes {path.name}, in which this line replaces that "
-        "of prices; name your symbols there too."
+        f"Run `finnex init {path.parent}` without --prices first: it writes {path.name}, in which this line replaces "
+        "that of prices; name your symbols there too."
     )
     found = [replace(one, remedy=f"{one.remedy} {first}") if UNDER_INPUTS in one.remedy else one for one in problems]
     if missing := [one.column for one in found if one.what == COLUMN_MISSING and one.column]:

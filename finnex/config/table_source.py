@@ -44,13 +44,14 @@ class TableSource(Section):
     preset
         Bundled description of a vendor's files, or a TOML file of one's own (`docs/presets.md`).
     columns
-        Our name of a column to the file's name of it; goes before the preset.
+        Our name of a column to the file's name of it; overrides the preset.
     ignore
         Columns of the file that are not read, and not warned of.
     delimiter, encoding, decimal, thousands
         How the text is written; absent, detected.
     date_format
-        As `strptime` has it: `%d.%m.%Y`; of several, `date_formats` too, the one that reads every date; absent, ISO 8601 or what the preset says.
+        As `strptime` has it: `%d.%m.%Y`; of several (`date_formats` too) the one that reads every date;
+        absent, ISO 8601 or what the preset says.
     missing
         Words for "no value", besides the empty cell.
     timezone

@@ -71,7 +71,7 @@ def arranged(
     preset
         How the vendor's files are read; `PLAIN` for our own names.
     source
-        What the configuration says of the file; it goes before the preset.
+        What the configuration says of the file; it overrides the preset.
     path
         The file, for problems and for words in its name.
     problems
@@ -123,7 +123,9 @@ def _of_tickers(
             if one.ticker:
                 part.said.insert(0, f"the header names the ticker {one.ticker}")
             if as_yfinance:
-                part.said += [f"the header is as yfinance writes it, and {sentence}" for sentence in _yfinance_lacks(names)]
+                part.said += [
+                    f"the header is as yfinance writes it, and {sentence}" for sentence in _yfinance_lacks(names)
+                ]
             if one.left_out:
                 rows = f"{one.left_out} rows are" if one.left_out > 1 else "a row is"
                 part.said.append(f"{one.ticker}: {rows} left out, where its cells are all empty")

@@ -71,7 +71,7 @@ def read_amounts(frame: pd.DataFrame, whole: pd.DataFrame, preset: Preset, fault
             each.tolist(), currency=preset.currency, units=preset.units, decimal=decimal, thousands=thousands
         )
         found = pd.Series(value[codes], index=cells.index)
-        faults.of_cells(cells, found.isna().to_numpy() & ~empty(cells), name, "is no number", CORRECT)
+        faults.of_cells(cells, found.isna().to_numpy() & ~empty(cells), name, "is not a number", CORRECT)
         frame[name] = found
 
 
@@ -107,7 +107,7 @@ def as_numbers(cells: pd.Series[Any], name: str, faults: Faults) -> pd.Series[fl
     if not is_text(cells):
         return cells.astype("float64")
     found = mapped(cells, floats)
-    faults.of_cells(cells, found.isna().to_numpy(dtype=bool) & ~empty(cells), name, "is no number", CORRECT)
+    faults.of_cells(cells, found.isna().to_numpy(dtype=bool) & ~empty(cells), name, "is not a number", CORRECT)
     return found
 
 
@@ -167,7 +167,7 @@ def split_adjusted(frame: pd.DataFrame, said: list[str], preset: Preset, faults:
     preset
         It names the column of ratios; others return the frame as it is.
     faults
-        A ratio below zero or that is no number, and prices that are none, are added to it.
+        A ratio below zero or that is not a number, and prices that are none, are added to it.
 
     Returns
     -------

@@ -43,9 +43,9 @@ def read_csv(
 ) -> tuple[pd.DataFrame, tuple[tuple[str, ...], ...]]:
     """Return a CSV file's cells, '' where a text is empty, and the further levels of its header.
 
-    Numbers are written as Python writes them, unless `as_written`. Encoding, delimiter, rows before the header, and decimal and thousands
-    signs are detected (`finnex.data.csv_format`) where `source` does not give them. A delimiter at the end of every row
-    (one empty cell more than the header has) is read as such.
+    Numbers are written as Python writes them, unless `as_written`. Encoding, delimiter, rows before the header, and
+    decimal and thousands signs are detected (`finnex.data.csv_format`) where `source` does not give them. A delimiter
+    at the end of every row (one empty cell more than the header has) is read as such.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ def matched(header: Sequence[str], table: str, preset: Preset, source: TableSour
     preset
         Names that a column may have.
     source
-        Its `columns` go before the preset, and so does what it ignores.
+        Its `columns` override the preset, and so does what it ignores.
     faults
         Configured columns that are not there are added to it.
 

@@ -300,7 +300,7 @@ def stamp(
 
 
 def _no_times(cells: pd.Series[Any], bad: pd.Series[bool], path: Where, what: str, remedy: str) -> list[Problem]:
-    """Return a problem for each cell that is no date or time, with a remedy of its own for a month or a year."""
+    """Return a problem for each cell that is not a date or time, with a remedy of its own for a month or a year."""
     if not bad.any():
         return []
     if cells.dtype.kind in "fM":

@@ -20,13 +20,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from finnex.config import Section
-from finnex.errors import ConfigError, nearest, shown
+from finnex.errors import ConfigError, near_name, nearest, shown
 from finnex.files.text_file import parse_toml, read_text
 
-Names = tuple[str, ...]
+
+def _listed(given: object) -> object:
+    return (given,) if isinstance(given, str) else given
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+"""Some words; one alone needs no brackets."""
 Period = Literal["day", "week", "month", "quarter", "year"]
 
 
@@ -144,9 +150,7 @@ class Preset(Section):
         """Take `date_format`, the key of a table, for `date_formats`."""
         if not isinstance(given, dict) or "date_format" not in given or "date_formats" in given:
             return given
-        one = given["date_format"]
-        rest = {name: value for name, value in given.items() if name != "date_format"}
-        return rest | {"date_formats": (one,) if isinstance(one, str) else one}
+        return {("date_formats" if name == "date_format" else name): value for name, value in given.items()}
 
     @property
     def reads_amounts(self) -> bool:
@@ -222,7 +226,8 @@ def preset_file(name: str, folder: Path) -> PresetFile:
     """
     if not name.endswith(".toml"):
         if name not in bundled():
-            remedy = f"{nearest(name, bundled(), most=len(bundled()))} Or name a TOML file of your own (docs/presets.md)."
+            near = f"Did you mean '{close}'? " if (close := near_name(name, bundled())) else ""
+            remedy = f"{near}Valid names: {', '.join(bundled())}. Or name a TOML file of your own (docs/presets.md)."
             raise ConfigError(f"[inputs] preset '{name}' is unknown. {remedy}")
         return bundled()[name]
     path = folder / name
@@ -262,7 +267,7 @@ def _checked(document: dict[str, Any], path: str) -> PresetFile:
         where = ".".join(str(part) for part in first["loc"])
         valid = PresetFile.model_fields if len(first["loc"]) == 1 else [*Preset.model_fields, *Lag.model_fields]
         if first["type"] == "missing":
-            says = f': {where} = "...", {REQUIRED[where]}' if where in REQUIRED else " (docs/presets.md shows every key)"
+            says = f': {where} = "...", {REQUIRED[where]}' if where in REQUIRED else " (docs/presets.md)"
             what = f"preset {path}: key '{where}' is required and absent. Add it{says}."
         elif first["type"] == "extra_forbidden":
             hint = nearest(str(first["loc"][-1]), valid, most=len(list(valid)))

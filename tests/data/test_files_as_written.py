@@ -178,7 +178,7 @@ def test_rows_without_prices_are_no_bars(read: Read, tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text(CSV + "ACME,2024-03-07,,,,,\nACME,2024-03-08,,,,,0\n")
     tables, warnings = read(prices="p.csv")
     assert tables.prices["close"].tolist() == CLOSES
-    assert sum("has 2 rows without prices (2024-03-07, 2024-03-08); they are no bars" in one for one in warnings) == 1
+    assert sum("has 2 rows without prices (2024-03-07, 2024-03-08); they are not bars" in one for one in warnings) == 1
     (tmp_path / "p.csv").write_text(CSV + "ACME,2024-03-07,10,11,9,,\n")
     assert "row 5, column 'close': is empty" in refusal(read, prices="p.csv")
 

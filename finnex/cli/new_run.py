@@ -62,7 +62,8 @@ def new_run(path: Path, prices: Path, preset: str | None, symbols: list[str] | N
     if not files:
         what = f"is a folder without a table ({', '.join(TABLE_SUFFIXES)})" if prices.is_dir() else "does not exist"
         raise ConfigError(f"--prices: {prices.absolute()} {what}. Name a file of bars, or a folder of such files.")
-    source: str | dict[str, str] = from_folder(path.parent, prices)
+    named = from_folder(path.parent, prices)
+    source: str | dict[str, str] = named
     guess = prices.name.split(".")[0]
     if preset is not None:
         given = Path(preset).expanduser().absolute()
@@ -70,10 +71,10 @@ def new_run(path: Path, prices: Path, preset: str | None, symbols: list[str] | N
             raise ConfigError(f"--preset: {given} does not exist. Name a TOML file, or a preset of docs/presets.md.")
         found = preset_of(str(given) if preset.endswith(".toml") else preset, "prices", Path())
         guess = word_in_name(prices, found.file_names, "symbol") or found.constants.get("symbol") or guess
-        source = {"path": source, "preset": from_folder(path.parent, given) if preset.endswith(".toml") else preset}
+        source = {"path": named, "preset": from_folder(path.parent, given) if preset.endswith(".toml") else preset}
     names, says = _read(path, source, symbols or [guess])
     if symbols and len(symbols) == len(files) == len(names) == 1 and symbols[0] not in names and not says:
-        source = {**(source if isinstance(source, dict) else {"path": source}), "symbol": symbols[0]}
+        source = {**(source if isinstance(source, dict) else {"path": named}), "symbol": symbols[0]}
         names, says = _read(path, source, symbols)
     if symbols:
         return NewRun(source, tuple(check_symbols(symbols, names, f"the symbols of {prices}")))

@@ -51,6 +51,11 @@ def new_run(path: Path, prices: Path, preset: str | None, symbols: list[str] | N
     symbols
         Symbols to draw; None for all of the file. One alone is the symbol of a file that does not name it.
 
+    Returns
+    -------
+    NewRun
+        What the configuration says of the prices, which have been read so.
+
     Raises
     ------
     ConfigError

@@ -41,6 +41,8 @@ MOST_OF_A_KIND = 20
 """Problems of one kind that are kept one by one; the rest are counted."""
 PLACES = 3
 """Problems of a kind whose places and values a message shows."""
+MOST_LISTED = 12
+"""Valid words that a message lists where the set may be long; of a short one, it lists all."""
 MOST_OPTIONS, LONGEST_OPTION = 1000, 60
 """Most valid words, and characters of each, that are searched for the nearest word."""
 
@@ -295,8 +297,21 @@ def repeated(words: Iterable[str]) -> list[str]:
     return [word for word, times in Counter(words).items() if times > 1]
 
 
-def nearest(word: str, valid: Iterable[str]) -> str:
-    """Return a remedy that names the nearest valid word, or some of them where none is near."""
+def near_name(word: str, valid: Iterable[str]) -> str | None:
+    """Return the valid word that differs from a word by a slip of the pen; None where none is that near.
+
+    Examples
+    --------
+    >>> near_name("yfinanc", ["yahoo", "yfinance"]), near_name("GDPC1", ["GDP1", "DGS10"]), near_name("eps", ["capex"])
+    ('yfinance', 'GDP1', None)
+    """
+    folded = {option.casefold(): option for option in valid}
+    close = difflib.get_close_matches(word[:LONGEST_OPTION].casefold(), folded, n=1, cutoff=0.8)
+    return folded[close[0]] if close else None
+
+
+def nearest(word: str, valid: Iterable[str], most: int = MOST_LISTED) -> str:
+    """Return a remedy that names the nearest valid word, or the first `most` of them where none is near."""
     word = word[:LONGEST_OPTION]
     options = sorted(option for option in valid if len(option) <= LONGEST_OPTION)
     if len(options) > MOST_OPTIONS:  # the cost of a comparison is bounded, and their number must be
@@ -305,5 +320,5 @@ def nearest(word: str, valid: Iterable[str]) -> str:
     close = same or difflib.get_close_matches(word, options, n=1, cutoff=0.5)
     if close:
         return f"Did you mean '{close[0]}'?"
-    listed = ", ".join(options[:12]) + (", ..." if len(options) > 12 else "")
+    listed = ", ".join(options[:most]) + (", ..." if len(options) > most else "")
     return f"Valid names: {listed}."

@@ -25,10 +25,18 @@ def init(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for finnex.toml; made when absent.")],
     prices: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A file of bars, or a folder with a file for each symbol."),
+        typer.Option(
+            metavar="FILE",
+            help="A file of bars, or a folder with a file for each symbol; relative to the current folder.",
+        ),
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Whose file it is: yfinance, stooq, ...; docs/presets.md.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Whose file it is: yfinance, stooq, ... (docs/presets.md); or a TOML file, relative to the current "
+            "folder as --prices is.",
+        ),
     ] = None,
     symbol: Annotated[
         list[str] | None,
@@ -36,7 +44,7 @@ def init(
             "--symbol",
             "-s",
             metavar="SYMBOL",
-            help="What to draw; repeat for more.  [default: all of the file]",
+            help="What to draw; repeat for more. Of a file without symbols, its symbol.  [default: all of the file]",
             show_default=False,
         ),
     ] = None,
@@ -45,6 +53,7 @@ def init(
 
     With --prices the file of bars is read first, and named in the configuration with the symbols that it has.
     """
+    from finnex.cli.new_run import new_run
     from finnex.cli.template import FILE, configuration_text, write_new
     from finnex.errors import ConfigError
 
@@ -55,35 +64,12 @@ def init(
         write_new(path, configuration_text({"prices": "prices.csv"}, ["AAPL"]))
         out().print(f"Wrote {path}. Name your tables and symbols in it, then: finnex build --config {path}")
         return
-    source, symbols = _bars(path, prices, preset, symbol)
-    write_new(path, configuration_text({"prices": source}, symbols))
-    shown = ", ".join(symbols[:5]) + (f" and {len(symbols) - 5} more" if len(symbols) > 5 else "")
+    run = new_run(path, prices, preset, symbol)
+    write_new(path, configuration_text({"prices": run.source}, run.symbols))
+    shown = ", ".join(run.symbols[:5]) + (f" and {len(run.symbols) - 5} more" if len(run.symbols) > 5 else "")
+    if run.said:
+        out().print(run.said)
     out().print(f"Wrote {path} for {shown}. Draw with: finnex build --config {path}")
-
-
-def _bars(
-    path: Path, prices: Path, preset: str | None, symbols: list[str] | None
-) -> tuple[str | dict[str, str], list[str]]:
-    """Return how a new configuration names a file of bars, and the symbols to draw, once the file has been read."""
-    from finnex.config import parse_config
-    from finnex.data.tables import read_bars
-
-    source: str | dict[str, str] = _from(path.parent, prices)
-    if preset:
-        source = {"path": str(source), "preset": preset}
-    alone = [prices.name.split(".")[0]]
-    document: dict[str, object] = {"inputs": {"prices": source}, "store": {"path": "images.zarr"}}
-    config = parse_config(document | {"symbols": symbols or alone}, path)
-    found = tuple(sorted(set(read_bars(config)["symbol"])))
-    if symbols:
-        return source, list(check_symbols(symbols, found, f"the symbols of {prices}"))
-    return source, [name for name in found if name not in config.sectors] or list(found)
-
-
-def _from(directory: Path, path: Path) -> str:
-    """Return a path as the configuration in a folder names it: relative where it lies in that folder."""
-    whole, folder = path.resolve(), directory.resolve()
-    return str(whole.relative_to(folder) if whole.is_relative_to(folder) else whole)
 
 
 class _Counter:

@@ -16,7 +16,7 @@ FILE = "finnex.toml"
 
 _TEMPLATE = """\
 # FinNeX: one run. Paths are relative to this file's folder. A key behind '#' shows its default.
-# Check your edits with: finnex info --config {file}
+# Check your edits with: finnex inputs --config {file}
 
 {symbols}
 {start}

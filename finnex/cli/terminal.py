@@ -135,7 +135,7 @@ def parse_date(text: str | None, option: str) -> date | None:
     try:
         return date.fromisoformat(text.strip())
     except ValueError:
-        raise ConfigError(f"{option}: '{text}' is no date. Write it as YYYY-MM-DD, such as 2015-03-31.") from None
+        raise ConfigError(f"{option}: '{text}' is not a date. Write it as YYYY-MM-DD, such as 2015-03-31.") from None
 
 
 def check_symbols(wanted: list[str], known: tuple[str, ...], where: str) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ def checked_symbol(text: str) -> str:
     shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
     if why := _fault(text):
         raise ValueError(
-            f"{shown!r} is no symbol: {why}. Use letters, digits and {' '.join(MARKS)}, {LONGEST} at most, such as "
+            f"{shown!r} is not a symbol: {why}. Use letters, digits and {' '.join(MARKS)}, {LONGEST} at most, such as "
             "BRK.B, and rename it in the tables too"
         )
     return text

@@ -44,13 +44,14 @@ class TableSource(Section):
     preset
         Bundled description of a vendor's files, or a TOML file of one's own (`docs/presets.md`).
     columns
-        Our name of a column to the file's name of it; goes before the preset.
+        Our name of a column to the file's name of it; overrides the preset.
     ignore
         Columns of the file that are not read, and not warned of.
     delimiter, encoding, decimal, thousands
         How the text is written; absent, detected.
     date_format
-        As `strptime` has it: `%d.%m.%Y`; absent, ISO 8601 or what the preset says.
+        As `strptime` has it: `%d.%m.%Y`; of several (`date_formats` too) the one that reads every date;
+        absent, ISO 8601 or what the preset says.
     missing
         Words for "no value", besides the empty cell.
     timezone
@@ -74,7 +75,7 @@ class TableSource(Section):
     encoding: str | None = None
     decimal: Character | None = None
     thousands: Character | None = None
-    date_format: str | None = None
+    date_format: str | tuple[str, ...] | None = None
     missing: tuple[str, ...] = ()
     timezone: str | None = None
     scale: float | dict[str, float] = 1.0
@@ -85,9 +86,11 @@ class TableSource(Section):
     @model_validator(mode="before")
     @classmethod
     def _constants_have_keys(cls, given: Any) -> Any:
-        """Take `symbol = "ACME"`, `series = "DGS10"` for constants."""
+        """Take `symbol = "ACME"`, `series = "DGS10"` for constants, and a preset's key `date_formats`."""
         if not isinstance(given, dict):
             return given
+        if "date_formats" in given and "date_format" not in given:
+            given = {("date_format" if name == "date_formats" else name): value for name, value in given.items()}
         own = {name: given[name] for name in CONSTANTS if isinstance(given.get(name), str)}
         constants = given.get("constants", {})
         if own and isinstance(constants, dict):

@@ -72,7 +72,7 @@ def arranged(
     preset
         How the vendor's files are read; `PLAIN` for our own names.
     source
-        What the configuration says of the file; it goes before the preset.
+        What the configuration says of the file; it overrides the preset.
     path
         The file, for problems and for words in its name.
     problems
@@ -88,18 +88,28 @@ def arranged(
     above = [list(level) for level in levels]
     if not above:
         frame, above = tuple_levels(frame)
-    for look in (flat_levels, level_in_rows):
-        if not above:
-            frame, above = look(frame)
+    if not above:
+        frame, above = level_in_rows(frame)
+    of_levels = bool(above)
+    if not above:
+        frame, above = flat_levels(frame)
     if above:
-        parts = _of_tickers(frame, above, table, preset, source, faults)
+        known = of_levels and table == "prices" and not preset.absent
+        parts = _of_tickers(frame, above, table, preset, source, faults, as_yfinance=known)
     else:
         parts = _parts(frame, {}, table, preset, source, faults)
     return [] if faults.whole else [one.with_attrs() for one in parts]
 
 
 def _of_tickers(
-    frame: pd.DataFrame, levels: Levels, table: str, preset: Preset, source: TableSource, faults: Faults
+    frame: pd.DataFrame,
+    levels: Levels,
+    table: str,
+    preset: Preset,
+    source: TableSource,
+    faults: Faults,
+    *,
+    as_yfinance: bool,
 ) -> list[Part]:
     parts: list[Part] = []
     for one in by_ticker(frame, levels):
@@ -107,11 +117,16 @@ def _of_tickers(
             column = one.file_names.get(again[0], again[0])
             faults.of_file("the column appears twice", "Keep one, or give each a name of its own.", column)
             break
+        names = [str(name) for name in one.frame.columns]
         ticker = "Ticker" if "symbol" in preset.names else "symbol"
         named = one.frame.assign(**{ticker: constant(one.ticker, one.frame.index)}) if one.ticker else one.frame
-        for part in _parts(named, one.file_names, table, preset, source, faults):
+        for part in _parts(named, one.file_names, table, preset, source, faults, wide=True):
             if one.ticker:
                 part.said.insert(0, f"the header names the ticker {one.ticker}")
+            if as_yfinance:
+                part.said += [
+                    f"the header is as yfinance writes it, and {sentence}" for sentence in _yfinance_lacks(names)
+                ]
             if one.left_out:
                 rows = f"{one.left_out} rows are" if one.left_out > 1 else "a row is"
                 part.said.append(f"{one.ticker}: {rows} left out, where its cells are all empty")
@@ -122,7 +137,14 @@ def _of_tickers(
 
 
 def _parts(
-    frame: pd.DataFrame, written: dict[str, str], table: str, preset: Preset, source: TableSource, faults: Faults
+    frame: pd.DataFrame,
+    written: dict[str, str],
+    table: str,
+    preset: Preset,
+    source: TableSource,
+    faults: Faults,
+    *,
+    wide: bool = False,
 ) -> list[Part]:
     """Return the parts of a frame with one name a column; `written` has the file's own where these were made."""
     header = [str(name) for name in frame.columns]
@@ -130,7 +152,7 @@ def _parts(
         preset = _filed()
     found = matched(header, table, preset, source, faults)
     if not faults.whole:
-        refusal(header, table, preset, source, found, faults)
+        refusal(header, table, preset, source, found, faults, wide=wide)
     if faults.whole:
         return []
     part = _renamed(frame, found, ignored_names(preset, source))
@@ -145,7 +167,7 @@ def _parts(
     read_date_columns(part.frame, part.said, preset, source, faults)
     if faults.whole:
         return []
-    read_amounts(part.frame, frame, preset, source, faults)
+    read_amounts(part.frame, frame, preset, faults)
     scaled(part.frame, part.file_names, source, faults)
     part.frame = without_values(part.frame, part.said, preset)
     part.frame = split_adjusted(part.frame, part.said, preset, faults)
@@ -161,6 +183,13 @@ def _parts(
     for one in parts:
         one.file_names = {ours: written.get(theirs, theirs) for ours, theirs in one.file_names.items()}
     return parts
+
+
+def _yfinance_lacks(header: Sequence[str]) -> Iterator[str]:
+    """Yield what yfinance's preset says of columns that a header lacks: of prices that are adjusted for dividends."""
+    prices = bundled()["yfinance"].prices
+    assert prices is not None
+    return _absences(header, prices)
 
 
 def _filed() -> Preset:
@@ -185,6 +214,11 @@ def _renamed(frame: pd.DataFrame, found: dict[str, str], ignored: set[str]) -> P
 def _remarks(header: Sequence[str], preset: Preset) -> Iterator[str]:
     names = {plain(NUMBERED.sub("", name)) for name in header}
     yield from (sentence for column, sentence in preset.present.items() if plain(column) in names)
+    yield from _absences(header, preset)
+
+
+def _absences(header: Sequence[str], preset: Preset) -> Iterator[str]:
+    names = {plain(name) for name in header}
     yield from (sentence for column, sentence in preset.absent.items() if plain(column) not in names)
 
 

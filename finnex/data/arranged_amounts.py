@@ -4,28 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from finnex.config.table_source import TableSource
 from finnex.data.cells import distinct, empty, is_text, mapped
+from finnex.data.columns import is_word_name
+from finnex.data.csv_cells import plain_cells
+from finnex.data.csv_format import CsvFormat, format_of
 from finnex.data.faults import Faults
+from finnex.data.file_kind import DAMAGED, kind_of
 from finnex.data.json_tables import NUMBERED
 from finnex.data.names import METRICS, OPTION_COLUMNS
-from finnex.data.own_columns import AMOUNTS, PRICE_COLUMNS, SCALED
+from finnex.data.own_columns import AMOUNTS, DAYS, MOMENTS, PRICE_COLUMNS, SCALED
 from finnex.data.preset import Preset, plain
 from finnex.data.vendor_splits import adjusted, factors_of, ratios_of
-from finnex.data.written_numbers import amounts, decimal_of, floats, shows
+from finnex.data.written_numbers import amounts, floats, shows
 from finnex.data.written_times import read_times
-from finnex.errors import nearest
+from finnex.errors import InputError, nearest
 
 CORRECT = "Correct the cell, or leave it empty where the table allows it."
+READ = frozenset((*AMOUNTS, *METRICS, *OPTION_COLUMNS))
+LEFT = frozenset((*DAYS, *MOMENTS, "text", "peer"))
+"""Columns of ours without numbers, besides those that `is_word_name` knows."""
+OTHER_SIGN = {".": ",", ",": "."}
+"""Decimal sign of a file of which the thousands sign alone is known."""
+PLAIN_FORMAT = CsvFormat("utf-8", ",", 0, 1, ())
 LOOKED_AT = 2000
 """Distinct texts of each column that may show the file's decimal sign."""
 
 
-def read_amounts(frame: pd.DataFrame, whole: pd.DataFrame, preset: Preset, source: TableSource, faults: Faults) -> None:
+def read_amounts(frame: pd.DataFrame, whole: pd.DataFrame, preset: Preset, faults: Faults) -> None:
     """Read the amounts of a preset that writes them its own way, in place; others are left to the readers.
+
+    Texts are as the file has them: each sign is read one time, here.
 
     Parameters
     ----------
@@ -35,36 +46,47 @@ def read_amounts(frame: pd.DataFrame, whole: pd.DataFrame, preset: Preset, sourc
         The file's columns, those that are not read too: a change in percent may show the decimal sign.
     preset
         Signs of currencies, letters of units, and signs within numbers.
-    source
-        Its decimal sign is that of the file; plain numbers of it have a point already, those with letters do not.
     faults
         Cells that are no amounts are added to it.
     """
-    if not (preset.currency or preset.units or preset.thousands or preset.decimal):
+    if not preset.reads_amounts:
         return
-    comma = source.decimal == ","
-    sign = "," if comma else preset.decimal
-    for name in (*AMOUNTS, *METRICS, *OPTION_COLUMNS):
-        if name not in frame.columns or not is_text(frame[name]):
+    source = faults.source or TableSource(path="")
+    sign, thousands = source.decimal or preset.decimal, source.thousands or preset.thousands
+    if sign is None and thousands in OTHER_SIGN:
+        sign = OTHER_SIGN[thousands]
+    if thousands == sign:  # the configuration gave the preset's sign another meaning
+        thousands = None
+    written = _written(faults)
+    for name in frame.columns:
+        if not is_text(frame[name]):
             continue
         cells = frame[name]
+        if name not in READ:
+            if not (written.is_plain or is_word_name(name) or name in LEFT):
+                frame[name] = plain_cells(cells, written)
+            continue
         codes, each = distinct(cells)
-        decimal = sign or shows(_bare(each, preset)) or (sign := decimal_of(_numbers_of(whole, preset)))
+        decimal = sign or shows(_bare(each, preset)) or (sign := _sign_of(whole, preset, written))
         value = amounts(
-            each.tolist(), currency=preset.currency, units=preset.units, decimal=decimal, thousands=preset.thousands
+            each.tolist(), currency=preset.currency, units=preset.units, decimal=decimal, thousands=thousands
         )
-        if comma:  # 8.306 of the file is 8306 here already, and 83,06 is 83.06
-            ready = floats(_without_currency(each, preset))
-            value = np.where(ready.notna(), ready, value).astype(np.float64)
         found = pd.Series(value[codes], index=cells.index)
-        faults.of_cells(cells, found.isna().to_numpy() & ~empty(cells), name, "is no number", CORRECT)
+        faults.of_cells(cells, found.isna().to_numpy() & ~empty(cells), name, "is not a number", CORRECT)
         frame[name] = found
 
 
-def _without_currency(each: pd.Series[str], preset: Preset) -> pd.Series[str]:
-    for sign in (*preset.currency, " "):
-        each = each.str.replace(sign, "", regex=False)
-    return each
+def _written(faults: Faults) -> CsvFormat:
+    """Return how the file writes its numbers; as Python does where it is no CSV file."""
+    try:
+        return format_of(faults.path, faults.source) if kind_of(faults.path) == "text" else PLAIN_FORMAT
+    except (*DAMAGED, InputError):  # cells that did not come from a file
+        return PLAIN_FORMAT
+
+
+def _sign_of(whole: pd.DataFrame, preset: Preset, written: CsvFormat) -> str:
+    """Return the decimal sign that a file shows; columns that were read as numbers show it in the file alone."""
+    return shows(_numbers_of(whole, preset)) or ("," if written.decimal == "," else ".")
 
 
 def _numbers_of(whole: pd.DataFrame, preset: Preset) -> list[str]:
@@ -86,7 +108,7 @@ def as_numbers(cells: pd.Series[Any], name: str, faults: Faults) -> pd.Series[fl
     if not is_text(cells):
         return cells.astype("float64")
     found = mapped(cells, floats)
-    faults.of_cells(cells, found.isna().to_numpy(dtype=bool) & ~empty(cells), name, "is no number", CORRECT)
+    faults.of_cells(cells, found.isna().to_numpy(dtype=bool) & ~empty(cells), name, "is not a number", CORRECT)
     return found
 
 
@@ -146,7 +168,7 @@ def split_adjusted(frame: pd.DataFrame, said: list[str], preset: Preset, faults:
     preset
         It names the column of ratios; others return the frame as it is.
     faults
-        A ratio below zero or that is no number, and prices that are none, are added to it.
+        A ratio below zero or that is not a number, and prices that are none, are added to it.
 
     Returns
     -------

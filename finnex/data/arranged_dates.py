@@ -29,7 +29,7 @@ def read_date_columns(
     said
         List that sentences are added to.
     preset, source
-        Formats and zone; those of the source go before those of the preset.
+        Formats and zone; those of the source override those of the preset.
     faults
         Cells that are no date of the format are added to it; and the file, where its dates are ambiguous.
 
@@ -38,7 +38,8 @@ def read_date_columns(
     Days are naive midnights as they are written, moments of numbers since 1970 have the zone UTC.
     """
     zone = source.timezone or preset.timezone
-    formats = (source.date_format,) if source.date_format else preset.date_formats
+    own = (source.date_format,) if isinstance(source.date_format, str) else source.date_format
+    formats = own or preset.date_formats
     for name in (*DAYS, *MOMENTS):
         if name not in frame.columns:
             continue
@@ -98,7 +99,7 @@ def _of_formats(
     if len(formats) > 1 or read.bad.any():
         said.append(f"{name} is written as {read.format}")
     faults.of_cells(
-        cells, read.bad.to_numpy(dtype=bool), name, f"is no date of the format {read.format}",
+        cells, read.bad.to_numpy(dtype=bool), name, f"is not a date of the format {read.format}",
         'Correct the cell, or say how dates are written: date_format = "%d.%m.%Y" reads 08.03.2024.',
     )  # fmt: skip
     return read.value

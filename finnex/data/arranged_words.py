@@ -18,6 +18,8 @@ from finnex.errors import nearest
 
 COLLECTED = re.compile(r"_(\d{4})(\d{2})(\d{2})_\d{6}(?=\.)")
 """The collection stamp that the specification's file names carry."""
+STAMP = re.compile(r"\d{8,}")
+"""The day or moment of a download, which vendors put into names of files; no symbol has so many digits."""
 _NOUNS = {"source": "platform"}
 OF_SYMBOLS = ("prices", "fundamentals", "sentiment", "competitive", "options", "splits", "enhanced")
 """Tables whose rows are of a symbol."""
@@ -49,7 +51,9 @@ def word_in_name(path: Path, patterns: tuple[str, ...], column: str) -> str | No
             and lowered.endswith(after.casefold())
             and len(stem) > len(before) + len(after)
         ):
-            return _capitals(stem[len(before) : len(stem) - len(after)])
+            word = stem[len(before) : len(stem) - len(after)]
+            if STAMP.fullmatch(word) is None:
+                return _capitals(word)
     return None
 
 

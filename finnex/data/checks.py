@@ -11,13 +11,15 @@ from finnex.config.table_source import CONSTANTS
 from finnex.data.rows import Where, place_of
 from finnex.errors import Problem, first_of, nearest, shortened, shown
 
+COLUMN_MISSING = "the column is missing"
+
 
 def require_columns(frame: pd.DataFrame, required: tuple[str, ...], path: Path) -> list[Problem]:
     """Return a problem for each required column that is absent, with the nearest column that is there."""
     spare = [column for column in frame.columns if column not in required]
     return [
         Problem(
-            str(path), "the column is missing", f"{nearest(column, spare or list(frame.columns))} {_name_it(column)}",
+            str(path), COLUMN_MISSING, f"{nearest(column, spare or list(frame.columns))} {_name_it(column)}",
             column=column,
         )
         for column in required

@@ -38,13 +38,18 @@ IN_COLUMN = re.compile(r"In CSV column #(\d+): ")
 
 
 def read_csv(
-    path: Path, source: TableSource | None = None, *, typed: bool = False, missing: Iterable[str] = ()
+    path: Path,
+    source: TableSource | None = None,
+    *,
+    typed: bool = False,
+    missing: Iterable[str] = (),
+    as_written: bool = False,
 ) -> tuple[pd.DataFrame, tuple[tuple[str, ...], ...]]:
     """Return a CSV file's cells, '' where a text is empty, and the further levels of its header.
 
-    Numbers are written as Python writes them. Encoding, delimiter, rows before the header, and decimal and thousands
-    signs are detected (`finnex.data.csv_format`) where `source` does not give them. A delimiter at the end of every row
-    (one empty cell more than the header has) is read as such.
+    Numbers are written as Python writes them, unless `as_written`. Encoding, delimiter, rows before the header, and
+    decimal and thousands signs are detected (`finnex.data.csv_format`) where `source` does not give them. A delimiter
+    at the end of every row (one empty cell more than the header has) is read as such.
 
     Parameters
     ----------
@@ -56,6 +61,9 @@ def read_csv(
         Whether columns of numbers are float64 (NaN where empty) and others categorical.
     missing
         Words for "no value" among numbers.
+    as_written
+        Whether texts keep the file's own signs: a preset reads its amounts from them, and one reading of a sign is
+        enough.
 
     Returns
     -------
@@ -87,7 +95,7 @@ def read_csv(
         if pa.types.is_floating(column.type) and pc.any(pc.invert(pc.is_finite(column))).as_py():
             raise NeedsText
         cells = to_pandas(column)
-        columns[number] = cells if written.is_plain or words else _plain_cells(cells, written)
+        columns[number] = cells if as_written or written.is_plain or words else plain_cells(cells, written)
     frame = pd.DataFrame(columns, copy=False)
     frame.columns = pd.Index(names, dtype="str")
     if not typed:
@@ -170,7 +178,8 @@ def _at_cells(path: Path, written: CsvFormat) -> BinaryIO:
     return file
 
 
-def _plain_cells(cells: pd.Series[str], written: CsvFormat) -> pd.Series[str]:
+def plain_cells(cells: pd.Series[str], written: CsvFormat) -> pd.Series[str]:
+    """Return a column whose numbers are written as Python writes them; other texts as they are."""
     if isinstance(cells.dtype, pd.CategoricalDtype):
         words = cells.cat.categories.to_series().reset_index(drop=True)
         plain = _plain_numbers(words, written)

@@ -56,7 +56,7 @@ def facts_of(path: Path, encoding: str) -> Facts:
     Raises
     ------
     InputError
-        It is no text in its encoding, a line or all of it is longer than any table's, or its last line is still
+        It is not text in its encoding, a line or all of it is longer than any table's, or its last line is still
         arriving.
     OSError, EOFError, zlib.error, lzma.LZMAError
         It cannot be read, or its compressed stream is cut or damaged.
@@ -75,7 +75,7 @@ def _facts_of(path: Path, changed_ns: int, size: int, encoding: str) -> Facts:
     for block in in_utf8(path, encoding):
         if b"\0" in block:
             raise refused(
-                path, "is no text: it holds zero bytes", "Give a CSV file in UTF-8, or Parquet named .parquet."
+                path, "is not text: it holds zero bytes", "Give a CSV file in UTF-8, or Parquet named .parquet."
             )
         total += len(block)
         head, _, tail = block.rpartition(b"\n")
@@ -112,7 +112,7 @@ def in_utf8(path: Path, encoding: str) -> Iterator[bytes]:
             try:
                 text = "" if block.isascii() and encoding in UTF8 else decoder.decode(block)
             except UnicodeDecodeError:
-                raise refused(path, f"is no text in {encoding}", NAME_ENCODING) from None
+                raise refused(path, f"is not text in {encoding}", NAME_ENCODING) from None
             block = block if encoding in UTF8 else text.encode()
             if block:
                 yield block

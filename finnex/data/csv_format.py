@@ -1,6 +1,6 @@
 """How a CSV file is written: encoding, delimiter, rows before the cells, decimal and thousands signs.
 
-What the file's first rows show is detected; what the configuration or a preset says goes before it.
+What the file's first rows show is detected; what the configuration or a preset says overrides it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import csv
 import io
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -109,8 +110,36 @@ class CsvFormat:
         return found + ([f"the thousands sign '{self.thousands}'"] if self.thousands and not signs else [])
 
 
+KEYS_OF_WORDS = {
+    "the encoding": "encoding",
+    "the delimiter": "delimiter",
+    "the decimal": "decimal",
+    "the thousands": "thousands",
+}
+"""First words of what `CsvFormat.said` says, and the key of a table that says it instead."""
+
+
+def remedy_of(said: Sequence[str]) -> str:
+    """Return what to do where a detected format is wrong: its keys, of what has one, and the plain form of the file.
+
+    Examples
+    --------
+    >>> remedy_of(["the delimiter semicolon"]).split(",")[1]
+    ' say it with the key delimiter (docs/inputs.md)'
+    >>> remedy_of(["a header of 3 rows"])
+    'If that is wrong, write one row of names, and the cells from the next row on.'
+    """
+    keys = [key for words, key in KEYS_OF_WORDS.items() if any(one.startswith(words) for one in said)]
+    if not keys:
+        return "If that is wrong, write one row of names, and the cells from the next row on."
+    named = f"the key{'' if len(keys) == 1 else 's'} {', '.join(keys)}"
+    return (
+        f"If that is wrong, say it with {named} (docs/inputs.md), or write plain CSV: UTF-8, commas, a decimal point."
+    )
+
+
 def format_of(path: Path, source: TableSource | None = None) -> CsvFormat:
-    """Return how a CSV file is written; what `source` gives goes before what the file shows.
+    """Return how a CSV file is written; what `source` gives overrides what the file shows.
 
     Raises
     ------
@@ -200,7 +229,7 @@ def _text(path: Path, head: bytes, encoding: str) -> str:
             if error.start < len(head) - 4:
                 break
     remedy = 'Give its encoding: { path = "...", encoding = "latin-1" }, or save it as UTF-8.'
-    raise refused(path, f"is no text in {encoding}", remedy)
+    raise refused(path, f"is not text in {encoding}", remedy)
 
 
 def _rows(text: str, delimiter: str) -> list[list[str]]:

@@ -17,7 +17,7 @@ def read_days(given: Any, name: str) -> pd.DatetimeIndex:
     Raises
     ------
     ConfigError
-        One is no date.
+        One is not a date.
     """
     values = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
     days, wrong = [], []
@@ -33,5 +33,5 @@ def read_days(given: Any, name: str) -> pd.DatetimeIndex:
             days.append(day.tz_localize(None).normalize())
     if wrong:
         words = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
-        raise ConfigError(f"{name}: {words} is no date. Give dates such as '2015-03-31'.")
+        raise ConfigError(f"{name}: {words} is not a date. Give dates such as '2015-03-31'.")
     return pd.DatetimeIndex(days).unique().sort_values()

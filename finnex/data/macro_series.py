@@ -20,7 +20,8 @@ from finnex.data.wide_tables import new_values, vintage_of
 from finnex.data.written_times import read_times
 
 NEWEST = (
-    "values are those of today, after later revisions; what was known on a day, ALFRED's vintages have (realtime_start)"
+    "values are as published today, after later revisions; ALFRED's vintages, which have a realtime_start, hold what "
+    "was known on each day"
 )
 OWN = ("series", "date", "available_date", "value", "symbol")
 Arranged = tuple[pd.DataFrame, dict[str, str], list[str]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -9,12 +10,14 @@ from finnex.config.table_source import TableSource
 from finnex.data.faults import Faults
 from finnex.data.names import CONCEPTS, METRICS, SERIES, SERIES_ALIASES
 from finnex.data.own_columns import KEYS, OWN_NAMES
-from finnex.data.preset import Preset, bundled, plain
+from finnex.data.preset import PLAIN, Preset, bundled, plain
 from finnex.data.wide_tables import NO_NAME, vintage_of
 from finnex.errors import nearest
 
 GENERAL = ("specification",)
 """Presets without a vendor's marks: named last."""
+UNDER_INPUTS = "under [inputs]"
+"""In a remedy that is a line of the configuration."""
 WITHOUT_PRESET = {"macro": ("series", "date", "available_date", "value")}
 """Columns that a file under our own names must have, where these are more than `KEYS`."""
 
@@ -31,7 +34,7 @@ def matched(header: Sequence[str], table: str, preset: Preset, source: TableSour
     preset
         Names that a column may have.
     source
-        Its `columns` go before the preset, and so does what it ignores.
+        Its `columns` override the preset, and so does what it ignores.
     faults
         Configured columns that are not there are added to it.
 
@@ -115,7 +118,7 @@ def lacking(header: Sequence[str], table: str, preset: Preset, found: Mapping[st
     return list(dict.fromkeys(lost))
 
 
-def fitting(header: Sequence[str], table: str) -> list[str]:
+def fitting(header: Sequence[str], table: str, *, wide: bool = False) -> list[str]:
     """Return the bundled presets that read a file of this header, the one that knows most of its columns first.
 
     Parameters
@@ -124,6 +127,8 @@ def fitting(header: Sequence[str], table: str) -> list[str]:
         Names of the columns; of a header of two levels, the first column's name and those of the fields.
     table
         Which table it is.
+    wide
+        Whether the header has a level of tickers: presets whose files have one come first.
 
     Returns
     -------
@@ -137,7 +142,7 @@ def fitting(header: Sequence[str], table: str) -> list[str]:
     >>> fitting(["observation_date", "DGS10"], "macro")
     ['fred']
     """
-    scores: list[tuple[bool, bool, int, str]] = []
+    scores: list[tuple[bool, bool, bool, int, str]] = []
     nowhere = TableSource(path=".")
     for name, whole in bundled().items():
         preset = whole.of(table)
@@ -148,7 +153,7 @@ def fitting(header: Sequence[str], table: str) -> list[str]:
             continue
         known = {plain(one) for options in preset.names.values() for one in options} | ignored_names(preset)
         unknown = sum(plain(one) not in known for one in header)
-        scores.append((name in GENERAL, not preset.marks, unknown, name))
+        scores.append((name in GENERAL, wide and not preset.tickers_in_header, not preset.marks, unknown, name))
     return [name for *_, name in sorted(scores)]
 
 
@@ -162,7 +167,14 @@ def _names_series(header: Sequence[str], preset: Preset, found: Mapping[str, str
 
 
 def refusal(
-    header: Sequence[str], table: str, preset: Preset, source: TableSource, found: Mapping[str, str], faults: Faults
+    header: Sequence[str],
+    table: str,
+    preset: Preset,
+    source: TableSource,
+    found: Mapping[str, str],
+    faults: Faults,
+    *,
+    wide: bool = False,
 ) -> None:
     """Refuse a file that is not of its preset, and name the preset that fits it.
 
@@ -181,33 +193,82 @@ def refusal(
         As `matched` returns it.
     faults
         The file is added to it.
+    wide
+        Whether the file's header had the tickers too.
     """
-    absent = next((ours for ours in KEYS[table] if ours not in found), KEYS[table][0])
-    by_hand = f'name its columns: columns = {{ {absent} = "..." }}.'
     if source.preset is None:
         given = {*found, *source.constants, *(("available_date",) if source.lag_days is not None else ())}
-        missing = [f"'{ours}'" for ours in WITHOUT_PRESET.get(table, KEYS[table]) if ours not in given]
-        if missing and not source.columns and (others := _vendors(header, table, source)):
-            what = f"has no column {' and no column '.join(missing[:3])} under that name"
-            faults.of_file(what, f'Its columns are those of preset = "{others[0]}"; or {by_hand}')
+        missing = [ours for ours in WITHOUT_PRESET.get(table, KEYS[table]) if ours not in given]
+        by_hand = _by_hand(header, table, source)
+        if missing and not source.columns and (others := _vendors(header, table, source, wide=wide)):
+            what = f"has no column {_listed(missing)} under that name"
+            faults.of_file(what, f"Its columns are those of {others}; or {by_hand}")
         return
     # Where the configuration names columns it is known whose file this is: a page in another language lacks the marks.
     lost = lacking(header, table, preset.model_copy(update={"marks": ()}) if source.columns else preset, found)
     if not lost:
         return
+    by_hand = _by_hand(header, table, source)
+    others = _vendors(header, table, source, wide=wide)
     if set(header) >= {*KEYS[table], *({"symbol"} & set(OWN_NAMES[table]))}:
-        remedy = f"It has our own names of columns: leave preset out, or {by_hand}"
-    elif others := _vendors(header, table, source):
-        remedy = f'Its columns are those of preset = "{others[0]}"; or {by_hand}'
+        remedy = "It has our own names of columns: leave preset out."
+    elif source.preset.endswith(".toml"):
+        remedy = _in_own_preset(header, table, preset, found, Path(source.preset).name)
+    elif others:
+        remedy = f"Its columns are those of {others}; or {by_hand}"
     else:
         remedy = f"Name another preset (docs/presets.md), or {by_hand}"
-    names = " and no column ".join(f"'{one}'" for one in lost[:3])
-    faults.of_file(f"is no file of the preset '{source.preset}': it has no column {names}", remedy)
+    faults.of_file(f"is not a file that the preset '{source.preset}' reads: it has no column {_listed(lost)}", remedy)
 
 
-def _vendors(header: Sequence[str], table: str, source: TableSource) -> list[str]:
-    """Return the presets of vendors that fit a header, other than the one that the source names."""
-    return [one for one in fitting(header, table) if one != source.preset and one not in GENERAL]
+def _listed(columns: Sequence[str]) -> str:
+    return " and no column ".join(f"'{one}'" for one in columns)
+
+
+def _by_hand(header: Sequence[str], table: str, source: TableSource) -> str:
+    """Return the line of [inputs] that names a file's columns without a preset: those that have not our own name."""
+    own = source.model_copy(update={"preset": None})
+    found = matched(header, table, PLAIN, own, Faults(Path(), []))
+    given = {*found, *source.constants, *(("available_date",) if source.lag_days is not None else ())}
+    wanted = (*WITHOUT_PRESET.get(table, KEYS[table]), *(("volume",) if table == "prices" else ()))
+    missing = [ours for ours in wanted if ours not in given]
+    if not missing:
+        return "leave preset out: its columns have our own names."
+    lag = ""
+    if table == "macro" and {"series", "available_date"} & set(missing):
+        lag = ' Instead of columns that it does not have, series = "DGS10" and lag_days = 30 say it of all rows.'
+    return f"name its columns {UNDER_INPUTS}: {line_of_columns(table, source.path, missing)}.{lag}"
+
+
+def line_of_columns(table: str, path: str, columns: Sequence[str]) -> str:
+    """Return the line of [inputs] in which columns of a file get our names.
+
+    Examples
+    --------
+    >>> line_of_columns("prices", "bars.csv", ["date", "close"])
+    'prices = { path = "bars.csv", columns = { date = "...", close = "..." } }'
+    """
+    own = ", ".join(f'{ours} = "..."' for ours in columns)
+    return f"{table} = {{ path = {json.dumps(path, ensure_ascii=False)}, columns = {{ {own} }} }}"
+
+
+def _in_own_preset(header: Sequence[str], table: str, preset: Preset, found: Iterable[str], file: str) -> str:
+    """Return what a preset of the user's lacks to read a file of this header."""
+    if preset.marks and not {plain(name) for name in header} & {plain(mark) for mark in preset.marks}:
+        own = ", ".join(json.dumps(name, ensure_ascii=False) for name in header[:3])
+        return f"It has none of the preset's marks: add one of its own columns ({own}) to marks in [{table}] of {file}."
+    free = [name for name in header if plain(name) not in ignored_names(preset)]
+    own = ", ".join(json.dumps(name, ensure_ascii=False) for name in free[:8])
+    missing = [ours for ours in KEYS[table] if ours not in {*found, *preset.constants}]
+    lines = " and ".join(f'names.{ours} = ["..."]' for ours in missing) or "names of its columns"
+    return f"Add {lines} to [{table}] of {file}; the file's columns are {own}{', ...' if len(free) > 8 else ''}."
+
+
+def _vendors(header: Sequence[str], table: str, source: TableSource, *, wide: bool) -> str:
+    """Return the vendors' presets that fit a header best, other than the one that the source names; '' without any."""
+    best = fitting(header, table, wide=wide)
+    others = [one for one in best if one != source.preset and one not in GENERAL]
+    return f'preset = "{others[0]}"' if others else ""
 
 
 def metric_in(words: Iterable[str]) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from finnex.config.inputs import REFERENCE_FUNDS
-from finnex.errors import nearest
+from finnex.errors import near_name
 
 SERIES: Final = (
     *("AAA", "BAA", "CPILFESL", "DEXUSEU", "DGORDER", "DGS10", "DGS2", "DGS30", "DGS3MO", "DGS5", "FEDFUNDS", "ICSA"),
@@ -64,6 +64,6 @@ def unread(given: Iterable[str], read: Iterable[str]) -> list[str]:
     found = []
     for name in dict.fromkeys(given):
         if name not in known:
-            near = nearest(name, known)
-            found.append(f"'{name}'" + (f" (did you mean {near.split('mean ')[1][:-1]}?)" if "Did you" in near else ""))
+            near = near_name(str(name), known)
+            found.append(f"'{name}'" + (f" (did you mean '{near}'?)" if near else ""))
     return found

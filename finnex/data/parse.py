@@ -35,7 +35,12 @@ END_OF_DAY = pd.Timedelta(hours=23, minutes=59, seconds=59)
 
 
 def read_cells(
-    path: Path, source: TableSource | None = None, *, typed: bool = False, missing: Iterable[str] = ()
+    path: Path,
+    source: TableSource | None = None,
+    *,
+    typed: bool = False,
+    missing: Iterable[str] = (),
+    as_written: bool = False,
 ) -> tuple[pd.DataFrame, Levels]:
     """Read a CSV or Parquet file, by its first bytes; compressed CSV is unpacked.
 
@@ -50,6 +55,8 @@ def read_cells(
         of a cell can be shown in a message.
     missing
         Words for "no value" among numbers.
+    as_written
+        Whether the texts of a CSV file keep its own decimal and thousands signs.
 
     Returns
     -------
@@ -71,7 +78,7 @@ def read_cells(
         elif kind == "parquet":
             frame, levels = read_parquet(path, typed=typed)
         else:
-            frame, levels = read_csv(path, source, typed=typed, missing=missing)
+            frame, levels = read_csv(path, source, typed=typed, missing=missing, as_written=as_written)
     except (*DAMAGED, ValueError) as error:
         raise unreadable(path, error) from None
     if frame.empty:
@@ -302,7 +309,7 @@ def stamp(
 def _no_times(
     cells: pd.Series[Any], bad: pd.Series[bool], path: Where, what: str, remedy: str | None = None
 ) -> list[Problem]:
-    """Return a problem for each cell that is no date or time, with a remedy of its own for a month or a year."""
+    """Return a problem for each cell that is not a date or time, with a remedy of its own for a month or a year."""
     if not bad.any():
         return []
     remedy = remedy or remedy_of([str(cell) for cell in cells[bad].unique()])

@@ -1,6 +1,6 @@
 """Presets: how a vendor's files are read, as data (TOML). The bundled ones lie in `finnex/data/presets`.
 
-A preset has a section for each table that it can read. Every key is optional:
+A preset has a title, a source, and a section for each table that it can read, of which every key is optional:
 
     title = "Nasdaq.com, historical quotes"
     source = "https://www.nasdaq.com/market-activity/stocks/aapl/historical"
@@ -20,13 +20,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from finnex.config import Section
-from finnex.errors import ConfigError, nearest
+from finnex.errors import ConfigError, near_name, nearest, shown
 from finnex.files.text_file import parse_toml, read_text
 
-Names = tuple[str, ...]
+
+def _listed(given: object) -> object:
+    return (given,) if isinstance(given, str) else given
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+"""Some words; one alone needs no brackets."""
 Period = Literal["day", "week", "month", "quarter", "year"]
 
 
@@ -89,6 +95,8 @@ class Preset(Section):
         Our column to the vendor's words and ours.
     columns_are
         What the columns that have no name of ours are: `series` reads each as one macro series.
+    tickers_in_header
+        Whether the vendor writes files with a header of two levels, fields and tickers.
     lags
         Series to when its values are published, where the file has no release date; `*` for all that it does not name.
     lags_by_period
@@ -124,6 +132,7 @@ class Preset(Section):
     units: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     words: dict[str, dict[str, str]] = Field(default_factory=dict)
     columns_are: Literal["series"] | None = None
+    tickers_in_header: bool = False
     lags: dict[str, Lag] = Field(default_factory=dict)
     lags_by_period: dict[Period, Lag] = Field(default_factory=dict)
     value_is_newest: bool = False
@@ -134,6 +143,19 @@ class Preset(Section):
     file_names: Names = ()
     present: dict[str, str] = Field(default_factory=dict)
     absent: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_format(cls, given: Any) -> Any:
+        """Take `date_format`, the key of a table, for `date_formats`."""
+        if not isinstance(given, dict) or "date_format" not in given or "date_formats" in given:
+            return given
+        return {("date_formats" if name == "date_format" else name): value for name, value in given.items()}
+
+    @property
+    def reads_amounts(self) -> bool:
+        """Whether amounts are read as the preset says they are written, and not as the file shows."""
+        return bool(self.currency or self.units or self.thousands or self.decimal)
 
     @field_validator("file_names")
     @classmethod
@@ -177,6 +199,8 @@ class PresetFile(Section):
         return found if isinstance(found, Preset) else None
 
 
+REQUIRED = {"title": "whose files it reads", "source": "where their shape is published"}
+"""Keys that every preset has, with what they say."""
 PLAIN = Preset()
 """A file under our own names."""
 
@@ -202,7 +226,8 @@ def preset_file(name: str, folder: Path) -> PresetFile:
     """
     if not name.endswith(".toml"):
         if name not in bundled():
-            remedy = f"{nearest(name, bundled())} Or name a TOML file of your own (docs/presets.md)."
+            near = f"Did you mean '{close}'? " if (close := near_name(name, bundled())) else ""
+            remedy = f"{near}Valid names: {', '.join(bundled())}. Or name a TOML file of your own (docs/presets.md)."
             raise ConfigError(f"[inputs] preset '{name}' is unknown. {remedy}")
         return bundled()[name]
     path = folder / name
@@ -241,5 +266,13 @@ def _checked(document: dict[str, Any], path: str) -> PresetFile:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         valid = PresetFile.model_fields if len(first["loc"]) == 1 else [*Preset.model_fields, *Lag.model_fields]
-        hint = f" {nearest(str(first['loc'][-1]), valid)}" if first["type"] == "extra_forbidden" else ""
-        raise ConfigError(f"preset {path}: key '{where}': {first['msg']}.{hint}") from None
+        if first["type"] == "missing":
+            says = f': {where} = "...", {REQUIRED[where]}' if where in REQUIRED else " (docs/presets.md)"
+            what = f"preset {path}: key '{where}' is required and absent. Add it{says}."
+        elif first["type"] == "extra_forbidden":
+            hint = nearest(str(first["loc"][-1]), valid, most=len(list(valid)))
+            what = f"preset {path}: unknown key '{where}'. {hint}"
+        else:
+            said = first["msg"].removeprefix("Value error, ")
+            what = f"preset {path}: key '{where}': {said} (value: {shown(first['input'])})."
+        raise ConfigError(what) from None

@@ -38,7 +38,7 @@ def bars_from(part: Part, problems: list[Problem]) -> pd.DataFrame:
         one = int(bare.sum()) == 1
         said.append(
             f"prices: {where.files[0][0]} has {int(bare.sum())} row{'' if one else 's'} without prices ({shown}); "
-            f"{'it is' if one else 'they are'} no bar{'' if one else 's'} and left out."
+            f"{'it is not a bar and is' if one else 'they are not bars and are'} left out."
         )
         cells = cells[~bare]
     kept = Part(cells, where, part.reading)

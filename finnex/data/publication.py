@@ -37,7 +37,7 @@ def available_dates(
     preset
         Its `lags` and `lags_by_period`.
     lag_days
-        Days after the observation date that the configuration gives; it goes before the preset.
+        Days after the observation date that the configuration gives; it overrides the preset.
 
     Returns
     -------

@@ -15,12 +15,11 @@ from finnex.config import Config, TableSource, files_of
 from finnex.data import parse
 from finnex.data.arrange import FILE_NAMES, IGNORED, arranged
 from finnex.data.arranged_words import stem_of, word_in_name
+from finnex.data.cell_in_file import cell_of
 from finnex.data.cells import distinct
-from finnex.data.csv_format import format_of
-from finnex.data.file_kind import kind_of
 from finnex.data.lexicon import LexiconName
 from finnex.data.preset import PLAIN, Preset, plain, preset_of
-from finnex.errors import Problem
+from finnex.errors import Problem, shown
 
 OF_ONE_COMPANY = ("prices", "splits", "options", "enhanced", "fundamentals")
 """Tables of which a file without a symbol is taken for one company's: a second company would repeat its days."""
@@ -76,14 +75,14 @@ class Reading:
     def written(self) -> TableSource:
         """What is known of how the file is written: by the configuration, else by the preset."""
         known = {name: getattr(self.preset, name) for name in ("delimiter", "decimal", "thousands")}
+        signs = {self.source.decimal, self.source.thousands} - {None}  # a sign has one meaning: the configuration's
         return self.source.model_copy(
-            update={name: value for name, value in known.items() if value and not getattr(self.source, name)}
+            update={
+                name: value
+                for name, value in known.items()
+                if value and not getattr(self.source, name) and (name == "delimiter" or value not in signs)
+            }
         )
-
-    def _as_detected(self, path: Path) -> TableSource:
-        """Return `written` with the decimal comma that a file of text shows."""
-        comma = kind_of(path) == "text" and format_of(path, self.written).decimal == ","
-        return self.written.model_copy(update={"decimal": ","}) if comma else self.written
 
     def parts(self, path: Path, problems: list[Problem], *, typed: bool) -> list[pd.DataFrame]:
         """Return the file's cells under our names of its columns, in parts that each have a row of the file once.
@@ -96,9 +95,11 @@ class Reading:
             With `typed`: something is, or may be, at fault, and the file must be read as text.
         """
         missing = (*self.source.missing, *self.preset.missing)
-        frame, levels = parse.read_cells(path, self.written, typed=typed, missing=missing)
+        frame, levels = parse.read_cells(
+            path, self.written, typed=typed, missing=missing, as_written=self.preset.reads_amounts
+        )
         own = "symbol" in self.source.columns or any(plain(name) == "symbol" for name in frame.columns)
-        found = arranged(frame, levels, self.table, self.preset, self._as_detected(path), path, problems)
+        found = arranged(frame, levels, self.table, self.preset, self.written, path, problems)
         self.file_names = {ours: theirs for part in reversed(found) for ours, theirs in part.attrs[FILE_NAMES].items()}
         self.ignored = tuple(found[0].attrs.get(IGNORED, ())) if found else ()
         self.says_symbol = own or "symbol" in self.file_names
@@ -107,8 +108,14 @@ class Reading:
         return found
 
     def in_the_files_words(self, problem: Problem) -> Problem:
-        """Return a problem under the file's own name of its column."""
-        return replace(problem, column=self.file_names.get(problem.column or "", problem.column))
+        """Return a problem under the file's own name of its column, with the cell as the file has it."""
+        column = self.file_names.get(problem.column or "", problem.column)
+        value = problem.value
+        is_text = isinstance(value, str) and value[:1] in ("'", '"')  # and no sentence about two columns
+        if is_text and column is not None and problem.row is not None:
+            cell = cell_of(Path(problem.file), problem.row, column, self.written)
+            value = value if cell is None else shown(cell)
+        return replace(problem, column=column, value=value)
 
 
 def reading_of(config: Config, table: str, source: TableSource | None = None, path: Path | None = None) -> Reading:
@@ -162,8 +169,8 @@ def _symbol_of(config: Config, table: str, source: TableSource, path: Path, pres
     named = list(dict.fromkeys(known[word.casefold()] for word in words if word.casefold() in known))
     if len(named) == 1:
         return named[0], ""
-    if source.of_symbols or word_in_name(path, preset.file_names, "symbol"):
-        return "", ""  # `fill_words` takes it from the file's name
+    if source.of_symbols or word_in_name(path, preset.file_names, "symbol") or "symbol" in preset.constants:
+        return "", ""  # `fill_words` takes it from the file's name, or from the preset
     alone = len(config.symbols) == 1 and len(config.inputs.files_of(table)) == 1
     if alone and (source.preset is not None or table in OF_ONE_COMPANY):
         symbol = config.symbols[0]

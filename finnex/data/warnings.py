@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import pandas as pd
 from finnex.config import Config, files_of
 from finnex.data.calendar import SessionCalendar
 from finnex.data.csv_file import is_unended
+from finnex.data.csv_format import remedy_of
 from finnex.data.features import symbol_calendar
 from finnex.data.features.fundamental import SPLIT_JUMP, on_prices_basis, views
 from finnex.data.flow_warnings import odd_periods
@@ -41,7 +43,6 @@ FILING_COLUMNS = ("symbol", "period_end", "available", "available_is_date", "ori
 def _matches_nothing(tables: Tables, config: Config) -> list[str]:
     """Say which series, events, columns and symbols of the tables are read by no feature."""
     found = []
-    remedy = "Correct the name (docs/inputs.md lists every name that is read), or remove the rows."
     if tables.macro is not None:
         read = (*SERIES, *config.sectors)
         found += [("macro: the series", unread(tables.macro["series"].unique().tolist(), read))]
@@ -52,7 +53,7 @@ def _matches_nothing(tables: Tables, config: Config) -> list[str]:
         found += [("fundamentals: the column", unread(own, METRICS))]
     said = [
         f"{what}{'' if len(names) == 1 else 's' if what[-1] != 's' else ''} {some(names)} "
-        f"{'is' if len(names) == 1 else 'are'} read by no feature. {remedy}"
+        f"{'is' if len(names) == 1 else 'are'} read by no feature. {_unread_remedy(what, names)}"
         for what, names in found
         if names
     ]
@@ -68,6 +69,18 @@ def _matches_nothing(tables: Tables, config: Config) -> list[str]:
                 f"{nearest(absent[0], given)} Check the symbol's name."
             )
     return said
+
+
+def _unread_remedy(what: str, names: Sequence[str]) -> str:
+    """Return what to do about names that no feature reads: most are right, and features use others."""
+    right = [name.strip("'") for name in names if "did you mean" not in name]
+    said = ["Correct the name (docs/inputs.md lists every name that is read)."] if len(right) < len(names) else []
+    if right and what.endswith("column"):
+        listed = ", ".join(json.dumps(name, ensure_ascii=False) for name in right[:MOST_DETECTED])
+        said += [f"In the table's line of [inputs], ignore = [{listed}] silences this."]
+    elif right:
+        said += ["Nothing is lost by leaving out a name that docs/inputs.md does not list."]
+    return " ".join(said)
 
 
 def _as_detected(table: pd.DataFrame | None) -> list[str]:
@@ -98,8 +111,7 @@ def _sentences(table: pd.DataFrame | None) -> Iterator[str]:
     for found, files in written.items():
         yield (
             f"{files[0].table}: {_files(files)} {'is' if len(files) == 1 else 'are'} read with {', '.join(found)}, as "
-            "the first rows show. If that is wrong, name it right (docs/inputs.md), or write plain CSV: UTF-8, commas, "
-            "a decimal point."
+            f"the first rows show. {remedy_of(found)}"
         )
     if blank := sum(report.others.get("", 0) for report in reports(table)):
         yield (

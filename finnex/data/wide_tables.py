@@ -25,7 +25,7 @@ WRITTEN_TUPLE = re.compile(rf"\({QUOTED}, ?{QUOTED}\)")
 FIELD = "Adj Close|Open|High|Low|Close|Volume|Dividends|Stock Splits|Capital Gains"
 FLAT = re.compile(rf"(?P<field>{FIELD})[_ |.-](?P<ticker>\S+)|(?P<before>\S+?)[_ |.-](?P<after>{FIELD})", re.IGNORECASE)
 """A name of two levels in one: Close_ACME or ACME_Close."""
-NUMBER = re.compile(r"[-+]?\d*\.?\d*(?:[eE][-+]?\d+)?")
+NUMBER = re.compile(r"[-+]?[\d.,]*(?:[eE][-+]?\d+)?")
 VINTAGE = re.compile(r"(.+)_(\d{4})(\d{2})(\d{2})")
 """A column of ALFRED: the series as it was published on a day."""
 NO_NAME = re.compile(r"Unnamed: \d+(?:_level_\d+)?")
@@ -93,6 +93,11 @@ def level_in_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, Levels]:
     if not days or not {plain(names[number]) for number in fields} >= BARS:
         return frame, []
     if not all(first[number] and NUMBER.fullmatch(first[number]) is None for number in fields):
+        return frame, []
+    of_word: dict[str, set[str]] = {}  # a ticker is above each field of a bar; 79,10 EUR is an amount above one
+    for number in fields:
+        of_word.setdefault(first[number], set()).add(plain(names[number]))
+    if not all(found >= BARS for found in of_word.values()):
         return frame, []
     tickers = [first[number] for number in fields]
     return frame.iloc[1:, [days[0], *fields]], [[names[number] for number in fields], tickers]

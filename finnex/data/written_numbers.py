@@ -75,7 +75,8 @@ def amounts(
         has = text.str.casefold().str.endswith(letter.casefold())
         text = text.where(~has, text.str.slice(0, -len(letter)))
         factor = np.where(has, factor * times, factor)
-    number = text.str.fullmatch(NUMBER)
+    other = re.escape(thousands) if thousands not in (None, "", ".", ",") else ""  # a Swiss apostrophe
+    number = text.str.fullmatch(NUMBER.replace("[.,]", f"[.,{other}]", 1))
     sound = text[number]
     if decimal is None:
         decimal = decimal_of(sound.tolist())

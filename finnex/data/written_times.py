@@ -1,6 +1,6 @@
 """Texts of dates and times to what they say: the clock that is written, the moment, and whether a zone is given.
 
-Whole columns in one call. What names no day (2024, 2024-03, today) is no date: it would be read as the first of the
+Whole columns in one call. What names no day (2024, 2024-03, today) is not a date: it would be read as the first of the
 period, or as the day of the run.
 """
 

@@ -128,7 +128,7 @@ class FinNeXMegaImageGenerator(SessionMethods):
         Raises
         ------
         ConfigError
-            None of the days can be drawn, or one is no date.
+            None of the days can be drawn, or one is not a date.
         BuildError
             An image could not be drawn.
         """

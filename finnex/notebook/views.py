@@ -186,7 +186,7 @@ class CompanyView(Mapping[str, SessionView]):
         try:
             wanted = pd.Timestamp(day)
         except ValueError:
-            raise StoreError(f"'{day}' is no date. Write it as YYYY-MM-DD.") from None
+            raise StoreError(f"'{day}' is not a date. Write it as YYYY-MM-DD.") from None
         sessions = self.sessions
         if wanted not in sessions:
             at = int(sessions.searchsorted(wanted))

@@ -235,7 +235,7 @@ def test_what_cannot_be_quarantined_is_refused_in_one_sentence(project: Path) ->
     for arguments, words in (
         (("quarantine", "NVDA", "2015-03-07", "--reason", "x"), "2015-03-07 is no session of NVDA"),
         (("quarantine", "NVDA", "2015-03-09", "--reason", "x"), "that is empty cannot become quarantined"),
-        (("release", "NVDA", "soon"), "'soon' is no date"),
+        (("release", "NVDA", "soon"), "'soon' is not a date"),
         (("release", "NVDX", "2015-03-03"), "Did you mean 'NVDA'?"),
     ):
         done = run(*arguments, "--config", str(project / FILE))

@@ -31,7 +31,7 @@ def test_symbols_of_real_markets_are_taken(tmp_path: Path, symbol: str) -> None:
 
 @pytest.mark.parametrize("symbol", ODD)
 def test_what_cannot_name_a_folder_is_refused_with_the_remedy(tmp_path: Path, symbol: str) -> None:
-    with pytest.raises(ConfigError, match=r"is no symbol: .*\. Use letters, digits") as refused:
+    with pytest.raises(ConfigError, match=r"is not a symbol: .*\. Use letters, digits") as refused:
         config(tmp_path, "AAPL", symbol)
     assert len(str(refused.value)) < 1000
     assert str(refused.value).isprintable() or "\n" in str(refused.value)

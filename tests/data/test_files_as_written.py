@@ -178,7 +178,7 @@ def test_rows_without_prices_are_no_bars(read: Read, tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text(CSV + "ACME,2024-03-07,,,,,\nACME,2024-03-08,,,,,0\n")
     tables, warnings = read(prices="p.csv")
     assert tables.prices["close"].tolist() == CLOSES
-    assert sum("has 2 rows without prices (2024-03-07, 2024-03-08); they are no bars" in one for one in warnings) == 1
+    assert sum("has 2 rows without prices (2024-03-07, 2024-03-08); they are not bars" in one for one in warnings) == 1
     (tmp_path / "p.csv").write_text(CSV + "ACME,2024-03-07,10,11,9,,\n")
     assert "row 5, column 'close': is empty" in refusal(read, prices="p.csv")
 
@@ -266,3 +266,19 @@ def test_of_many_files_few_sentences_say_how_they_are_read(read: Read, tmp_path:
     said = [one for one in warnings if "from the file's name" in one]
     assert len(said) == 6
     assert [one for one in warnings if "14 more on how files are read" in one]
+
+
+def test_the_remedy_of_a_detected_format_names_keys_that_there_are(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text(
+        "Price,Close,High,Low,Open,Volume\nTicker,ACME,ACME,ACME,ACME,ACME\nDate,,,,,\n"
+        "2024-03-07,10.5,11,10,10.2,100\n2024-03-08,10.6,11,10,10.3,120\n"
+    )
+    _, warnings = read(prices="p.csv")
+    levels = next(one for one in warnings if "a header of 3 rows" in one)
+    assert "docs/inputs.md" not in levels
+    assert levels.endswith("If that is wrong, write one row of names, and the cells from the next row on.")
+    (tmp_path / "p.csv").write_text(CSV.replace(",", ";").replace(".", ","))
+    _, warnings = read(prices="p.csv")
+    assert any("say it with the keys delimiter, decimal (docs/inputs.md)" in one for one in warnings)
+    source = {"path": "p.csv", "delimiter": ";", "decimal": ","}
+    assert not any("as the first rows show" in one for one in read(prices=source)[1])

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finnex.config import SECTOR_ETFS
+from finnex.config import SECTOR_ETFS, parse_config
 from finnex.data.features import compute, make_context
 from finnex.data.features.calendar_events import TABLE_EVENTS
 from finnex.data.names import CONCEPTS, EVENTS, METRICS, SERIES, SERIES_ALIASES, unread
 from finnex.data.readers import READERS
+from finnex.data.tables import read_tables
 from finnex.data.warnings import input_warnings
 from finnex.exam.random_market import random_market, write_market
 
@@ -85,3 +86,23 @@ def test_the_page_of_inputs_lists_every_name_that_is_read() -> None:
     page = (Path(__file__).parents[2] / "docs" / "inputs.md").read_text()
     listed = page[page.index("## Names that are read") :]
     assert [name for name in (*SERIES, *SERIES_ALIASES, *EVENTS, *METRICS, *CONCEPTS) if name not in listed] == []
+
+
+def test_ignore_silences_a_right_name_that_no_feature_reads(tmp_path: Path) -> None:
+    (tmp_path / "prices.csv").write_text("symbol,date,open,high,low,close,volume\nACME,2024-03-07,1,1,1,1,1\n")
+    (tmp_path / "filed.csv").write_text(
+        "symbol,period_end,available_date,revenue,eps\nACME,2023-12-31,2024-02-01,10,1\nACME,2023-09-30,2023-11-01,9,1\n"
+    )
+    (tmp_path / "macro.csv").write_text("series,date,available_date,value\nGDPC1,2023-10-01,2024-01-25,100\n")
+
+    def warned(fundamentals: dict[str, object]) -> list[str]:
+        inputs = {"prices": "prices.csv", "fundamentals": fundamentals, "macro": "macro.csv"}
+        document: dict[str, object] = {"inputs": inputs, "symbols": ["ACME"], "store": {"path": "i.zarr"}}
+        config = parse_config(document, tmp_path / "finnex.toml")
+        return [one for one in input_warnings(read_tables(config), config) if "read by no feature" in one]
+
+    macro, filed = warned({"path": "filed.csv"})
+    assert macro.startswith("macro: the series 'GDPC1' is read by no feature. Nothing is lost by leaving out")
+    assert "the column 'eps' is read by no feature. In the table's line of [inputs], ignore = [\"eps\"]" in filed
+    assert "Correct" not in macro + filed
+    assert warned({"path": "filed.csv", "ignore": ["eps"]}) == [macro]

@@ -118,7 +118,7 @@ def test_a_picture_is_a_png_and_a_store_and_a_company_say_what_they_hold(store: 
     [
         (lambda store: store["NVDIA"], r"has no company 'NVDIA'\. Did you mean 'NVDA'\?"),
         (lambda store: store["NVDA"]["2015-04-03"], r"for 2015-04-03\. Published next to it: 2015-04-02, 2015-04-06\."),
-        (lambda store: store["NVDA"]["first of May"], r"'first of May' is no date\. Write it as YYYY-MM-DD\."),
+        (lambda store: store["NVDA"]["first of May"], r"'first of May' is not a date\. Write it as YYYY-MM-DD\."),
     ],
 )
 def test_what_is_not_there_is_said_with_what_is(

@@ -187,9 +187,9 @@ def test_other_sentiment_records_change_the_red_cell_and_earlier_ones_only(gener
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ("garbage", r"trading_date: 'garbage' is no date. Give dates such as '2015-03-31'"),
-        (5, "5 is no date"),
-        (None, "None is no date"),
+        ("garbage", r"trading_date: 'garbage' is not a date. Give dates such as '2015-03-31'"),
+        (5, "5 is not a date"),
+        (None, "None is not a date"),
         (["2015-03-16", "2015-03-17"], "2 days were given. Give one"),
         ([], "0 days were given. Give one"),
     ],

@@ -151,7 +151,7 @@ def test_what_is_no_symbol_is_refused_before_anything_is_asked(
 ) -> None:
     code, said = ended(capsys, "fetch", symbol, *FROM)
     assert (code, sites.asked) == (2, [])
-    assert f"{symbol.upper()!r} is no symbol" in said
+    assert f"{symbol.upper()!r} is not a symbol" in said
     assert not Path("inputs").exists()
 
 

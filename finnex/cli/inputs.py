@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from finnex.cli.terminal import ConfigOption, JsonOption, SymbolOption, check_symbols, err, out, print_json
+from finnex.cli.terminal import (
+    ConfigOption,
+    JsonOption,
+    SymbolOption,
+    check_symbols,
+    err,
+    out,
+    print_json,
+    print_wrapped,
+)
 
 if TYPE_CHECKING:
     from finnex.data.remarks import FileReport
     from finnex.pipeline.inputs_report import TableReport
 
 FILES_SHOWN, SENTENCES_SHOWN = 3, 6
-WIDTH = 80
 
 
 def inputs(config: ConfigOption, symbol: SymbolOption = None, as_json: JsonOption = False) -> None:
@@ -37,8 +44,8 @@ def inputs(config: ConfigOption, symbol: SymbolOption = None, as_json: JsonOptio
     console = out()
     for table in found:
         if table.files:
-            _print(_lines_of(table))
-    _print(_features(found, asked, len(settings.symbols)))
+            print_wrapped(_lines_of(table))
+    print_wrapped(_features(found, asked, len(settings.symbols)))
     for warning in run.warnings:
         console.print(f"warning: {warning}", soft_wrap=True)
 
@@ -67,16 +74,6 @@ def _file(one: FileReport) -> dict[str, Any]:
         "columns": dict(one.used), "columns_ignored": list(one.ignored), "columns_not_read": list(one.unread),
         "rows_of_other_symbols": dict(one.others),
     }  # fmt: skip
-
-
-def _print(lines: Iterator[tuple[int, str]]) -> None:
-    for indent, text in lines:
-        room = " " * indent
-        lines_of_text = textwrap.wrap(
-            text, WIDTH - indent, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-        )
-        for line in lines_of_text or [""]:
-            out().print(room + line)
 
 
 def _lines_of(table: TableReport) -> Iterator[tuple[int, str]]:

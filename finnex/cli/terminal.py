@@ -9,7 +9,8 @@ from __future__ import annotations
 import difflib
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -49,6 +50,9 @@ SymbolOption = Annotated[
     ),
 ]
 
+WIDTH = 80
+"""Columns of text that is wrapped."""
+
 Progress = Callable[[int, int, str], None]
 """Called with the number of steps done, the number in all, and the current step in words."""
 
@@ -70,6 +74,23 @@ def err() -> Console:
 def print_error(message: object) -> None:
     """Print the one message of a command that failed, on stderr and without loading Rich."""
     print(plain_text(f"finnex: {message}"), file=sys.stderr)
+
+
+def print_wrapped(lines: Iterable[tuple[int, str]]) -> None:
+    """Print lines on stdout, each with its indentation, wrapped at `WIDTH` columns between words."""
+    for indent, text in lines:
+        room = " " * indent
+        parts = textwrap.wrap(
+            text, WIDTH - indent, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        )
+        for part in parts or [""]:
+            out().print(room + part)
+
+
+def print_warnings(warnings: Iterable[str]) -> None:
+    """Print what is odd about inputs, on stderr, in every command alike."""
+    for warning in warnings:
+        err().print(f"warning: {warning}")
 
 
 def ask(question: str) -> bool:

@@ -17,6 +17,7 @@ from finnex.cli.terminal import (
     out,
     parse_date,
     print_json,
+    print_warnings,
     progress_bar,
 )
 
@@ -159,8 +160,7 @@ def build(
             settings, symbols=chosen or None, start=first, end=last, force=force, client=client,
             on_mended=say, on_redrawn=say, on_start=counter.start, on_progress=counter.count,
         )  # fmt: skip
-    for warning in result.warnings:
-        err().print(f"warning: {warning}")
+    print_warnings(result.warnings, result.notes, config)
     if as_json:
         print_json(
             {

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from finnex.cli.terminal import ConfigOption, JsonOption, check_symbols, err, out, parse_date, print_json
+from finnex.cli.terminal import (
+    ConfigOption,
+    JsonOption,
+    check_symbols,
+    err,
+    out,
+    parse_date,
+    print_json,
+    print_warnings,
+)
 
 if TYPE_CHECKING:
     from finnex.config import Config
@@ -49,6 +58,7 @@ def info(config: ConfigOption, as_json: JsonOption = False) -> None:
         "decision_rule": DECISION_RULE,
         "quote_delay_minutes": dict(settings.inputs.quote_delay_minutes),
     }
+    print_warnings(run.warnings, run.notes, config)
     if as_json:
         print_json(answer)
     else:
@@ -94,8 +104,6 @@ def _print_tables(answer: dict[str, Any]) -> None:
     from rich.table import Table
 
     console = out()
-    for warning in answer["warnings"]:
-        console.print(f"warning: {warning}", soft_wrap=True)
     for key, why in answer["damaged"].items():
         console.print(f"damaged: {key}: {why}. `finnex repair --dry-run` says what can be done.", soft_wrap=True)
     if answer["fingerprint"] is None:

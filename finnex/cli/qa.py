@@ -48,7 +48,7 @@ def qa(
             write_output(output, report.html.encode())
         except OSError as error:
             raise ConfigError(f"--out: {output} cannot be written ({error.strerror}). Choose another path.") from None
-    print_warnings(run.warnings)
+    print_warnings(run.warnings, run.notes, config)
     if as_json:
         print_json(
             {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import shlex
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -87,10 +88,24 @@ def print_wrapped(lines: Iterable[tuple[int, str]]) -> None:
             out().print(room + part)
 
 
-def print_warnings(warnings: Iterable[str]) -> None:
-    """Print what is odd about inputs, on stderr, in every command alike."""
+def print_warnings(warnings: Iterable[str], notes: Sequence[str] = (), config: Path | None = None) -> None:
+    """Print what is odd about inputs on stderr, in every command alike, and in one line how many notes there are.
+
+    Parameters
+    ----------
+    warnings
+        Sentences.
+    notes
+        On how files are read; `finnex inputs` prints them.
+    config
+        The configuration whose notes they are.
+    """
+    from finnex.data.remarks import where_notes_are
+
     for warning in warnings:
         err().print(f"warning: {warning}")
+    if notes:
+        err().print(where_notes_are(notes, f"finnex inputs --config {shlex.quote(str(config))}"))
 
 
 def ask(question: str) -> bool:

@@ -214,7 +214,7 @@ def test_qa_prints_a_line_for_a_group_and_failed_checks_again_at_the_end(
     assert sum("alive: " in line for line in shown) == 1
     assert "FAIL  checksums: 1, wanted = 0" in shown
     last = " ".join(" ".join(shown[len(shown) - shown[::-1].index("") :]).split())
-    assert last.startswith("FAIL  checksums: 1, wanted = 0: published images whose bytes on disk are not those written")
+    assert last.startswith("FAIL checksums: 1, wanted = 0: published images whose bytes on disk are not those written")
     assert last.endswith("checks pass, 9 have no input.")
     assert printed(1, "--all").count("alive: ") == 9
 

@@ -7,12 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import pandas as pd
 
+from finnex.config.inputs import REFERENCE_FUNDS
 from finnex.data.names import EVENTS, METRICS, SERIES
 from finnex.data.readers import SENTIMENT_SOURCES
 from finnex.data.remarks import some
 from finnex.data.tables import Tables
 from finnex.pipeline.run_inputs import Run
 
+MARKET_FUND = REFERENCE_FUNDS[0]
+"""What a company's moves are compared with."""
 LONG_HISTORY = 504
 """Sessions after which no feature waits for more of them: none looks further back (CONTRIBUTING.md)."""
 
@@ -51,7 +54,7 @@ def _of_table(run: Run, name: str, symbols: Sequence[str], *, every: bool) -> It
     last = tables.prices.loc[tables.prices["symbol"].isin(symbols), "date"].max()
     if name == "prices":
         yield from _of_prices(
-            tables, run, symbols, listed([one for one in run.config.sectors if not _has(tables, one)])
+            tables, run, symbols, listed([one for one in (MARKET_FUND, *run.config.sectors) if not _has(tables, one)])
         )
         return
     if name == "calendar":

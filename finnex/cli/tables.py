@@ -79,9 +79,7 @@ def features(
         print_json({"path": path, "rows": rows, "features": count, "units": units, **about})
         return
     written = len(chosen) - len(absent)
-    out().print(
-        f"{rows:,} rows, sessions of {written} {'company' if written == 1 else 'companies'}, {count} features: {path}"
-    )
+    out().print(f"{rows:,} rows of {written} {'company' if written == 1 else 'companies'}, {count} features: {path}")
 
 
 def dataset(config: ConfigOption, path: OutOption, force: ForceOption = False, as_json: JsonOption = False) -> None:

@@ -206,7 +206,7 @@ def print_scores(screen: Console, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def print_trading(screen: Console, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print what acting on predictions would have earned, by the names that the report and MLflow use."""
+    """Print what acting on predictions would have earned, with the words of the names in the report and MLflow."""
     from rich.box import SIMPLE
     from rich.table import Table
 
@@ -216,7 +216,7 @@ def print_trading(screen: Console, rows: Sequence[Mapping[str, Any]]) -> None:
     table = Table(box=SIMPLE, pad_edge=False)  # fits into 80 columns
     table.add_column("model", max_width=16)
     for name in ("sharpe_ratio", *names):
-        table.add_column(name.replace("_", "_\n"), no_wrap=True, justify="right")
+        table.add_column(name.replace("_", "\n"), no_wrap=True, justify="right")
     for row in rows:
         figures = ["-" if row[name] is None else f"{row[name]:.2f}" for name in ("sharpe_ratio", *names)]
         if row["sharpe_ratio_low"] is not None:

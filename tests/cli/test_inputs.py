@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -84,7 +85,21 @@ def test_a_build_says_in_one_line_how_files_are_read_and_warns_of_what_changes_v
     assert any("there is no Adj Close" in line for line in warned)
     assert any("after later revisions" in line for line in warned)
     assert len(warned) == 2
-    assert "4 images drawn" in result
+    first, *sessions = result.splitlines()
+    speed = re.fullmatch(
+        r"4 images drawn, 0 up to date, 0 failed, in ([0-9.]+) s, drawing at ([0-9.]+) images/s\. Store: .*", first
+    )
+    assert speed is not None
+    assert float(speed[1]) > 4 / float(speed[2])  # the whole command takes longer than drawing
+    assert sessions == [f"{name}: 2 images, 2015-03-30 to 2015-03-31" for name in ("NVDA", "AAPL")]
+    again = both(capsys, "build", "--config", vendors)[0].splitlines()
+    assert "images/s" not in again[0]  # none was drawn
+    assert again[1:] == sessions
+    pictures = [vendors.parent / f"{day}.png" for day in ("latest", "2015-03-31", "2015-03-30")]
+    for picture in pictures:
+        both(capsys, "show", "NVDA", picture.stem, "--config", vendors, "--out", picture)
+    latest, last, before = (picture.read_bytes() for picture in pictures)
+    assert latest == last != before
     run = read_run(load_config(vendors))
     assert count == len(run.notes)
     assert [f"warning: {one}" for one in run.warnings] == warned
@@ -101,6 +116,8 @@ def test_a_build_says_in_one_line_how_files_are_read_and_warns_of_what_changes_v
         answer, printed = both(capsys, command, "--config", vendors, *options)
         assert printed.splitlines() == lines
         assert "warning" not in answer
+        assert command == "info" or answer.startswith("420 rows of 2 companies, ")
+        assert max(map(len, answer.replace(str(vendors.parent), "").splitlines())) <= 80
 
 
 def test_all_prints_what_is_left_out_otherwise(vendors: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,7 +54,7 @@ def test_a_company_without_a_session_in_the_range_is_named_and_not_counted(
     path = tmp_path / "features.csv"
     assert finnex("features", "--config", config, "--out", path, "--start", "2016-06-01", "--end", "2016-06-03") == 0
     said = capsys.readouterr()
-    assert "3 sessions of 1 company," in said.out
+    assert "3 rows of 1 company," in said.out
     assert "warning: AAPL has no session in the range, and no row." in said.err
     assert set(pd.read_csv(path)["symbol"]) == {"NVDA"}
 

@@ -170,8 +170,9 @@ def _compared(gain: Interval) -> str:
     if gain.value > 0:
         more, word = gain, "lower"
     else:
-        ends = (None, None) if gain.low is None or gain.high is None else (-gain.high, -gain.low)
-        more, word = Interval(0 - gain.value, *ends, gain.reason), "higher"
+        low, high = gain.low, gain.high
+        more = Interval(0 - gain.value, None if high is None else -high, None if low is None else -low, gain.reason)
+        word = "higher"
     if round(more.value, 4) == 0:  # as printed: neither lower nor higher
         return f"the same to four decimals, a difference of {more.words('.4f')}"
     return f"{word} by {more.words('.4f')}"

@@ -54,7 +54,7 @@ def vendors(sample_inputs: dict[str, Path], tmp_path: Path) -> Path:
     prices = prices[prices["date"].between("2014-06-02", "2015-03-31") & prices["symbol"].isin(["NVDA", "AAPL"])]
     wide = prices.pivot(index="date", columns="symbol", values=["close", "high", "low", "open", "volume"])
     wide.columns = pd.MultiIndex.from_tuples(
-        [(price.capitalize(), ticker) for price, ticker in wide.columns], names=["Price", "Ticker"]
+        [(price.capitalize(), ticker) for price, ticker in wide.columns.to_list()], names=["Price", "Ticker"]
     )
     wide.index.name = "Date"
     wide.to_csv(tmp_path / "bars.csv")
@@ -104,11 +104,11 @@ def test_a_build_says_in_one_line_how_files_are_read_and_warns_of_what_changes_v
     assert count == len(run.notes)
     assert [f"warning: {one}" for one in run.warnings] == warned
     # The command that the line names prints each of them, and each warning once.
-    shown, again = both(capsys, *other[0].split(": ")[1].split()[1:])
+    shown, repeated = both(capsys, *other[0].split(": ")[1].split()[1:])
     flat = " ".join(shown.split())
     for note in ("the header names the ticker AAPL", "the column DGS10 is the series DGS10", "no release dates"):
         assert note in flat
-    assert again.splitlines() == warned
+    assert repeated.splitlines() == warned
     assert "after later revisions" not in flat
     assert "bars of 2 companies" in flat
     for command in ("info", "features"):

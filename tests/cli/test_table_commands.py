@@ -116,6 +116,11 @@ def test_predictions_and_samples_of_a_study_become_tables(
     assert said["signals"] == {"path": str(out), "rows": len(found), "without_set": []}
     np.testing.assert_array_equal(found[["p_sell", "p_hold", "p_buy"]].to_numpy(), stored)
     assert found["set"].notna().all()
+    assert finnex("predict", "--config", path, "--out", out, "--sessions", 9) == 0  # seven more, without their rows
+    summary = capsys.readouterr().out.splitlines()
+    assert summary[0] == f"{len(pd.read_parquet(out))} signals: {out}"
+    assert summary[1].startswith("7 new predictions, ")
+    assert len(summary) == 2
     assert finnex("dataset", "--config", path, "--out", tmp_path / "samples.csv", "--json") == 0
     sets = json.loads(capsys.readouterr().out)["sets"]
     assert {name: sets[name] for name in result.parts} == {name: part.samples for name, part in result.parts.items()}

@@ -144,7 +144,7 @@ def few_tables(sample_inputs: dict[str, Path], tmp_path_factory: pytest.TempPath
     filed = pd.read_csv(sample_inputs["fundamentals"]).drop(columns="shares_outstanding")
     filed.to_csv(path / "filed.csv", index=False)
     tables = {"prices": str(sample_inputs["prices"]), "macro": "macro.csv", "fundamentals": "filed.csv"}
-    document = {
+    document: dict[str, object] = {
         "inputs": tables, "symbols": ["NVDA"], "start": "2015-05-11", "end": "2015-06-05",
         "store": {"path": str(path / "images.zarr")},
     }  # fmt: skip
@@ -188,7 +188,7 @@ def test_a_cell_that_tables_feed_fails_where_it_is_blank(few_tables: Config) -> 
 def test_qa_prints_a_line_for_a_group_and_failed_checks_again_at_the_end(
     few_tables: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copytree(few_tables.store.path.parent, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(str(few_tables.store.path.parent), tmp_path, dirs_exist_ok=True)
     path = tmp_path / "finnex.toml"
     tables = {"prices": str(few_tables.inputs.files_of("prices")[0]), "macro": "macro.csv", "fundamentals": "filed.csv"}
     path.write_text(configuration_text(tables, ["NVDA"]))

@@ -15,6 +15,7 @@ from finnex.data.panel import make_panel
 from finnex.errors import StoreError
 from finnex.layout import Section, stored_layout
 from finnex.pipeline import Run
+from finnex.pipeline.region_inputs import NEWEST_SESSIONS, RegionInputs, region_inputs
 from finnex.store import LABEL_WORDS, READY, ImageStore
 
 LOWEST_KNOWN = 0.02  # what the renderer gives to the smallest known value; no pixel may lie between 0 and it
@@ -23,7 +24,9 @@ SMALLEST_DEVIATION = 0.01  # of a cell's pixels over sessions, below which the c
 NAMED = 5
 """Most damaged images that are named."""
 SMALLEST_CLASS = 0.05
-NEWEST_SESSIONS = 20
+LEAST_KNOWN = 0.5
+NO_INPUT = "no input"
+"""In the place of a limit, where no table feeds what is checked: the check passes, and its meaning says why."""
 REDRAWN_SYMBOLS = 2
 SPECIFICATION_SECTIONS = (
     ("macro_economic", 0, 171),
@@ -83,58 +86,77 @@ def _take(store: ImageStore, damaged: Mapping[str, npt.NDArray[np.intp]], sample
     return _Sample(both[:, 0], both[:, 1])
 
 
-def _pixel_checks(seen: npt.NDArray[np.float32]) -> list[Check]:
+def _pixel_checks(seen: npt.NDArray[np.float32], shown: npt.NDArray[np.bool_], without: str) -> list[Check]:
     outside = float(np.mean(~((seen >= 0) & (seen <= 1))))
     reserved = float(np.mean((seen > 0) & (seen < LOWEST_KNOWN - 1e-6)))
-    unknown = float(np.mean(seen == 0))
+    known = float(np.mean(seen[:, shown] != 0)) if shown.any() else 0.0
     return [
         Check("pixel range", outside == 0, outside, "= 0", "share of pixels that are not numbers in [0, 1]"),
         Check(
             "zero means not known", reserved == 0, reserved, "= 0",
             f"share of pixels between 0 and {LOWEST_KNOWN}: neither known nor marked unknown",
         ),
-        Check("known pixels", unknown <= 0.5, 1 - unknown, ">= 0.5", "share of all pixels that show a known value"),
+        Check(
+            "known pixels", known >= LEAST_KNOWN, known, f">= {LEAST_KNOWN}",
+            f"share of known values in the pixels that any of these sessions shows, {np.mean(shown):.0%} of the image"
+            f"{without}",
+        ),
     ]  # fmt: skip
 
 
-def _cell_checks(seen: npt.NDArray[np.float32], sections: Sequence[Section], channels: Sequence[str]) -> list[Check]:
+def _cell_checks(
+    seen: npt.NDArray[np.float32], shown: npt.NDArray[np.bool_], sections: Sequence[Section], inputs: RegionInputs
+) -> list[Check]:
     checks = []
     for section in sections:
         rows = slice(*section.rows)
-        for number, channel in enumerate(channels):
-            deviation = float(seen[:, rows, :, number].std(axis=0).mean())
-            checks.append(
-                Check(
-                    f"alive: {section.name} {channel}", deviation >= SMALLEST_DEVIATION, deviation,
-                    f">= {SMALLEST_DEVIATION}", "standard deviation of a pixel over sessions, mean of the cell",
-                )
-            )  # fmt: skip
+        for number, channel in enumerate(inputs.channels):
+            name, limit = f"alive: {section.name} {channel}", f">= {SMALLEST_DEVIATION}"
+            if why := inputs.why_empty(section.name, channel):
+                checks.append(Check(name, True, 0.0, NO_INPUT, why))
+                continue
+            own = seen[:, rows, :, number][:, shown[rows, :, number]]
+            deviation = float(own.std(axis=0).mean()) if own.size else 0.0
+            meaning = "standard deviation of a pixel over sessions, mean of the cell's pixels that any session shows"
+            checks.append(Check(name, deviation >= SMALLEST_DEVIATION, deviation, limit, meaning))
     return checks
 
 
-def _variety_checks(sample: _Sample, sections: Sequence[Section], seed: int) -> list[Check]:
+def _variety_checks(
+    sample: _Sample, shown: npt.NDArray[np.bool_], sections: Sequence[Section], inputs: RegionInputs, seed: int
+) -> list[Check]:
     n = len(sample.images)
     partner = np.roll(np.random.default_rng(seed + 1).permutation(n), 1)
     order = np.roll(partner, -1)  # a cycle through all sessions: no session meets itself
     checks = []
     for section in sections:
+        names = f"variety: {section.name}", f"continuity: {section.name}"
+        if why := inputs.why_empty(section.name):
+            checks += [Check(name, True, 0.0, NO_INPUT, why) for name in names]
+            continue
         rows = slice(*section.rows)
         here, there = sample.images[order, rows], sample.images[partner, rows]
-        random = float(np.abs(here - there).mean())
-        near = float(np.abs(sample.images[:, rows] - sample.following[:, rows]).mean())
+        random = _difference(here, there, shown[rows])
+        near = _difference(sample.images[:, rows], sample.following[:, rows], shown[rows])
         checks.append(
             Check(
-                f"variety: {section.name}", random > SMALLEST_DIFFERENCE, random, f"> {SMALLEST_DIFFERENCE}",
-                "mean absolute pixel difference of two random sessions",
+                names[0], random > SMALLEST_DIFFERENCE, random, f"> {SMALLEST_DIFFERENCE}",
+                "mean absolute difference of two random sessions, of the pixels that any session shows",
             )
         )  # fmt: skip
         checks.append(
             Check(
-                f"continuity: {section.name}", near < random, near / random if random else float("nan"), "< 1",
+                names[1], near < random, near / random if random else float("nan"), "< 1",
                 "difference of adjacent sessions over that of random ones: time must show",
             )
         )  # fmt: skip
     return checks
+
+
+def _difference(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32], shown: npt.NDArray[np.bool_]) -> float:
+    """Return the mean absolute difference of the pixels that are shown; 0 where none is."""
+    found = np.abs(one - other).mean(axis=0)[shown]
+    return float(found.mean()) if found.size else 0.0
 
 
 def _store_checks(store: ImageStore, damaged_at: Mapping[str, npt.NDArray[np.intp]]) -> list[Check]:
@@ -166,24 +188,19 @@ def _which_broken(broken: Sequence[str]) -> str:
     return f"{meaning}: {', '.join(broken[:NAMED])}{more}. `finnex repair --dry-run` says what can be done"
 
 
-def _coverage_checks(store: ImageStore) -> list[Check]:
+def _coverage_checks(inputs: RegionInputs) -> list[Check]:
     """Look for inputs that have ended: a region whose newest sessions have far fewer known values than the others.
 
     A region that was never known has no input; that is a choice, and its value of 0 says so.
     """
-    tables = [store.open_images(symbol)["coverage"] for symbol in store.symbols]
-    tables = [table for table in tables if table.sizes["date"]]
-    regions = [str(name) for name in tables[0]["region"].to_numpy()]
-    overall = np.mean([table.mean("date").to_numpy() for table in tables], axis=0)
-    newest = np.mean([table[-NEWEST_SESSIONS:].mean("date").to_numpy() for table in tables], axis=0)
-    return [
-        Check(
-            f"coverage: {name}", bool(now >= mean / 2), float(now), f">= {mean / 2:.2f}",
-            f"share of the region known in the newest {NEWEST_SESSIONS} sessions, against half of its mean"
-            if mean > 0 else "no input table gives this region anything to show",
-        )
-        for name, mean, now in zip(regions, overall, newest, strict=True)
-    ]  # fmt: skip
+    checks = []
+    for name, mean, now in zip(inputs.names, inputs.known, inputs.newest, strict=True):
+        if why := inputs.why(name):
+            checks.append(Check(f"coverage: {name}", True, 0.0, NO_INPUT, why))
+            continue
+        meaning = f"share of the region known in the newest {NEWEST_SESSIONS} sessions, against half of its mean"
+        checks.append(Check(f"coverage: {name}", bool(now >= mean / 2), float(now), f">= {mean / 2:.2f}", meaning))
+    return checks
 
 
 def _label_checks(store: ImageStore, kind: str, horizon: int) -> list[Check]:
@@ -254,9 +271,12 @@ def _silent(what: str) -> None:
 
 
 def quality_checks(
-    store: ImageStore, *, sample: int = 64, seed: int = 0, kind: str = "price_movement", horizon: int = 5
-) -> list[Check]:
+    store: ImageStore, *, sample: int = 64, seed: int = 0, kind: str = "price_movement", horizon: int = 5,
+    lacks: Mapping[str, str] | None = None,
+) -> list[Check]:  # fmt: skip
     """Check what is published: pixels, cells, variety and continuity in time, bytes, coverage, labels.
+
+    What no table feeds is not judged: its checks pass, with the missing table in their meaning.
 
     Parameters
     ----------
@@ -269,6 +289,8 @@ def quality_checks(
         Chooses the pairs of sessions.
     kind, horizon
         The label whose classes are counted.
+    lacks
+        Table to what is missing in it, as `finnex.pipeline.lacking` says it; absent, the meanings name tables alone.
 
     Returns
     -------
@@ -282,13 +304,13 @@ def quality_checks(
     """
     damaged = {symbol: store.damaged(symbol) for symbol in store.symbols}
     taken = _take(store, damaged, sample, seed)
-    sections = _sections(store)
-    channels = [str(name) for name in store.open_images(store.symbols[0])["channel"].to_numpy()]
+    sections, inputs = _sections(store), region_inputs(store, lacks)
+    shown = (taken.images != 0).any(axis=0)
     return [
         *_store_checks(store, damaged),
-        *_pixel_checks(taken.images),
-        *_cell_checks(taken.images, sections, channels),
-        *_variety_checks(taken, sections, seed),
-        *_coverage_checks(store),
+        *_pixel_checks(taken.images, shown, inputs.without()),
+        *_cell_checks(taken.images, shown, sections, inputs),
+        *_variety_checks(taken, shown, sections, inputs, seed),
+        *_coverage_checks(inputs),
         *_label_checks(store, kind, horizon),
     ]

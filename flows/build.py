@@ -16,6 +16,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
 from finnex.config import Config
+from finnex.data.remarks import where_notes_are
 from finnex.errors import BuildError, ConfigError, FinnexError, ServiceError, StoreBusy
 from finnex.pipeline import (
     BatchOutcome,
@@ -80,6 +81,8 @@ def build_images(
     run = run or read_run(config)
     for warning in run.warnings:
         log.warning(warning)
+    if run.notes:
+        log.info(where_notes_are(run.notes))
     symbols = _with_sessions(run, symbols, request, skip_missing=skip_missing)  # before anything is made or written
     with contextlib.ExitStack() as opened:
         try:

@@ -11,6 +11,7 @@ from finnex.evaluation.scorecard import Scorecard
 from finnex.evaluation.trading_card import TradingCard
 from finnex.files.output import write_output
 from finnex.pipeline import read_run
+from finnex.pipeline.lacking import lacking
 from finnex.quality import drawn_again
 from finnex.reporting.report import Report, make_report
 from finnex.store import ImageStore
@@ -74,8 +75,11 @@ def write_report(
     ExportError
         Something else than a report lies where it goes.
     """
-    redrawn = drawn_again(read_run(config), store) if result is None else None
-    report = make_report(config, store, result, sample=sample, champion=champion, redrawn=redrawn)
+    redrawn, lacks = None, None
+    if result is None:
+        run = read_run(config)
+        redrawn, lacks = drawn_again(run, store), lacking(run, config.symbols)
+    report = make_report(config, store, result, sample=sample, champion=champion, redrawn=redrawn, lacks=lacks)
     path = config.store.path.parent / "report" / ("quality.html" if result is None else "report.html")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,8 +19,15 @@ from finnex.cli.terminal import (
     out,
     parse_date,
     print_json,
+    print_warnings,
     progress_bar,
 )
+
+if TYPE_CHECKING:
+    from finnex.config import Config
+    from finnex.pipeline import BuildResult
+
+SYMBOLS_SHOWN = 5
 
 
 def init(
@@ -88,6 +97,24 @@ class _Counter:
         self._show(self._done, self._due, self._symbol)
 
 
+def _speed(result: BuildResult) -> str:
+    """Return how fast images were drawn: over the time of drawing alone, so not built over seconds."""
+    return f", drawing at {result.images_per_second:.3g} images/s" if result.built else ""
+
+
+def _sessions(settings: Config, symbols: Sequence[str]) -> Iterator[str]:
+    """Yield the first and last published session of the first symbols, those that were there before included."""
+    from finnex.store import READY, ImageStore
+
+    store = ImageStore.open(settings.store.path)
+    for symbol in symbols[:SYMBOLS_SHOWN]:
+        state = store.state(symbol)
+        if len(days := state.days[state.status == READY]):
+            yield f"{symbol}: {len(days)} images, {days[0]} to {days[-1]}"
+    if (left := len(symbols) - SYMBOLS_SHOWN) > 0:
+        yield f"and {left} more symbols: finnex info"
+
+
 def build(
     config: ConfigOption,
     symbol: SymbolOption = None,
@@ -126,6 +153,7 @@ def build(
     from finnex.pipeline import build as build_images
     from flows.clusters.cluster import cluster_client
 
+    began = time.perf_counter()
     settings = load_config(config)
     first, last = parse_date(start, "--start"), parse_date(end, "--end")
     if first is not None and last is not None and first > last:
@@ -145,15 +173,15 @@ def build(
             settings, symbols=chosen or None, start=first, end=last, force=force, client=client,
             on_mended=say, on_redrawn=say, on_start=counter.start, on_progress=counter.count,
         )  # fmt: skip
-    for warning in result.warnings:
-        err().print(f"warning: {warning}")
+    seconds = time.perf_counter() - began  # of the command: with tables and workers
+    print_warnings(result.warnings, result.notes, config)
     if as_json:
         print_json(
             {
                 "built": result.built,
                 "skipped": result.skipped,
                 "failed": result.failed,
-                "seconds": round(result.seconds, 3),
+                "seconds": round(seconds, 3),
                 "images_per_second": round(result.images_per_second, 1),
                 "fingerprint": result.fingerprint,
             }
@@ -161,9 +189,10 @@ def build(
     else:
         out().print(
             f"{result.built} images drawn, {result.skipped} up to date, {result.failed} failed, "
-            f"in {result.seconds:.1f} s ({result.images_per_second:.0f} images/s). "
-            f"Store: {settings.store.path}"
+            f"in {seconds:.1f} s{_speed(result)}. Store: {settings.store.path}"
         )
+        for sentence in _sessions(settings, chosen or settings.symbols):
+            out().print(sentence)
     if result.failed:
         for name, day, reason in result.failures[:10]:
             err().print(f"{name} {day}: {reason}")

@@ -90,7 +90,7 @@ def fetch(
     else:
         rows = ", ".join(f"{name} {count} rows" for name, count in done.tables.items())
         days = ", ".join(f"{SOURCES[name].title} until {day}" for name, day in done.days.items())
-        out().print(f"{to}: {rows or 'no table written'}; {done.asked} requests; {days or 'no source used'}.")
+        out().print(f"{to}: {rows or 'no table written'}; {done.asked} requests; {days or 'no source answered'}.")
         if config is not None:
             out().print(f"{config[1]} Draw images: finnex build --config {config[0]}")
     if not done.tables and not done.failures:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from finnex.cli.terminal import ConfigOption, JsonOption, check_symbols, err, out, parse_date, print_json
+from finnex.cli.terminal import (
+    ConfigOption,
+    JsonOption,
+    check_symbols,
+    err,
+    out,
+    parse_date,
+    print_json,
+    print_warnings,
+    print_wrapped,
+)
 
 if TYPE_CHECKING:
     from finnex.config import Config
     from finnex.store import ImageStore
 
+LATEST = "latest"
 DECISION_RULE = (
     "an image of session t is decided at the close of t; a table row enters it only if available_at <= that "
     "close. A date without a time counts from the next session on."
@@ -49,6 +61,7 @@ def info(config: ConfigOption, as_json: JsonOption = False) -> None:
         "decision_rule": DECISION_RULE,
         "quote_delay_minutes": dict(settings.inputs.quote_delay_minutes),
     }
+    print_warnings(run.warnings, run.notes, config)
     if as_json:
         print_json(answer)
     else:
@@ -94,8 +107,6 @@ def _print_tables(answer: dict[str, Any]) -> None:
     from rich.table import Table
 
     console = out()
-    for warning in answer["warnings"]:
-        console.print(f"warning: {warning}", soft_wrap=True)
     for key, why in answer["damaged"].items():
         console.print(f"damaged: {key}: {why}. `finnex repair --dry-run` says what can be done.", soft_wrap=True)
     if answer["fingerprint"] is None:
@@ -129,35 +140,59 @@ def _print_tables(answer: dict[str, Any]) -> None:
         for name in names:
             regions.add_row(name, *(f"{found['coverage'].get(name, 0):.0%}" for found in answer["symbols"].values()))
         console.print(regions)
-    inputs = Table("input", "first", "last", "", title="inputs", title_justify="left")
+    inputs = Table("input", "first", "last", "origin", title="inputs", title_justify="left")
     for name, limit in answer["inputs"].items():
         inputs.add_row(
             name,
             str(limit["first"]),
             str(limit["last"]),
-            "SYNTHETIC" if name in answer["synthetic_tables"] else "",
+            "SYNTHETIC" if name in answer["synthetic_tables"] else "given",
         )
     console.print(inputs)
     if answer["derived_quarters"]:
         counts = ", ".join(f"{symbol} {count}" for symbol, count in answer["derived_quarters"].items())
         console.print(f"Quarters derived from longer periods of the fundamentals table: {counts}.")
     labels = ", ".join(f"{key} = {value}" for key, value in answer["label_settings"].items())
-    console.print(
-        f"Layout {answer['layout']} ({answer['layout_hash']}), {answer['lookback_sessions']} sessions an image."
+    print_wrapped(
+        (0, line)
+        for line in (
+            f"Layout {answer['layout']} ({answer['layout_hash']}), {answer['lookback_sessions']} sessions an image.",
+            f"Labels: {labels}.",
+            f"Rule: {answer['decision_rule']}",
+            f"Fingerprint: {answer['fingerprint'] or '-'}",
+            f"State: {answer['state']}",
+        )
     )
-    console.print(f"Labels: {labels}.")
-    console.print(f"Rule: {answer['decision_rule']}")
-    console.print(f"Fingerprint: {answer['fingerprint'] or '-'}")
-    console.print(f"State: {answer['state']}")
+
+
+def _latest(store: ImageStore, symbol: str) -> date:
+    """Return a symbol's last published session.
+
+    Raises
+    ------
+    StoreError
+        It has none.
+    """
+    from finnex.errors import StoreError
+    from finnex.store import READY
+
+    state = store.state(symbol)
+    days = state.days[state.status == READY]
+    if not len(days):
+        raise StoreError(f"{store.path} has no published session of {symbol}. Draw some: finnex build")
+    return date.fromisoformat(str(days[-1]))
 
 
 def show(
     symbol: Annotated[str, typer.Argument(metavar="SYMBOL", help="One of the store's symbols.")],
-    day: Annotated[str, typer.Argument(metavar="DATE", help="A published session, YYYY-MM-DD.")],
+    day: Annotated[str, typer.Argument(metavar="DATE", help="A published session, YYYY-MM-DD, or latest.")],
     config: ConfigOption,
     output: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The PNG to write.")],
 ) -> None:
-    """Draw one session's image, its three channels and a legend of its regions into a PNG."""
+    """Draw one session's image, its three channels and a legend of its regions into a PNG.
+
+    DATE is a published session (`finnex info` shows the first and last), or `latest`.
+    """
     import numpy as np
 
     from finnex.config import load_config
@@ -167,9 +202,10 @@ def show(
     from finnex.store import ImageStore
 
     settings = load_config(config)
-    session = parse_date(day, "DATE")
+    asked = None if day.strip().lower() == LATEST else parse_date(day, "DATE")
     store = ImageStore.open(settings.store.path)
     check_symbols([symbol], tuple(store.symbols), f"the store {store.path}")
+    session = asked or _latest(store, symbol)
     with err().status(f"Drawing {symbol} {session}"):
         drawn = session_picture(store, symbol, np.datetime64(session, "D"))
         try:

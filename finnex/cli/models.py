@@ -131,6 +131,10 @@ def predict(
         return
     if signals:
         out().print(f"{signals['rows']} signals: {signals['path']}")
+    if said and path is not None:  # the rows are in the file
+        days = sorted(one.session for one in said)
+        out().print(f"{len(said)} new predictions, {days[0]} to {days[-1]}. About the champion: {said[0].about}")
+        return
     if not said:
         out().print("Every session asked for was predicted before; a prediction is made once and kept.")
         return

@@ -16,6 +16,7 @@ from finnex.cli.terminal import (
     out,
     parse_date,
     print_json,
+    print_warnings,
     progress_bar,
 )
 
@@ -71,15 +72,14 @@ def features(
             absent.remove(str(table["symbol"][0]))
             show(len(chosen) - len(absent), len(chosen), str(table["symbol"][0]))
     said = [f"{name} has no session in the range, and no row." for name in absent]
-    for warning in (*run.warnings, *said):
-        err().print(f"warning: {warning}")
+    print_warnings([*run.warnings, *said], run.notes, config)
     count = len(schema) - len(FEATURES.first_columns)
     if as_json:
         units = {field.name: field.metadata[b"unit"].decode() for field in schema if field.metadata}
         print_json({"path": path, "rows": rows, "features": count, "units": units, **about})
         return
     written = len(chosen) - len(absent)
-    out().print(f"{rows} sessions of {written} {'company' if written == 1 else 'companies'}, {count} features: {path}")
+    out().print(f"{rows:,} rows of {written} {'company' if written == 1 else 'companies'}, {count} features: {path}")
 
 
 def dataset(config: ConfigOption, path: OutOption, force: ForceOption = False, as_json: JsonOption = False) -> None:

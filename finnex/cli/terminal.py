@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import difflib
 import json
+import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -49,6 +51,9 @@ SymbolOption = Annotated[
     ),
 ]
 
+WIDTH = 80
+"""Columns of text that is wrapped."""
+
 Progress = Callable[[int, int, str], None]
 """Called with the number of steps done, the number in all, and the current step in words."""
 
@@ -70,6 +75,37 @@ def err() -> Console:
 def print_error(message: object) -> None:
     """Print the one message of a command that failed, on stderr and without loading Rich."""
     print(plain_text(f"finnex: {message}"), file=sys.stderr)
+
+
+def print_wrapped(lines: Iterable[tuple[int, str]]) -> None:
+    """Print lines on stdout, each with its indentation, wrapped at `WIDTH` columns between words."""
+    for indent, text in lines:
+        room = " " * indent
+        parts = textwrap.wrap(
+            text, WIDTH - indent, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        )
+        for part in parts or [""]:
+            out().print(room + part)
+
+
+def print_warnings(warnings: Iterable[str], notes: Sequence[str] = (), config: Path | None = None) -> None:
+    """Print what is odd about inputs on stderr, in every command alike, and in one line how many notes there are.
+
+    Parameters
+    ----------
+    warnings
+        Sentences.
+    notes
+        On how files are read; `finnex inputs` prints them.
+    config
+        The configuration whose notes they are.
+    """
+    from finnex.data.remarks import where_notes_are
+
+    for warning in warnings:
+        err().print(f"warning: {warning}")
+    if notes:
+        err().print(where_notes_are(notes, f"finnex inputs --config {shlex.quote(str(config))}"))
 
 
 def ask(question: str) -> bool:
@@ -170,7 +206,7 @@ def print_scores(screen: Console, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def print_trading(screen: Console, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print what acting on predictions would have earned, by the names that the report and MLflow use."""
+    """Print what acting on predictions would have earned, with the words of the names in the report and MLflow."""
     from rich.box import SIMPLE
     from rich.table import Table
 
@@ -180,7 +216,7 @@ def print_trading(screen: Console, rows: Sequence[Mapping[str, Any]]) -> None:
     table = Table(box=SIMPLE, pad_edge=False)  # fits into 80 columns
     table.add_column("model", max_width=16)
     for name in ("sharpe_ratio", *names):
-        table.add_column(name.replace("_", "_\n"), no_wrap=True, justify="right")
+        table.add_column(name.replace("_", "\n"), no_wrap=True, justify="right")
     for row in rows:
         figures = ["-" if row[name] is None else f"{row[name]:.2f}" for name in ("sharpe_ratio", *names)]
         if row["sharpe_ratio_low"] is not None:

@@ -23,6 +23,7 @@ from finnex.data.json_tables import NUMBERED
 from finnex.data.macro_series import of_series
 from finnex.data.matched_columns import ignored_names, matched, refusal
 from finnex.data.preset import PLAIN, Preset, bundled, plain
+from finnex.data.remarks import Caution
 from finnex.data.wide_tables import by_ticker, flat_levels, level_in_rows, tuple_levels
 from finnex.errors import Problem, repeated
 
@@ -125,11 +126,12 @@ def _of_tickers(
                 part.said.insert(0, f"the header names the ticker {one.ticker}")
             if as_yfinance:
                 part.said += [
-                    f"the header is as yfinance writes it, and {sentence}" for sentence in _yfinance_lacks(names)
+                    Caution(f"the header is as yfinance writes it, and {sentence}")
+                    for sentence in _yfinance_lacks(names)
                 ]
             if one.left_out:
                 rows = f"{one.left_out} rows are" if one.left_out > 1 else "a row is"
-                part.said.append(f"{one.ticker}: {rows} left out, where its cells are all empty")
+                part.said.append(Caution(f"{one.ticker}: {rows} left out, where its cells are all empty"))
             parts.append(part)
         if faults.whole:
             break
@@ -213,13 +215,13 @@ def _renamed(frame: pd.DataFrame, found: dict[str, str], ignored: set[str]) -> P
 
 def _remarks(header: Sequence[str], preset: Preset) -> Iterator[str]:
     names = {plain(NUMBERED.sub("", name)) for name in header}
-    yield from (sentence for column, sentence in preset.present.items() if plain(column) in names)
+    yield from (Caution(sentence) for column, sentence in preset.present.items() if plain(column) in names)
     yield from _absences(header, preset)
 
 
 def _absences(header: Sequence[str], preset: Preset) -> Iterator[str]:
     names = {plain(name) for name in header}
-    yield from (sentence for column, sentence in preset.absent.items() if plain(column) not in names)
+    yield from (Caution(sentence) for column, sentence in preset.absent.items() if plain(column) not in names)
 
 
 def _without_rows(part: Part, preset: Preset) -> None:
@@ -234,4 +236,5 @@ def _without_rows(part: Part, preset: Preset) -> None:
         if name not in preset.drop_values:
             rows = int(np.count_nonzero(bare))
             many = f"{rows} rows" if rows > 1 else "a row"
-            part.said.append(f"{many} without '{part.file_names[name]}' {'are' if rows > 1 else 'is'} left out")
+            said = f"{many} without '{part.file_names[name]}' {'are' if rows > 1 else 'is'} left out"
+            part.said.append(Caution(said))

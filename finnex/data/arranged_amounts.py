@@ -17,6 +17,7 @@ from finnex.data.json_tables import NUMBERED
 from finnex.data.names import METRICS, OPTION_COLUMNS
 from finnex.data.own_columns import AMOUNTS, DAYS, MOMENTS, PRICE_COLUMNS, SCALED
 from finnex.data.preset import Preset, plain
+from finnex.data.remarks import Caution
 from finnex.data.vendor_splits import adjusted, factors_of, ratios_of
 from finnex.data.written_numbers import amounts, floats, shows
 from finnex.data.written_times import read_times
@@ -195,5 +196,5 @@ def split_adjusted(frame: pd.DataFrame, said: list[str], preset: Preset, faults:
     if days:
         found = adjusted(pd.DataFrame(values), factors_of(clock, ratios, bars.get("symbol")))
         bars = bars.assign(**{name: found[name] for name in prices})
-        said.append(f"prices and volumes are adjusted for {days} split{'' if days == 1 else 's'} by {column}")
+        said.append(Caution(f"prices and volumes are adjusted for {days} split{'' if days == 1 else 's'} by {column}"))
     return bars

@@ -11,6 +11,7 @@ import pandas as pd
 from finnex.data.cells import mapped
 from finnex.data.names import CONCEPTS, FLOWS
 from finnex.data.quarters import quarters_in
+from finnex.data.remarks import Caution
 from finnex.data.written_times import read_times
 
 COLUMNS = ("taxonomy", "tag", "unit", "start", "end", "val", "accn", "fy", "fp", "form", "filed", "frame")
@@ -109,7 +110,7 @@ def tidied(frame: pd.DataFrame, said: list[str]) -> pd.DataFrame:
         odd = (quarters_in(np.asarray(days.fillna(0), dtype=np.int64)) == 0) & days.notna().to_numpy()
         odd &= metric.isin(FLOWS).to_numpy(dtype=bool)
         frame, tags, metric = frame[~odd], tags[~odd], metric[~odd]
-        _count(said, int(odd.sum()), "over periods that are no quarter, half year, nine months or year")
+        _count(said, int(odd.sum()), Caution("over periods that are no quarter, half year, nine months or year"))
     key = frame[[name for name in ("symbol", *DAYS_BEFORE) if name in frame.columns]].astype(str).assign(metric=metric)
     repeated = key.assign(tag=tags, value=frame["value"].astype(str)).duplicated().to_numpy()
     rank = tags.astype(str).map({name: number for number, name in enumerate(CONCEPTS)}).fillna(-1)
@@ -123,4 +124,4 @@ def tidied(frame: pd.DataFrame, said: list[str]) -> pd.DataFrame:
 
 def _count(said: list[str], rows: int, what: str) -> None:
     if rows:
-        said.append(f"{rows} row{'' if rows == 1 else 's'} {what} {'is' if rows == 1 else 'are'} left out")
+        said.append(type(what)(f"{rows} row{'' if rows == 1 else 's'} {what} {'is' if rows == 1 else 'are'} left out"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
@@ -16,10 +16,11 @@ from finnex.data.matched_columns import series_columns
 from finnex.data.names import SERIES, SERIES_ALIASES
 from finnex.data.preset import Preset
 from finnex.data.publication import available_dates
+from finnex.data.remarks import Caution
 from finnex.data.wide_tables import new_values, vintage_of
 from finnex.data.written_times import read_times
 
-NEWEST = (
+NEWEST: Final = Caution(
     "values are as published today, after later revisions; ALFRED's vintages, which have a realtime_start, hold what "
     "was known on each day"
 )
@@ -56,9 +57,8 @@ def of_series(
         Frame, file's names and sentences of each part.
     """
     if "available_date" in frame.columns and preset.value_is_newest and _one_day(frame["available_date"]):
-        said.append(
-            f"every '{file_names.get('available_date')}' is the same day, that of the download: it is no release date"
-        )
+        day = f"every '{file_names.get('available_date')}' is the same day, that of the download: it is no release date"
+        said.append(Caution(day))
         frame = frame.drop(columns="available_date")
         file_names = {ours: theirs for ours, theirs in file_names.items() if ours != "available_date"}
     known = source.constants.get("series")

@@ -282,9 +282,7 @@ def moment(
 def stamp(
     cells: pd.Series[Any], path: Where, problems: list[Problem], zone: str | None = None
 ) -> pd.Series[pd.Timestamp]:
-    """Return UTC moments, `datetime64[ns]` without zone; a date without a time is the last second of that day.
-
-    So what has a date alone enters the first session after that date. `zone` as in `moment`.
+    """Return UTC moments, `datetime64[ns]`; a date is the last second of its day, so that the next session knows it.
 
     Parameters
     ----------
@@ -316,10 +314,9 @@ def _no_times(
     if cells.dtype.kind in "fM":
         return cell_problems(cells, bad, path, what, remedy)
     short = bad & by_word(cells, names_no_day).astype(bool)
-    remedy_of_short = "Write it as YYYY-MM-DD; for the value of a month or a year, the day on which it was known."
-    return cell_problems(cells, bad & ~short, path, what, remedy) + cell_problems(
-        cells, short, path, "names no day", remedy_of_short
-    )
+    of_short = "Write it as YYYY-MM-DD; for the value of a month or a year, the day on which it was known."
+    found = cell_problems(cells, bad & ~short, path, what, remedy)
+    return found + cell_problems(cells, short, path, "names no day", of_short)
 
 
 def word(cells: pd.Series[Any], path: Where, problems: list[Problem], valid: tuple[str, ...] = ()) -> pd.Series[str]:

@@ -20,6 +20,13 @@ KEY = "finnex"
 SHOWN = 3
 
 
+class Caution(str):
+    """A sentence about a file that says that values were changed or left out, or may be wrong: a warning.
+
+    Other sentences about a file are notes on how it is read.
+    """
+
+
 @dataclass(frozen=True)
 class FileReport:
     """What was found in one file of a table.
@@ -35,7 +42,8 @@ class FileReport:
     notes
         What else was taken for given, as ends of a sentence that begins with the file.
     said
-        What the preset says of such a file, and what was assumed, as sentences without a full stop.
+        What the preset says of such a file, and what was assumed, as sentences without a full stop; those of the
+        type `Caution` are warnings.
     rows, kept
         Rows of cells, and those that the table has of it; fewer where rows are no bars or of other companies, more
         where a column is a series of its own.
@@ -153,3 +161,8 @@ def empty_series(frame: pd.DataFrame) -> list[str]:
         if empty
         else []
     )
+
+
+def where_notes_are(notes: Sequence[str], command: str = "finnex inputs") -> str:
+    """Say in one sentence how many notes there are on how files are read, and which command prints them."""
+    return f"{len(notes)} note{'' if len(notes) == 1 else 's'} on how files are read: {command}"

@@ -19,7 +19,7 @@ from finnex.data.flow_warnings import odd_periods
 from finnex.data.freshness import ended, ends
 from finnex.data.names import EVENTS, METRICS, SERIES, unread
 from finnex.data.odd_units import odd_units
-from finnex.data.remarks import FileReport, left_out, remarks, reports, rows_by_symbol, some
+from finnex.data.remarks import Caution, FileReport, left_out, remarks, reports, rows_by_symbol, some
 from finnex.data.tables import Tables
 from finnex.data.unmatched import matches_no_symbol, meets_no_session
 from finnex.errors import nearest
@@ -35,8 +35,8 @@ NEAR_SPLIT = 0.02
 BEYOND_HISTORY = 1.25
 """And by how much it must exceed the largest move that the history before it shows."""
 LEAST_HISTORY = 63
-MOST_DETECTED = 6
-"""Sentences of a table about how its files are read."""
+MOST_CAUTIONS = 6
+"""Sentences of a table about what was changed, left out or assumed in reading its files."""
 FILING_COLUMNS = ("symbol", "period_end", "available", "available_is_date", "origin", "derived")
 
 
@@ -76,50 +76,60 @@ def _unread_remedy(what: str, names: Sequence[str]) -> str:
     right = [name.strip("'") for name in names if "did you mean" not in name]
     said = ["Correct the name (docs/inputs.md lists every name that is read)."] if len(right) < len(names) else []
     if right and what.endswith("column"):
-        listed = ", ".join(json.dumps(name, ensure_ascii=False) for name in right[:MOST_DETECTED])
+        listed = ", ".join(json.dumps(name, ensure_ascii=False) for name in right[:MOST_CAUTIONS])
         said += [f"In the table's line of [inputs], ignore = [{listed}] silences this."]
     elif right:
         said += ["Nothing is lost by leaving out a name that docs/inputs.md does not list."]
     return " ".join(said)
 
 
-def _as_detected(table: pd.DataFrame | None) -> list[str]:
-    """Return how files were read that do not say it themselves; of many sentences the first, and where the others are.
+def reading_notes(tables: Tables, config: Config) -> list[str]:
+    """Return how files were read that do not say it themselves: a sentence for each kind of note of a table.
 
-    Each file of a folder, and each ticker of a wide file, may have a sentence of its own.
+    None says that values were changed or may be wrong; `input_warnings` says that.
     """
-    found = list(_sentences(table))
-    if len(found) <= MOST_DETECTED:
-        return found
-    more = len(found) - MOST_DETECTED
-    name = reports(table)[0].table
-    return [
-        *found[:MOST_DETECTED],
-        f"{name}: {more} more on how files are read; `finnex inputs --json` has them all.",
-    ]
+    return [sentence for name, _ in config.inputs.tables() for sentence in _notes(getattr(tables, name))]
 
 
-def _sentences(table: pd.DataFrame | None) -> Iterator[str]:
-    """Yield how files are written, and what was taken for given; files alike in one sentence."""
+def _notes(table: pd.DataFrame | None) -> Iterator[str]:
     written: dict[tuple[str, ...], list[FileReport]] = {}
-    noted: dict[str, list[FileReport]] = {}
     for report in reports(table):
         if report.detected:
             written.setdefault(report.detected, []).append(report)
-        for note in (*(f" {note}" for note in report.notes), *(f": {sentence}" for sentence in report.said)):
-            noted.setdefault(note, []).append(report)
     for found, files in written.items():
         yield (
             f"{files[0].table}: {_files(files)} {'is' if len(files) == 1 else 'are'} read with {', '.join(found)}, as "
             f"the first rows show. {remedy_of(found)}"
         )
+    noted: dict[str, list[FileReport]] = {}
+    for report in reports(table):
+        own = [sentence for sentence in report.said if not isinstance(sentence, Caution)]
+        for note in (*(f" {note}" for note in report.notes), *(f": {sentence}" for sentence in own)):
+            noted.setdefault(note, []).append(report)
+    for note, files in noted.items():
+        yield f"{files[0].table}: {_files(files)}{note}."
+
+
+def _cautions(table: pd.DataFrame | None) -> list[str]:
+    """Return what was changed, left out or assumed in reading, files alike in one sentence; of many the first.
+
+    Each ticker of a wide file may have a sentence of its own.
+    """
+    alike: dict[str, list[FileReport]] = {}
+    for report in reports(table):
+        for sentence in report.said:
+            if isinstance(sentence, Caution):
+                alike.setdefault(sentence, []).append(report)
+    found = [f"{files[0].table}: {_files(files)}: {sentence}." for sentence, files in alike.items()]
+    if (more := len(found) - MOST_CAUTIONS) > 0:
+        name = reports(table)[0].table
+        found[MOST_CAUTIONS:] = [f"{name}: {more} more like these; `finnex inputs --all` has them all."]
     if blank := sum(report.others.get("", 0) for report in reports(table)):
-        yield (
+        found.append(
             f"{reports(table)[0].table}: {blank} row{' has' if blank == 1 else 's have'} no symbol and "
             f"{'is' if blank == 1 else 'are'} left out. Fill it in where the company is known."
         )
-    for note, files in noted.items():
-        yield f"{files[0].table}: {_files(files)}{note}."
+    return found
 
 
 def _files(found: list[FileReport]) -> str:
@@ -134,7 +144,7 @@ def input_warnings(tables: Tables, config: Config) -> list[str]:
         for source, path in files_of(sources)
         if is_unended(path, source)
     ]
-    found += [sentence for name, _ in config.inputs.tables() for sentence in _as_detected(getattr(tables, name))]
+    found += [sentence for name, _ in config.inputs.tables() for sentence in _cautions(getattr(tables, name))]
     found += [said for name, _ in config.inputs.tables() for said in remarks(getattr(tables, name))]
     found += _matches_nothing(tables, config)
     found += matches_no_symbol(tables, config) + meets_no_session(tables, config) + odd_units(tables, config)

@@ -156,13 +156,26 @@ def _against_baselines(baselines: Mapping[str, Against], horizon: int, level: fl
         named = "the majority class" if behind[0] == MAJORITY else simple
         return Decision(
             False,
-            f"On {sessions} sessions it does not beat {named}, as a champion must: its log loss is lower by "
-            f"{gains[behind[0]].interval().words('+.4f')} ({trial_words}, all simple baselines together).",
+            f"On {sessions} sessions it does not beat {named}, as a champion must: its log loss is "
+            f"{_compared(gains[behind[0]].interval())} ({trial_words}, all simple baselines together).",
             sessions, rows,
         )  # fmt: skip
     return Decision(
         True, f"On {sessions} sessions it beats the majority class and {simple} ({trial_words}).", sessions, rows
     )
+
+
+def _compared(gain: Interval) -> str:
+    """Return how a log loss compares with another, in words; `gain` is the other less it."""
+    if gain.value > 0:
+        more, word = gain, "lower"
+    else:
+        low, high = gain.low, gain.high
+        more = Interval(0 - gain.value, None if high is None else -high, None if low is None else -low, gain.reason)
+        word = "higher"
+    if round(more.value, 4) == 0:  # as printed: neither lower nor higher
+        return f"the same to four decimals, a difference of {more.words('.4f')}"
+    return f"{word} by {more.words('.4f')}"
 
 
 def _against_champion(champion: Against, horizon: int, level: float, trial_words: str) -> Decision:

@@ -70,7 +70,7 @@ class Scorecard:
     >>> card.averaged()
     'Balanced accuracy, precision, recall and F1 are means over sell and buy; no session is labelled hold.'
     >>> card.verdict()
-    'On 2 unseen sessions nothing can be said of cnn and its baselines: no interval: 2 sessions, at least 60...
+    'On 2 unseen sessions nothing can be said of cnn and its baselines (no interval: 2 sessions, at least 60...
     """
 
     model: str
@@ -133,7 +133,7 @@ class Scorecard:
         reasons = {gap.reason for gap in self.gaps.values()}
         where, model = f"On {self.sessions} unseen sessions", self.model.replace("_", " ")
         if self.gaps and len(reasons) == 1 and "" not in reasons:
-            return f"{where} nothing can be said of {model} and its baselines: {reasons.pop()}."
+            return f"{where} nothing can be said of {model} and its baselines ({reasons.pop()})."
         said = [
             f"{words} {listed([name.replace('_', ' ') for name, found in self.words.items() if found == word])}"
             for word, words in (

@@ -68,8 +68,8 @@ class Asker:
     def not_kept(self, request: str) -> NotKept:
         """Return the error of a request whose answer is not kept."""
         return NotKept(
-            f"{self.source.title}'s answer to {request} is not kept. Run the same command once without --offline, or "
-            "name the start, symbols and series of an earlier run."
+            f"the answer of {self.source.title} to {request} is not kept. Run the same command once without --offline, "
+            "or name the start, symbols and series of an earlier run."
         )
 
     def ask(self, request: str, send: Send, sound: Sound) -> Answer:
@@ -169,9 +169,13 @@ class Asker:
         except OSError as error:  # requests' and curl_cffi's errors are; their texts hold addresses with keys in them
             raise Unreachable(
                 f"{self.source.title} cannot be reached ({type(error).__name__}). Check the network, or the proxy in "
-                "HTTPS_PROXY, and run the same command again. Answers of an earlier run are used with --offline."
+                f"HTTPS_PROXY, and run the same command again.{self._offline_too()}"
             ) from None
         return answer
+
+    def _offline_too(self) -> str:
+        kept = any(one.source == self.source.name for one in self.archive.entries())
+        return " Answers of an earlier run are used with --offline." if kept else ""
 
     def _send_one(self, send: Send) -> Answer:
         time.sleep(max(0.0, self._last + self.source.seconds - time.monotonic()))

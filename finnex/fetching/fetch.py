@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,9 +21,10 @@ from filelock import FileLock, Timeout
 from finnex.config.inputs import REFERENCE_FUNDS, SECTOR_ETFS
 from finnex.data.calendar import last_close
 from finnex.data.names import SERIES_ALIASES
+from finnex.data.remarks import some
 from finnex.errors import FetchError
 from finnex.fetching import fred
-from finnex.fetching.asking import Asker, NoData, Unreachable
+from finnex.fetching.asking import Asker, NoData, NotKept, Unreachable
 from finnex.fetching.filings import company_numbers, edgartools_apart, fetch_filings
 from finnex.fetching.sources import FRED, SEC, YAHOO, Source, check_ready
 from finnex.fetching.tables import MANIFEST, Folder
@@ -33,6 +35,7 @@ FUNDS: Final = (*REFERENCE_FUNDS, *SECTOR_ETFS)
 EXCHANGE: Final = "XNYS"
 """Whose sessions count, as `exchange_calendars` names it."""
 LOGGERS: Final = ("yfinance", "edgar", "httpxthrottlecache")
+LOCK: Final = ".finnex-fetch.lock"
 Report = Callable[[int, int, str], None]
 
 
@@ -121,6 +124,15 @@ def fetch(wanted: Wanted, folder: Path, *, offline: bool = False, report: Report
             "with --to."
         )
     check_ready(wanted.sources, offline=offline)
+    made = not folder.exists()
+    try:
+        return _fetched(wanted, folder, offline=offline, report=report)
+    finally:
+        if made:
+            _without_nothing(folder)
+
+
+def _fetched(wanted: Wanted, folder: Path, *, offline: bool, report: Report) -> Fetched:
     with _alone(folder):
         there = Folder(folder)
         closed = last_close(EXCHANGE, np.datetime64("now"))
@@ -139,6 +151,16 @@ def fetch(wanted: Wanted, folder: Path, *, offline: bool = False, report: Report
             there.write_manifest()
         done.priced = there.keys_in("prices", wanted.symbols)
     return done
+
+
+def _without_nothing(folder: Path) -> None:
+    """Remove a folder that this run made and that has neither a table nor an answer."""
+    own = {MANIFEST, LOCK, "raw"}
+    if not folder.is_dir() or {path.name for path in folder.iterdir()} - own:
+        return
+    if any(path.is_file() for path in (folder / "raw").rglob("*")):
+        return
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _said(wanted: Wanted, closed: date) -> dict[str, Any]:
@@ -222,8 +244,8 @@ class _Work:
             )
             return
         self._there.days[source.name] = before or day  # so that an interrupted first run can be used
-        self._done.days[source.name] = day
         found: dict[str, dict[str, pd.DataFrame]] = {}
+        absent: list[str] = []
         for done, name in enumerate(names):
             self._report(done, len(names), f"{source.title}: {name}")
             try:
@@ -232,12 +254,21 @@ class _Work:
             except Unreachable as error:
                 self._done.failures.append(f"{error} Not fetched: {', '.join(names[done:])}.")
                 break
+            except NotKept:
+                absent.append(name)
             except NoData as error:
                 self._done.notes.append(str(error))
             except FetchError as error:
                 self._done.failures.append(f"{name}: {error}")
         else:
             self._there.days[source.name] = day
+        if absent:
+            self._done.failures.append(
+                f"{source.title}: no kept answers of {some(absent)} for this range. Run the same command once without "
+                "--offline, or name the start, symbols and series of an earlier run."
+            )
+        if found:
+            self._done.days[source.name] = day
         self._done.asked += asker.asked
         for table, parts in found.items():
             self._write(table, {SERIES_ALIASES.get(name, name): frame for name, frame in parts.items()})
@@ -255,7 +286,7 @@ class _Work:
 def _alone(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(str(folder / ".finnex-fetch.lock"), timeout=0):
+        with FileLock(str(folder / LOCK), timeout=0):
             yield
     except Timeout:
         raise FetchError(

@@ -79,19 +79,23 @@ def check_ready(wanted: Collection[str], *, offline: bool) -> None:
             f"`finnex fetch` needs libraries that are not installed ({', '.join(missing)}). Install them: pip install "
             "'finnex[fetch]'."
         )
-    others = [f"--source {name}" for name in wanted]
-    if not offline and FRED.name in wanted and not os.environ.get(KEY, "").strip():
+    identity = os.environ.get(IDENTITY, "").strip()
+    unusual = not (identity.isascii() and identity.isprintable())
+    keyless = not os.environ.get(KEY, "").strip()
+    unnamed = unusual or not NAME_AND_MAIL.fullmatch(identity)
+    refused = [source.name for source, lacks in ((FRED, keyless), (SEC, unnamed)) if lacks]
+    others = [f"--source {name}" for name in wanted if name not in refused]  # what can be asked as it is
+    if not offline and FRED.name in wanted and keyless:
         lines.append(
             f"FRED asks for a key, and {KEY} is not set in the environment. Get one for free at "
             f"https://fred.stlouisfed.org/docs/api/api_key.html and set it{_or_leave_out(others, FRED)}."
         )
-    identity = os.environ.get(IDENTITY, "").strip()
-    if not offline and SEC.name in wanted and not (identity.isascii() and identity.isprintable()):
+    if not offline and SEC.name in wanted and unusual:
         lines.append(
             f"{IDENTITY} in the environment is sent to the SEC in a header of HTTP, which holds ASCII characters only. "
             f'Write the name without accents, such as {IDENTITY}="Jose Nunez jose.nunez@example.org".'
         )
-    elif not offline and SEC.name in wanted and not NAME_AND_MAIL.fullmatch(identity):
+    elif not offline and SEC.name in wanted and unnamed:
         lines.append(
             f"The SEC asks programs for a name and an e-mail address, and {IDENTITY} in the environment holds none. "
             f'Set it, such as {IDENTITY}="Jane Doe jane.doe@example.org"{_or_leave_out(others, SEC)}.'
@@ -101,5 +105,4 @@ def check_ready(wanted: Collection[str], *, offline: bool) -> None:
 
 
 def _or_leave_out(given: list[str], source: Source) -> str:
-    rest = [one for one in given if one != f"--source {source.name}"]
-    return f", or leave {source.title} out with {' '.join(rest)}" if rest else ""
+    return f", or leave {source.title} out with {' '.join(given)}" if given else ""

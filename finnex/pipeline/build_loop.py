@@ -39,6 +39,8 @@ class BuildResult:
         Symbol, session and reason of each that failed.
     warnings
         What is odd about the inputs and refuses nothing.
+    notes
+        How files are read that do not say it themselves.
 
     Examples
     --------
@@ -55,6 +57,7 @@ class BuildResult:
     fingerprint: str
     failures: tuple[tuple[str, date, str], ...] = field(default=())
     warnings: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = field(default=())
 
 
 RunBatch = Callable[[Sequence[int]], BatchOutcome]
@@ -136,6 +139,7 @@ def draw_due(
         fingerprint=opened.fingerprint(chosen),
         failures=tuple(failures),
         warnings=run.warnings,
+        notes=run.notes,
     )
 
 

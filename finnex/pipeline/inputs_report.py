@@ -9,6 +9,7 @@ import numpy as np
 
 from finnex.data.panel import make_panel
 from finnex.data.remarks import FileReport, reports
+from finnex.pipeline.lacking import lacking
 from finnex.pipeline.run_inputs import Run
 
 MOST_SYMBOLS = 20
@@ -31,6 +32,8 @@ class TableReport:
         Its features that have no value on any session of any symbol that was asked.
     partly
         Its features that have no value for some of these symbols, with those symbols.
+    lacks
+        What is missing in it, as `finnex.pipeline.lacking` says it; '' where nothing is.
     """
 
     table: str
@@ -38,9 +41,10 @@ class TableReport:
     synthetic: bool
     unfed: tuple[str, ...]
     partly: dict[str, tuple[str, ...]]
+    lacks: str = ""
 
 
-def inputs_report(run: Run, symbols: Sequence[str]) -> list[TableReport]:
+def inputs_report(run: Run, symbols: Sequence[str], *, every: bool = False) -> list[TableReport]:
     """Return what each table gives, and which of its features have no value for some symbols.
 
     Parameters
@@ -49,6 +53,8 @@ def inputs_report(run: Run, symbols: Sequence[str]) -> list[TableReport]:
         Inputs that were read and checked.
     symbols
         Symbols whose features are computed, as a build computes them.
+    every
+        Name all that is missing.
 
     Returns
     -------
@@ -60,7 +66,7 @@ def inputs_report(run: Run, symbols: Sequence[str]) -> list[TableReport]:
     InputError
         The enhanced table has a column that the catalogue does not know.
     """
-    absent = _absent(run, symbols)
+    absent, missing = _absent(run, symbols), lacking(run, symbols, every=every)
     given = [name for name, _ in run.config.inputs.tables()]
     table_of = {entry.name: entry.table for entry in run.layout.catalogue.entries}
     found = []
@@ -73,6 +79,7 @@ def inputs_report(run: Run, symbols: Sequence[str]) -> list[TableReport]:
                 table in run.config.inputs.synthetic,
                 tuple(name for name, without in own.items() if len(without) == len(symbols)),
                 {name: without for name, without in own.items() if len(without) < len(symbols)},
+                missing.get(table, ""),
             )
         )
     return found

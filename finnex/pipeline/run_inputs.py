@@ -17,7 +17,7 @@ from finnex.data.features import symbol_calendar
 from finnex.data.labels import KINDS
 from finnex.data.remarks import some
 from finnex.data.tables import Tables, read_tables
-from finnex.data.warnings import input_warnings
+from finnex.data.warnings import input_warnings, reading_notes
 from finnex.errors import MOST_OF_A_KIND, ConfigError, LayoutError, nearest
 from finnex.images.blending import blend_inputs
 from finnex.layout import Catalogue, Layout, load_catalogue, load_layout, parse_catalogue, parse_layout
@@ -35,6 +35,8 @@ class Run:
     template: StoreTemplate
     warnings: tuple[str, ...]
     """Warnings about the inputs, one sentence each: no reason to refuse them."""
+    notes: tuple[str, ...] = ()
+    """How files are read that do not say it themselves, one sentence each: nothing is odd about it."""
 
 
 def read_run(config: Config) -> Run:
@@ -68,7 +70,7 @@ def read_run(config: Config) -> Run:
         exchange=config.exchange,
         synthetic_tables=tuple(sorted(config.inputs.synthetic)),
     )
-    return Run(config, tables, layout, template, tuple(warnings))
+    return Run(config, tables, layout, template, tuple(warnings), tuple(reading_notes(tables, config)))
 
 
 def _with_columns(layout: Layout, columns: Sequence[str], heatmaps: Sequence[str]) -> Layout:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -132,6 +133,7 @@ def make_report(
     sample: int = 64,
     champion: str = "",
     redrawn: Check | None = None,
+    lacks: Mapping[str, str] | None = None,
 ) -> Report:
     """Check a store and draw it; with a training, score and draw that too.
 
@@ -149,13 +151,15 @@ def make_report(
         Which version is the champion and how it became one; the report says so where it is given.
     redrawn
         What `finnex.quality.drawn_again` says of the published images.
+    lacks
+        Table to what is missing in it, as `finnex.pipeline.lacking` says it.
 
     Returns
     -------
     Report
         Checks, scores and pictures, and the HTML.
     """
-    checks = quality_checks(store, sample=sample, kind=config.labels.kind, horizon=config.labels.horizon)
+    checks = quality_checks(store, sample=sample, kind=config.labels.kind, horizon=config.labels.horizon, lacks=lacks)
     checks += [] if redrawn is None else [redrawn]
     card = scorecard(result.predictions) if result is not None else None
     trading = trading_card(result.predictions, store, config.trading) if result is not None else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -33,11 +34,102 @@ def study(sample_inputs: dict[str, Path], tmp_path: Path) -> Path:
     return path
 
 
-def said(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+def both(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[str, str]:
+    """Return what a command prints on stdout, and on stderr."""
     with pytest.raises(SystemExit) as ended:
         main([str(one) for one in arguments])
     assert ended.value.code in (0, None)
-    return capsys.readouterr().out
+    printed = capsys.readouterr()
+    return printed.out, printed.err
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    return both(capsys, *arguments)[0]
+
+
+@pytest.fixture
+def vendors(sample_inputs: dict[str, Path], tmp_path: Path) -> Path:
+    """A download of yfinance for two companies without Adj Close, and three files of FRED."""
+    prices = pd.read_csv(sample_inputs["prices"])
+    prices = prices[prices["date"].between("2014-06-02", "2015-03-31") & prices["symbol"].isin(["NVDA", "AAPL"])]
+    wide = prices.pivot(index="date", columns="symbol", values=["close", "high", "low", "open", "volume"])
+    wide.columns = pd.MultiIndex.from_tuples(
+        [(price.capitalize(), ticker) for price, ticker in wide.columns.to_list()], names=["Price", "Ticker"]
+    )
+    wide.index.name = "Date"
+    wide.to_csv(tmp_path / "bars.csv")
+    (tmp_path / "fred").mkdir()
+    days = prices["date"].unique()
+    for series in ("DGS10", "DGS2", "VIXCLS"):
+        rows = pd.DataFrame({"observation_date": days, series: 2.5})
+        rows.to_csv(tmp_path / "fred" / f"{series}.csv", index=False)
+    path = tmp_path / "finnex.toml"
+    path.write_text(
+        'symbols = ["NVDA", "AAPL"]\nstart = 2015-03-30\nend = 2015-03-31\n[inputs]\n'
+        'prices = { path = "bars.csv", preset = "yfinance" }\nmacro = { path = "fred", preset = "fred" }\n'
+        '[store]\npath = "images.zarr"\n[dask]\nworkers = 0\n'
+    )
+    return path
+
+
+def test_a_build_says_in_one_line_how_files_are_read_and_warns_of_what_changes_values(
+    vendors: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result, printed = both(capsys, "build", "--config", vendors)
+    lines = printed.splitlines()
+    warned = [line for line in lines if line.startswith("warning: ")]
+    other = [line for line in lines if line not in warned]
+    assert len(other) == 1
+    count = int(other[0].split()[0])
+    assert other[0] == f"{count} notes on how files are read: finnex inputs --config {vendors}"
+    assert any("there is no Adj Close" in line for line in warned)
+    assert any("after later revisions" in line for line in warned)
+    assert len(warned) == 2
+    first, *sessions = result.splitlines()
+    speed = re.fullmatch(
+        r"4 images drawn, 0 up to date, 0 failed, in ([0-9.]+) s, drawing at ([0-9.]+) images/s\. Store: .*", first
+    )
+    assert speed is not None
+    assert float(speed[1]) > 4 / float(speed[2])  # the whole command takes longer than drawing
+    assert sessions == [f"{name}: 2 images, 2015-03-30 to 2015-03-31" for name in ("NVDA", "AAPL")]
+    again = both(capsys, "build", "--config", vendors)[0].splitlines()
+    assert "images/s" not in again[0]  # none was drawn
+    assert again[1:] == sessions
+    pictures = [vendors.parent / f"{day}.png" for day in ("latest", "2015-03-31", "2015-03-30")]
+    for picture in pictures:
+        both(capsys, "show", "NVDA", picture.stem, "--config", vendors, "--out", picture)
+    latest, last, before = (picture.read_bytes() for picture in pictures)
+    assert latest == last != before
+    run = read_run(load_config(vendors))
+    assert count == len(run.notes)
+    assert [f"warning: {one}" for one in run.warnings] == warned
+    # The command that the line names prints each of them, and each warning once.
+    shown, repeated = both(capsys, *other[0].split(": ")[1].split()[1:])
+    flat = " ".join(shown.split())
+    for note in ("the header names the ticker AAPL", "the column DGS10 is the series DGS10", "no release dates"):
+        assert note in flat
+    assert repeated.splitlines() == warned
+    assert "after later revisions" not in flat
+    assert "bars of 2 companies" in flat
+    for command in ("info", "features"):
+        options = ("--out", vendors.parent / "f.csv") if command == "features" else ()
+        answer, printed = both(capsys, command, "--config", vendors, *options)
+        assert printed.splitlines() == lines
+        assert "warning" not in answer
+        assert command == "info" or answer.startswith("420 rows of 2 companies, ")
+        assert max(map(len, answer.replace(str(vendors.parent), "").splitlines())) <= 80
+
+
+def test_all_prints_what_is_left_out_otherwise(vendors: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    short, whole = (" ".join(said(capsys, "inputs", "--config", vendors, *more).split()) for more in ((), ("--all",)))
+    assert "--all" in short or "more" in short
+    assert " more" not in whole
+    names = json.loads(said(capsys, "inputs", "--config", vendors, "--json"))["tables"]
+    assert all(name in whole for table in names.values() for name in table["features_without_a_value"])
+    assert "missing: the table is not given" in short
+    assert "missing: no rows of AAA, BAA" in short
+    assert "missing: no bars of SPY" in short
+    assert "UNRATE" in whole.split("missing: no rows of AAA")[1].split(":")[0]
 
 
 def test_each_file_is_described_as_it_was_read(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,12 +145,13 @@ def test_each_file_is_described_as_it_was_read(study: Path, capsys: pytest.Captu
 
 
 def test_the_terminal_shows_the_same_in_80_columns(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shown = said(capsys, "inputs", "--config", study)
+    shown, warned = both(capsys, "inputs", "--config", study)
     assert "symbols: AAPL, NVDA" in shown
     assert "not read: note" in shown
     assert "series: DGS10, NO_SERIES" in shown
-    assert "'NO_SERIES'" in shown.split("warning:", 1)[1]
-    assert max(len(line) for line in shown.splitlines() if not line.startswith("warning:")) <= 80
+    assert "'NO_SERIES'" in warned
+    assert "warning:" not in shown
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_features_that_nothing_feeds_are_those_whose_panel_has_no_value(

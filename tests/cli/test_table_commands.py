@@ -54,7 +54,7 @@ def test_a_company_without_a_session_in_the_range_is_named_and_not_counted(
     path = tmp_path / "features.csv"
     assert finnex("features", "--config", config, "--out", path, "--start", "2016-06-01", "--end", "2016-06-03") == 0
     said = capsys.readouterr()
-    assert "3 sessions of 1 company," in said.out
+    assert "3 rows of 1 company," in said.out
     assert "warning: AAPL has no session in the range, and no row." in said.err
     assert set(pd.read_csv(path)["symbol"]) == {"NVDA"}
 
@@ -116,6 +116,11 @@ def test_predictions_and_samples_of_a_study_become_tables(
     assert said["signals"] == {"path": str(out), "rows": len(found), "without_set": []}
     np.testing.assert_array_equal(found[["p_sell", "p_hold", "p_buy"]].to_numpy(), stored)
     assert found["set"].notna().all()
+    assert finnex("predict", "--config", path, "--out", out, "--sessions", 9) == 0  # seven more, without their rows
+    summary = capsys.readouterr().out.splitlines()
+    assert summary[0] == f"{len(pd.read_parquet(out))} signals: {out}"
+    assert summary[1].startswith("7 new predictions, ")
+    assert len(summary) == 2
     assert finnex("dataset", "--config", path, "--out", tmp_path / "samples.csv", "--json") == 0
     sets = json.loads(capsys.readouterr().out)["sets"]
     assert {name: sets[name] for name in result.parts} == {name: part.samples for name, part in result.parts.items()}

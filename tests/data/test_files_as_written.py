@@ -16,9 +16,9 @@ import pandas as pd
 import pytest
 
 from finnex.config import parse_config
-from finnex.data.remarks import reports
+from finnex.data.remarks import Caution, FileReport, reports, where_notes_are, with_reports
 from finnex.data.tables import Tables, read_tables
-from finnex.data.warnings import input_warnings
+from finnex.data.warnings import _cautions, input_warnings, reading_notes
 from finnex.errors import InputError
 
 HEADER = "symbol,date,open,high,low,close,volume\n"
@@ -31,7 +31,7 @@ CLOSES[2] = 11.25
 
 @pytest.fixture
 def read(tmp_path: Path) -> Callable[..., tuple[Tables, list[str]]]:
-    """Return a reader of tables as a configuration names them, with the warnings."""
+    """Return a reader of tables as a configuration names them, with notes on how they are read, and warnings."""
 
     def make(symbols: tuple[str, ...] = ("ACME",), **inputs: Any) -> tuple[Tables, list[str]]:
         if "prices" not in inputs:
@@ -40,7 +40,7 @@ def read(tmp_path: Path) -> Callable[..., tuple[Tables, list[str]]]:
         document: dict[str, object] = {"inputs": inputs, "symbols": symbols, "store": {"path": "i.zarr"}}
         config = parse_config(document, tmp_path / "finnex.toml")
         tables = read_tables(config)
-        return tables, input_warnings(tables, config)
+        return tables, [*reading_notes(tables, config), *input_warnings(tables, config)]
 
     return make
 
@@ -256,16 +256,31 @@ def test_a_header_of_several_rows_is_no_row(read: Read, tmp_path: Path) -> None:
     assert "row 6, column 'Close, ACME': is not a finite number (value: 'ten')" in refusal(read, prices="p.csv")
 
 
-def test_of_many_files_few_sentences_say_how_they_are_read(read: Read, tmp_path: Path) -> None:
-    """Each file of a folder may have a sentence of its own: a run of a thousand companies prints six of them."""
+def test_how_each_of_many_files_is_read_is_a_note_and_no_warning(read: Read, tmp_path: Path) -> None:
+    """Each file of a folder may have a sentence of its own: a run of a thousand companies prints one line."""
     (tmp_path / "bars").mkdir()
     for name in ["ACME", *(f"S{number}" for number in range(20))]:
         (tmp_path / "bars" / f"{name}.csv").write_text(CSV.replace("symbol,", "").replace("ACME,", ""))
     tables, warnings = read(prices="bars")
     assert tables.prices["symbol"].nunique() == 21
     said = [one for one in warnings if "from the file's name" in one]
-    assert len(said) == 6
-    assert [one for one in warnings if "14 more on how files are read" in one]
+    assert len(said) == 20  # ACME is that of the run
+    assert all(where.startswith("prices: ") for where in said)
+    assert where_notes_are(said) == "20 notes on how files are read: finnex inputs"
+
+
+def test_of_many_cautions_of_a_table_six_are_warnings_and_the_others_are_counted(tmp_path: Path) -> None:
+    frame = with_reports(
+        pd.DataFrame({"symbol": ["ACME"]}),
+        [
+            FileReport(
+                "prices", Path("p.csv"), "CSV", said=tuple(Caution(f"S{n}: a row is left out") for n in range(20))
+            )
+        ],
+    )
+    found = _cautions(frame)
+    assert found[:6] == [f"prices: p.csv: S{n}: a row is left out." for n in range(6)]
+    assert found[6:] == ["prices: 14 more like these; `finnex inputs --all` has them all."]
 
 
 def test_the_remedy_of_a_detected_format_names_keys_that_there_are(read: Read, tmp_path: Path) -> None:

@@ -400,6 +400,9 @@ def test_an_input_is_answered_as_the_page_says(name: str, base: Frames, tmp_path
     result = case.build()
     if answer == "warned":
         assert [warning for warning in result.warnings if words in warning]
+    elif words:
+        assert [note for note in result.notes if words in note]
+        assert not [warning for warning in result.warnings if words in warning]
     if name == "a session missing in prices":
         state = case.store().state("NVDA")
         assert state.status[state.days == np.datetime64("2015-03-03")].tolist() == [NO_BAR]

@@ -119,8 +119,8 @@ def test_a_lead_that_would_do_alone_is_open_among_six() -> None:
 def test_too_few_sessions_are_said_instead_of_a_verdict() -> None:
     said = scorecard(table(0.6, n=45)).verdict()
     assert said == (
-        "On 45 unseen sessions nothing can be said of cnn and its baselines: no interval: 45 sessions, at least 60 are "
-        "needed at horizon 5."
+        "On 45 unseen sessions nothing can be said of cnn and its baselines (no interval: 45 sessions, at least 60 are "
+        "needed at horizon 5)."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finnex.evaluation.promotion_rule import Decision, decide
+from finnex.evaluation.promotion_rule import Against, Decision, decide, judge
 from finnex.evaluation.trials import TestPart, trial_level
 
 
@@ -60,6 +61,33 @@ def test_the_first_champion_must_beat_the_majority_and_the_best_simple_baseline(
     found = decide(answers(LABELS, 0.6, 0.6, 1), None, strong, horizon=5, trial=1)
     assert not found.promoted
     assert "it does not beat the best simple baseline, boosted trees" in found.reason
+
+
+def test_a_refusal_says_whether_the_log_loss_is_lower_or_higher_by_a_positive_number() -> None:
+    def said(gain: float) -> str:
+        """The reason where the challenger's log loss is less than each baseline's by `gain` in the mean."""
+        noise = np.tile([5.0, -5.0], 100)
+        days = np.datetime64("2015-01-02") + np.arange(200)
+        other = np.full(200, 1.1)
+        against = Against(days, noise - gain, np.zeros(200), other)
+        found = judge({"majority": against, "persistence": against}, None, horizon=5, trial=1)
+        assert not found.promoted
+        return found.reason.split("as a champion must: ")[1]
+
+    worse, better, same = said(-0.0412), said(0.0001), said(0.0)
+    assert worse.startswith("its log loss is higher by 0.0412 (")
+    low, high = re.findall(r"-?[0-9.]+", worse)[1:3]
+    assert float(low) < 0.0412 < float(high)
+    assert better.startswith("its log loss is lower by 0.0001 (")
+    assert same.startswith("its log loss is the same to four decimals, a difference of 0.0000 (")
+    assert said(0.00001).startswith("its log loss is the same to four decimals, a difference of 0.0000 (")
+    assert said(-0.00001).startswith("its log loss is the same to four decimals, a difference of 0.0000 (")
+
+
+def test_a_refusal_without_an_interval_says_by_how_much_too() -> None:
+    own = answers(LABELS, 0.4, 1 / 3, 1, slice(0, 30))
+    found = decided(own, None)
+    assert re.search(r"its log loss is higher by 0\.[0-9]{4} \(no interval: 30 sessions", found.reason)
 
 
 def test_a_later_champion_must_beat_the_baselines_too() -> None:

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -88,7 +89,8 @@ def test_what_is_not_kept_is_named_offline(sites: Sites, capsys: pytest.CaptureF
     sites.asked.clear()
     code, said = ended(capsys, *COMMAND, "BETA", "--offline")
     assert (code, sites.asked) == (2, [])
-    assert "failed: BETA: Yahoo Finance's answer to" in said
+    assert said.count("failed: Yahoo Finance: no kept answers of BETA for this range.") == 1
+    assert "/v8/" not in said
     assert "without --offline" in said
 
 
@@ -218,6 +220,29 @@ def test_without_a_network_each_source_says_so_once(
         assert f"Not fetched: {names}.\n" in said
     assert "Traceback" not in said
     assert KEY not in said
+    assert "until" not in said  # no source answered
+    assert "--offline" not in said  # nothing is kept
+    assert not Path("inputs").exists()
+
+
+def test_where_key_and_identity_lack_each_sentence_names_the_sources_that_can_be_asked(
+    sites: Sites, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FRED_API_KEY")
+    monkeypatch.delenv("EDGAR_IDENTITY")
+    code, message = ended(capsys, *COMMAND)
+    assert code == 2
+    assert re.findall(r" out with (.*)\.$", message, re.MULTILINE) == ["--source yahoo", "--source yahoo"]
+    assert ended(capsys, *COMMAND, "--source", "yahoo")[0] == 0  # as it says
+
+
+def test_offline_says_in_one_line_a_source_what_is_not_kept(sites: Sites, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(capsys, *COMMAND)[0] == 0
+    code, said = ended(capsys, "fetch", "BETA", "GAMMA", "DELTA", "ACME", "OTHER", *COMMAND[2:], "--offline")
+    assert code == 2
+    assert said.count("failed: ") == said.count("no kept answers of ") == 2
+    assert "BETA, GAMMA, DELTA and 1 more" in said
+    assert "EDGAR's" not in said
 
 
 def test_without_the_extra_one_sentence_says_how_to_install_it(tmp_path: Path) -> None:

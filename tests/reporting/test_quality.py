@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pytest
 
+from finnex.cli import main
+from finnex.cli.template import configuration_text
+from finnex.config import Config, parse_config
 from finnex.errors import StoreError
-from finnex.quality import Check, quality_checks
+from finnex.pipeline import build, read_run
+from finnex.pipeline.lacking import lacking
+from finnex.pipeline.region_inputs import region_inputs
+from finnex.quality import NO_INPUT, Check, _cell_checks, _pixel_checks, quality_checks
+from finnex.store import ImageStore
 from tests.helpers.stores import blank, make_store, paint, sessions
 
 N = 40
@@ -120,8 +130,93 @@ def test_an_input_that_ran_dry_is_named_and_one_that_never_was_is_told(tmp_path:
     assert [name for name, check in found.items() if name.startswith("coverage") and not check.passed] == [
         "coverage: macro_red"
     ]
-    assert found["coverage: behavioral_blue"].meaning.startswith("no input")
+    assert found["coverage: behavioral_blue"].limit == NO_INPUT
+    assert "no input table gives this region anything" in found["coverage: behavioral_blue"].meaning
     assert not found["alive: behavioral_technical blue"].passed
+
+
+@pytest.fixture(scope="module")
+def few_tables(sample_inputs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """A store of prices, three series and fundamentals without share counts: many features have no input."""
+    path = tmp_path_factory.mktemp("few")
+    macro = pd.read_csv(sample_inputs["macro"])
+    macro[macro["series"].isin(["VIX", "DGS10", "DGS2"])].to_csv(path / "macro.csv", index=False)
+    filed = pd.read_csv(sample_inputs["fundamentals"]).drop(columns="shares_outstanding")
+    filed.to_csv(path / "filed.csv", index=False)
+    tables = {"prices": str(sample_inputs["prices"]), "macro": "macro.csv", "fundamentals": "filed.csv"}
+    document: dict[str, object] = {
+        "inputs": tables, "symbols": ["NVDA"], "start": "2015-05-11", "end": "2015-06-05",
+        "store": {"path": str(path / "images.zarr")},
+    }  # fmt: skip
+    config = parse_config(document, path / "finnex.toml")
+    assert build(config).built > 10
+    return config
+
+
+def test_what_no_table_feeds_fails_no_check_and_its_missing_table_is_named(few_tables: Config) -> None:
+    store = ImageStore.open(few_tables.store.path)
+    lacks = lacking(read_run(few_tables), few_tables.symbols)
+    found = {check.name: check for check in quality_checks(store, sample=6, lacks=lacks)}
+    looked_at = ("alive", "known pixels", "coverage", "variety")
+    assert [check for name, check in found.items() if name.startswith(looked_at) and not check.passed] == []
+    red = found["alive: fundamental_competitive red"]
+    assert red.limit == NO_INPUT
+    assert "management, analyst: table sentiment (the table is not given)" in red.meaning
+    assert "[inputs] of finnex.toml" in red.meaning
+    assert "table options (the table is not given)" in found["coverage: options"].meaning
+    assert re.search(
+        r"table fundamentals \(no value of [a-z_, ]*shares_outstanding", found["coverage: valuation"].meaning
+    )
+    assert "management" in found["known pixels"].meaning
+    without_run = {check.name: check.meaning for check in quality_checks(store, sample=6)}
+    assert "table sentiment (the table is not given)" in without_run["coverage: management"]
+    assert "table fundamentals. " in without_run["coverage: valuation"]
+
+
+def test_a_cell_that_tables_feed_fails_where_it_is_blank(few_tables: Config) -> None:
+    store = ImageStore.open(few_tables.store.path)
+    blank_images = np.zeros((4, 512, 512, 3), dtype=np.float32)
+    shown = (blank_images != 0).any(axis=0)
+    inputs = region_inputs(store)
+    assert inputs.layout is not None
+    found = {check.name: check for check in _cell_checks(blank_images, shown, inputs.layout.sections, inputs)}
+    assert not found["alive: behavioral_technical green"].passed
+    assert found["alive: fundamental_competitive red"].limit == NO_INPUT
+    assert not {check.name: check for check in _pixel_checks(blank_images, shown, "")}["known pixels"].passed
+
+
+def test_qa_prints_a_line_for_a_group_and_failed_checks_again_at_the_end(
+    few_tables: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(str(few_tables.store.path.parent), tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "finnex.toml"
+    tables = {"prices": str(few_tables.inputs.files_of("prices")[0]), "macro": "macro.csv", "fundamentals": "filed.csv"}
+    path.write_text(configuration_text(tables, ["NVDA"]))
+
+    def printed(code: int, *options: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(["qa", "--config", str(path), "--sample", "6", *options])
+        assert ended.value.code == code
+        said = capsys.readouterr()
+        assert "warning: fundamentals: the column" in said.err
+        assert "warning:" not in said.out
+        return said.out
+
+    sound = printed(0)
+    assert "FAIL" not in sound
+    assert sound.splitlines()[-1] == "38 of 38 checks pass, 9 have no input."
+    chunk = next((tmp_path / "images.zarr" / "NVDA" / "image").glob("c.[1-9]*"))
+    content = bytearray(chunk.read_bytes())
+    content[-1] ^= 1
+    chunk.write_bytes(bytes(content))
+    shown = printed(1).splitlines()
+    assert max(map(len, shown)) <= 80
+    assert sum("alive: " in line for line in shown) == 1
+    assert "FAIL  checksums: 1, wanted = 0" in shown
+    last = " ".join(" ".join(shown[len(shown) - shown[::-1].index("") :]).split())
+    assert last.startswith("FAIL checksums: 1, wanted = 0: published images whose bytes on disk are not those written")
+    assert last.endswith("checks pass, 9 have no input.")
+    assert printed(1, "--all").count("alive: ") == 9
 
 
 def test_a_store_of_one_session_says_what_is_missing(tmp_path: Path) -> None:

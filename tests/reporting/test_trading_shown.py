@@ -67,7 +67,8 @@ def test_the_command_prints_them_within_80_columns(card: TradingCard) -> None:
     assert "…" not in said
     words = re.sub(r"\s+", " ", said)
     for name in NAMES:
-        assert name.split("_")[0] in words
+        assert set(name.split("_")) <= set(words.split())
+    assert "_" not in said  # no head breaks within an identifier
     found = card.lines["vit"]
     assert f"{found.volatility:.2f}" in words
     assert f"{found.sharpe_ratio.low:.2f} to {found.sharpe_ratio.high:.2f}" in words

@@ -1,0 +1,113 @@
+"""Which regions of a store's images are fed by its tables, and why the others show nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from finnex.layout import Layout, stored_layout
+from finnex.store import ImageStore
+
+NEWEST_SESSIONS = 20
+REMEDY = "Add what is missing ([inputs] of finnex.toml, docs/inputs.md), or draw a layout without the region"
+
+
+@dataclass(frozen=True)
+class RegionInputs:
+    """What is known of each region of a store's images.
+
+    Attributes
+    ----------
+    names
+        Regions, in the layout's order.
+    known, newest
+        Share of the region's pixels known over all sessions, and over the newest `NEWEST_SESSIONS`: mean of symbols.
+    channels
+        Channels of the images.
+    layout
+        As the store keeps it; None where it keeps none.
+    given
+        Tables that the newest builds read; None where the store does not say.
+    lacks
+        Table to what is missing in it.
+    """
+
+    names: tuple[str, ...]
+    known: tuple[float, ...]
+    newest: tuple[float, ...]
+    channels: tuple[str, ...]
+    layout: Layout | None
+    given: frozenset[str] | None
+    lacks: Mapping[str, str]
+
+    def why(self, name: str) -> str:
+        """Return why a region shows nothing on any session, with the remedy; '' where it shows something."""
+        if self.known[self.names.index(name)] > 0:
+            return ""
+        return f"no session has a value to show: {self._cause(name)}. {REMEDY}"
+
+    def why_empty(self, section: str, channel: str | None = None) -> str:
+        """Return why a section, or its part of one channel, shows nothing on any session; '' where it shows some."""
+        if self.layout is None:
+            return ""
+        own = [one.name for one in self.layout.regions if one.section == section and channel in (None, one.channel)]
+        if not own or any(self.known[self.names.index(name)] > 0 for name in own):
+            return ""
+        causes: dict[str, list[str]] = {}
+        for name in own:
+            causes.setdefault(self._cause(name), []).append(name)
+        words = "; ".join(f"{', '.join(names)}: {cause}" for cause, names in causes.items())
+        return f"no session has a value to show of {words}. {REMEDY}"
+
+    def without(self) -> str:
+        """Return which regions show nothing, as the end of a sentence; '' where all show something."""
+        own = [name for name, share in zip(self.names, self.known, strict=True) if share == 0]
+        return f"; without input: {', '.join(own)}" if own else ""
+
+    def _cause(self, name: str) -> str:
+        entries = {} if self.layout is None else {one.name: one.table for one in self.layout.catalogue.entries}
+        features = () if self.layout is None else self.layout.region(name).features
+        tables = dict.fromkeys(entries[one] for one in features if one in entries)
+        if not tables:
+            return "no input table gives this region anything"
+        return ", ".join(self._cause_of_table(table) for table in tables)
+
+    def _cause_of_table(self, table: str) -> str:
+        if self.lacks.get(table):
+            return f"table {table} ({self.lacks[table]})"
+        if self.given is not None and table not in self.given:
+            return f"table {table} (the table is not given)"
+        return f"table {table}"
+
+
+def region_inputs(store: ImageStore, lacks: Mapping[str, str] | None = None) -> RegionInputs:
+    """Return what is known of each region of a store's images.
+
+    Parameters
+    ----------
+    store
+        Store with a published session or more.
+    lacks
+        Table to what is missing in it, as `finnex.pipeline.lacking` says it.
+
+    Returns
+    -------
+    RegionInputs
+        Regions, their known shares, and the reasons of those that show nothing.
+    """
+    tables = [store.open_images(symbol)["coverage"] for symbol in store.symbols]
+    tables = [table for table in tables if table.sizes["date"]]
+    overall = np.mean([table.mean("date").to_numpy() for table in tables], axis=0)
+    newest = np.mean([table[-NEWEST_SESSIONS:].mean("date").to_numpy() for table in tables], axis=0)
+    record = store.record().inputs
+    return RegionInputs(
+        names=tuple(str(name) for name in tables[0]["region"].to_numpy()),
+        known=tuple(map(float, overall)),
+        newest=tuple(map(float, newest)),
+        channels=tuple(str(name) for name in store.open_images(store.symbols[0])["channel"].to_numpy()),
+        layout=stored_layout(store.attrs) if str(store.attrs["layout_toml"]).strip() else None,
+        given=frozenset(table for one in record for table in one.tables) | {"calendar"} if record else None,
+        lacks=lacks or {},
+    )

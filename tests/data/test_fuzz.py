@@ -219,7 +219,7 @@ def test_a_small_gzip_of_one_row_is_refused_before_it_is_large(tmp_path: Path) -
     [
         (pa.array([[1, 2]]), "values of type list<"),
         (pa.array([{"a": 1}]), "values of type struct<"),
-        (pa.array([b"\xff"]), "values of type binary"),
+        (pa.array([b"\xff"]), "bytes that are no text in UTF-8"),
         (pa.array([1]).cast(pa.time64("us")), "values of type time64"),
         (pa.array([1]).cast(pa.timestamp("s", "No/Where")), "values that cannot be read"),
         (pa.array(["x" * (2 << 20)]), "has a cell of more than 1 MB"),

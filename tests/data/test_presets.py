@@ -216,7 +216,7 @@ def test_fred_one_series_and_when_its_values_count_as_known() -> None:
         {"date": "2024-01-02", "value": 3.95, "series": "DGS10", "available_date": "2024-01-03"},
     ]
     assert "1 business day after its date" in said(part)
-    assert "those of today, after later revisions" in said(part)
+    assert "as published today, after later revisions" in said(part)
 
 
 def test_fred_several_series_side_by_side() -> None:

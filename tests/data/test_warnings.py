@@ -125,7 +125,7 @@ MEETS_NOTHING: dict[str, tuple[dict[str, pd.DataFrame], str]] = {
     ),
     "misspelt weights": (
         {"sentiment": records(confidance=0.1, docs=20, engagment=5)},
-        "sentiment: the columns 'confidance' (did you mean 'confidence'?), 'docs' (did you mean 'documents'?), "
+        "sentiment: the columns 'confidance' (did you mean 'confidence'?), 'docs', "
         "'engagment' (did you mean 'engagement'?) are not read",
     ),
     "further columns of prices": (
@@ -235,7 +235,7 @@ def test_three_thousand_symbols_are_compared_with_three_thousand_spellings_in_se
     strange = pd.DataFrame({"symbol": [*symbols, *(f"{name}.US" for name in symbols)]})
     tables = Tables(pd.DataFrame({"symbol": symbols}), sentiment=strange, options=strange)
     began = time.perf_counter()
-    said = matches_no_symbol(tables, SimpleNamespace(symbols=symbols))  # type: ignore[arg-type]
+    said = matches_no_symbol(tables, SimpleNamespace(symbols=symbols, sectors=(), peers=("S0",)))  # type: ignore[arg-type]
     assert time.perf_counter() - began < 3
     assert len(said) == 2 * 3000
     assert said[7].startswith("sentiment of S7: 1 of 2 rows (50%) are under S7.US, which nothing reads.")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from finnex.cli.terminal import check_symbols
 from finnex.config import TableSource, parse_config
@@ -12,10 +14,14 @@ from finnex.config.table_source import TABLE_SUFFIXES
 from finnex.data.arranged_words import word_in_name
 from finnex.data.checks import COLUMN_MISSING
 from finnex.data.matched_columns import UNDER_INPUTS, line_of_columns
-from finnex.data.preset import preset_of
+from finnex.data.preset import plain, preset_of
+from finnex.data.reading import SYMBOL_NAMES
 from finnex.data.remarks import reports
 from finnex.data.tables import read_bars
 from finnex.errors import ConfigError, InputError, Problem
+
+Source = str | dict[str, Any]
+"""A path, or keys about it."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class NewRun:
         What was assumed, as a sentence; '' where nothing was.
     """
 
-    source: str | dict[str, str]
+    source: Source
     symbols: tuple[str, ...]
     said: str = ""
 
@@ -68,7 +74,7 @@ def new_run(path: Path, prices: Path, preset: str | None, symbols: list[str] | N
         what = f"is a folder without a table ({', '.join(TABLE_SUFFIXES)})" if prices.is_dir() else "does not exist"
         raise ConfigError(f"--prices: {prices.absolute()} {what}. Name a file of bars, or a folder of such files.")
     named = from_folder(path.parent, prices)
-    source: str | dict[str, str] = named
+    source: Source = named
     guess = prices.name.split(".")[0]
     if preset is not None:
         given = Path(preset).expanduser().absolute()
@@ -77,10 +83,15 @@ def new_run(path: Path, prices: Path, preset: str | None, symbols: list[str] | N
         found = preset_of(str(given) if preset.endswith(".toml") else preset, "prices", Path())
         guess = word_in_name(prices, found.file_names, "symbol") or found.constants.get("symbol") or guess
         source = {"path": named, "preset": from_folder(path.parent, given) if preset.endswith(".toml") else preset}
-    names, says = _read(path, source, symbols or [guess])
+    names, says, column = _read(path, source, symbols or [guess])
+    if column and not says:
+        keys = {"path": named, **(source if isinstance(source, dict) else {}), "columns": {"symbol": column}}
+        with suppress(InputError):  # the column is none of symbols
+            names, says, _ = _read(path, keys, symbols or [guess])
+            source = keys
     if symbols and len(symbols) == len(files) == len(names) == 1 and symbols[0] not in names and not says:
         source = {**(source if isinstance(source, dict) else {"path": named}), "symbol": symbols[0]}
-        names, says = _read(path, source, symbols)
+        names, says, _ = _read(path, source, symbols)
     if symbols:
         return NewRun(source, tuple(check_symbols(symbols, names, f"the symbols of {prices}")))
     said = ""
@@ -90,26 +101,28 @@ def new_run(path: Path, prices: Path, preset: str | None, symbols: list[str] | N
     return NewRun(source, tuple(_drawn(path, source, names)), said)
 
 
-def _drawn(path: Path, source: str | dict[str, str], names: tuple[str, ...]) -> list[str]:
+def _drawn(path: Path, source: Source, names: tuple[str, ...]) -> list[str]:
     """Return the symbols that are no sector funds; all where there are no others."""
     sectors = parse_config(_document(source, names), path).sectors
     return [name for name in names if name not in sectors] or list(names)
 
 
-def _document(source: str | dict[str, str], symbols: list[str] | tuple[str, ...]) -> dict[str, object]:
+def _document(source: Source, symbols: list[str] | tuple[str, ...]) -> dict[str, object]:
     return {"inputs": {"prices": source}, "store": {"path": "images.zarr"}, "symbols": list(symbols)}
 
 
-def _read(path: Path, source: str | dict[str, str], symbols: list[str]) -> tuple[tuple[str, ...], bool]:
-    """Return the symbols of a file of bars, and whether it names them."""
+def _read(path: Path, source: Source, symbols: list[str]) -> tuple[tuple[str, ...], bool, str]:
+    """Return the symbols of a file of bars, whether it names them, and a column that may hold them, else ''."""
     try:
         bars = read_bars(parse_config(_document(source, symbols), path))
     except InputError as error:
         raise InputError(_with_first_step(error.problems, path, source)) from None
-    return tuple(sorted(set(bars["symbol"]))), all("symbol" in one.used for one in reports(bars))
+    found = reports(bars)
+    column = next((name for one in found for name in one.unread if plain(name) in SYMBOL_NAMES), "")
+    return tuple(sorted(set(bars["symbol"]))), all("symbol" in one.used for one in found), column
 
 
-def _with_first_step(problems: Sequence[Problem], path: Path, source: str | dict[str, str]) -> list[Problem]:
+def _with_first_step(problems: Sequence[Problem], path: Path, source: Source) -> list[Problem]:
     """Return problems with the step before a remedy that is a line of the configuration: there is none yet."""
     first = (
         f"Run `finnex init {path.parent}` without --prices first: it writes {path.name}, in which this line replaces "

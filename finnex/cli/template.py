@@ -137,7 +137,7 @@ _TABLES = {
 
 
 def configuration_text(
-    inputs: Mapping[str, str | Mapping[str, str]],
+    inputs: Mapping[str, str | Keys],
     symbols: Sequence[str],
     *,
     start: date | None = None,
@@ -208,11 +208,15 @@ def configuration_text(
     )
 
 
-def _value(given: str | Mapping[str, str]) -> str:
+Keys = Mapping[str, str | Mapping[str, str]]
+"""Keys about a file: `path`, `preset`, `columns`."""
+
+
+def _value(given: str | Keys | Mapping[str, str]) -> str:
     """Return a path, or keys about it, as TOML writes them."""
     if isinstance(given, str):
         return json.dumps(given, ensure_ascii=False)
-    return "{ " + ", ".join(f"{key} = {json.dumps(one, ensure_ascii=False)}" for key, one in given.items()) + " }"
+    return "{ " + ", ".join(f"{key} = {_value(one)}" for key, one in given.items()) + " }"
 
 
 def _line(key: str, value: str, meaning: str, *, given: bool) -> str:

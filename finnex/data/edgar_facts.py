@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from finnex.data.cells import mapped
-from finnex.data.names import CONCEPTS, FLOWS
+from finnex.data.names import CONCEPTS, FLOWS, TAXONOMY
 from finnex.data.quarters import quarters_in
 from finnex.data.remarks import Caution
 from finnex.data.written_times import read_times
@@ -97,12 +97,12 @@ def tidied(frame: pd.DataFrame, said: list[str]) -> pd.DataFrame:
     if not {"metric", "value", "period_end", "available_date"} <= set(frame.columns):
         return frame
     known = {*CONCEPTS, *CONCEPTS.values(), *FLOWS}
-    tags = mapped(frame["metric"], lambda text: text.str.strip())
+    tags = mapped(frame["metric"], lambda text: text.str.strip().str.replace(TAXONOMY, "", regex=True))
     metric = mapped(tags, lambda text: text.replace(CONCEPTS))
     read = tags.isin(known).to_numpy(dtype=bool)
     if not read.any():
         return frame  # the reader's warning names them
-    frame, tags, metric = frame[read], tags[read], metric[read]
+    frame, tags, metric = frame.assign(metric=tags)[read], tags[read], metric[read]
     _count(said, int((~read).sum()), "of tags that no feature reads")
     if "period_start" in frame.columns:
         start, end = read_times(frame["period_start"]).clock, read_times(frame["period_end"]).clock

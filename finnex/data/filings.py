@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from finnex.data import checks, parse
-from finnex.data.names import CONCEPTS, FLOWS, METRICS, STOCKS
+from finnex.data.names import CONCEPTS, FLOWS, METRICS, STOCKS, TAXONOMY
 from finnex.data.quarters import DAYS, SERIES, quarters_in, single_quarters
 from finnex.data.rows import Rows, Where
 from finnex.data.table_reader import Part, TableReader
@@ -102,7 +102,7 @@ def _one_column_a_metric(cells: pd.DataFrame, where: Rows, problems: list[Proble
         file = str(where.files[0][0])
         problems += [Problem(file, "nothing says of which metric its values are", remedy, column="value")]
         return cells.drop(columns="value")
-    metric = parse.word(cells["metric"], where, problems).replace(CONCEPTS)
+    metric = parse.word(cells["metric"], where, problems).str.replace(TAXONOMY, "", regex=True).replace(CONCEPTS)
     rest = cells.drop(columns=["metric", "value"])
     value = cells["value"] if cells["value"].dtype == "float64" else parse.text_of(cells["value"])
     empty = np.nan if value.dtype == "float64" else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,15 @@ NUMBERED = re.compile(r"\d+[.:] ")
 KINDS = "EDGAR's companyfacts or companyconcept, FRED's observations, Alpha Vantage's time series, or a list of records"
 
 
-def read_json(path: Path) -> pd.DataFrame:
+def read_json(path: Path, ignore: Iterable[str] = ()) -> pd.DataFrame:
     """Return a JSON document's rows as cells of text, '' where a row has no value.
+
+    Parameters
+    ----------
+    path
+        File.
+    ignore
+        Names that are not to be read, without regard to case, and so may hold lists and objects. They are empty.
 
     Raises
     ------
@@ -36,7 +43,7 @@ def read_json(path: Path) -> pd.DataFrame:
     if len(content) > MOST_BYTES:
         raise refused(path, f"has more than {MOST_BYTES >> 20} MB of JSON", "Write it as CSV or Parquet.")
     try:
-        return frame_of(json.loads(content))
+        return frame_of(json.loads(content), ignore)
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         said = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
         raise refused(path, f"is no JSON: {said}", "Download it again, whole.") from None
@@ -44,8 +51,8 @@ def read_json(path: Path) -> pd.DataFrame:
         raise refused(path, f"is JSON, and no table: {error}", f"Give {KINDS}; or CSV or Parquet.") from None
 
 
-def frame_of(document: Any) -> pd.DataFrame:
-    """Return a document's rows as cells of text.
+def frame_of(document: Any, ignore: Iterable[str] = ()) -> pd.DataFrame:
+    """Return a document's rows as cells of text; columns that are to be ignored are empty, whatever they hold.
 
     Raises
     ------
@@ -58,13 +65,13 @@ def frame_of(document: Any) -> pd.DataFrame:
     [['ACME', '2024-03-08', '10.5']]
     """
     if isinstance(document, list):
-        return _records(document)
+        return _records(document, ignore)
     if not isinstance(document, Mapping):
         raise ValueError("it is neither an object nor a list")
     if "facts" in document or "units" in document:
         return edgar_facts.flattened(document)
     if isinstance(document.get("observations"), list):
-        return _records(document["observations"])
+        return _records(document["observations"], ignore)
     series = next((one for name, one in document.items() if "Time Series" in str(name)), None)
     if isinstance(series, Mapping):
         return _time_series(document, series)
@@ -72,17 +79,21 @@ def frame_of(document: Any) -> pd.DataFrame:
     raise ValueError(f"the source answered: {said}" if said else "none of its keys is that of a table")
 
 
-def _records(rows: list[Any]) -> pd.DataFrame:
+def _records(rows: list[Any], ignore: Iterable[str] = ()) -> pd.DataFrame:
     if not all(isinstance(row, Mapping) for row in rows):
         raise ValueError("not every entry of its list is an object")
     names = list(dict.fromkeys(str(name) for row in rows for name in row))
-    cells = {name: [_text(name, row.get(name)) for row in rows] for name in names}
+    unread = {name.casefold() for name in ignore}
+    cells = {
+        name: [""] * len(rows) if name.casefold() in unread else [_text(name, row.get(name)) for row in rows]
+        for name in names
+    }
     return pd.DataFrame(cells, dtype="str")
 
 
 def _text(name: str, value: object) -> str:
     if isinstance(value, Mapping | list):
-        raise ValueError(f"'{name}' holds a list or an object")
+        raise ValueError(f"'{name}' holds a list or an object; ignore = [{json.dumps(name)}] leaves it out")
     return "" if value is None else str(value)
 
 

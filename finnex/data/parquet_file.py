@@ -6,7 +6,9 @@ Only the columns that the file declares are read; what pandas noted about them i
 from __future__ import annotations
 
 import ast
+import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,9 @@ READ = (
 """Kinds of columns whose values are cells."""
 
 
-def read_parquet(path: Path, *, typed: bool = False) -> tuple[pd.DataFrame, tuple[tuple[str, ...], ...]]:
+def read_parquet(
+    path: Path, *, typed: bool = False, ignore: Iterable[str] = ()
+) -> tuple[pd.DataFrame, tuple[tuple[str, ...], ...]]:
     """Return a Parquet file's cells, '' where a text has no value, and the further levels of its header.
 
     As text, floats are written with all their digits, dates as YYYY-MM-DD, moments as pandas writes them.
@@ -46,6 +50,8 @@ def read_parquet(path: Path, *, typed: bool = False) -> tuple[pd.DataFrame, tupl
     typed
         Whether columns of numbers are float64 (NaN where empty), dates and moments `datetime64` (those with a zone in
         it), and others categorical. Numbers in a column named as one of words or times are words.
+    ignore
+        Columns that are not to be read, without regard to case, and so may hold what is no cell. They are empty.
 
     Raises
     ------
@@ -61,6 +67,8 @@ def read_parquet(path: Path, *, typed: bool = False) -> tuple[pd.DataFrame, tupl
         schema, rows = file.schema_arrow, file.metadata.num_rows
         names = [name for name in schema.names if UNNAMED_INDEX.fullmatch(name) is None]
         check_columns(path, [name.strip() for name in names])
+        unread = {name.strip().casefold() for name in ignore}
+        given, names = names, [name for name in names if name.strip().casefold() not in unread]
         _check_types(path, schema, names)
         if rows * max(1, len(names)) > min(MOST_CELLS, max(FREE_CELLS, MOST_RATIO * size)):
             raise refused(
@@ -78,7 +86,8 @@ def read_parquet(path: Path, *, typed: bool = False) -> tuple[pd.DataFrame, tupl
         name: _typed(path, name, table.column(name)) if typed else _cells(path, name, table.column(name))
         for name in names
     }
-    return with_levels(pd.DataFrame(cells))
+    nothing = pd.Series("", index=range(rows), dtype="str")
+    return with_levels(pd.DataFrame({name: cells.get(name, nothing) for name in given}))
 
 
 def with_levels(frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[tuple[str, ...], ...]]:
@@ -120,7 +129,8 @@ def _check_types(path: Path, schema: pa.Schema, names: list[str]) -> None:
             raise refused(
                 path,
                 f"the column holds values of type {kind}, which are no cells",
-                "Write numbers, dates or words.",
+                f"Write numbers, dates or words, or leave it out: ignore = [{json.dumps(name)}] in the table's line of "
+                "[inputs].",
                 name,
             )
 

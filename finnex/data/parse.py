@@ -74,9 +74,9 @@ def read_cells(
         kind = kind_of(path)
         levels: tuple[tuple[str, ...], ...] = ()
         if kind == "json":
-            frame = read_json(path)
+            frame = read_json(path, source.ignore if source else ())
         elif kind == "parquet":
-            frame, levels = read_parquet(path, typed=typed)
+            frame, levels = read_parquet(path, typed=typed, ignore=source.ignore if source else ())
         else:
             frame, levels = read_csv(path, source, typed=typed, missing=missing, as_written=as_written)
     except (*DAMAGED, ValueError) as error:

@@ -54,6 +54,8 @@ class Reading:
         Whose the file is taken to be should it not say so, where its name does not say it either; in words.
     says_symbol
         Whether the file has a column of symbols.
+    symbol_given
+        Whether the configuration says whose the file is.
     """
 
     table: str = ""
@@ -65,6 +67,7 @@ class Reading:
     file_names: dict[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     says_symbol: bool = True
+    symbol_given: bool = False
 
     @property
     def zone(self) -> str | None:
@@ -99,6 +102,12 @@ class Reading:
             path, self.written, typed=typed, missing=missing, as_written=self.preset.reads_amounts
         )
         own = "symbol" in self.source.columns or any(plain(name) == "symbol" for name in frame.columns)
+        may_have_others = self.preset is PLAIN and self.table in OF_ONE_COMPANY and not self.symbol_given
+        if not own and may_have_others and (column := several_tickers(frame)):
+            constants = {name: value for name, value in self.source.constants.items() if name != "symbol"}
+            columns = {**self.source.columns, "symbol": column}
+            self.source = self.source.model_copy(update={"columns": columns, "constants": constants})
+            own = True
         found = arranged(frame, levels, self.table, self.preset, self.written, path, problems)
         self.file_names = {ours: theirs for part in reversed(found) for ours, theirs in part.attrs[FILE_NAMES].items()}
         self.ignored = tuple(found[0].attrs.get(IGNORED, ())) if found else ()
@@ -148,11 +157,12 @@ def reading_of(config: Config, table: str, source: TableSource | None = None, pa
     path = path or (source.files[0] if source.files else Path(source.path))
     preset = preset_of(source.preset, table, Path())
     assumed = ""
-    if "symbol" not in source.constants and table not in ("macro", "events"):
+    symbol_given = "symbol" in source.constants
+    if not symbol_given and table not in ("macro", "events"):
         symbol, assumed = _symbol_of(config, table, source, path, preset)
         if symbol:
             source = source.model_copy(update={"constants": {**source.constants, "symbol": symbol}})
-    return Reading(table, source, preset, config.inputs.lexicon, assumed=assumed)
+    return Reading(table, source, preset, config.inputs.lexicon, assumed=assumed, symbol_given=symbol_given)
 
 
 def readings(config: Config, table: str) -> list[tuple[Path, Reading]]:
@@ -176,6 +186,25 @@ def _symbol_of(config: Config, table: str, source: TableSource, path: Path, pres
         symbol = config.symbols[0]
         return symbol, f"has no column of symbols; it is taken for {symbol}'s, the only configured symbol"
     return "", ""
+
+
+def several_tickers(frame: pd.DataFrame) -> str:
+    """Return the column of a file that has the symbols of several companies under another name, else ''.
+
+    Examples
+    --------
+    >>> several_tickers(pd.DataFrame({"Ticker": ["ACME", "BETA"], "Close": ["1", "2"]}))
+    'Ticker'
+    >>> several_tickers(pd.DataFrame({"Name": ["Acme Inc", "Beta Ltd"], "Close": ["1", "2"]}))
+    ''
+    """
+    for number, name in enumerate(map(str, frame.columns)):
+        if plain(name) in SYMBOL_NAMES:
+            words = distinct(frame.iloc[:, number])[1].astype("str").str.strip()
+            words = words[words != ""]
+            if len(words) > 1 and words.str.fullmatch(TICKER).all():
+                return name
+    return ""
 
 
 def _of_another(frame: pd.DataFrame, source: TableSource, path: Path) -> list[Problem]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from finnex.errors import LONGEST_SENTENCE, InputError, Problem, shortened
@@ -13,6 +14,10 @@ JUST_WRITTEN_SECONDS = 600.0
 """A file that changed so lately may still be arriving; a night waits for it, a build refuses it."""
 MOST_COLUMNS = 10_000
 """Each takes a millisecond to read; an image has room for a few hundred."""
+
+NO_NAME = re.compile(r"[-+.,:/ T\d]*\d[-+.,:/ TZ\d]*")
+LEAST_CELLS = 3
+"""Numbers of a first row that can hardly be names."""
 
 
 def is_young(path: Path) -> bool:
@@ -61,8 +66,14 @@ def check_columns(path: Path, names: Sequence[str]) -> None:
     Raises
     ------
     InputError
-        It has more columns than any table, or the same column twice.
+        It has more columns than any table, no names of columns, or the same column twice.
     """
+    if without_header(names):
+        row = shortened(", ".join(names), LONGEST_SENTENCE // 4)
+        raise refused(
+            path, f"has no names of columns: its first row is {row}",
+            "Add a row above it with the names of its columns; docs/inputs.md and docs/presets.md list what is read.",
+        )  # fmt: skip
     if len(names) > MOST_COLUMNS:
         raise refused(
             path, f"has {len(names)} columns, more than {MOST_COLUMNS}", "Leave out those that nothing reads."
@@ -70,3 +81,17 @@ def check_columns(path: Path, names: Sequence[str]) -> None:
     again = [name for name, times in Counter(names).items() if times > 1]
     if again:
         raise refused(path, "the column appears twice", "Keep one, or give each a name of its own.", again[0])
+
+
+def without_header(names: Iterable[str]) -> bool:
+    """Return whether a file's first row is of numbers, times and blanks: no names of columns.
+
+    Examples
+    --------
+    >>> without_header(["1709856000000", "10.5", "11", "9.8", ""])
+    True
+    >>> without_header(["date", "2020", "2021", "2022"])
+    False
+    """
+    given = [name for name in names if name and not name.startswith("Unnamed: ")]
+    return len(given) >= LEAST_CELLS and all(NO_NAME.fullmatch(name) for name in given)

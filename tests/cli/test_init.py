@@ -173,3 +173,26 @@ def test_columns_to_name_are_a_whole_line_that_works_after_the_step_before_it(in
 def test_the_written_configuration_names_the_command_that_checks_it(init: Init) -> None:
     assert init()[0] == 0
     assert "Check your edits with: finnex inputs --config finnex.toml" in Path("study/finnex.toml").read_text()
+
+
+@pytest.mark.parametrize("name", ["Ticker", "ticker", "Stock"])
+def test_a_column_of_several_tickers_names_the_symbols(init: Init, name: str) -> None:
+    rows = BARS.splitlines()
+    lines = [f"{name},{rows[0]}", *(f"{ticker},{row}" for ticker in ("LONG", "ZETA") for row in rows[1:])]
+    Path("download.csv").write_text("\n".join(lines) + "\n")
+    code, said = init("--prices", "download.csv")
+    assert code == 0, said
+    config = load_config("study/finnex.toml")
+    assert config.symbols == ("LONG", "ZETA")
+    assert read_tables(config).prices["close"].tolist() == [10.2, 10.3] * 2
+
+
+def test_a_column_of_one_ticker_names_the_symbol_and_the_configuration_says_so(init: Init) -> None:
+    rows = BARS.splitlines()
+    Path("download.csv").write_text("\n".join([f"Ticker,{rows[0]}", *(f"LONG,{row}" for row in rows[1:])]) + "\n")
+    code, said = init("--prices", "download.csv")
+    assert code == 0, said
+    assert 'columns = { symbol = "Ticker" }' in Path("study/finnex.toml").read_text()
+    config = load_config("study/finnex.toml")
+    assert config.symbols == ("LONG",)
+    assert read_tables(config).prices["close"].tolist() == [10.2, 10.3]

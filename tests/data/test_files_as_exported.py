@@ -291,3 +291,35 @@ def test_alpha_vantages_json_as_csv_is_adjusted_for_splits_too(day: str, read: R
 def test_a_vintage_without_any_value_is_refused(read: Read, tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("observation_date,GDP_20240125\n2023-10-01,\n2024-01-01,.\n")
     assert "has no row with a value" in refusal(read, macro={"path": "m.csv", "preset": "fred"})
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "1709856000000,10,11,9,10.5,1000\n1709942400000,10,11,9,10.6,1000\n",
+        "2024.03.06,00:00,1.1,1.1,1.0,1.1,5\n2024.03.07,00:00,1.1,1.1,1.0,1.1,5\n",
+        "2024-03-06T00:00:00Z,10,11,9,10,\n2024-03-07T00:00:00Z,10,11,9,10,\n",
+    ],
+)
+@pytest.mark.parametrize("preset", [None, "yfinance"])
+def test_a_file_without_names_of_columns_is_refused_in_one_sentence_and_read_with_them(
+    rows: str, preset: str | None, read: Read, tmp_path: Path
+) -> None:
+    (tmp_path / "p.csv").write_text(rows)
+    said = refusal(read, prices={"path": "p.csv"} | ({"preset": preset} if preset else {}))
+    assert said.count("\n") == 0
+    assert "has no names of columns: its first row is" in said
+    assert "Add a row above it" in said
+    if "T00" not in rows and "00:00" not in rows:
+        (tmp_path / "p.csv").write_text("date,open,high,low,close,volume\n" + rows)
+        assert read(prices="p.csv").prices["close"].tolist() == [10.5, 10.6]
+
+
+def test_a_column_of_lists_is_left_out_by_the_line_that_the_refusal_names(read: Read, tmp_path: Path) -> None:
+    bars = pd.read_csv(io.StringIO(CSV))
+    bars.assign(tags=[["a"], ["b"], []]).to_parquet(tmp_path / "p.parquet")
+    assert 'ignore = ["tags"]' in refusal(read, prices="p.parquet")
+    assert read(prices={"path": "p.parquet", "ignore": ["tags"]}).prices["close"].tolist() == CLOSES
+    bars.assign(tags=[["a"], ["b"], []]).to_json(tmp_path / "p.json", orient="records")
+    assert 'ignore = ["tags"]' in refusal(read, prices="p.json")
+    assert read(prices={"path": "p.json", "ignore": ["Tags"]}).prices["close"].tolist() == CLOSES

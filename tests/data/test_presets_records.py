@@ -32,6 +32,16 @@ def test_edgar_rows_of_one_tag() -> None:
     assert "no quarter" in said(part)
 
 
+def test_a_tag_with_its_taxonomy_is_that_tag() -> None:
+    tagged = FACTS.replace("\n2023", "\nRevenues,2023").replace("\nstart", "\ntag,start")
+    (plain,) = parts_of(tagged, "fundamentals", "edgar", "facts.csv", symbol="ACME")
+    for prefix in ("us-gaap:", "us-gaap_", "US-GAAP:", "dei:"):
+        text = tagged.replace("Revenues", f"{prefix}Revenues")
+        (found,) = parts_of(text, "fundamentals", "edgar", "facts.csv", symbol="ACME")
+        assert rows_of(found) == rows_of(plain)
+    assert {row["metric"] for row in rows_of(plain)} == {"Revenues"}
+
+
 def fact(val: float, **others: str) -> dict[str, object]:
     return {"start": "2023-01-01", "end": "2023-03-31", "val": val, "filed": "2023-05-01", "form": "10-Q", **others}
 

@@ -376,6 +376,7 @@ def test_records_that_all_have_one_hour_before_the_close_are_found(sample_config
     assert "social_level" not in news.features
 
 
+@pytest.mark.accept
 def test_records_at_one_hour_after_the_close_are_no_finding(sample_config: MakeConfig, inputs: Tables) -> None:
     stamped = at_midnight_of("UTC", inputs)  # the evening before in New York
     report = audit(sample_config(), sessions=1, make=one_family("sentiment"), tables=stamped)
@@ -607,6 +608,7 @@ def test_a_return_that_starts_at_the_last_shown_close_is_found(market: Market) -
     assert "starts at the close of the session itself" in found[0].evidence
 
 
+@pytest.mark.accept
 def test_a_label_that_claims_to_be_known_by_its_decision_is_found(sample_config: MakeConfig, inputs: Tables) -> None:
     def early(bars: pd.DataFrame, days: np.ndarray, settings: LabelSettings) -> dict[str, Labels]:
         return {

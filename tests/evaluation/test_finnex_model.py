@@ -75,7 +75,7 @@ def test_a_network_that_knows_is_found_to_know(found: dict[str, Any]) -> None:
     assert np.trace(ml["confusion_matrix"]) == 18
     assert "buy" in ml["classification_report"]
     assert ml["gap_to_majority"]["value"] > 0.3
-    assert ml["verdict"] == f"On 18 unseen sessions nothing can be said of Reads and its baselines: {FEW}."
+    assert ml["verdict"] == f"On 18 unseen sessions nothing can be said of Reads and its baselines ({FEW})."
     assert sum(ml["given"].values()) == 18
     assert ml["cautions"] == []
     assert (ml["first"], ml["votes_a_session"]) == ("2015-03-03", 16.0)

@@ -100,6 +100,7 @@ def same(one: FinNeXCNNTrainer, other: FinNeXCNNTrainer) -> None:
         np.testing.assert_array_equal(metadata.column(name), other_metadata.column(name))
 
 
+@pytest.mark.accept
 def test_an_array_and_an_exported_folder_give_the_stores_data_set(
     trainer: FinNeXCNNTrainer, exported: Path, built: Config
 ) -> None:

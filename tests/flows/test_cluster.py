@@ -138,6 +138,7 @@ def test_a_scheduler_that_loses_its_last_worker_ends_the_build_and_keeps_what_wa
     assert (again.built, again.skipped) == (63 - drawn, drawn)
 
 
+@pytest.mark.accept
 @pytest.mark.slow
 def test_receipts_that_die_with_their_worker_are_made_again(
     sample_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch

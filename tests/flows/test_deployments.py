@@ -236,6 +236,7 @@ def test_the_package_holds_the_file() -> None:
     assert FILE.relative_to(Path(flows.__file__).parent).as_posix() in data["flows"]
 
 
+@pytest.mark.accept
 @pytest.mark.integration
 def test_a_change_of_the_file_changes_what_finnex_up_serves_and_what_finnex_deploy_applies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -44,6 +44,7 @@ def project(served_project: Path, tmp_path: Path) -> Path:
     return other_project(served_project, tmp_path, ("end = 2015-12-15", "end = 2015-05-29"))
 
 
+@pytest.mark.accept
 def test_a_flow_process_that_is_killed_is_told_crashed_and_the_next_run_completes(
     runs: FlowRuns, project: Path, tmp_path: Path
 ) -> None:

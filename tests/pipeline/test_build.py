@@ -215,6 +215,7 @@ def test_bars_that_are_gone_take_no_image_away_unless_by_force(sample_config: Ma
     assert build(cut).built == 0
 
 
+@pytest.mark.accept
 def test_a_closure_that_the_calendar_learns_of_later_keeps_the_store(
     sample_config: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

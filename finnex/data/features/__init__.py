@@ -74,8 +74,8 @@ def make_section(tables: Tables, config: Config, calendar: SessionCalendar) -> S
     The sections of a run's tables are kept, those of its latest calendars: most companies of a panel share one.
     """
     kept: dict[Any, Section] = tables.memo.setdefault(make_section, {})
-    days, delays = calendar.days, tuple(sorted(config.inputs.quote_delay_minutes.items()))
-    key = config.exchange, days[0], days[-1], config.sectors, delays
+    delays = tuple(sorted(config.inputs.quote_delay_minutes.items()))
+    key = calendar.days.tobytes(), calendar.decision_time.tobytes(), config.sectors, delays
     if key not in kept:
         while len(kept) >= MOST_SECTIONS:
             del kept[next(iter(kept))]

@@ -52,7 +52,7 @@ def read_json(path: Path, ignore: Iterable[str] = ()) -> pd.DataFrame:
 
 
 def frame_of(document: Any, ignore: Iterable[str] = ()) -> pd.DataFrame:
-    """Return a document's rows as cells of text; columns that are to be ignored are empty, whatever they hold.
+    """Return a document's rows as cells of text; columns that are to be ignored are empty.
 
     Raises
     ------

@@ -323,3 +323,11 @@ def test_a_column_of_lists_is_left_out_by_the_line_that_the_refusal_names(read: 
     bars.assign(tags=[["a"], ["b"], []]).to_json(tmp_path / "p.json", orient="records")
     assert 'ignore = ["tags"]' in refusal(read, prices="p.json")
     assert read(prices={"path": "p.json", "ignore": ["Tags"]}).prices["close"].tolist() == CLOSES
+
+
+def test_bars_without_volumes_are_read_by_the_line_that_the_refusal_names(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text(pd.read_csv(io.StringIO(CSV)).drop(columns="volume").to_csv(index=False))
+    assert 'constants = { volume = "0" }' in refusal(read, prices="p.csv")
+    prices = read(prices={"path": "p.csv", "constants": {"volume": "0"}}).prices
+    assert prices["close"].tolist() == CLOSES
+    assert prices["volume"].tolist() == [0.0] * 3

@@ -31,7 +31,7 @@ def _name_it(column: str) -> str:
     """Return how the configuration says where a column is that a file does not name as we do."""
     one_word = f', {column} = "..." where all rows have one,' if column in CONSTANTS else ""
     if column == "volume":
-        one_word = ', constants = { volume = "0" } where there is none (features of volume are then not known),'
+        one_word = ', constants = { volume = "0" } where there is none,'
     return f'Say columns = {{ {column} = "its name" }}{one_word} or a preset (docs/inputs.md).'
 
 

@@ -198,6 +198,10 @@ def _coverage_checks(inputs: RegionInputs) -> list[Check]:
         if why := inputs.why(name):
             checks.append(Check(f"coverage: {name}", True, 0.0, NO_INPUT, why))
             continue
+        if mean == 0:
+            meaning = "no session has a value to show, and the tables that the region draws from lack nothing"
+            checks.append(Check(f"coverage: {name}", False, 0.0, "> 0", meaning))
+            continue
         meaning = f"share of the region known in the newest {NEWEST_SESSIONS} sessions, against half of its mean"
         checks.append(Check(f"coverage: {name}", bool(now >= mean / 2), float(now), f">= {mean / 2:.2f}", meaning))
     return checks

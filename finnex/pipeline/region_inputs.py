@@ -31,7 +31,7 @@ class RegionInputs:
     given
         Tables that the newest builds read; None where the store does not say.
     lacks
-        Table to what is missing in it.
+        Table to what is missing in it; None where that is not known.
     """
 
     names: tuple[str, ...]
@@ -40,20 +40,23 @@ class RegionInputs:
     channels: tuple[str, ...]
     layout: Layout | None
     given: frozenset[str] | None
-    lacks: Mapping[str, str]
+    lacks: Mapping[str, str] | None
 
     def why(self, name: str) -> str:
-        """Return why a region shows nothing on any session, with the remedy; '' where it shows something."""
-        if self.known[self.names.index(name)] > 0:
+        """Return why a region shows nothing on any session, with the remedy.
+
+        '' where it shows something, and where its tables are given and lack nothing: then something is at fault.
+        """
+        if self.known[self.names.index(name)] > 0 or not self._is_unfed(name):
             return ""
         return f"no session has a value to show: {self._cause(name)}. {REMEDY}"
 
     def why_empty(self, section: str, channel: str | None = None) -> str:
-        """Return why a section, or its part of one channel, shows nothing on any session; '' where it shows some."""
+        """Return why a section, or its part of one channel, shows nothing on any session; '' as of `why`."""
         if self.layout is None:
             return ""
         own = [one.name for one in self.layout.regions if one.section == section and channel in (None, one.channel)]
-        if not own or any(self.known[self.names.index(name)] > 0 for name in own):
+        if not own or any(self.known[self.names.index(name)] > 0 or not self._is_unfed(name) for name in own):
             return ""
         causes: dict[str, list[str]] = {}
         for name in own:
@@ -66,16 +69,27 @@ class RegionInputs:
         own = [name for name, share in zip(self.names, self.known, strict=True) if share == 0]
         return f"; without input: {', '.join(own)}" if own else ""
 
-    def _cause(self, name: str) -> str:
+    def _is_unfed(self, name: str) -> bool:
+        """Return whether each table that the region draws from is absent or lacks something, or that is not known."""
+        if self.lacks is None:
+            return True
+        absent = set() if self.given is None else set(self._tables(name)) - self.given
+        return all(one in absent or self.lacks.get(one) for one in self._tables(name))
+
+    def _tables(self, name: str) -> tuple[str, ...]:
+        """Return the tables of the features that a region draws; none where the store keeps no layout."""
         entries = {} if self.layout is None else {one.name: one.table for one in self.layout.catalogue.entries}
         features = () if self.layout is None else self.layout.region(name).features
-        tables = dict.fromkeys(entries[one] for one in features if one in entries)
+        return tuple(dict.fromkeys(entries[one] for one in features if one in entries))
+
+    def _cause(self, name: str) -> str:
+        tables = self._tables(name)
         if not tables:
             return "no input table gives this region anything"
         return ", ".join(self._cause_of_table(table) for table in tables)
 
     def _cause_of_table(self, table: str) -> str:
-        if self.lacks.get(table):
+        if self.lacks and self.lacks.get(table):
             return f"table {table} ({self.lacks[table]})"
         if self.given is not None and table not in self.given:
             return f"table {table} (the table is not given)"
@@ -90,7 +104,7 @@ def region_inputs(store: ImageStore, lacks: Mapping[str, str] | None = None) -> 
     store
         Store with a published session or more.
     lacks
-        Table to what is missing in it, as `finnex.pipeline.lacking` says it.
+        Table to what is missing in it, as `finnex.pipeline.lacking` says it; absent, that is not known.
 
     Returns
     -------
@@ -109,5 +123,5 @@ def region_inputs(store: ImageStore, lacks: Mapping[str, str] | None = None) -> 
         channels=tuple(str(name) for name in store.open_images(store.symbols[0])["channel"].to_numpy()),
         layout=stored_layout(store.attrs) if str(store.attrs["layout_toml"]).strip() else None,
         given=frozenset(table for one in record for table in one.tables) | {"calendar"} if record else None,
-        lacks=lacks or {},
+        lacks=lacks,
     )

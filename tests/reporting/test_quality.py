@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from finnex.errors import StoreError
 from finnex.pipeline import build, read_run
 from finnex.pipeline.lacking import lacking
 from finnex.pipeline.region_inputs import region_inputs
-from finnex.quality import NO_INPUT, Check, _cell_checks, _pixel_checks, quality_checks
+from finnex.quality import NO_INPUT, Check, _cell_checks, _coverage_checks, _pixel_checks, quality_checks
 from finnex.store import ImageStore
 from tests.helpers.stores import blank, make_store, paint, sessions
 
@@ -183,6 +184,20 @@ def test_a_cell_that_tables_feed_fails_where_it_is_blank(few_tables: Config) -> 
     assert not found["alive: behavioral_technical green"].passed
     assert found["alive: fundamental_competitive red"].limit == NO_INPUT
     assert not {check.name: check for check in _pixel_checks(blank_images, shown, "")}["known pixels"].passed
+
+
+def test_a_region_that_shows_nothing_fails_where_its_tables_are_given_and_lack_nothing(few_tables: Config) -> None:
+    store = ImageStore.open(few_tables.store.path)
+    lacks = lacking(read_run(few_tables), few_tables.symbols)
+    inputs = region_inputs(store, lacks)
+    dark = replace(inputs, known=(0.0,) * len(inputs.names), newest=(0.0,) * len(inputs.names))
+    sound = replace(dark, lacks=dict.fromkeys(lacks, ""))
+    found = {check.name: check for check in _coverage_checks(sound)}
+    assert not found["coverage: valuation"].passed
+    assert "lack nothing" in found["coverage: valuation"].meaning
+    assert found["coverage: management"].limit == NO_INPUT  # its table is not given
+    assert {check.name: check for check in _coverage_checks(dark)}["coverage: valuation"].limit == NO_INPUT
+    assert sound.why_empty("fundamental_competitive") == ""
 
 
 def test_qa_prints_a_line_for_a_group_and_failed_checks_again_at_the_end(

@@ -315,14 +315,14 @@ def test_the_new_configuration_shows_every_key_with_its_default(
 
 
 def test_help_is_instant() -> None:
-    """Counted in processor time, which other programs of the machine do not change much."""
+    """Counted in processor time: another process on the same core adds to it, importing pandas adds twice as much."""
     seconds = []
     for _ in range(5):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert run("--help").returncode == 0
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(seconds) < 0.3
+    assert min(seconds) < 0.4
 
 
 def test_help_loads_no_heavy_library() -> None:

@@ -30,8 +30,8 @@ STRANGE = {
     b"\x80\x05\x95": ("is a pickle, which FinNeX does not load: it can run code", "Write it as Parquet: to_parquet."),
 }
 """First bytes of files that are no tables of ours: what they are, and the remedy."""
-DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
-"""What opening or unpacking a cut or damaged file raises."""
+DAMAGED = (OSError, EOFError, NotImplementedError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+"""What opening or unpacking a cut or damaged file raises; of a zip file whose flags are unknown too."""
 
 
 def head_of(path: Path) -> bytes:

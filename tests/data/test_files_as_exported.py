@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -331,3 +332,13 @@ def test_bars_without_volumes_are_read_by_the_line_that_the_refusal_names(read: 
     prices = read(prices={"path": "p.csv", "constants": {"volume": "0"}}).prices
     assert prices["close"].tolist() == CLOSES
     assert prices["volume"].tolist() == [0.0] * 3
+
+
+def test_a_zip_file_whose_damaged_flags_name_an_unknown_encryption_is_refused(read: Read, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "p.csv.zip", "w") as file:
+        file.writestr("p.csv", CSV)
+    content = bytearray((tmp_path / "p.csv.zip").read_bytes())
+    for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(mark) + offset] |= 0x40
+    (tmp_path / "p.csv.zip").write_bytes(content)
+    assert "p.csv.zip" in refusal(read, prices="p.csv.zip")

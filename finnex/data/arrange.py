@@ -17,6 +17,7 @@ from finnex.data import edgar_facts
 from finnex.data.arranged_amounts import read_amounts, scaled, split_adjusted, without_values
 from finnex.data.arranged_dates import read_date_columns
 from finnex.data.arranged_words import fill_words, map_symbols, map_words
+from finnex.data.bar_intervals import refuse_times_of_a_day
 from finnex.data.cells import constant, empty, without
 from finnex.data.faults import Faults
 from finnex.data.json_tables import NUMBERED
@@ -166,7 +167,7 @@ def _parts(
     part.frame = fill_words(part.frame, part.said, table, preset, source, faults.path)
     map_words(part.frame, part.file_names, preset, faults)
     map_symbols(part.frame, preset, source)
-    read_date_columns(part.frame, part.said, preset, source, faults)
+    _read_days(part, table, preset, source, faults)
     if faults.whole:
         return []
     read_amounts(part.frame, frame, preset, faults)
@@ -185,6 +186,17 @@ def _parts(
     for one in parts:
         one.file_names = {ours: written.get(theirs, theirs) for ours, theirs in one.file_names.items()}
     return parts
+
+
+def _read_days(part: Part, table: str, preset: Preset, source: TableSource, faults: Faults) -> None:
+    """Read the columns of days, in place; of bars with times of a day, no cell is named, but what they are."""
+    of_bars = table in ("prices", "enhanced")
+    if of_bars:  # before a format is looked for, which would name each cell
+        refuse_times_of_a_day(part.frame, part.file_names, faults)
+    if not faults.whole:
+        read_date_columns(part.frame, part.said, preset, source, faults)
+    if of_bars and not faults.whole:
+        refuse_times_of_a_day(part.frame, part.file_names, faults)
 
 
 def _yfinance_lacks(header: Sequence[str]) -> Iterator[str]:

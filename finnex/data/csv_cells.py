@@ -24,6 +24,7 @@ from finnex.data.columns import NeedsText, is_word_name, to_pandas
 from finnex.data.csv_file import facts_of, has_trailing_delimiter, in_utf8, line_of, rows_of
 from finnex.data.csv_format import UTF8, CsvFormat, format_of
 from finnex.data.file_kind import opened
+from finnex.data.other_delimiters import refuse_other_delimiter
 from finnex.data.table_file import check_columns, unreadable
 from finnex.errors import InputError, Problem, first_of
 
@@ -80,6 +81,8 @@ def read_csv(
     written = format_of(path, source)
     facts = facts_of(path, written.encoding)
     names = [name or f"Unnamed: {number}" for number, name in enumerate(written.names)]
+    if names:
+        refuse_other_delimiter(path, written, source)
     if written.levels == 1:
         check_columns(path, names)
     if not names:
@@ -87,7 +90,11 @@ def read_csv(
     types = _types(names, written, frozenset(missing)) if typed else [pa.string()] * len(names)
     if not typed or written.thousands:
         missing = ()
-    table = _parsed(path, written, types, quoted=facts.quoted, missing=missing)
+    try:
+        table = _parsed(path, written, types, quoted=facts.quoted, missing=missing)
+    except InputError:
+        refuse_other_delimiter(path, written, source, ragged=True)
+        raise
     columns = {}
     for number, name in enumerate(names):
         column = table.column(number)

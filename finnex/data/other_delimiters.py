@@ -9,6 +9,7 @@ from typing import Final
 
 from finnex.config import TableSource
 from finnex.data.csv_format import DELIMITERS, CsvFormat, head_of, rows_in, word_of
+from finnex.data.matched_columns import UNDER_INPUTS
 from finnex.data.table_file import refused, without_header
 from finnex.errors import shortened
 
@@ -54,10 +55,10 @@ def refuse_other_delimiter(path: Path, written: CsvFormat, source: TableSource |
     line = f"{{ path = {place}, delimiter = {json.dumps(sign, ensure_ascii=False)} }}"
     if found is None:
         what = f"has one column, '{shortened(first)}': no {word_of(written.delimiter)} parts its cells"
-        remedy = f"Write commas between them, or name what does in the table's line of [inputs], such as {line}."
+        remedy = f"Write commas between them, or name what does {UNDER_INPUTS}, in the table's line: {line}."
     else:
         what = f"is read with the delimiter {word_of(written.delimiter)}; its first line is '{shortened(first)}'"
-        remedy = f"Name what parts its cells in the table's line of [inputs]: {line}."
+        remedy = f"Name what parts its cells {UNDER_INPUTS}, in the table's line: {line}."
     raise refused(path, what, remedy)
 
 

@@ -14,19 +14,16 @@ import pandas as pd
 from finnex.config import Config, TableSource, files_of
 from finnex.data import parse
 from finnex.data.arrange import FILE_NAMES, IGNORED, arranged
-from finnex.data.arranged_words import stem_of, word_in_name
+from finnex.data.arranged_words import OF_SYMBOLS, is_named_after_its_symbol, stem_of, word_in_name
 from finnex.data.cell_in_file import cell_of
 from finnex.data.cells import distinct
+from finnex.data.folder_words import SYMBOL_NAMES, symbol_of_folder, words_in_folders
 from finnex.data.lexicon import LexiconName
 from finnex.data.preset import PLAIN, Preset, plain, preset_of
 from finnex.errors import Problem, shown
 
 OF_ONE_COMPANY = ("prices", "splits", "options", "enhanced", "fundamentals")
 """Tables of which a file without a symbol is taken for one company's: a second company would repeat its days."""
-SYMBOL_NAMES = frozenset(
-    ("ticker", "tickers", "<ticker>", "tic", "name", "stock", "security", "instrument", "ric", "ticker_symbol")
-)
-"""What others call the column of symbols."""
 TICKER = r"\^?[A-Z0-9][A-Z0-9.:^=-]{0,14}"
 """A symbol rather than the name of a company: in capitals, without blanks."""
 PLAIN_SOURCE = TableSource(path="")
@@ -55,7 +52,9 @@ class Reading:
     says_symbol
         Whether the file has a column of symbols.
     symbol_given
-        Whether the configuration says whose the file is.
+        Whether the configuration, or a folder, says whose the file is.
+    said_by_folders
+        Our columns that the file lacks, of which folders named key=value have the word.
     """
 
     table: str = ""
@@ -68,6 +67,7 @@ class Reading:
     ignored: tuple[str, ...] = ()
     says_symbol: bool = True
     symbol_given: bool = False
+    said_by_folders: tuple[str, ...] = ()
 
     @property
     def zone(self) -> str | None:
@@ -101,6 +101,8 @@ class Reading:
         frame, levels = parse.read_cells(
             path, self.written, typed=typed, missing=missing, as_written=self.preset.reads_amounts
         )
+        if words := words_in_folders(path, self.table, list(map(str, frame.columns)), self.preset, self.source):
+            self._say(words)
         own = "symbol" in self.source.columns or any(plain(name) == "symbol" for name in frame.columns)
         may_have_others = self.preset is PLAIN and self.table in OF_ONE_COMPANY and not self.symbol_given
         if not own and may_have_others and (column := several_tickers(frame)):
@@ -115,6 +117,17 @@ class Reading:
         if self.assumed and not self.says_symbol and self.table in OF_ONE_COMPANY:
             problems += _of_another(frame, self.source, path)
         return found
+
+    def _say(self, words: Mapping[str, str]) -> None:
+        """Take words of folders for columns that the file lacks; what the configuration says goes before them."""
+        columns = {ours: theirs for ours, theirs in self.source.columns.items() if ours not in words}
+        constants = {**words, **{name: word for name, word in self.source.constants.items() if name != "symbol"}}
+        if "symbol" in words:
+            self.symbol_given = True
+        elif "symbol" in self.source.constants:
+            constants["symbol"] = self.source.constants["symbol"]
+        self.source = self.source.model_copy(update={"columns": columns, "constants": constants})
+        self.said_by_folders = tuple(dict.fromkeys((*self.said_by_folders, *words)))
 
     def in_the_files_words(self, problem: Problem) -> Problem:
         """Return a problem under the file's own name of its column, with the cell as the file has it."""
@@ -158,11 +171,24 @@ def reading_of(config: Config, table: str, source: TableSource | None = None, pa
     preset = preset_of(source.preset, table, Path())
     assumed = ""
     symbol_given = "symbol" in source.constants
+    by_folder: tuple[str, ...] = ()
+    if not symbol_given and table in OF_SYMBOLS and (word := symbol_of_folder(path)):
+        word = _configured((*config.peers, *config.symbols)).get(word.casefold(), word)
+        source = source.model_copy(update={"constants": {**source.constants, "symbol": word}})
+        symbol_given, by_folder = True, ("symbol",)
     if not symbol_given and table not in ("macro", "events"):
         symbol, assumed = _symbol_of(config, table, source, path, preset)
         if symbol:
             source = source.model_copy(update={"constants": {**source.constants, "symbol": symbol}})
-    return Reading(table, source, preset, config.inputs.lexicon, assumed=assumed, symbol_given=symbol_given)
+    return Reading(
+        table,
+        source,
+        preset,
+        config.inputs.lexicon,
+        assumed=assumed,
+        symbol_given=symbol_given,
+        said_by_folders=by_folder,
+    )
 
 
 def readings(config: Config, table: str) -> list[tuple[Path, Reading]]:
@@ -179,7 +205,11 @@ def _symbol_of(config: Config, table: str, source: TableSource, path: Path, pres
     named = list(dict.fromkeys(known[word.casefold()] for word in words if word.casefold() in known))
     if len(named) == 1:
         return named[0], ""
-    if source.of_symbols or word_in_name(path, preset.file_names, "symbol") or "symbol" in preset.constants:
+    if (
+        is_named_after_its_symbol(source, path)
+        or word_in_name(path, preset.file_names, "symbol")
+        or "symbol" in preset.constants
+    ):
         return "", ""  # `fill_words` takes it from the file's name, or from the preset
     alone = len(config.symbols) == 1 and len(config.inputs.files_of(table)) == 1
     if alone and (source.preset is not None or table in OF_ONE_COMPANY):

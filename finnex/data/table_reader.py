@@ -148,6 +148,8 @@ class TableReader:
             frames.append(frame)
         if reading.assumed and not reading.says_symbol:
             notes.insert(0, reading.assumed)
+        if named := [name for name in reading.said_by_folders if name not in reading.file_names]:
+            notes.append(f"is read with {', '.join(named)} as its folder's name says")
         report = FileReport(
             self.table, path, kind_words(path), detected(path, reading.source), tuple(dict.fromkeys(notes)),
             tuple(dict.fromkeys(said)), rows,

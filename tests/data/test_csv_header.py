@@ -23,7 +23,7 @@ NAMES = ("symbol", "date", "open", "high", "low", "close", "volume")
 BARS = pd.DataFrame([("ACME", day, 10.5, 11.25, 10.0, close, 1000) for day, close in zip(DAYS, CLOSES, strict=True)],
                     columns=list(NAMES))  # fmt: skip
 SERIES = "date,DGS10\n2024-03-04,4.2\n2024-03-05,4.1\n2024-03-06,4.0\n"
-LINE = re.compile(r"line of \[inputs\](?:: |, such as )(\{.*\})\.$")
+LINE = re.compile(r"under \[inputs\], in the table's line: (\{.*\})\.$")
 
 
 def read(folder: Path, **inputs: Any) -> Tables:

@@ -47,7 +47,7 @@ class TableSource(Section):
     columns
         Our name of a column to the file's name of it; overrides the preset.
     ignore
-        Columns of the file that are not read, and not warned of.
+        Columns of the file that are not read, and not warned of; names of series, events and metrics in its rows too.
     delimiter, encoding, decimal, thousands
         How the text is written; absent, detected.
     date_format

@@ -18,11 +18,12 @@ from finnex.data.arranged_amounts import read_amounts, scaled, split_adjusted, w
 from finnex.data.arranged_dates import read_date_columns
 from finnex.data.arranged_words import fill_words, map_symbols, map_words
 from finnex.data.bar_intervals import refuse_times_of_a_day
-from finnex.data.cells import constant, empty, without
+from finnex.data.cells import constant, distinct, empty, without
 from finnex.data.faults import Faults
 from finnex.data.json_tables import NUMBERED
 from finnex.data.macro_series import of_series
 from finnex.data.matched_columns import ignored_names, matched, refusal
+from finnex.data.names import TAXONOMY
 from finnex.data.preset import PLAIN, Preset, bundled, plain
 from finnex.data.remarks import Caution
 from finnex.data.wide_tables import by_ticker, flat_levels, level_in_rows, tuple_levels
@@ -33,6 +34,8 @@ FILE_NAMES, IGNORED, SAID = "finnex_file_names", "finnex_ignored", "finnex_said"
 was detected or assumed, as sentences without a full stop."""
 TEXTS = ("text",)
 """Columns in which no word means "no value"."""
+WORDS = {"macro": "series", "events": "name", "fundamentals": "metric"}
+"""Columns whose words are names that features read, as names of columns are elsewhere."""
 Levels = Sequence[Sequence[str]]
 
 
@@ -184,6 +187,7 @@ def _parts(
         own = of_series(part.frame, part.file_names, part.said, preset, source, faults)
         parts = [Part(*one, part.ignored) for one in own]
     for one in parts:
+        _without_words(one, table, source)
         one.file_names = {ours: written.get(theirs, theirs) for ours, theirs in one.file_names.items()}
     return parts
 
@@ -234,6 +238,20 @@ def _remarks(header: Sequence[str], preset: Preset) -> Iterator[str]:
 def _absences(header: Sequence[str], preset: Preset) -> Iterator[str]:
     names = {plain(name) for name in header}
     yield from (Caution(sentence) for column, sentence in preset.absent.items() if plain(column) not in names)
+
+
+def _without_words(part: Part, table: str, source: TableSource) -> None:
+    """Leave out rows of series, events and metrics that the configuration ignores, as it does columns."""
+    column = WORDS.get(table, "")
+    if not source.ignore or column not in part.frame.columns:
+        return
+    codes, each = distinct(part.frame[column])
+    ignored = {plain(name) for name in source.ignore}
+    names = each.str.strip().str.replace(TAXONOMY, "", regex=True)
+    out = (names.map(plain).isin(ignored) | each.map(plain).isin(ignored)).to_numpy(dtype=bool)
+    if (gone := out[codes]).any():
+        part.frame = part.frame[~gone]
+        part.ignored += tuple(each[out].str.strip())
 
 
 def _without_rows(part: Part, preset: Preset) -> None:

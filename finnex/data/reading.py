@@ -112,7 +112,7 @@ class Reading:
             own = True
         found = arranged(frame, levels, self.table, self.preset, self.written, path, problems)
         self.file_names = {ours: theirs for part in reversed(found) for ours, theirs in part.attrs[FILE_NAMES].items()}
-        self.ignored = tuple(found[0].attrs.get(IGNORED, ())) if found else ()
+        self.ignored = tuple(dict.fromkeys(name for part in found for name in part.attrs[IGNORED]))
         self.says_symbol = own or "symbol" in self.file_names
         if self.assumed and not self.says_symbol and self.table in OF_ONE_COMPANY:
             problems += _of_another(frame, self.source, path)

@@ -114,7 +114,11 @@ class TableReader:
         whole.attrs.clear()
         table = self.finish(whole, where, found)
         by_path = {str(path): reading for path, reading in files}
-        problems += [by_path[problem.file].in_the_files_words(problem) for problem in found]
+        of_file: dict[str, list[Problem]] = {}
+        for problem in found:
+            of_file.setdefault(problem.file, []).append(problem)
+        in_words = {file: iter(by_path[file].in_the_files_words(Path(file), own)) for file, own in of_file.items()}
+        problems += [next(in_words[problem.file]) for problem in found]
         finished = remarks(table)
         table.attrs.clear()
         return with_reports(remark(table, [*dict.fromkeys(said), *finished]), reports)

@@ -25,6 +25,7 @@ from finnex.data.csv_file import facts_of, has_trailing_delimiter, in_utf8, line
 from finnex.data.csv_format import UTF8, CsvFormat, format_of
 from finnex.data.file_kind import opened
 from finnex.data.other_delimiters import refuse_other_delimiter
+from finnex.data.stray_quotes import refuse_stray_quotes
 from finnex.data.table_file import check_columns, unreadable
 from finnex.errors import InputError, Problem, first_of
 
@@ -105,6 +106,7 @@ def read_csv(
         columns[number] = cells if as_written or written.is_plain or words else plain_cells(cells, written)
     frame = pd.DataFrame(columns, copy=False)
     frame.columns = pd.Index(names, dtype="str")
+    refuse_stray_quotes(path, written, facts, frame, source)
     if not typed:
         _refuse_repeated_headers(path, frame, written)
     return frame, written.further_levels

@@ -45,7 +45,7 @@ def _as_wide_as_the_table(rows: list[Row]) -> int:
     """Return how many rows of words about the table, as wide as it is, precede its header.
 
     The header has a name in each column, and the row below it has a number or a day. Rows before it end with an empty
-    cell, as spreadsheets pad them; or the header begins with the day, the row below it with a digit.
+    cell, as spreadsheets pad them, or are shorter; or the header begins with the day, the row below it with a digit.
     """
     if levels_of(rows) > 1 or tickers_below(rows):
         return 0
@@ -54,7 +54,7 @@ def _as_wide_as_the_table(rows: list[Row]) -> int:
         names = [cell.strip().casefold() for cell in header]
         if len(header) != len(below) or not all(names) or len(set(names)) < len(names) or any(map(_is_number, names)):
             continue
-        padded = all(len(row) >= len(header) and not row[-1].strip() for row in before)
+        padded = all(len(row) < len(header) - 1 or not row[-1].strip() for row in before)
         dated = names[0] in DAY_COLUMNS and below[0].strip()[:1].isdigit()
         if dated and not any(row[0].strip()[:1].isdigit() for row in before):
             return at

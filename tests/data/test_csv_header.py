@@ -94,6 +94,7 @@ def test_a_first_line_that_names_the_delimiter_is_followed(sign: str, tmp_path: 
         "Company:,ACME,,From,2024-03-04,,\n",
         "Rows,4,,,,,\nPrices as of,2024-03-08,,,,,\n,,,,,,\n",
         '"Company: ACME",,,,,,,,\nCurrency,USD\n',
+        "Currency,USD,,,,,\nCurrency,USD\n",
     ],
 )
 def test_rows_about_the_table_that_are_as_wide_as_it_is_are_no_header(before: str, tmp_path: Path) -> None:

@@ -102,7 +102,8 @@ def plain(rng: random.Random) -> Written:
     quoting = rng.choice((csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
     writer = csv.writer(text, delimiter=delimiter, quoting=quoting, lineterminator=rng.choice(("\n", "\r\n")))
     for _ in range(rng.choice((0, 0, 1, 2))):
-        writer.writerow(["Downloaded on Monday"])
+        words = rng.choice((["Downloaded on Monday"], ["Currency", "USD"]))
+        writer.writerow(words + [""] * (rng.choice((0, len(columns))) - len(words)))
     writer.writerow([case(column) for column in columns])
     for row in _ordered(rng, bars).to_dict("records"):
         cells = {"symbol": row["symbol"], "date": row["date"].strftime(day)} | {f: number(row[f]) for f in FIELDS}
@@ -221,12 +222,13 @@ def alpha_vantage(rng: random.Random) -> Written:
 
 
 def folder(rng: random.Random) -> Written:
-    """Write a folder with a file for each symbol, which the file's name says."""
+    """Write a folder with a file for each symbol, which the file's name says, or that of the folder above it."""
     bars = random_bars(rng, _some(rng))
+    name = rng.choice(("{}", "symbol={}/part-0", "Ticker={}/year=2020/part-0"))
     files = {}
     for symbol, own in bars.groupby("symbol"):
         rows = _ordered(rng, own.drop(columns="symbol"))
-        files[f"bars/{symbol}.csv"] = rows.to_csv(index=False, date_format="%Y-%m-%d").encode()
+        files[f"bars/{name.format(symbol)}.csv"] = rows.to_csv(index=False, date_format="%Y-%m-%d").encode()
     files["bars/README.md"] = b"Not a table."
     return Written("folder", files, {"path": "bars"}, bars)
 

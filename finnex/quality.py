@@ -199,8 +199,7 @@ def _coverage_checks(inputs: RegionInputs) -> list[Check]:
             checks.append(Check(f"coverage: {name}", True, 0.0, NO_INPUT, why))
             continue
         if mean == 0:
-            meaning = "no session has a value to show, and the tables that the region draws from lack nothing"
-            checks.append(Check(f"coverage: {name}", False, 0.0, "> 0", meaning))
+            checks.append(Check(f"coverage: {name}", False, 0.0, "> 0", inputs.fault(name)))
             continue
         meaning = f"share of the region known in the newest {NEWEST_SESSIONS} sessions, against half of its mean"
         checks.append(Check(f"coverage: {name}", bool(now >= mean / 2), float(now), f">= {mean / 2:.2f}", meaning))

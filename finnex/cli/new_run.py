@@ -13,9 +13,9 @@ from finnex.config import TableSource, parse_config
 from finnex.config.table_source import TABLE_SUFFIXES
 from finnex.data.arranged_words import word_in_name
 from finnex.data.checks import COLUMN_MISSING
+from finnex.data.folder_words import SYMBOL_NAMES, symbol_of_folder
 from finnex.data.matched_columns import UNDER_INPUTS, line_of_columns
 from finnex.data.preset import plain, preset_of
-from finnex.data.reading import SYMBOL_NAMES
 from finnex.data.remarks import reports
 from finnex.data.tables import read_bars
 from finnex.errors import ConfigError, InputError, Problem
@@ -97,6 +97,7 @@ def new_run(path: Path, prices: Path, preset: str | None, symbols: list[str] | N
     said = ""
     if len(files) == 1 and not says:
         origin = "the preset" if names[0].casefold() not in prices.name.casefold() else "the file's name"
+        origin = "the folder's name" if symbol_of_folder(files[0]) else origin
         said = f"The symbol {names[0]} is taken from {origin}; --symbol NAME says otherwise."
     return NewRun(source, tuple(_drawn(path, source, names)), said)
 

@@ -3,7 +3,7 @@
 prices = "prices.csv"                                  # one file
 prices = ["2023.csv", "2024.csv"]                      # several
 prices = "bars/*.csv"                                  # a pattern
-prices = "bars"                                        # a folder, a file for each symbol
+prices = "bars"                                        # a folder, a file for each symbol; or folders symbol=ACME in it
 prices = { path = "ACME.csv", preset = "yfinance", symbol = "ACME" }
 macro = [{ path = "DGS10.csv", preset = "fred" }, "others.csv"]
 """
@@ -18,6 +18,7 @@ from zoneinfo import available_timezones
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from finnex.config.key_folders import files_below
 from finnex.config.section import Section
 from finnex.errors import nearest
 
@@ -46,7 +47,7 @@ class TableSource(Section):
     columns
         Our name of a column to the file's name of it; overrides the preset.
     ignore
-        Columns of the file that are not read, and not warned of.
+        Columns of the file that are not read, and not warned of; names of series, events and metrics in its rows too.
     delimiter, encoding, decimal, thousands
         How the text is written; absent, detected.
     date_format
@@ -144,10 +145,10 @@ class TableSource(Section):
         whole = root / Path(self.path).expanduser()
         try:
             if whole.is_dir():
-                return sorted(
-                    one for one in whole.iterdir()
-                    if one.suffix.lower() in TABLE_SUFFIXES and not one.name.startswith(".") and one.is_file()
-                )  # fmt: skip
+                return [
+                    one for one in files_below(whole)
+                    if one.suffix.lower() in TABLE_SUFFIXES and not one.name.startswith(".")
+                ]  # fmt: skip
             if whole.is_file():
                 return [whole]
             if PATTERN & set(self.path):

@@ -17,11 +17,13 @@ from finnex.data import edgar_facts
 from finnex.data.arranged_amounts import read_amounts, scaled, split_adjusted, without_values
 from finnex.data.arranged_dates import read_date_columns
 from finnex.data.arranged_words import fill_words, map_symbols, map_words
-from finnex.data.cells import constant, empty, without
+from finnex.data.bar_intervals import refuse_times_of_a_day
+from finnex.data.cells import constant, distinct, empty, without
 from finnex.data.faults import Faults
 from finnex.data.json_tables import NUMBERED
 from finnex.data.macro_series import of_series
 from finnex.data.matched_columns import ignored_names, matched, refusal
+from finnex.data.names import TAXONOMY
 from finnex.data.preset import PLAIN, Preset, bundled, plain
 from finnex.data.remarks import Caution
 from finnex.data.wide_tables import by_ticker, flat_levels, level_in_rows, tuple_levels
@@ -32,6 +34,8 @@ FILE_NAMES, IGNORED, SAID = "finnex_file_names", "finnex_ignored", "finnex_said"
 was detected or assumed, as sentences without a full stop."""
 TEXTS = ("text",)
 """Columns in which no word means "no value"."""
+WORDS = {"macro": "series", "events": "name", "fundamentals": "metric"}
+"""Columns whose words are names that features read, as names of columns are elsewhere."""
 Levels = Sequence[Sequence[str]]
 
 
@@ -166,7 +170,7 @@ def _parts(
     part.frame = fill_words(part.frame, part.said, table, preset, source, faults.path)
     map_words(part.frame, part.file_names, preset, faults)
     map_symbols(part.frame, preset, source)
-    read_date_columns(part.frame, part.said, preset, source, faults)
+    _read_days(part, table, preset, source, faults)
     if faults.whole:
         return []
     read_amounts(part.frame, frame, preset, faults)
@@ -183,8 +187,20 @@ def _parts(
         own = of_series(part.frame, part.file_names, part.said, preset, source, faults)
         parts = [Part(*one, part.ignored) for one in own]
     for one in parts:
+        _without_words(one, table, source)
         one.file_names = {ours: written.get(theirs, theirs) for ours, theirs in one.file_names.items()}
     return parts
+
+
+def _read_days(part: Part, table: str, preset: Preset, source: TableSource, faults: Faults) -> None:
+    """Read the columns of days, in place; of bars with times of a day, no cell is named, but what they are."""
+    of_bars = table in ("prices", "enhanced")
+    if of_bars:  # before a format is looked for, which would name each cell
+        refuse_times_of_a_day(part.frame, part.file_names, faults)
+    if not faults.whole:
+        read_date_columns(part.frame, part.said, preset, source, faults)
+    if of_bars and not faults.whole:
+        refuse_times_of_a_day(part.frame, part.file_names, faults)
 
 
 def _yfinance_lacks(header: Sequence[str]) -> Iterator[str]:
@@ -222,6 +238,20 @@ def _remarks(header: Sequence[str], preset: Preset) -> Iterator[str]:
 def _absences(header: Sequence[str], preset: Preset) -> Iterator[str]:
     names = {plain(name) for name in header}
     yield from (Caution(sentence) for column, sentence in preset.absent.items() if plain(column) not in names)
+
+
+def _without_words(part: Part, table: str, source: TableSource) -> None:
+    """Leave out rows of series, events and metrics that the configuration ignores, as it does columns."""
+    column = WORDS.get(table, "")
+    if not source.ignore or column not in part.frame.columns:
+        return
+    codes, each = distinct(part.frame[column])
+    ignored = {plain(name) for name in source.ignore}
+    names = each.str.strip().str.replace(TAXONOMY, "", regex=True)
+    out = (names.map(plain).isin(ignored) | each.map(plain).isin(ignored)).to_numpy(dtype=bool)
+    if (gone := out[codes]).any():
+        part.frame = part.frame[~gone]
+        part.ignored += tuple(each[out].str.strip())
 
 
 def _without_rows(part: Part, preset: Preset) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from finnex.config.key_folders import words_of_folders
 from finnex.config.table_source import TABLE_SUFFIXES, TableSource
 from finnex.data.cells import constant, distinct, mapped
 from finnex.data.faults import Faults
@@ -31,6 +32,11 @@ def stem_of(path: Path) -> str:
     while name.lower().endswith(TABLE_SUFFIXES):
         name = name[: name.rindex(".")]
     return name
+
+
+def is_named_after_its_symbol(source: TableSource, path: Path) -> bool:
+    """Return whether a file of a folder or a pattern has its symbol for a name; a part below symbol=ACME has not."""
+    return source.of_symbols and not words_of_folders(path)
 
 
 def word_in_name(path: Path, patterns: tuple[str, ...], column: str) -> str | None:
@@ -89,7 +95,7 @@ def fill_words(
     given = dict(source.constants)
     if table in OF_SYMBOLS and "symbol" not in frame.columns and "symbol" not in given:
         word = word_in_name(path, preset.file_names, "symbol") or (
-            _capitals(stem_of(path)) if source.of_symbols else None
+            _capitals(stem_of(path)) if is_named_after_its_symbol(source, path) else None
         )
         if word is not None:
             given["symbol"] = word

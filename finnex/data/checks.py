@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from finnex.config.key_folders import words_of_folders
 from finnex.config.table_source import CONSTANTS
 from finnex.data.rows import Where, place_of
 from finnex.errors import Problem, first_of, nearest, shortened, shown
@@ -15,8 +16,8 @@ COLUMN_MISSING = "the column is missing"
 
 
 def require_columns(frame: pd.DataFrame, required: tuple[str, ...], path: Path) -> list[Problem]:
-    """Return a problem for each required column that is absent, with the nearest column that is there."""
-    spare = [column for column in frame.columns if column not in required]
+    """Return a problem for each required column that is absent, with the nearest of the file or its folders."""
+    spare = [column for column in (*frame.columns, *words_of_folders(path)) if column not in required]
     return [
         Problem(
             str(path), COLUMN_MISSING, f"{nearest(column, spare or list(frame.columns))} {_name_it(column)}",

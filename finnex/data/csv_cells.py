@@ -24,6 +24,8 @@ from finnex.data.columns import NeedsText, is_word_name, to_pandas
 from finnex.data.csv_file import facts_of, has_trailing_delimiter, in_utf8, line_of, rows_of
 from finnex.data.csv_format import UTF8, CsvFormat, format_of
 from finnex.data.file_kind import opened
+from finnex.data.other_delimiters import refuse_other_delimiter
+from finnex.data.stray_quotes import refuse_stray_quotes
 from finnex.data.table_file import check_columns, unreadable
 from finnex.errors import InputError, Problem, first_of
 
@@ -80,6 +82,8 @@ def read_csv(
     written = format_of(path, source)
     facts = facts_of(path, written.encoding)
     names = [name or f"Unnamed: {number}" for number, name in enumerate(written.names)]
+    if names:
+        refuse_other_delimiter(path, written, source)
     if written.levels == 1:
         check_columns(path, names)
     if not names:
@@ -87,7 +91,11 @@ def read_csv(
     types = _types(names, written, frozenset(missing)) if typed else [pa.string()] * len(names)
     if not typed or written.thousands:
         missing = ()
-    table = _parsed(path, written, types, quoted=facts.quoted, missing=missing)
+    try:
+        table = _parsed(path, written, types, quoted=facts.quoted, missing=missing)
+    except InputError:
+        refuse_other_delimiter(path, written, source, ragged=True)
+        raise
     columns = {}
     for number, name in enumerate(names):
         column = table.column(number)
@@ -98,6 +106,7 @@ def read_csv(
         columns[number] = cells if as_written or written.is_plain or words else plain_cells(cells, written)
     frame = pd.DataFrame(columns, copy=False)
     frame.columns = pd.Index(names, dtype="str")
+    refuse_stray_quotes(path, written, facts, frame, source)
     if not typed:
         _refuse_repeated_headers(path, frame, written)
     return frame, written.further_levels

@@ -44,10 +44,13 @@ class Facts:
         Whether the last line has its end.
     quoted
         Whether it holds a quotation mark, so that a cell may hold delimiters and line ends.
+    odd_quotes
+        Whether it holds an odd number of them: one of them may not be closed.
     """
 
     ended: bool
     quoted: bool
+    odd_quotes: bool
 
 
 def facts_of(path: Path, encoding: str) -> Facts:
@@ -71,7 +74,7 @@ def facts_of(path: Path, encoding: str) -> Facts:
 
 @lru_cache(maxsize=4096)
 def _facts_of(path: Path, changed_ns: int, size: int, encoding: str) -> Facts:
-    total, line, last, quoted = 0, 0, b"\n", False
+    total, line, last, quotes = 0, 0, b"\n", 0
     for block in in_utf8(path, encoding):
         if b"\0" in block:
             raise refused(
@@ -81,7 +84,7 @@ def _facts_of(path: Path, changed_ns: int, size: int, encoding: str) -> Facts:
         head, _, tail = block.rpartition(b"\n")
         longest = max(map(len, head.split(b"\n"))) if len(block) > MOST_LINE_BYTES else len(block)
         line = len(tail) if b"\n" in block else line + len(block)
-        quoted = quoted or b'"' in block
+        quotes += block.count(b'"')
         if max(line, longest) > MOST_LINE_BYTES:
             raise refused(
                 path,
@@ -101,7 +104,7 @@ def _facts_of(path: Path, changed_ns: int, size: int, encoding: str) -> Facts:
                 "Give it as it was exported; rows that repeat each other are no table.",
             )
         last = block[-1:]
-    return Facts(last in (b"\n", b"\r") or total == 0, quoted)
+    return Facts(last in (b"\n", b"\r") or total == 0, quotes > 0, quotes % 2 == 1)
 
 
 def in_utf8(path: Path, encoding: str) -> Iterator[bytes]:

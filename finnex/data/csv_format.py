@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from finnex.config import TableSource
+from finnex.data.csv_header import POINT, levels_of, rows_before_header, tickers_below
 from finnex.data.file_kind import opened
 from finnex.data.table_file import refused
 
@@ -23,14 +24,11 @@ HEAD_BYTES = 256 << 10
 LEAST_LINES, LONGEST_HEAD_BYTES = 3, 16 << 20
 """More is looked at until there are so many lines: a header of thousands of columns is long."""
 HEAD_ROWS = 200
-MOST_PREAMBLE = 20
-"""Rows before the header (a title, a disclaimer)."""
+SEP_LINE = re.compile(r"sep=(.)\r?\n")
+"""First line of a file that is meant for a spreadsheet."""
 DELIMITERS = (",", ";", "\t", "|")
-FIELDS = ("open", "high", "low", "close")
-DATE_WORDS = frozenset(("date", "datetime", "timestamp"))
 MOST_WORDS = 8
 """Words of a column among its numbers that are kept: marks for "no value"."""
-POINT = re.compile(r"[-+]?\d+\.\d+")
 COMMA = re.compile(r"[-+]?\d+,\d+")
 POINT_GROUPS = re.compile(r"[-+]?\d{1,3}(?:\.\d{3})+(?:,\d+)?")
 COMMA_GROUPS = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
@@ -98,16 +96,28 @@ class CsvFormat:
 
     def said(self, given: TableSource | None = None) -> list[str]:
         """Return what was detected that a plain table does not have, in words; what `given` gives was not detected."""
-        words = {"\t": "tab", ";": "semicolon", "|": "bar"}
         given = given or TableSource(path="")
         signs = given.decimal or given.thousands
         found = [] if self.encoding in UTF8 or given.encoding else [f"the encoding {self.encoding}"]
-        found += [f"the delimiter {words[self.delimiter]}"] if self.delimiter in words and not given.delimiter else []
+        own = self.delimiter != "," and not given.delimiter
+        found += [f"the delimiter {word_of(self.delimiter)}"] if own else []
         rows = "a row" if self.preamble == 1 else f"{self.preamble} rows"
         found += [f"{rows} before the header"] if self.preamble else []
         found += [f"a header of {self.levels} rows"] if self.levels > 1 else []
         found += [] if self.decimal == "." or signs else [f"the decimal sign '{self.decimal}'"]
         return found + ([f"the thousands sign '{self.thousands}'"] if self.thousands and not signs else [])
+
+
+def word_of(delimiter: str) -> str:
+    """Return what a delimiter is called; one without a name in quotes.
+
+    Examples
+    --------
+    >>> word_of(";"), word_of("^")
+    ('semicolon', "'^'")
+    """
+    words = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar", " ": "space"}
+    return words.get(delimiter, f"'{delimiter}'")
 
 
 KEYS_OF_WORDS = {
@@ -159,6 +169,36 @@ def format_of(path: Path, source: TableSource | None = None) -> CsvFormat:
 
 @lru_cache(maxsize=4096)
 def _detected(path: Path, changed_ns: int, size: int, encoding: str | None, delimiter: str | None) -> CsvFormat:
+    encoding, text = head_of(path, encoding)
+    delimiter = delimiter or _delimiter(text)
+    rows = rows_in(text, delimiter)
+    preamble = rows_before_header(rows)
+    rows = rows[preamble:]
+    levels = levels_of(rows)
+    names = tuple(cell.strip() for cell in rows[0]) if rows else ()
+    further: tuple[tuple[str, ...], ...] = ()
+    if levels > 1:
+        names = (rows[levels - 1][0].strip(), *names[1:])
+        further = tuple(("", *(cell.strip() for cell in row[1:])) for row in rows[1 : levels - 1])
+    if levels == 1 and tickers_below(rows):
+        levels, names = 2, (names[0] or "Date", *names[1:])
+        further = (("", *(cell.strip() for cell in rows[1][1:])),)
+    decimal, thousands = _signs(rows[levels:])
+    words = _words(rows[levels:], len(names), decimal)
+    returns = "\r" in text and "\n" not in text.rstrip("\r\n")
+    return CsvFormat(encoding, delimiter, preamble, levels, names, further, decimal, thousands, words, returns)
+
+
+def head_of(path: Path, encoding: str | None = None) -> tuple[str, str]:
+    """Return a file's encoding, detected where it is not given, and the text of its first lines.
+
+    Raises
+    ------
+    InputError
+        Its bytes are no text in the encoding.
+    OSError, EOFError, zlib.error, lzma.LZMAError
+        It cannot be read or unpacked.
+    """
     with opened(path) as file:
         head = block = file.read(HEAD_BYTES)
         while block and head.count(b"\n") < LEAST_LINES and len(head) < LONGEST_HEAD_BYTES:
@@ -168,23 +208,7 @@ def _detected(path: Path, changed_ns: int, size: int, encoding: str | None, deli
     end = max(text.rfind("\n"), text.rfind("\r"))
     if len(head) >= HEAD_BYTES and end > 0:  # the last line may be cut
         text = text[: end + 1]
-    delimiter = delimiter or _delimiter(text)
-    rows = _rows(text, delimiter)
-    preamble = _preamble(rows)
-    rows = rows[preamble:]
-    levels = _levels(rows)
-    names = tuple(cell.strip() for cell in rows[0]) if rows else ()
-    further: tuple[tuple[str, ...], ...] = ()
-    if levels > 1:
-        names = (rows[levels - 1][0].strip(), *names[1:])
-        further = tuple(("", *(cell.strip() for cell in row[1:])) for row in rows[1 : levels - 1])
-    if levels == 1 and _tickers_below(rows):
-        levels, names = 2, (names[0] or "Date", *names[1:])
-        further = (("", *(cell.strip() for cell in rows[1][1:])),)
-    decimal, thousands = _signs(rows[levels:])
-    words = _words(rows[levels:], len(names), decimal)
-    returns = "\r" in text and "\n" not in text.rstrip("\r\n")
-    return CsvFormat(encoding, delimiter, preamble, levels, names, further, decimal, thousands, words, returns)
+    return encoding, text
 
 
 def _words(rows: list[list[str]], columns: int, decimal: str) -> tuple[frozenset[str], ...]:
@@ -232,7 +256,8 @@ def _text(path: Path, head: bytes, encoding: str) -> str:
     raise refused(path, f"is not text in {encoding}", remedy)
 
 
-def _rows(text: str, delimiter: str) -> list[list[str]]:
+def rows_in(text: str, delimiter: str) -> list[list[str]]:
+    """Return the first rows of a text that are not blank."""
     rows: list[list[str]] = []
     try:
         for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
@@ -246,10 +271,12 @@ def _rows(text: str, delimiter: str) -> list[list[str]]:
 
 
 def _delimiter(text: str) -> str:
-    """Return the delimiter that gives the rows the most cells, and most rows as many."""
+    """Return the delimiter that the first line says, or that gives the rows the most cells, and most rows as many."""
+    if said := SEP_LINE.match(text):
+        return said[1]
     best, chosen = (0.0, 0), ","
     for delimiter in DELIMITERS:
-        counts = [len(row) for row in _rows(text, delimiter)]
+        counts = [len(row) for row in rows_in(text, delimiter)]
         if not counts:
             continue
         usual, times = Counter(counts).most_common(1)[0]
@@ -262,53 +289,6 @@ def _delimiter(text: str) -> str:
         if score > best:
             best, chosen = score, delimiter
     return chosen
-
-
-def _preamble(rows: list[list[str]]) -> int:
-    """Return how many rows precede a table of several columns: of one cell, or of fewer cells than all others have."""
-    if len(rows) < 3:
-        return 0
-    usual, times = Counter(len(row) for row in rows).most_common(1)[0]
-    if usual < 2 or times < len(rows) / 2:
-        return 0
-    found = 0
-    while found < min(MOST_PREAMBLE, len(rows) - 2) and _is_title(rows[found], usual):
-        found += 1
-    if found < len(rows) and len(rows[found]) < usual - 1:  # a security's name, a period, a comment with commas
-        header = next((at for at, row in enumerate(rows[: MOST_PREAMBLE + 1]) if len(row) in (usual, usual - 1)), 0)
-        names = not any(POINT.fullmatch(cell) or cell.isdigit() for cell in map(str.strip, rows[header]))
-        return header if names and all(len(row) < usual - 1 for row in rows[:header]) else found
-    return found
-
-
-def _is_title(row: list[str], usual: int) -> bool:
-    """Return whether a row has one word; of two columns, a header may name the second alone."""
-    return sum(bool(cell.strip()) for cell in row) <= 1 and (len(row) < usual or usual > 2)
-
-
-def _levels(rows: list[list[str]]) -> int:
-    """Return the rows of a header: pandas ends one of several levels with a row that names the index alone."""
-    for levels in (3, 2):
-        if len(rows) < levels:
-            continue
-        last, fields = rows[levels - 1], rows[0]
-        only_index = last[0].strip().casefold() in DATE_WORDS and not any(cell.strip() for cell in last[1:])
-        if only_index and len(last) > 1 and any(cell.strip() for cell in fields[1:]):
-            return levels
-    return 1
-
-
-def _tickers_below(rows: list[list[str]]) -> bool:
-    """Return whether names come again and the second row tells them apart: fields above tickers, or below them.
-
-    pandas writes such a header without a third row where the day is a column, or has no name.
-    """
-    if len(rows) < 3 or len(rows[0]) != len(rows[1]) or rows[1][0].strip():
-        return False
-    upper, lower = ([cell.strip().casefold() for cell in row[1:]] for row in rows[:2])
-    if len(set(upper)) == len(upper) or len(set(zip(upper, lower, strict=True))) < len(upper):
-        return False
-    return all(upper) and all(lower) and any({*FIELDS} <= {*level} for level in (upper, lower))
 
 
 def _signs(rows: list[list[str]]) -> tuple[str, str]:

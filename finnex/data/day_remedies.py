@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import pandas as pd
@@ -16,6 +17,9 @@ FORMATS = (
     "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%m/%d/%y", "%d/%m/%y", "%d.%m.%y", "%d-%b-%Y",
     "%d-%b-%y", "%b %d, %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y",
 )  # fmt: skip
+FIRST_ROWS = 20
+"""Of a column: a format that does not read these is not tried on the others."""
+LAST_CLOCK = re.compile(r"^(.*\S)\s(\d{1,2}:\d{2}(?::\d{2})?)$")
 DAYS_SINCE = r"[1-9]\d{4}(?:\.0+)?"
 
 
@@ -32,12 +36,11 @@ def remedy_of(texts: Sequence[str]) -> str:
     cells = pd.Series(list(dict.fromkeys(texts)), dtype="str").str.strip()
     if cells.str.fullmatch(DAYS_SINCE).all():
         return OF_SPREADSHEET
-    fits = [form for form in FORMATS if pd.to_datetime(cells, format=form, errors="coerce").notna().all()]
-    clocks = cells.str.extract(r"^(.*\S)\s(\d{1,2}:\d{2}(?::\d{2})?)$")
-    if not fits and clocks[1].notna().all() and (clocks[1] == clocks[1].iloc[0]).all():
-        days = clocks[0]
-        of_days = [form for form in FORMATS if pd.to_datetime(days, format=form, errors="coerce").notna().all()]
-        fits = [f"{form} {clocks[1].iloc[0]}" for form in of_days]
+    fits = _formats_of(cells)
+    if not fits and LAST_CLOCK.fullmatch(cells.iloc[0]):
+        clocks = cells.str.extract(LAST_CLOCK)
+        if (clocks[1] == clocks[1].iloc[0]).all():
+            fits = [f"{form} {clocks[1].iloc[0]}" for form in _formats_of(clocks[0])]
     if fits:
         ending = ", whichever it is." if len(fits) > 1 else "."
         forms = " or ".join(f'"{form}"' for form in fits)
@@ -46,3 +49,13 @@ def remedy_of(texts: Sequence[str]) -> str:
     if times.zoned.all() and in_zone_midnight(times, NEW_YORK).notna().all():
         return f'Write it as YYYY-MM-DD, or say whose midnights they are: timezone = "{NEW_YORK}".'
     return OF_TIMES if times.clock.notna().all() else WRITE_DAY
+
+
+def _formats_of(cells: pd.Series[str]) -> list[str]:
+    """Return the formats that read all cells."""
+    first = cells.head(FIRST_ROWS)
+    return [form for form in FORMATS if all(_reads(form, some) for some in (first, cells))]
+
+
+def _reads(form: str, cells: pd.Series[str]) -> bool:
+    return bool(pd.to_datetime(cells, format=form, errors="coerce").notna().all())

@@ -12,7 +12,7 @@ import pandas as pd
 
 from finnex.data import edgar_facts
 from finnex.data.file_kind import opened
-from finnex.data.table_file import refused
+from finnex.data.table_file import check_columns, refused
 
 MOST_BYTES = 512 << 20
 """Unpacked. companyfacts of the largest filers have 10 MB."""
@@ -34,7 +34,7 @@ def read_json(path: Path, ignore: Iterable[str] = ()) -> pd.DataFrame:
     Raises
     ------
     InputError
-        It is no JSON, too large, or no table.
+        It is no JSON, too large, no table, or one without names of columns.
     OSError
         It cannot be read.
     """
@@ -43,12 +43,14 @@ def read_json(path: Path, ignore: Iterable[str] = ()) -> pd.DataFrame:
     if len(content) > MOST_BYTES:
         raise refused(path, f"has more than {MOST_BYTES >> 20} MB of JSON", "Write it as CSV or Parquet.")
     try:
-        return frame_of(json.loads(content), ignore)
+        frame = frame_of(json.loads(content), ignore)
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         said = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
         raise refused(path, f"is no JSON: {said}", "Download it again, whole.") from None
     except ValueError as error:
         raise refused(path, f"is JSON, and no table: {error}", f"Give {KINDS}; or CSV or Parquet.") from None
+    check_columns(path, [name.strip() for name in frame.columns])
+    return frame
 
 
 def frame_of(document: Any, ignore: Iterable[str] = ()) -> pd.DataFrame:

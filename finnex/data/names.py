@@ -41,8 +41,10 @@ OPTION_COLUMNS: Final = (
 """Of the options table, all optional: implied volatility of 30 and 90 days (a year, 0.4 is 40 %), the implied
 volatility of puts less calls of equal delta, put over call volume and open interest, net call less put premium over
 its total in [-1, 1]."""
-TAXONOMY: Final = r"(?i)^(?:us-gaap|us_gaap|dei)[:_]"
-"""Prefix of a concept of XBRL: its taxonomy."""
+TAXONOMIES: Final = ("us-gaap", "ifrs-full", "dei")
+"""Of XBRL, whose concepts companies file."""
+TAXONOMY: Final = rf"(?i)^(?:{'|'.join(TAXONOMIES).replace('-', '[-_]')})[:_]"
+"""Prefix of a concept: its taxonomy."""
 CONCEPTS: Final = {
     "Revenues": "revenue",
     "RevenueFromContractWithCustomerExcludingAssessedTax": "revenue",

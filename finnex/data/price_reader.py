@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from finnex.data import checks, parse
+from finnex.data.bar_intervals import longer_than_a_day, several_of_a_day
 from finnex.data.cells import empty
 from finnex.data.market_readers import by_symbol_and_date, symbol_and_date
 from finnex.data.own_columns import PRICE_COLUMNS
@@ -99,11 +100,14 @@ def _prices(part: Part, problems: list[Problem]) -> pd.DataFrame:
 
 
 def whole_prices(frame: pd.DataFrame, where: Where, problems: list[Problem]) -> pd.DataFrame:
-    """Refuse two bars of one day, and a table without any bar; return the bars by symbol and date."""
+    """Refuse bars that are not one a session, and a table without any bar; return the bars by symbol and date."""
     if frame.empty and not problems and isinstance(where, Rows):
         what, remedy = "has no row with prices", "Give at least one bar."
         problems += [Problem(str(path), what, remedy) for path, _ in where.files]
-    return by_symbol_and_date(frame, where, problems)
+    twice: list[Problem] = []
+    table = by_symbol_and_date(frame, where, twice)
+    problems += (several_of_a_day(frame, where) or twice) if twice else longer_than_a_day(frame, table, where)
+    return table
 
 
 read_prices = TableReader("prices", COLUMNS, _prices, whole_prices)

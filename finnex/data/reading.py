@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,19 +14,16 @@ import pandas as pd
 from finnex.config import Config, TableSource, files_of
 from finnex.data import parse
 from finnex.data.arrange import FILE_NAMES, IGNORED, arranged
-from finnex.data.arranged_words import stem_of, word_in_name
-from finnex.data.cell_in_file import cell_of
+from finnex.data.arranged_words import OF_SYMBOLS, is_named_after_its_symbol, stem_of, word_in_name
+from finnex.data.cell_in_file import cells_of
 from finnex.data.cells import distinct
+from finnex.data.folder_words import SYMBOL_NAMES, symbol_of_folder, words_in_folders
 from finnex.data.lexicon import LexiconName
 from finnex.data.preset import PLAIN, Preset, plain, preset_of
 from finnex.errors import Problem, shown
 
 OF_ONE_COMPANY = ("prices", "splits", "options", "enhanced", "fundamentals")
 """Tables of which a file without a symbol is taken for one company's: a second company would repeat its days."""
-SYMBOL_NAMES = frozenset(
-    ("ticker", "tickers", "<ticker>", "tic", "name", "stock", "security", "instrument", "ric", "ticker_symbol")
-)
-"""What others call the column of symbols."""
 TICKER = r"\^?[A-Z0-9][A-Z0-9.:^=-]{0,14}"
 """A symbol rather than the name of a company: in capitals, without blanks."""
 PLAIN_SOURCE = TableSource(path="")
@@ -55,7 +52,9 @@ class Reading:
     says_symbol
         Whether the file has a column of symbols.
     symbol_given
-        Whether the configuration says whose the file is.
+        Whether the configuration, or a folder, says whose the file is.
+    said_by_folders
+        Our columns that the file lacks, of which folders named key=value have the word.
     """
 
     table: str = ""
@@ -68,6 +67,7 @@ class Reading:
     ignored: tuple[str, ...] = ()
     says_symbol: bool = True
     symbol_given: bool = False
+    said_by_folders: tuple[str, ...] = ()
 
     @property
     def zone(self) -> str | None:
@@ -101,30 +101,51 @@ class Reading:
         frame, levels = parse.read_cells(
             path, self.written, typed=typed, missing=missing, as_written=self.preset.reads_amounts
         )
+        if words := words_in_folders(path, self.table, list(map(str, frame.columns)), self.preset, self.source):
+            self._say(words)
         own = "symbol" in self.source.columns or any(plain(name) == "symbol" for name in frame.columns)
-        may_have_others = self.preset is PLAIN and self.table in OF_ONE_COMPANY and not self.symbol_given
-        if not own and may_have_others and (column := several_tickers(frame)):
+        in_doubt = not own and not self.symbol_given and self.table in OF_ONE_COMPANY
+        tickers = ticker_columns(frame, self.source.ignore) if in_doubt else {}
+        if self.preset is PLAIN and (column := several_tickers(tickers)):
             constants = {name: value for name, value in self.source.constants.items() if name != "symbol"}
             columns = {**self.source.columns, "symbol": column}
             self.source = self.source.model_copy(update={"columns": columns, "constants": constants})
             own = True
         found = arranged(frame, levels, self.table, self.preset, self.written, path, problems)
         self.file_names = {ours: theirs for part in reversed(found) for ours, theirs in part.attrs[FILE_NAMES].items()}
-        self.ignored = tuple(found[0].attrs.get(IGNORED, ())) if found else ()
+        self.ignored = tuple(dict.fromkeys(name for part in found for name in part.attrs[IGNORED]))
         self.says_symbol = own or "symbol" in self.file_names
-        if self.assumed and not self.says_symbol and self.table in OF_ONE_COMPANY:
-            problems += _of_another(frame, self.source, path)
+        if self.assumed and not self.says_symbol:
+            problems += _of_another(tickers, self.source.constants["symbol"], path)
         return found
 
-    def in_the_files_words(self, problem: Problem) -> Problem:
-        """Return a problem under the file's own name of its column, with the cell as the file has it."""
-        column = self.file_names.get(problem.column or "", problem.column)
-        value = problem.value
-        is_text = isinstance(value, str) and value[:1] in ("'", '"')  # and no sentence about two columns
-        if is_text and column is not None and problem.row is not None:
-            cell = cell_of(Path(problem.file), problem.row, column, self.written)
-            value = value if cell is None else shown(cell)
-        return replace(problem, column=column, value=value)
+    def _say(self, words: Mapping[str, str]) -> None:
+        """Take words of folders for columns that the file lacks; what the configuration says goes before them."""
+        columns = {ours: theirs for ours, theirs in self.source.columns.items() if ours not in words}
+        constants = {**words, **{name: word for name, word in self.source.constants.items() if name != "symbol"}}
+        if "symbol" in words:
+            self.symbol_given = True
+        elif "symbol" in self.source.constants:
+            constants["symbol"] = self.source.constants["symbol"]
+        self.source = self.source.model_copy(update={"columns": columns, "constants": constants})
+        self.said_by_folders = tuple(dict.fromkeys((*self.said_by_folders, *words)))
+
+    def in_the_files_words(self, path: Path, problems: Sequence[Problem]) -> list[Problem]:
+        """Return the problems of a file under its own names of columns, with the cells as the file has them."""
+        named = [replace(one, column=self.file_names.get(one.column or "", one.column)) for one in problems]
+        places = [(one.row or 0, one.column or "") for one in named]
+        shows = [_shows_a_cell(one) for one in named]
+        cells = cells_of(path, [place for place, does in zip(places, shows, strict=True) if does], self.written)
+        return [
+            replace(one, value=shown(cells[place])) if does and place in cells else one
+            for one, place, does in zip(named, places, shows, strict=True)
+        ]
+
+
+def _shows_a_cell(problem: Problem) -> bool:
+    """Return whether a problem's value is a cell's text, and no sentence about two columns."""
+    named = problem.row is not None and problem.column is not None
+    return named and isinstance(problem.value, str) and problem.value[:1] in ("'", '"')
 
 
 def reading_of(config: Config, table: str, source: TableSource | None = None, path: Path | None = None) -> Reading:
@@ -158,11 +179,24 @@ def reading_of(config: Config, table: str, source: TableSource | None = None, pa
     preset = preset_of(source.preset, table, Path())
     assumed = ""
     symbol_given = "symbol" in source.constants
+    by_folder: tuple[str, ...] = ()
+    if not symbol_given and table in OF_SYMBOLS and (word := symbol_of_folder(path)):
+        word = _configured((*config.peers, *config.symbols)).get(word.casefold(), word)
+        source = source.model_copy(update={"constants": {**source.constants, "symbol": word}})
+        symbol_given, by_folder = True, ("symbol",)
     if not symbol_given and table not in ("macro", "events"):
         symbol, assumed = _symbol_of(config, table, source, path, preset)
         if symbol:
             source = source.model_copy(update={"constants": {**source.constants, "symbol": symbol}})
-    return Reading(table, source, preset, config.inputs.lexicon, assumed=assumed, symbol_given=symbol_given)
+    return Reading(
+        table,
+        source,
+        preset,
+        config.inputs.lexicon,
+        assumed=assumed,
+        symbol_given=symbol_given,
+        said_by_folders=by_folder,
+    )
 
 
 def readings(config: Config, table: str) -> list[tuple[Path, Reading]]:
@@ -179,7 +213,11 @@ def _symbol_of(config: Config, table: str, source: TableSource, path: Path, pres
     named = list(dict.fromkeys(known[word.casefold()] for word in words if word.casefold() in known))
     if len(named) == 1:
         return named[0], ""
-    if source.of_symbols or word_in_name(path, preset.file_names, "symbol") or "symbol" in preset.constants:
+    if (
+        is_named_after_its_symbol(source, path)
+        or word_in_name(path, preset.file_names, "symbol")
+        or "symbol" in preset.constants
+    ):
         return "", ""  # `fill_words` takes it from the file's name, or from the preset
     alone = len(config.symbols) == 1 and len(config.inputs.files_of(table)) == 1
     if alone and (source.preset is not None or table in OF_ONE_COMPANY):
@@ -188,37 +226,49 @@ def _symbol_of(config: Config, table: str, source: TableSource, path: Path, pres
     return "", ""
 
 
-def several_tickers(frame: pd.DataFrame) -> str:
-    """Return the column of a file that has the symbols of several companies under another name, else ''.
+def ticker_columns(frame: pd.DataFrame, ignore: Iterable[str] = ()) -> dict[str, pd.Series[str]]:
+    """Return the words of each column that may have symbols under another name, those of `ignore` left out.
+
+    Parameters
+    ----------
+    frame
+        Cells of a file.
+    ignore
+        Columns that are not read.
+
+    Returns
+    -------
+    dict
+        By the file's name of the column, in its order: each word one time, stripped, without the empty one.
+    """
+    left = {plain(name) for name in ignore}
+    found = {}
+    for number, name in enumerate(map(str, frame.columns)):
+        if plain(name) in SYMBOL_NAMES and plain(name) not in left:
+            words = distinct(frame.iloc[:, number])[1].astype("str").str.strip()
+            found[name] = words[words != ""]
+    return found
+
+
+def several_tickers(columns: Mapping[str, pd.Series[str]]) -> str:
+    """Return the column that has the symbols of several companies, of those that `ticker_columns` finds; else ''.
 
     Examples
     --------
-    >>> several_tickers(pd.DataFrame({"Ticker": ["ACME", "BETA"], "Close": ["1", "2"]}))
+    >>> several_tickers(ticker_columns(pd.DataFrame({"Ticker": ["ACME", "BETA"], "Close": ["1", "2"]})))
     'Ticker'
-    >>> several_tickers(pd.DataFrame({"Name": ["Acme Inc", "Beta Ltd"], "Close": ["1", "2"]}))
+    >>> several_tickers(ticker_columns(pd.DataFrame({"Name": ["Acme Inc", "Beta Ltd"], "Close": ["1", "2"]})))
     ''
     """
-    for number, name in enumerate(map(str, frame.columns)):
-        if plain(name) in SYMBOL_NAMES:
-            words = distinct(frame.iloc[:, number])[1].astype("str").str.strip()
-            words = words[words != ""]
-            if len(words) > 1 and words.str.fullmatch(TICKER).all():
-                return name
-    return ""
+    several = (name for name, words in columns.items() if len(words) > 1 and words.str.fullmatch(TICKER).all())
+    return next(several, "")
 
 
-def _of_another(frame: pd.DataFrame, source: TableSource, path: Path) -> list[Problem]:
+def _of_another(columns: Mapping[str, pd.Series[str]], symbol: str, path: Path) -> list[Problem]:
     """Refuse to take a file for the only configured company's where a column of it has the symbol of another."""
-    symbol, left = source.constants["symbol"], {plain(name) for name in source.ignore}
-    for number, name in enumerate(map(str, frame.columns)):
-        if plain(name) not in SYMBOL_NAMES or plain(name) in left:
-            continue
-        _, each = distinct(frame.iloc[:, number])
-        words = each.str.strip()
-        others = words[
-            words.str.fullmatch(TICKER) & ~words.str.split(r"[.:]", regex=True).map(lambda one: symbol in one)
-        ]
-        others = others[others != symbol]
+    for name, words in columns.items():
+        own = words.str.split(r"[.:]", regex=True).map(lambda parts: symbol in parts)
+        others = words[words.str.fullmatch(TICKER) & ~own & (words != symbol)]
         if len(others):
             what = f"is not taken for {symbol}'s, the only configured symbol: its column '{name}' has {others.iloc[0]}"
             remedy = f'Say columns = {{ symbol = "{name}" }}, or symbol = "{symbol}" where all rows are its own.'

@@ -71,8 +71,8 @@ def check_columns(path: Path, names: Sequence[str]) -> None:
     if without_header(names):
         row = shortened(", ".join(names), LONGEST_SENTENCE // 4)
         raise refused(
-            path, f"has no names of columns: its first row is {row}",
-            "Add a row above it with the names of its columns; docs/inputs.md and docs/presets.md list what is read.",
+            path, f"has no names of columns, but {row}",
+            "Name them, in CSV by a row above the others; docs/inputs.md and docs/presets.md list what is read.",
         )  # fmt: skip
     if len(names) > MOST_COLUMNS:
         raise refused(

@@ -114,7 +114,11 @@ class TableReader:
         whole.attrs.clear()
         table = self.finish(whole, where, found)
         by_path = {str(path): reading for path, reading in files}
-        problems += [by_path[problem.file].in_the_files_words(problem) for problem in found]
+        of_file: dict[str, list[Problem]] = {}
+        for problem in found:
+            of_file.setdefault(problem.file, []).append(problem)
+        in_words = {file: iter(by_path[file].in_the_files_words(Path(file), own)) for file, own in of_file.items()}
+        problems += [next(in_words[problem.file]) for problem in found]
         finished = remarks(table)
         table.attrs.clear()
         return with_reports(remark(table, [*dict.fromkeys(said), *finished]), reports)
@@ -148,6 +152,8 @@ class TableReader:
             frames.append(frame)
         if reading.assumed and not reading.says_symbol:
             notes.insert(0, reading.assumed)
+        if named := [name for name in reading.said_by_folders if name not in reading.file_names]:
+            notes.append(f"is read with {', '.join(named)} as its folder's name says")
         report = FileReport(
             self.table, path, kind_words(path), detected(path, reading.source), tuple(dict.fromkeys(notes)),
             tuple(dict.fromkeys(said)), rows,

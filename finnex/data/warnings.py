@@ -19,10 +19,10 @@ from finnex.data.flow_warnings import odd_periods
 from finnex.data.freshness import ended, ends
 from finnex.data.names import EVENTS, METRICS, SERIES, unread
 from finnex.data.odd_units import odd_units
-from finnex.data.remarks import Caution, FileReport, left_out, remarks, reports, rows_by_symbol, some
+from finnex.data.remarks import SHOWN, Caution, FileReport, left_out, remarks, reports, rows_by_symbol, some
 from finnex.data.tables import Tables
 from finnex.data.unmatched import matches_no_symbol, meets_no_session
-from finnex.errors import nearest
+from finnex.errors import LONGEST_VALUE, nearest
 
 FALL, RISE = 0.6, 1.7
 """A close at most or at least this share of the close before is nearly always a split that the prices still show."""
@@ -53,7 +53,7 @@ def _matches_nothing(tables: Tables, config: Config) -> list[str]:
         found += [("fundamentals: the column", unread(own, METRICS))]
     said = [
         f"{what}{'' if len(names) == 1 else 's' if what[-1] != 's' else ''} {some(names)} "
-        f"{'is' if len(names) == 1 else 'are'} read by no feature. {_unread_remedy(what, names)}"
+        f"{'is' if len(names) == 1 else 'are'} read by no feature. {_unread_remedy(names)}"
         for what, names in found
         if names
     ]
@@ -71,15 +71,23 @@ def _matches_nothing(tables: Tables, config: Config) -> list[str]:
     return said
 
 
-def _unread_remedy(what: str, names: Sequence[str]) -> str:
-    """Return what to do about names that no feature reads: most are right, and features use others."""
+def _unread_remedy(names: Sequence[str]) -> str:
+    """Return what to do about names that no feature reads: most are right, and features use others.
+
+    Parameters
+    ----------
+    names
+        As `unread` returns them, of which the message shows the first.
+    """
     right = [name.strip("'") for name in names if "did you mean" not in name]
     said = ["Correct the name (docs/inputs.md lists every name that is read)."] if len(right) < len(names) else []
-    if right and what.endswith("column"):
-        listed = ", ".join(json.dumps(name, ensure_ascii=False) for name in right[:MOST_CAUTIONS])
-        said += [f"In the table's line of [inputs], ignore = [{listed}] silences this."]
-    elif right:
-        said += ["Nothing is lost by leaving out a name that docs/inputs.md does not list."]
+    shown = [name for name in right if f"'{name}'" in names[:SHOWN] and len(name) < LONGEST_VALUE - 1]
+    if shown:
+        listed = ", ".join(json.dumps(name, ensure_ascii=False) for name in shown)
+        others = len(right) - len(shown)
+        line = f"In the table's line of [inputs], ignore = [{listed}] silences this"
+        more = f", and so {'does the other' if others == 1 else f'do the {others} others'} there" if others else ""
+        said.append(f"{line}{more}.")
     return " ".join(said)
 
 

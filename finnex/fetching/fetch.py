@@ -124,15 +124,6 @@ def fetch(wanted: Wanted, folder: Path, *, offline: bool = False, report: Report
             "with --to."
         )
     check_ready(wanted.sources, offline=offline)
-    made = not folder.exists()
-    try:
-        return _fetched(wanted, folder, offline=offline, report=report)
-    finally:
-        if made:
-            _without_nothing(folder)
-
-
-def _fetched(wanted: Wanted, folder: Path, *, offline: bool, report: Report) -> Fetched:
     with _alone(folder):
         there = Folder(folder)
         closed = last_close(EXCHANGE, np.datetime64("now"))
@@ -284,10 +275,16 @@ class _Work:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, and under it remove the folder where this run made it and nothing is in it."""
+    made = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(str(folder / LOCK), timeout=0):
-            yield
+            try:
+                yield
+            finally:
+                if made:
+                    _without_nothing(folder)
     except Timeout:
         raise FetchError(
             f"another `finnex fetch` works in {folder}. Wait for it, or choose another folder with --to."

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from finnex.data.edgar_facts import DAYS_BEFORE, tidied
-from finnex.data.names import CONCEPTS, FLOWS
+from finnex.data.names import CONCEPTS, FLOWS, TAXONOMIES
 from finnex.errors import FetchError
 from finnex.fetching.archive import Answer
 from finnex.fetching.asking import Asker, NoData, Unreachable
@@ -24,7 +24,6 @@ TICKERS = "https://www.sec.gov/files/company_tickers.json"
 FACTS = "https://data.sec.gov/api/xbrl/companyfacts/CIK{:010d}.json"
 CACHES: Final = ("EDGAR_LOCAL_DATA_DIR", "EDGAR_CACHE_DIR")
 """Variables by which edgartools is kept out of the home."""
-TAXONOMIES: Final = ("us-gaap", "dei")
 COLUMNS: Final = ("symbol", "metric", *DAYS_BEFORE, "value", "currency", "origin")
 
 
@@ -108,8 +107,8 @@ def fetch_filings(symbol: str, numbers: Mapping[str, int], end: date, as_of: dat
     rows = _one_a_filing(facts.to_dataframe(include_metadata=True, pit_mode=True), end)
     if rows.empty:
         raise NoData(
-            f"The SEC has no figures of {symbol} in US-GAAP that features read, filed until {end}: funds and many "
-            "foreign companies file none. Features of fundamentals are 'not known' of it."
+            f"The SEC has no figures of {symbol} in US-GAAP or IFRS that features read, filed until {end}: funds and "
+            "many foreign companies file none. Features of fundamentals are 'not known' of it."
         )
     return rows.assign(symbol=symbol, origin="sec")[list(COLUMNS)]
 

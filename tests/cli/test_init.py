@@ -196,3 +196,31 @@ def test_a_column_of_one_ticker_names_the_symbol_and_the_configuration_says_so(i
     config = load_config("study/finnex.toml")
     assert config.symbols == ("LONG",)
     assert read_tables(config).prices["close"].tolist() == [10.2, 10.3]
+
+
+def test_folders_of_symbols_are_named_as_one_table(init: Init) -> None:
+    for symbol in ("ACME", "BETA"):
+        folder = Path("prices") / f"symbol={symbol}"
+        folder.mkdir(parents=True)
+        (folder / "part-0.csv").write_text(BARS)
+    code, said = init("--prices", "prices")
+    assert code == 0, said
+    config = load_config("study/finnex.toml")
+    assert config.symbols == ("ACME", "BETA")
+    assert read_tables(config).prices["symbol"].unique().tolist() == ["ACME", "BETA"]
+
+
+def test_the_symbol_of_one_folder_is_said_to_be_the_folders(init: Init) -> None:
+    folder = Path("prices") / "ticker=ACME"
+    folder.mkdir(parents=True)
+    (folder / "part-0.csv").write_text(BARS)
+    code, said = init("--prices", "prices")
+    assert code == 0, said
+    assert "The symbol ACME is taken from the folder's name" in " ".join(said.split())
+
+
+def test_the_line_that_names_a_delimiter_has_the_step_before_it(init: Init) -> None:
+    Path("ACME.csv").write_text(BARS.replace(",", "^"))
+    code, said = init("--prices", "ACME.csv")
+    assert code == 2
+    assert re.search(r'delimiter = "\^" .*`finnex init .*` without --prices first', " ".join(said.split()))

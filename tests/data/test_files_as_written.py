@@ -126,7 +126,7 @@ def test_what_is_no_table_is_named_for_what_it_is(data: bytes, said: str, read: 
 def test_what_the_configuration_says_goes_before_what_the_file_shows(read: Read, tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text(CSV.replace(",", "~").replace("10.5", "-"))
     said = refusal(read, prices="p.csv")
-    assert "the column is missing" in said
+    assert "its first line is 'symbol~date~open" in said
     source = {"path": "p.csv", "delimiter": "~", "missing": ["-"]}
     assert "column 'open': is empty" in refusal(read, prices=source)
     (tmp_path / "p.csv").write_text(CSV.replace(",", "~"))

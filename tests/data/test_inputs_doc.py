@@ -295,6 +295,14 @@ def in_milliseconds(frame: pd.DataFrame) -> bytes:
     return frame.assign(date=days).to_csv(index=False).encode()
 
 
+def _is_monday(prices: pd.DataFrame) -> pd.Series[bool]:
+    return pd.to_datetime(prices["date"]).dt.day_of_week == 0
+
+
+def hourly(prices: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([prices.assign(date=prices["date"] + f" {hour}:30:00") for hour in (10, 11)], ignore_index=True)
+
+
 def without_company(case: Case) -> None:
     rows = case.frames["sentiment"]
     case.frames["sentiment"] = pd.concat([rows, rows.iloc[[3]].assign(symbol="", score="many")], ignore_index=True)
@@ -311,6 +319,8 @@ SPOIL: dict[str, Callable[[Case], None]] = {
     "high below low": cell("prices", 7, "high", "0.001"),
     "rounding between the four prices": four(7, "10.00", "10.49", "10.01", "10.50"),
     "a bar without prices": four(7, "", "", "", ""),
+    "weekly bars": lambda case: case.frames.update(prices=case.frames["prices"][_is_monday(case.frames["prices"])]),
+    "bars of hours": lambda case: case.frames.update(prices=hourly(case.frames["prices"])),
     "pence among pounds": in_pence,
     "a bar in two files": in_two_files,
     "a semicolon file with decimal commas": as_bytes("prices", with_semicolons),

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +17,10 @@ from finnex.data.features import compute, make_context
 from finnex.data.features.calendar_events import TABLE_EVENTS
 from finnex.data.names import CONCEPTS, EVENTS, METRICS, SERIES, SERIES_ALIASES, unread
 from finnex.data.readers import READERS
+from finnex.data.remarks import reports
 from finnex.data.tables import read_tables
 from finnex.data.warnings import input_warnings
+from finnex.errors import InputError
 from finnex.exam.random_market import random_market, write_market
 
 
@@ -88,21 +93,86 @@ def test_the_page_of_inputs_lists_every_name_that_is_read() -> None:
     assert [name for name in (*SERIES, *SERIES_ALIASES, *EVENTS, *METRICS, *CONCEPTS) if name not in listed] == []
 
 
-def test_ignore_silences_a_right_name_that_no_feature_reads(tmp_path: Path) -> None:
-    (tmp_path / "prices.csv").write_text("symbol,date,open,high,low,close,volume\nACME,2024-03-07,1,1,1,1,1\n")
-    (tmp_path / "filed.csv").write_text(
-        "symbol,period_end,available_date,revenue,eps\nACME,2023-12-31,2024-02-01,10,1\nACME,2023-09-30,2023-11-01,9,1\n"
+PRICES = "symbol,date,open,high,low,close,volume\nACME,2024-03-07,1,1,1,1,1\n"
+FILED = (
+    "symbol,period_end,available_date,revenue,eps\nACME,2023-12-31,2024-02-01,10,1\nACME,2023-09-30,2023-11-01,9,1\n"
+)
+LONG = "series,date,available_date,value\nGDPC1,2023-10-01,2024-01-25,100\nVIX,2024-03-06,2024-03-06,13\n"
+WIDE = "observation_date,GDPC1,VIXCLS\n2023-10-01,100,13\n"
+VINTAGES = "observation_date,GDPC1_20240125,GDPC1_20240228,VIXCLS_20240301\n2023-10-01,100,101,13\n"
+EVENTS_FILE = "name,date,announced\nOPEC,2024-03-06,2024-01-02\nFOMC,2024-03-06,2024-01-02\n"
+METRICS_FILE = """symbol,period_end,available_date,metric,value
+ACME,2023-12-31,2024-02-01,us-gaap:EarningsPerShareBasic,1
+ACME,2023-12-31,2024-02-01,us-gaap:Revenues,10
+"""
+LINE = re.compile(r"ignore = \[[^\]]*\]")
+
+
+def unread_names(folder: Path, table: str, source: dict[str, object]) -> list[str]:
+    """Return what is said of names that no feature reads, of a table next to prices."""
+    (folder / "prices.csv").write_text(PRICES)
+    document: dict[str, object] = {
+        "inputs": {"prices": "prices.csv", table: source}, "symbols": ["ACME"], "store": {"path": "i.zarr"},
+    }  # fmt: skip
+    config = parse_config(document, folder / "finnex.toml")
+    return [one for one in input_warnings(read_tables(config), config) if "read by no feature" in one]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    ("table", "text", "preset", "kept"),
+    [
+        ("fundamentals", FILED, None, "revenue"),
+        ("fundamentals", METRICS_FILE, None, "revenue"),
+        ("macro", LONG, None, "VIX"),
+        ("macro", WIDE, "fred", "VIX"),
+        ("macro", VINTAGES, "fred", "VIX"),
+        ("events", EVENTS_FILE, None, "FOMC"),
+    ],
+    ids=["metric a column", "metric a row", "series a row", "series a column", "vintages", "event"],
+)
+def test_the_line_that_a_warning_names_silences_a_right_name_that_no_feature_reads(
+    table: str, text: str, preset: str | None, kept: str, kind: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"given.{kind}"
+    path.write_text(text)
+    if kind == "parquet":
+        pd.read_csv(path).to_parquet(path, engine="pyarrow")
+    source: dict[str, object] = {"path": path.name} | ({"preset": preset} if preset else {})
+    (warned,) = unread_names(tmp_path, table, source)
+    assert "Correct" not in warned
+    line = LINE.search(warned)
+    assert line is not None
+    ignore = tomllib.loads(line[0])["ignore"]
+    assert unread_names(tmp_path, table, source | {"ignore": [ignore[0].lower()]}) == []
+    document: dict[str, object] = {
+        "inputs": {"prices": "prices.csv", table: source | {"ignore": ignore}}, "symbols": ["ACME"],
+        "store": {"path": "i.zarr"},
+    }  # fmt: skip
+    frame = getattr(read_tables(parse_config(document, tmp_path / "finnex.toml")), table)
+    left = {*frame.columns, *frame.get("series", ()), *frame.get("name", ())}
+    assert kept in left
+    assert ignore[0] not in left
+    assert any(name.endswith(ignore[0]) for one in reports(frame) for name in one.ignored)
+
+
+def test_bad_cells_of_a_series_that_is_ignored_are_not_checked(tmp_path: Path) -> None:
+    (tmp_path / "macro.csv").write_text(LONG.replace(",100", ",many"))
+    with pytest.raises(InputError, match="is not a finite number"):
+        unread_names(tmp_path, "macro", {"path": "macro.csv"})
+    assert unread_names(tmp_path, "macro", {"path": "macro.csv", "ignore": ["GDPC1"]}) == []
+
+
+def test_a_table_of_ignored_series_alone_is_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "macro.csv").write_text(LONG)
+    assert unread_names(tmp_path, "macro", {"path": "macro.csv", "ignore": ["GDPC1", "VIX"]}) == []
+
+
+def test_the_line_that_silences_names_has_those_that_the_message_shows_and_counts_the_others(tmp_path: Path) -> None:
+    rows = [f"THIRTY_LETTERS_AND_THEN_{name}" for name in ("A", "B", "C", "D", "E")]
+    (tmp_path / "macro.csv").write_text(
+        "series,date,available_date,value\n" + "".join(f"{name},2023-10-01,2024-01-25,1\n" for name in rows)
     )
-    (tmp_path / "macro.csv").write_text("series,date,available_date,value\nGDPC1,2023-10-01,2024-01-25,100\n")
-
-    def warned(fundamentals: dict[str, object]) -> list[str]:
-        inputs = {"prices": "prices.csv", "fundamentals": fundamentals, "macro": "macro.csv"}
-        document: dict[str, object] = {"inputs": inputs, "symbols": ["ACME"], "store": {"path": "i.zarr"}}
-        config = parse_config(document, tmp_path / "finnex.toml")
-        return [one for one in input_warnings(read_tables(config), config) if "read by no feature" in one]
-
-    macro, filed = warned({"path": "filed.csv"})
-    assert macro.startswith("macro: the series 'GDPC1' is read by no feature. Nothing is lost by leaving out")
-    assert "the column 'eps' is read by no feature. In the table's line of [inputs], ignore = [\"eps\"]" in filed
-    assert "Correct" not in macro + filed
-    assert warned({"path": "filed.csv", "ignore": ["eps"]}) == [macro]
+    (said,) = unread_names(tmp_path, "macro", {"path": "macro.csv"})
+    assert f"ignore = {json.dumps(rows[:3])} silences this, and so do the 2 others there." in said
+    assert rows[3] not in said

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from finnex.data.json_tables import frame_of, read_json
+from finnex.data.names import TAXONOMIES
 from finnex.errors import InputError
 from tests.helpers.vendor_files import bar, parts_of, refused, rows_of, said
 
@@ -35,7 +36,7 @@ def test_edgar_rows_of_one_tag() -> None:
 def test_a_tag_with_its_taxonomy_is_that_tag() -> None:
     tagged = FACTS.replace("\n2023", "\nRevenues,2023").replace("\nstart", "\ntag,start")
     (plain,) = parts_of(tagged, "fundamentals", "edgar", "facts.csv", symbol="ACME")
-    for prefix in ("us-gaap:", "us-gaap_", "US-GAAP:", "dei:"):
+    for prefix in (*(f"{name}:" for name in TAXONOMIES), "us-gaap_", "us_gaap:", "US-GAAP:", "ifrs_full:"):
         text = tagged.replace("Revenues", f"{prefix}Revenues")
         (found,) = parts_of(text, "fundamentals", "edgar", "facts.csv", symbol="ACME")
         assert rows_of(found) == rows_of(plain)

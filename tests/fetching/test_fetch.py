@@ -8,13 +8,17 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import FileLock, Timeout
 
+from finnex.fetching.fetch import LOCK
 from tests.helpers import public_answers as made
 from tests.helpers.public_sites import Reply, Sites
 from tests.helpers.public_world import COMMAND, COOKIE, CRUMB, END, KEY, START, WORDS, World, ended, table
@@ -222,6 +226,27 @@ def test_without_a_network_each_source_says_so_once(
     assert KEY not in said
     assert "until" not in said  # no source answered
     assert "--offline" not in said  # nothing is kept
+    assert not Path("inputs").exists()
+
+
+def test_the_folder_that_a_run_made_in_vain_is_removed_under_its_lock(
+    sites: Sites, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed: list[Path] = []
+
+    def watched(folder: Path | str, **options: Any) -> None:
+        if folder == Path("inputs"):
+            with pytest.raises(Timeout), FileLock(str(folder / LOCK), timeout=0):
+                pass
+            removed.append(folder)
+        rmtree(folder, **options)
+
+    rmtree = shutil.rmtree
+    monkeypatch.setattr("finnex.fetching.fetch.shutil.rmtree", watched)
+    for variable in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")  # nothing listens there
+    assert ended(capsys, *COMMAND)[0] == 2
+    assert removed == [Path("inputs")]
     assert not Path("inputs").exists()
 
 

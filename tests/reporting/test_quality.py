@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from finnex.cli import main
 from finnex.cli.template import configuration_text
@@ -19,7 +21,7 @@ from finnex.config import Config, parse_config
 from finnex.errors import StoreError
 from finnex.pipeline import build, read_run
 from finnex.pipeline.lacking import lacking
-from finnex.pipeline.region_inputs import region_inputs
+from finnex.pipeline.region_inputs import region_inputs, shown_sessions, valued_features
 from finnex.quality import NO_INPUT, Check, _cell_checks, _coverage_checks, _pixel_checks, quality_checks
 from finnex.store import ImageStore
 from tests.helpers.stores import blank, make_store, paint, sessions
@@ -198,6 +200,51 @@ def test_a_region_that_shows_nothing_fails_where_its_tables_are_given_and_lack_n
     assert found["coverage: management"].limit == NO_INPUT  # its table is not given
     assert {check.name: check for check in _coverage_checks(dark)}["coverage: valuation"].limit == NO_INPUT
     assert sound.why_empty("fundamental_competitive") == ""
+
+
+def test_a_region_whose_features_have_values_fails_where_it_shows_nothing(few_tables: Config) -> None:
+    store = ImageStore.open(few_tables.store.path)
+    lacks = lacking(read_run(few_tables), few_tables.symbols)
+    inputs = region_inputs(store, lacks)
+    assert lacks["fundamentals"]  # shares_outstanding, which other features of the table do not need
+    dark = replace(inputs, known=(0.0,) * len(inputs.names), newest=(0.0,) * len(inputs.names))
+    found = {check.name: check for check in _coverage_checks(dark)}
+    assert not found["coverage: fundamentals"].passed
+    assert "features of the region have values: " in found["coverage: fundamentals"].meaning
+    assert found["coverage: valuation"].limit == NO_INPUT
+    assert dark.why_empty("macro_economic", "red") == ""
+    bare = {check.name: check for check in _coverage_checks(replace(dark, valued=frozenset()))}
+    assert bare["coverage: fundamentals"].limit == NO_INPUT
+
+
+def test_a_chart_is_never_without_input(few_tables: Config) -> None:
+    store = ImageStore.open(few_tables.store.path)
+    lacks = dict.fromkeys(lacking(read_run(few_tables), few_tables.symbols), "the table is not given")
+    inputs = region_inputs(store, lacks)
+    dark = replace(inputs, known=(0.0,) * len(inputs.names), newest=(0.0,) * len(inputs.names), valued=frozenset())
+    found = {check.name: check for check in _coverage_checks(dark)}
+    assert not found["coverage: price_chart"].passed
+    assert "bars, which the region draws" in found["coverage: price_chart"].meaning
+    assert found["coverage: technical"].limit == NO_INPUT
+
+
+def test_features_have_values_where_an_image_shows_them(tmp_path: Path) -> None:
+    values = np.full((80, 3), np.nan)
+    values[69, 0] = values[75, 1] = values[3, 2] = 0.5
+    store = make_store(
+        tmp_path / "s.zarr", sessions(80), lambda _, i: walks(i), {"AAA": np.zeros(80, int)},
+        features={"AAA": values}, unpublished=10,
+    )  # fmt: skip
+    assert valued_features(store, "AAA") == {"feature_0", "feature_2"}
+    chunk = next((store.path / "AAA" / "feature_normalized").glob("c*"))
+    chunk.write_bytes(chunk.read_bytes()[:-4])
+    assert valued_features(store, "AAA") == frozenset()
+
+
+@given(st.lists(st.booleans(), max_size=40), st.integers(1, 12))
+def test_an_image_shows_its_session_and_those_before_it(published: list[bool], lookback: int) -> None:
+    expected = [any(published[first : first + lookback]) for first in range(len(published))]
+    assert shown_sessions(np.array(published, dtype=bool), lookback).tolist() == expected
 
 
 def test_qa_prints_a_line_for_a_group_and_failed_checks_again_at_the_end(

@@ -70,10 +70,6 @@ class Section:
             self._known[key] = found
         return cast(T, self._known[key])
 
-    def bars(self, symbol: str) -> pd.DataFrame:
-        """Return a symbol's bars on the sessions it traded, as given, indexed by session position."""
-        return on_positions(self.tables.of("prices", symbol), self.calendar)
-
     def quotes(self, symbol: str) -> pd.Series[float]:
         """Return closes in currency on all sessions, NaN without a bar."""
         return self.of_each(_quotes, symbol)

@@ -24,7 +24,7 @@ from finnex.store.restore_root import root_steps
 from finnex.store.store_template import FORMAT, StoreTemplate
 from finnex.store.upgrade import UNREADABLE, company_values, derive_record
 from finnex.store.writer import StoreWriter
-from finnex.store.zarr_metadata import FILE, arrays_of
+from finnex.store.zarr_metadata import FILE, arrays_of, held_by_company
 from finnex.store_path import StorePath
 
 
@@ -110,11 +110,12 @@ def _groups(path: StorePath, place: Place, template: StoreTemplate) -> Iterator[
     if _has_record(place):
         return  # it names the companies
     root = readable(place, "") or {}
+    held = held_by_company(root)
     for symbol in place.folders():
         if arrays_of(readable(place, symbol)) or not is_company(place, symbol, root):
             continue
         try:
-            company_metadata(place, symbol, root)
+            company_metadata(place, symbol, held.get(symbol, {}))
         except StoreCorrupt:
             if (step := rebuilt_metadata(place, symbol, template)) is not None:
                 yield step
@@ -181,16 +182,18 @@ def _journal(path: StorePath, place: Place, template: StoreTemplate) -> Iterator
 def _companies(path: StorePath, place: Place, template: StoreTemplate, *, reaches: Reaches | None) -> Iterator[Step]:
     store = StoreWriter.unrecovered(path)
     intent = journal.read_intent(place)
+    if intent is not None and intent.symbol in store.symbols:
+        mend_metadata(place, [intent.symbol])  # it differs as the change was interrupted
+    held = held_by_company(readable(place, ""))  # a step below changes the copies of its own company only
     for symbol in store.symbols:
-        if intent is not None and intent.symbol == symbol:
-            mend_metadata(place, [symbol])  # it differs as the change was interrupted
-        if (step := metadata_step(store, place, symbol, template)) is not None:
+        if (step := metadata_step(store, place, symbol, template, held.get(symbol, {}))) is not None:
             yield step
     with suppress(StoreCorrupt):  # what is left of an interrupted change may need what is damaged: at the end, then
         store.recover()
+    held = held_by_company(readable(place, ""))
     for symbol in store.symbols:
         try:
-            company_metadata(place, symbol, readable(place, "") or {})
+            company_metadata(place, symbol, held.get(symbol, {}))
         except StoreCorrupt:
             continue  # its removal was not agreed to
         yield from array_steps(store, symbol, template, reaches)

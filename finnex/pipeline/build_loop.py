@@ -15,7 +15,7 @@ from finnex.pipeline.drawing import draw_here
 from finnex.pipeline.due_sessions import BatchOutcome, SymbolBuild, prepare_symbol
 from finnex.pipeline.run_inputs import Run, read_run, sessions_wanted
 from finnex.pipeline.store_opening import Opened, open_for_writing
-from finnex.store import writing
+from finnex.store import StoreWriter, read_verified, scrub, writing
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -112,9 +112,18 @@ def draw_due(
     drawing_seconds = 0.0
     failures: list[tuple[str, date, str]] = []
     completed: dict[str, list[str]] = {}  # symbols by the renderer that drew all their images
+    drawn: dict[str, int] = {}
+    scrubbed = scrub(opened.store, run.config.store.scrub_share, opened.blocked)
+    damaged = scrubbed.damaged if scrubbed else {}
+    record, known = opened.store.record(), read_verified(opened.store.path)
     for symbol in chosen:
         if symbol in opened.blocked:
             on_blocked(opened.blocked[symbol])
+            continue
+        if not force and symbol in opened.current and symbol not in damaged:
+            drawn[symbol] = known.companies[symbol].sessions
+            skipped += drawn[symbol]
+            completed.setdefault(record.renderer(symbol), []).append(symbol)
             continue
         try:
             work = prepare_symbol(run, opened.store, symbol, start=start, end=end, force=force)
@@ -126,20 +135,39 @@ def draw_due(
                 drawing_seconds += outcome.seconds
                 failures += [(symbol, day, reason) for day, reason in outcome.failed]
             completed.setdefault(work.renderer(), []).append(symbol)
+            if not any(failed == symbol for failed, _, _ in failures):
+                drawn[symbol] = work.skipped + work.due
         except StoreCorrupt as error:
             on_blocked(opened.block(symbol, error))
     for renderer, symbols_of_it in completed.items():
         opened.store.record_inputs(symbols_of_it, run.tables.limits(), renderer)
+    left = [said for symbol, days in damaged.items() if (said := _still_damaged(opened.store, symbol, days))]
+    for said in left:
+        on_blocked(said)
+    fingerprint = opened.fingerprint(chosen)
+    opened.verify(drawn, fingerprint, scrubbed.finished if scrubbed else ())
     return BuildResult(
         built=built,
         skipped=skipped,
         failed=len(failures),
         seconds=time.perf_counter() - began,
         images_per_second=built / drawing_seconds if drawing_seconds else 0.0,
-        fingerprint=opened.fingerprint(chosen),
+        fingerprint=fingerprint,
         failures=tuple(failures),
-        warnings=run.warnings,
+        warnings=(*run.warnings, *left),
         notes=run.notes,
+    )
+
+
+def _still_damaged(store: StoreWriter, symbol: str, days: Sequence[date]) -> str:
+    """Say which images that the scrub found damaged this build did not draw again; '' where it drew all."""
+    left = store.damaged(symbol, store.rows_of(symbol, days).tolist())
+    if not len(left):
+        return ""
+    first = store.values(symbol, "date").astype("datetime64[D]")[left[0]]
+    return (
+        f"{symbol}: {len(left)} images in {store.path} are damaged, the first of {first}. A build whose "
+        "symbols and range cover them draws them again."
     )
 
 

@@ -5,7 +5,7 @@ A build does the same automatically, except for repairs that lose something: the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import nullcontext, suppress
 from functools import partial
 
@@ -34,6 +34,7 @@ def restore(
     agree: Callable[[Finding], bool] = lambda _: False,
     *,
     reaches: Reaches | None = None,
+    whole: Collection[str] = (),
     dry: bool = False,
 ) -> list[Finding]:
     """Find what is damaged in a store and make it again. Call under `finnex.store.writing`.
@@ -48,6 +49,8 @@ def restore(
         Asked before something is lost; by default nothing is.
     reaches
         What the next build makes again, by company. What is outside would be lost. None where it makes everything.
+    whole
+        Companies that need not be looked at, of `finnex.store.verified.whole_companies`.
     dry
         Change nothing: the repair works in memory, and agrees to everything, so that it finds all damage.
 
@@ -70,7 +73,7 @@ def restore(
         raise StoreError(f"{path} holds no image store. `finnex build --config F` makes one.")
     found: list[Finding] = []
     mended: list[Finding] = []
-    stages = (root_steps, _groups, _record, _journal, partial(_companies, reaches=reaches))
+    stages = (root_steps, _groups, _record, _journal, partial(_companies, reaches=reaches, whole=whole))
     with unchanged(str(path)) if dry else nullcontext():
         place = place_of(str(path))
         for stage in stages:
@@ -179,21 +182,27 @@ def _journal(path: StorePath, place: Place, template: StoreTemplate) -> Iterator
         yield Finding(JOURNAL, done), lambda: journal.write_intent(place, Intent(journal.CHECK))
 
 
-def _companies(path: StorePath, place: Place, template: StoreTemplate, *, reaches: Reaches | None) -> Iterator[Step]:
+def _companies(
+    path: StorePath, place: Place, template: StoreTemplate, *, reaches: Reaches | None, whole: Collection[str]
+) -> Iterator[Step]:
     store = StoreWriter.unrecovered(path)
     intent = journal.read_intent(place)
     if intent is not None and intent.symbol in store.symbols:
         mend_metadata(place, [intent.symbol])  # it differs as the change was interrupted
     held = held_by_company(readable(place, ""))  # a step below changes the copies of its own company only
-    for symbol in store.symbols:
+    for symbol in _but(store.symbols, whole):
         if (step := metadata_step(store, place, symbol, template, held.get(symbol, {}))) is not None:
             yield step
     with suppress(StoreCorrupt):  # what is left of an interrupted change may need what is damaged: at the end, then
-        store.recover()
+        store.recover(whole)
     held = held_by_company(readable(place, ""))
-    for symbol in store.symbols:
+    for symbol in _but(store.symbols, whole):
         try:
             company_metadata(place, symbol, held.get(symbol, {}))
         except StoreCorrupt:
             continue  # its removal was not agreed to
         yield from array_steps(store, symbol, template, reaches)
+
+
+def _but(symbols: Iterable[str], whole: Collection[str]) -> list[str]:
+    return [symbol for symbol in symbols if symbol not in whole]

@@ -16,7 +16,7 @@ import xarray as xr
 from finnex.errors import FinnexError, StoreError
 from finnex.store import READY, ImageStore
 
-CLOCKS = frozenset({"rendered_at", "predicted_at"})
+CLOCKS = frozenset({"image_tag", "rendered_at", "predicted_at"})
 """Arrays that say when: of them only whether there is a time is compared."""
 DAMAGED_CHUNK = "Stored and computed checksum do not match"
 """What Zarr says of a small array that is read late, from a data set that is open."""

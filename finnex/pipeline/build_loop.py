@@ -116,16 +116,18 @@ def draw_due(
     scrubbed = scrub(opened.store, run.config.store.scrub_share, opened.blocked)
     damaged = scrubbed.damaged if scrubbed else {}
     record, known = opened.store.record(), read_verified(opened.store.path)
+    left_alone = frozenset() if force else opened.current - damaged.keys()
     for symbol in chosen:
         if symbol in opened.blocked:
             on_blocked(opened.blocked[symbol])
             continue
-        if not force and symbol in opened.current and symbol not in damaged:
+        if symbol in left_alone:
             drawn[symbol] = known.companies[symbol].sessions
             skipped += drawn[symbol]
             completed.setdefault(record.renderer(symbol), []).append(symbol)
             continue
         try:
+            failed_before = len(failures)
             work = prepare_symbol(run, opened.store, symbol, start=start, end=end, force=force)
             skipped += work.skipped
             run_batch = prepare(work)
@@ -135,7 +137,7 @@ def draw_due(
                 drawing_seconds += outcome.seconds
                 failures += [(symbol, day, reason) for day, reason in outcome.failed]
             completed.setdefault(work.renderer(), []).append(symbol)
-            if not any(failed == symbol for failed, _, _ in failures):
+            if len(failures) == failed_before:
                 drawn[symbol] = work.skipped + work.due
         except StoreCorrupt as error:
             on_blocked(opened.block(symbol, error))
@@ -144,7 +146,8 @@ def draw_due(
     left = [said for symbol, days in damaged.items() if (said := _still_damaged(opened.store, symbol, days))]
     for said in left:
         on_blocked(said)
-    fingerprint = opened.fingerprint(chosen)
+    untouched = opened.whole >= set(record.companies) and left_alone >= set(chosen) and not damaged
+    fingerprint = (untouched and known.fingerprint) or opened.fingerprint(chosen)
     opened.verify(drawn, fingerprint, scrubbed.finished if scrubbed else ())
     return BuildResult(
         built=built,

@@ -14,6 +14,8 @@ from finnex.pipeline.dask_workers import draw_on_dask
 from finnex.pipeline.drawing import draw_here
 from finnex.pipeline.due_sessions import BatchOutcome, SymbolBuild, prepare_symbol
 from finnex.pipeline.run_inputs import Run, read_run, sessions_wanted
+from finnex.pipeline.stage_1 import Compute, compute_here
+from finnex.pipeline.stage_1_on_dask import compute_on_dask
 from finnex.pipeline.store_opening import Opened, open_for_writing
 from finnex.store import StoreWriter, read_verified, scrub, writing
 
@@ -75,6 +77,7 @@ def draw_due(
     end: date | None = None,
     force: bool = False,
     on_blocked: Callable[[str], None] = lambda _: None,
+    compute: Compute = compute_here,
 ) -> BuildResult:
     """Draw what is due of each symbol, batch by batch, and record where the inputs end; call under `writing`.
 
@@ -96,6 +99,8 @@ def draw_due(
         Whether sessions are drawn that have an image already.
     on_blocked
         Called with a sentence where something of a symbol is damaged and nothing more of it is drawn.
+    compute
+        Has Stage 1 of the symbols computed that are not left alone.
 
     Returns
     -------
@@ -118,29 +123,33 @@ def draw_due(
     record, known = opened.store.record(), read_verified(opened.store.path)
     left_alone = frozenset() if force else opened.current - damaged.keys()
     for symbol in chosen:
-        if symbol in opened.blocked:
-            on_blocked(opened.blocked[symbol])
-            continue
         if symbol in left_alone:
             drawn[symbol] = known.companies[symbol].sessions
             skipped += drawn[symbol]
             completed.setdefault(record.renderer(symbol), []).append(symbol)
-            continue
-        try:
-            failed_before = len(failures)
-            work = prepare_symbol(run, opened.store, symbol, start=start, end=end, force=force)
-            skipped += work.skipped
-            run_batch = prepare(work)
-            for batch in work.batches():
-                outcome = run_batch(batch)
-                built += outcome.built
-                drawing_seconds += outcome.seconds
-                failures += [(symbol, day, reason) for day, reason in outcome.failed]
-            completed.setdefault(work.renderer(), []).append(symbol)
-            if len(failures) == failed_before:
-                drawn[symbol] = work.skipped + work.due
-        except StoreCorrupt as error:
-            on_blocked(opened.block(symbol, error))
+    wanted = [symbol for symbol in chosen if symbol not in left_alone and symbol not in opened.blocked]
+    with compute(run, wanted) as stage_1_of:
+        for symbol in (one for one in chosen if one not in left_alone):
+            if symbol in opened.blocked:
+                on_blocked(opened.blocked[symbol])
+                continue
+            try:
+                failed_before = len(failures)
+                work = prepare_symbol(
+                    run, opened.store, symbol, start=start, end=end, force=force, compute=stage_1_of
+                )  # fmt: skip
+                skipped += work.skipped
+                run_batch = prepare(work)
+                for batch in work.batches():
+                    outcome = run_batch(batch)
+                    built += outcome.built
+                    drawing_seconds += outcome.seconds
+                    failures += [(symbol, day, reason) for day, reason in outcome.failed]
+                completed.setdefault(work.renderer(), []).append(symbol)
+                if len(failures) == failed_before:
+                    drawn[symbol] = work.skipped + work.due
+            except StoreCorrupt as error:
+                on_blocked(opened.block(symbol, error))
     for renderer, symbols_of_it in completed.items():
         opened.store.record_inputs(symbols_of_it, run.tables.limits(), renderer)
     left = [said for symbol, days in damaged.items() if (said := _still_damaged(opened.store, symbol, days))]
@@ -233,6 +242,7 @@ def build(
     began = time.perf_counter()
     run = read_run(config)
     draw = draw_here if client is None else draw_on_dask(client)
+    compute = compute_here if client is None else compute_on_dask(client)
     chosen = tuple(symbols or config.symbols)
     for symbol in chosen:  # before anything is made or written
         sessions_wanted(run, symbol, start, end)
@@ -248,4 +258,6 @@ def build(
         opened = open_for_writing(run, symbols=chosen, start=start, end=end, force=force)
         if opened.mended:
             on_mended(opened.mended)
-        return draw_due(run, opened, chosen, prepare, began=began, start=start, end=end, force=force)
+        return draw_due(
+            run, opened, chosen, prepare, began=began, start=start, end=end, force=force, compute=compute
+        )  # fmt: skip

@@ -354,7 +354,7 @@ def test_a_task_reads_the_rows_its_images_look_back_on_and_no_other(sample_confi
             first, size = task.first_byte // 4, task.shape[0] * task.shape[1]
             np.testing.assert_array_equal(rows[first : first + size].reshape(task.shape), block.rows)
             assert len(task.block.rows) == 0
-            last = one.panel.rows[np.searchsorted(one.on_axis, block.indexes[-1])]
+            last = one.stage_1.rows[np.searchsorted(one.on_axis, block.indexes[-1])]
             np.testing.assert_array_equal(block.rows[-1], last)  # nothing after the newest image's own session
         drawn_there = [receipt.crc for task in sent for receipt in task.draw()]
         drawn_here = [receipt.crc for receipts in draw_here(blocks) for receipt in receipts]

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import finnex.pipeline.build_loop
-import finnex.pipeline.due_sessions
+import finnex.pipeline.stage_1
 from finnex.config import Config, parse_config
 from finnex.errors import FinnexError, StoreCorrupt, StoreError
 from finnex.pipeline import build, reach_of, read_run
@@ -70,7 +70,7 @@ def inputs_read_once(sample_inputs: dict[str, Path]) -> Iterator[None]:
     """What is read and computed from the inputs is the same for every build here."""
     runs: list[Run] = []
     panels: dict[str, Any] = {}
-    make_panel = finnex.pipeline.due_sessions.make_panel
+    make_panel = finnex.pipeline.stage_1.make_panel
 
     def run_of(config: Config) -> Run:
         runs.append(runs[0] if runs else read_run(config))
@@ -83,7 +83,7 @@ def inputs_read_once(sample_inputs: dict[str, Path]) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(finnex.pipeline.build_loop, "read_run", run_of)
-        patch.setattr(finnex.pipeline.due_sessions, "make_panel", panel_of)
+        patch.setattr(finnex.pipeline.stage_1, "make_panel", panel_of)
         yield
 
 

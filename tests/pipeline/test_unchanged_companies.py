@@ -20,7 +20,7 @@ from finnex.config import Config, load_config
 from finnex.data.panel import make_panel
 from finnex.errors import BuildError, StoreCorrupt
 from finnex.layout import load_layout
-from finnex.pipeline import build, due_sessions, input_keys, read_run
+from finnex.pipeline import build, due_sessions, input_keys, read_run, stage_1
 from finnex.pipeline.input_keys import InputKeys
 from finnex.store import ImageStore, StoreWriter, writing
 from finnex.store.folder import Folder
@@ -63,7 +63,7 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         found.append(symbol)
         return make_panel(tables, config, symbol, *rest)
 
-    monkeypatch.setattr(due_sessions, "make_panel", noting)
+    monkeypatch.setattr(stage_1, "make_panel", noting)
     return found
 
 

@@ -28,7 +28,7 @@ from finnex.data.panel import make_panel
 from finnex.data.tables import Tables
 from finnex.images.blending import region_weights
 from finnex.layout import Layout, load_layout
-from finnex.pipeline.due_sessions import window_hashes
+from finnex.pipeline import window_hashes
 
 SYMBOL, PEERS, SECTORS = "ACME", ("BOLT", "CARP", "DUNE"), ("XLB", "XLE", "XLF", "XLK", "XLU")
 FIRST = "2012-01-03"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from typing import Any
 
@@ -24,7 +24,10 @@ from finnex.pipeline import (
     Draw,
     Run,
     RunBatch,
+    Stage1Of,
     SymbolBuild,
+    compute_here,
+    compute_on_dask,
     draw_due,
     draw_here,
     draw_on_dask,
@@ -42,6 +45,8 @@ WAIT_FOR_STORE_SECONDS = 3600.0
 """Flows that overlap queue for the store's writer lock."""
 FEW_SESSIONS = 16
 """Up to so many sessions (an ordinary night), drawing in this process is faster than starting workers."""
+FEW_COMPANIES = 4
+"""Up to so many companies, computing features in this process is faster than starting workers."""
 RETRY_AFTER_SECONDS = (2.0, 20.0)
 
 
@@ -108,13 +113,23 @@ def build_images(
                 log.warning("%s: %d images are damaged in the store; they are drawn again.", work.symbol, work.damaged)
             if client is None and work.due > FEW_SESSIONS:
                 client = opened.enter_context(cluster_client(config))
-            draw = draw_here if client is None else draw_on_dask(client, log.warning)
+            few = client is None or (work.due <= FEW_SESSIONS and config.dask.address is None)
+            draw = draw_here if few else draw_on_dask(client, log.warning)
             counter = _Counter(progress, work, places[work.symbol], len(symbols))
             return lambda positions: _in_a_task(Batch(work, positions, draw, config.dask.dates_per_task, counter))
 
+        @contextlib.contextmanager
+        def compute(given: Run, due: Sequence[str]) -> Iterator[Stage1Of]:
+            nonlocal client
+            if client is None and len(due) > FEW_COMPANIES:
+                client = opened.enter_context(cluster_client(config))
+            few = client is None or len(due) <= FEW_COMPANIES
+            with (compute_here if few else compute_on_dask(client, log.warning))(given, due) as stage_1_of:
+                yield stage_1_of
+
         result = draw_due(
-            run, prepared, symbols, prepare, began=began,
-            start=request.start, end=request.end, force=request.force, on_blocked=log.error,
+            run, prepared, symbols, prepare, began=began, start=request.start, end=request.end,
+            force=request.force, on_blocked=log.error, compute=compute,
         )  # fmt: skip
     _tell(result, progress)
     return result

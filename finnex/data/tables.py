@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date
 from functools import cached_property
@@ -56,12 +56,16 @@ class Tables:
         frame: pd.DataFrame | None = getattr(self, name)
         if frame is None:
             return pd.DataFrame(columns=["symbol"])
-        if name not in self._rows:
-            indices = frame.groupby("symbol", sort=False).indices
-            self._rows[name] = {str(symbol): np.asarray(rows) for symbol, rows in indices.items()}
-        rows = self._rows[name]
+        rows = self.rows(name)
         found = [rows[symbol] for symbol in symbols if symbol in rows]
         return frame.iloc[np.sort(np.concatenate(found))] if found else frame.iloc[:0]
+
+    def rows(self, name: str) -> Mapping[str, npt.NDArray[np.intp]]:
+        """Return the positions of each symbol's rows in a table that is given and has a column `symbol`."""
+        if name not in self._rows:
+            indices = getattr(self, name).groupby("symbol", sort=False).indices
+            self._rows[name] = {str(symbol): np.asarray(rows) for symbol, rows in indices.items()}
+        return self._rows[name]
 
     @cached_property
     def _rows(self) -> dict[str, dict[str, npt.NDArray[np.intp]]]:

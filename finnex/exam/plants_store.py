@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import finnex.pipeline.due_sessions
+import finnex.pipeline.stage_1
 from finnex.config import Config
 from finnex.data.normalize import FeatureSpec
 from finnex.data.panel import Panel, make_panel
@@ -58,7 +58,7 @@ def draw_images_ahead(config: Config, *, lag: int, every: int) -> Path:
     with writing(config.store.path):
         one = prepare_symbol(run, open_for_writing(run).store, SYMBOL)
         for of, here in (
-            (replace(one, panel=ahead(one.panel, lag)), one.positions[::every]),
+            (replace(one, stage_1=replace(one.stage_1, rows=ahead(one.panel, lag).rows)), one.positions[::every]),
             (one, np.delete(one.positions, np.s_[::every])),
         ):
             if len(here):
@@ -102,7 +102,7 @@ def panel_ahead(tables: Tables, config: Config, symbol: str, specs: Sequence[Fea
 
 def build_with(config: Config, *, name: str, value: object) -> Path:
     """Build a store with another function in the place of one of the build's."""
-    with patched(finnex.pipeline.due_sessions, name, value):
+    with patched(finnex.pipeline.stage_1, name, value):
         build(config)
     return Path(str(config.store.path))
 

@@ -1,6 +1,7 @@
 """Panel to images to store: the path a trading session takes.
 
-`read_run` checks everything once; `prepare_symbol` computes the panel and finds the sessions that are due;
+`read_run` checks everything once; `stage_1` computes a company's features, here or on Dask; `prepare_symbol` finds the
+sessions that are due;
 `SymbolBuild.run_batch` has their images drawn, here or on Dask, and publishes them. `draw_due` is the loop over symbols
 and batches; `build` calls it with batches that run here, a Prefect flow with one task a batch.
 """
@@ -10,9 +11,11 @@ from __future__ import annotations
 from finnex.pipeline.build_loop import BuildResult, RunBatch, build, draw_due
 from finnex.pipeline.dask_workers import draw_on_dask
 from finnex.pipeline.drawing import Block, Draw, draw_block, draw_here
-from finnex.pipeline.due_sessions import BATCH_SESSIONS, BatchOutcome, SymbolBuild, prepare_symbol, window_hashes
+from finnex.pipeline.due_sessions import BATCH_SESSIONS, BatchOutcome, SymbolBuild, prepare_symbol
 from finnex.pipeline.rebuilt_sessions import reach_of
 from finnex.pipeline.run_inputs import Run, read_run, sessions_wanted
+from finnex.pipeline.stage_1 import Compute, Stage1Of, compute_here, window_hashes
+from finnex.pipeline.stage_1_on_dask import compute_on_dask
 from finnex.pipeline.store_opening import open_for_writing
 
 __all__ = [
@@ -20,11 +23,15 @@ __all__ = [
     "BatchOutcome",
     "Block",
     "BuildResult",
+    "Compute",
     "Draw",
     "Run",
     "RunBatch",
+    "Stage1Of",
     "SymbolBuild",
     "build",
+    "compute_here",
+    "compute_on_dask",
     "draw_block",
     "draw_due",
     "draw_here",

@@ -14,8 +14,10 @@ from finnex.pipeline.dask_workers import draw_on_dask
 from finnex.pipeline.drawing import draw_here
 from finnex.pipeline.due_sessions import BatchOutcome, SymbolBuild, prepare_symbol
 from finnex.pipeline.run_inputs import Run, read_run, sessions_wanted
+from finnex.pipeline.stage_1 import Compute, compute_here
+from finnex.pipeline.stage_1_on_dask import compute_on_dask
 from finnex.pipeline.store_opening import Opened, open_for_writing
-from finnex.store import writing
+from finnex.store import StoreWriter, read_verified, scrub, writing
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -75,6 +77,7 @@ def draw_due(
     end: date | None = None,
     force: bool = False,
     on_blocked: Callable[[str], None] = lambda _: None,
+    compute: Compute = compute_here,
 ) -> BuildResult:
     """Draw what is due of each symbol, batch by batch, and record where the inputs end; call under `writing`.
 
@@ -96,6 +99,8 @@ def draw_due(
         Whether sessions are drawn that have an image already.
     on_blocked
         Called with a sentence where something of a symbol is damaged and nothing more of it is drawn.
+    compute
+        Has Stage 1 of the symbols computed that are not left alone.
 
     Returns
     -------
@@ -112,34 +117,69 @@ def draw_due(
     drawing_seconds = 0.0
     failures: list[tuple[str, date, str]] = []
     completed: dict[str, list[str]] = {}  # symbols by the renderer that drew all their images
+    drawn: dict[str, int] = {}
+    scrubbed = scrub(opened.store, run.config.store.scrub_share, opened.blocked)
+    damaged = scrubbed.damaged if scrubbed else {}
+    record, known = opened.store.record(), read_verified(opened.store.path)
+    left_alone = frozenset() if force else opened.current - damaged.keys()
     for symbol in chosen:
-        if symbol in opened.blocked:
-            on_blocked(opened.blocked[symbol])
-            continue
-        try:
-            work = prepare_symbol(run, opened.store, symbol, start=start, end=end, force=force)
-            skipped += work.skipped
-            run_batch = prepare(work)
-            for batch in work.batches():
-                outcome = run_batch(batch)
-                built += outcome.built
-                drawing_seconds += outcome.seconds
-                failures += [(symbol, day, reason) for day, reason in outcome.failed]
-            completed.setdefault(work.renderer(), []).append(symbol)
-        except StoreCorrupt as error:
-            on_blocked(opened.block(symbol, error))
+        if symbol in left_alone:
+            drawn[symbol] = known.companies[symbol].sessions
+            skipped += drawn[symbol]
+            completed.setdefault(record.renderer(symbol), []).append(symbol)
+    wanted = [symbol for symbol in chosen if symbol not in left_alone and symbol not in opened.blocked]
+    with compute(run, wanted) as stage_1_of:
+        for symbol in (one for one in chosen if one not in left_alone):
+            if symbol in opened.blocked:
+                on_blocked(opened.blocked[symbol])
+                continue
+            try:
+                failed_before = len(failures)
+                work = prepare_symbol(
+                    run, opened.store, symbol, start=start, end=end, force=force, compute=stage_1_of
+                )  # fmt: skip
+                skipped += work.skipped
+                run_batch = prepare(work)
+                for batch in work.batches():
+                    outcome = run_batch(batch)
+                    built += outcome.built
+                    drawing_seconds += outcome.seconds
+                    failures += [(symbol, day, reason) for day, reason in outcome.failed]
+                completed.setdefault(work.renderer(), []).append(symbol)
+                if len(failures) == failed_before:
+                    drawn[symbol] = work.skipped + work.due
+            except StoreCorrupt as error:
+                on_blocked(opened.block(symbol, error))
     for renderer, symbols_of_it in completed.items():
         opened.store.record_inputs(symbols_of_it, run.tables.limits(), renderer)
+    left = [said for symbol, days in damaged.items() if (said := _still_damaged(opened.store, symbol, days))]
+    for said in left:
+        on_blocked(said)
+    untouched = opened.whole >= set(record.companies) and left_alone >= set(chosen) and not damaged
+    fingerprint = (untouched and known.fingerprint) or opened.fingerprint(chosen)
+    opened.verify(drawn, fingerprint, scrubbed.finished if scrubbed else ())
     return BuildResult(
         built=built,
         skipped=skipped,
         failed=len(failures),
         seconds=time.perf_counter() - began,
         images_per_second=built / drawing_seconds if drawing_seconds else 0.0,
-        fingerprint=opened.fingerprint(chosen),
+        fingerprint=fingerprint,
         failures=tuple(failures),
-        warnings=run.warnings,
+        warnings=(*run.warnings, *left),
         notes=run.notes,
+    )
+
+
+def _still_damaged(store: StoreWriter, symbol: str, days: Sequence[date]) -> str:
+    """Say which images that the scrub found damaged this build did not draw again; '' where it drew all."""
+    left = store.damaged(symbol, store.rows_of(symbol, days).tolist())
+    if not len(left):
+        return ""
+    first = store.values(symbol, "date").astype("datetime64[D]")[left[0]]
+    return (
+        f"{symbol}: {len(left)} images in {store.path} are damaged, the first of {first}. A build whose "
+        "symbols and range cover them draws them again."
     )
 
 
@@ -202,6 +242,7 @@ def build(
     began = time.perf_counter()
     run = read_run(config)
     draw = draw_here if client is None else draw_on_dask(client)
+    compute = compute_here if client is None else compute_on_dask(client)
     chosen = tuple(symbols or config.symbols)
     for symbol in chosen:  # before anything is made or written
         sessions_wanted(run, symbol, start, end)
@@ -217,4 +258,6 @@ def build(
         opened = open_for_writing(run, symbols=chosen, start=start, end=end, force=force)
         if opened.mended:
             on_mended(opened.mended)
-        return draw_due(run, opened, chosen, prepare, began=began, start=start, end=end, force=force)
+        return draw_due(
+            run, opened, chosen, prepare, began=began, start=start, end=end, force=force, compute=compute
+        )  # fmt: skip

@@ -60,7 +60,7 @@ def _send(blocks: Sequence[Block], run: str) -> list[_Sent]:
     return sent
 
 
-class _Watch:
+class Watch:
     """Waits for a cluster as long as it has a worker: Dask itself would wait for ever.
 
     A finished future is no guarantee either: its receipts are lost with the worker that holds them.
@@ -97,11 +97,24 @@ class _Watch:
             self.look()
         return list(done)
 
-    def gather(self, futures: dict[str, Any]) -> dict[str, list[Receipt] | None]:
-        """Fetch what the futures hold; None for one that failed when its lost receipts were made anew."""
+    def gather(self, futures: dict[str, Any], *, direct: bool = False) -> dict[str, Any]:
+        """Fetch what the futures hold; None, or nothing, for one that failed when its lost result was made anew.
+
+        Parameters
+        ----------
+        futures
+            Futures that are finished, by key.
+        direct
+            Whether workers send their results to this process themselves, and not through the scheduler.
+
+        Returns
+        -------
+        dict
+            The results by key.
+        """
         if not futures:
             return {}
-        asked = self.client.gather(futures, errors="skip", asynchronous=True)
+        asked = self.client.gather(futures, errors="skip", direct=direct, asynchronous=True)
         gathering = asyncio.run_coroutine_threadsafe(asked, self.client.loop.asyncio_loop)
         try:
             while True:
@@ -128,7 +141,7 @@ def draw_on_dask(client: Client, warn: Callable[[str], None] = lambda _: None) -
         run = uuid.uuid4().hex[:8]
         held: dict[Any, Block] = {}
         running = as_completed([], loop=client.loop)
-        watch = _Watch(client, warn)
+        watch = Watch(client, warn)
         waiting: list[_Sent] = []
 
         room = TASKS_PER_WORKER * max(1, sum(client.nthreads().values()))

@@ -7,23 +7,20 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from finnex.data.calendar import planned_sessions
-from finnex.data.features import symbol_bars
-from finnex.data.labels import make_labels
-from finnex.data.panel import Panel, make_panel
-from finnex.images.blending import region_weights
+from finnex.data.panel import Panel
+from finnex.errors import BuildError
 from finnex.images.render import RENDERER_VERSION, WHAT_IS_NEW
-from finnex.layout import Layout
 from finnex.pipeline.drawing import Block, Draw
 from finnex.pipeline.run_inputs import Run, sessions_wanted
+from finnex.pipeline.stage_1 import Stage1, Stage1Of, stage_1
 from finnex.pipeline.store_opening import take_out_lost_bars
-from finnex.store import NOT_A_DAY, QUARANTINED, READY, DraftTarget, Publication, StoreWriter
+from finnex.store import QUARANTINED, READY, DraftTarget, Publication, StoreWriter
 
 BATCH_SESSIONS = 250
 """About a year: enough that the cost of a Prefect task does not show, few enough that a retry costs seconds."""
@@ -48,15 +45,11 @@ class SymbolBuild:
 
     run: Run
     store: StoreWriter
-    panel: Panel
+    stage_1: Stage1
     on_axis: npt.NDArray[np.intp]
     """Row on the store's axis of every panel position: one after the other, but for days that turned out no session."""
     positions: npt.NDArray[np.intp]
     """Panel positions of the sessions that are due, ascending."""
-    hashes: npt.NDArray[np.uint64]
-    """Input hash of every panel position."""
-    weights: npt.NDArray[np.float32]
-    """Weight of every region at every panel position."""
     skipped: int
     damaged: int
     """How many of the due are published, and no longer the bytes that were."""
@@ -66,7 +59,14 @@ class SymbolBuild:
     @property
     def symbol(self) -> str:
         """The symbol."""
-        return self.panel.symbol
+        return self.stage_1.symbol
+
+    @property
+    def panel(self) -> Panel:
+        """Features and bars, where this process computed them."""
+        if self.stage_1.panel is None:
+            raise BuildError(f"{self.symbol} was computed on a worker, which kept its features.")
+        return self.stage_1.panel
 
     @property
     def due(self) -> int:
@@ -93,12 +93,12 @@ class SymbolBuild:
         """
         state = self.store.state(self.symbol)
         published = np.isin(state.status[self.on_axis], (READY, QUARANTINED))
-        current = state.input_hash[self.on_axis] == self.hashes
+        current = state.input_hash[self.on_axis] == self.stage_1.hashes
         return RENDERER_VERSION if current[published].all() else self.store.record().renderer(self.symbol)
 
     def days(self, batch: Sequence[int]) -> tuple[date, date]:
         """Return the first and the last date of a batch."""
-        days = self.panel.calendar.days
+        days = self.stage_1.calendar.days
         return days[batch[0]].item(), days[batch[-1]].item()
 
     def batches(self, size: int = BATCH_SESSIONS) -> list[list[int]]:
@@ -129,11 +129,11 @@ class SymbolBuild:
         return Block(
             layout_hash=self.run.layout.hash,
             target=target,
-            rows=np.pad(self.panel.rows[rows], ((missing, 0), (0, 0)), constant_values=np.nan),
+            rows=np.pad(self.stage_1.rows[rows], ((missing, 0), (0, 0)), constant_values=np.nan),
             ends=tuple(position - first for position in group),
             indexes=tuple(self.on_axis[list(group)].tolist()),
-            hashes=tuple(int(self.hashes[position]) for position in group),
-            weights=self.weights[list(group)],
+            hashes=tuple(int(self.stage_1.hashes[position]) for position in group),
+            weights=self.stage_1.weights[list(group)],
         )
 
     def run_batch(
@@ -168,7 +168,7 @@ class SymbolBuild:
             if on_progress is not None:
                 on_progress(len(receipts))
         bad = publication.finish()
-        days = self.panel.calendar.days[np.searchsorted(self.on_axis, [receipt.index for receipt in bad])]
+        days = self.stage_1.calendar.days[np.searchsorted(self.on_axis, [receipt.index for receipt in bad])]
         failed = tuple((day, receipt.error) for day, receipt in zip(days.tolist(), bad, strict=True))
         return BatchOutcome(len(batch) - len(bad), failed, time.perf_counter() - began)
 
@@ -181,6 +181,7 @@ def prepare_symbol(
     start: date | None = None,
     end: date | None = None,
     force: bool = False,
+    compute: Stage1Of | None = None,
 ) -> SymbolBuild:
     """Compute a symbol's panel, lay out its calendar, write its features and labels, and find what is due.
 
@@ -201,6 +202,8 @@ def prepare_symbol(
         Range to draw; absent, as `sessions_wanted` says.
     force
         Whether sessions are due that have an image already.
+    compute
+        Gives Stage 1 of the symbol; absent, this process computes it.
 
     Returns
     -------
@@ -214,8 +217,8 @@ def prepare_symbol(
     """
     config = run.config
     wanted = sessions_wanted(run, symbol, start, end)
-    panel = make_panel(run.tables, config, symbol, run.layout.catalogue.entries)
-    calendar = panel.calendar
+    found = compute(symbol) if compute else stage_1(run, symbol)
+    calendar, hashes = found.calendar, found.hashes
     if force:
         take_out_lost_bars(run, store, symbol, start, end)
     first_year, last_year = (
@@ -231,11 +234,9 @@ def prepare_symbol(
     store.ensure_symbol(symbol, axis.days, run.template)
     state = store.state(symbol)
     on_axis = np.searchsorted(state.days, calendar.days)
-    weights = region_weights(panel, run.layout)
-    hashes = window_hashes(panel, run.layout, weights)
-    drawable = wanted[panel.traded[wanted]]
+    drawable = wanted[found.traded[wanted]]
     shut = np.setdiff1d(np.arange(on_axis[0], on_axis[-1]), on_axis)  # planned, and then no session
-    store.mark_no_bar(symbol, np.concatenate([on_axis[wanted[~panel.traded[wanted]]], shut]))
+    store.mark_no_bar(symbol, np.concatenate([on_axis[wanted[~found.traded[wanted]]], shut]))
     rows = on_axis[drawable]
     published = np.isin(state.status[rows], (READY, QUARANTINED))
     fresh = published & (state.input_hash[rows] == hashes[drawable])
@@ -243,50 +244,22 @@ def prepare_symbol(
     damaged = np.isin(rows, store.lost(symbol, rows[fresh]))
     fresh[damaged] = False
     due = drawable if force else drawable[~fresh]
-    _write_tables(run, store, panel, on_axis, int(wanted[-1]) + 1)
+    _write_tables(store, found, on_axis, int(wanted[-1]) + 1)
     skipped = len(drawable) - len(due)
-    return SymbolBuild(run, store, panel, on_axis, due, hashes, weights, skipped, int(damaged.sum()), changed)
+    return SymbolBuild(run, store, found, on_axis, due, skipped, int(damaged.sum()), changed)
 
 
-def window_hashes(panel: Panel, layout: Layout, weights: npt.NDArray[np.float32]) -> npt.NDArray[np.uint64]:
-    """Return one hash per session over all that its image is drawn from."""
-    digests = panel.row_digests()
-    padded = np.concatenate([np.zeros((layout.lookback - 1, 16), dtype=np.uint8), digests])
-    seed = f"{layout.hash}|{RENDERER_VERSION}|".encode()
-    found = [
-        int.from_bytes(
-            blake2b(
-                seed + padded[row : row + layout.lookback].tobytes() + weights[row].tobytes(), digest_size=8
-            ).digest(),
-            "little",
-        )
-        for row in range(len(digests))
-    ]
-    return np.array(found, dtype=np.uint64)
-
-
-def _write_tables(run: Run, store: StoreWriter, panel: Panel, on_axis: npt.NDArray[np.intp], sessions: int) -> None:
+def _write_tables(store: StoreWriter, found: Stage1, on_axis: npt.NDArray[np.intp], sessions: int) -> None:
     """Write features and labels of the panel's sessions, where they differ from what is stored.
 
     Features go up to the last session asked for, labels to the last bar: an outcome that became known matures
     the labels of earlier sessions.
     """
-    for name, values in (
-        ("feature_normalized", panel.normalized),
-        ("feature_original", panel.original),
-        ("feature_location", panel.location),
-        ("feature_scale", panel.scale),
-    ):
-        store.write_rows(panel.symbol, name, on_axis[0], _spread(values[:sessions], on_axis, np.nan))
-    bars = symbol_bars(run.tables, panel.symbol, panel.calendar)
-    for kind, labels in make_labels(bars, panel.calendar.days, run.config.labels).items():
-        end = np.where(np.isnat(labels.end), NOT_A_DAY, labels.end.astype("datetime64[D]").astype("int64"))
-        for name, found, unknown in (
-            ("return", labels.outcome, np.nan),
-            ("label_end", end, NOT_A_DAY),
-            ("label", labels.label, -1),
-        ):
-            store.write_rows(panel.symbol, f"{name}_{kind}", on_axis[0], _spread(found, on_axis, unknown))
+    for name, one in (*found.features.items(), *found.outcomes.items()):
+        end = sessions if name in found.features else len(on_axis)
+        if len(values := one.values[: max(0, end - one.first)]):
+            rows = on_axis[one.first :]
+            store.write_rows(found.symbol, name, rows[0], _spread(values, rows, one.unknown))
 
 
 def _spread(values: npt.NDArray[Any], on_axis: npt.NDArray[np.intp], unknown: float) -> npt.NDArray[Any]:

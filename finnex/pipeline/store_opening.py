@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -12,9 +12,25 @@ import numpy as np
 
 from finnex.data.calendar import Days
 from finnex.errors import InputError, Problem, StoreCorrupt
+from finnex.pipeline.input_keys import InputKeys
 from finnex.pipeline.rebuilt_sessions import reach_of, traded_days
 from finnex.pipeline.run_inputs import Run
-from finnex.store import QUARANTINED, READY, Finding, ImageStore, Reach, StoreWriter, holds_a_store, restore
+from finnex.store import (
+    QUARANTINED,
+    READY,
+    Finding,
+    ImageStore,
+    Reach,
+    StoreWriter,
+    Verified,
+    VerifiedStore,
+    holds_a_store,
+    read_verified,
+    restore,
+    signatures,
+    whole_companies,
+    write_verified,
+)
 from finnex.store_path import StorePath
 
 NAMED = 6
@@ -31,11 +47,20 @@ class Opened:
         What was damaged and is mended, in one sentence; '' where nothing was.
     blocked
         Why a company cannot be written to before an operator has agreed to a loss, by its symbol.
+    whole
+        Companies whose files are as the last build left them.
+    current
+        Those of `whole` whose images, features and labels follow from the very inputs of now.
+    keys
+        Of the inputs of now, by company.
     """
 
     store: StoreWriter
     mended: str = ""
     blocked: dict[str, str] = field(default_factory=dict)
+    whole: frozenset[str] = frozenset()
+    current: frozenset[str] = frozenset()
+    keys: Mapping[str, str] = field(default_factory=dict)
 
     def block(self, symbol: str, error: StoreCorrupt) -> str:
         """Draw nothing more of a company, as something of it is damaged that opening did not find; return that."""
@@ -52,6 +77,31 @@ class Opened:
         """
         if said := [self.blocked[symbol] for symbol in symbols if symbol in self.blocked]:
             raise StoreCorrupt("\n".join([*said, "What was asked for of other companies is drawn."]))
+
+    def verify(self, completed: Mapping[str, int], fingerprint: str, due: Collection[str] = ()) -> None:
+        """Record which companies the next build need not look at; call when everything is drawn.
+
+        Parameters
+        ----------
+        completed
+            How many sessions of a company's range have their image, where none failed.
+        fingerprint
+            Of the store.
+        due
+            Companies whose small arrays the next build is to read: it is their turn.
+        """
+        known = read_verified(self.store.path).companies
+        found: dict[str, Verified] = {}
+        for symbol, signature in signatures(self.store, self.store.symbols).items():
+            before = known.get(symbol)
+            if signature and symbol not in self.blocked and symbol not in due:
+                if symbol in completed:
+                    found[symbol] = Verified(signature, self.keys[symbol], completed[symbol])
+                elif before is not None and before.signature == signature:
+                    found[symbol] = before
+                else:
+                    found[symbol] = Verified(signature)
+        write_verified(self.store.path, VerifiedStore(found, fingerprint))
 
     def fingerprint(self, symbols: Iterable[str]) -> str:
         """Return the fingerprint of the store; call when everything is drawn.
@@ -110,10 +160,16 @@ def open_for_writing(
     """
     path, found = run.config.store.path, []
     guard = _Bars(run)
+    keys = InputKeys(run, start, end)
+    wanted = {symbol: keys.of(symbol) for symbol in symbols or run.config.symbols}
+    whole, current = frozenset[str](), frozenset[str]()
     if holds_a_store(path):
         store = ImageStore.open(path)  # what the store itself is made for is never taken from the run
+        whole, known = _whole(store), read_verified(path).companies
         if not force:
-            guard.refuse_lost(store, run.config.symbols)  # first: what a repair withdraws cannot be missed after it
+            current = frozenset(symbol for symbol in whole if known[symbol].inputs == wanted.get(symbol))
+            # First: what a repair withdraws cannot be missed after it.
+            guard.refuse_lost(store, [symbol for symbol in run.config.symbols if symbol not in current])
 
         def reaches(symbol: str) -> Reach:
             if symbols is not None and symbol not in symbols:
@@ -125,15 +181,23 @@ def open_for_writing(
                     reach = replace(reach, images=np.union1d(reach.images, gone))
             return reach
 
-        found = restore(path, run.template, reaches=reaches)
+        found = restore(path, run.template, reaches=reaches, whole=whole)
     if common := [finding for finding in found if finding.lost and not finding.symbol]:
         raise StoreCorrupt(f"{path}/{common[0].where} is damaged. `finnex repair` asks before it makes it anew.")
     lost = [finding for finding in found if finding.lost]
     blocked = {finding.symbol: _why_blocked(path, finding) for finding in lost}
-    opened = Opened(StoreWriter.prepare(path, run.template), _mended([one for one in found if not one.lost]), blocked)
+    writer = StoreWriter.prepare(path, run.template, whole)
     if not force:
-        guard.refuse_lost(opened.store, [symbol for symbol in run.config.symbols if symbol not in blocked])
-    return opened
+        guard.refuse_lost(writer, [one for one in run.config.symbols if one not in blocked and one not in current])
+    return Opened(writer, _mended([one for one in found if not one.lost]), blocked, whole, current, wanted)
+
+
+def _whole(store: ImageStore) -> frozenset[str]:
+    """Return the companies that need not be looked at; none where the record of companies is damaged."""
+    try:
+        return whole_companies(store)
+    except StoreCorrupt:
+        return frozenset()
 
 
 def _why_blocked(path: StorePath, finding: Finding) -> str:

@@ -17,8 +17,17 @@ from finnex.store.rebuildable import Reach, Reaches
 from finnex.store.record import InputLimits
 from finnex.store.repair_findings import Finding
 from finnex.store.restore import restore
+from finnex.store.scrub import Scrub, last_scrub, scrub
 from finnex.store.states import DRAFTED, EMPTY, FAILED, NO_BAR, QUARANTINED, READY, STATUS_WORDS
 from finnex.store.store_template import CLASS_WORDS, LABEL_WORDS, NOT_A_DAY, StoreTemplate
+from finnex.store.verified import (
+    Verified,
+    VerifiedStore,
+    read_verified,
+    signatures,
+    whole_companies,
+    write_verified,
+)
 from finnex.store.writer import StoreWriter
 
 __all__ = [
@@ -40,10 +49,19 @@ __all__ = [
     "Reach",
     "Reaches",
     "Receipt",
+    "Scrub",
     "StoreTemplate",
     "StoreWriter",
     "SymbolState",
+    "Verified",
+    "VerifiedStore",
     "holds_a_store",
+    "last_scrub",
+    "read_verified",
     "restore",
+    "scrub",
+    "signatures",
+    "whole_companies",
+    "write_verified",
     "writing",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ class ArrayWriter(ImageStore):
         return found.with_config({"write_empty_chunks": True})  # Zarr would delete chunks that are all fill value
 
     def write_rows(self, symbol: str, name: str, first: int, values: npt.NDArray[Any]) -> bool:
-        """Write consecutive rows of a small array where they differ from what is stored; return whether they did.
+        """Write the chunks of a small array in which rows differ from what is stored; return whether any do.
 
         Parameters
         ----------
@@ -46,12 +47,20 @@ class ArrayWriter(ImageStore):
             Whether anything was written.
         """
         array = self.writable(symbol, name)
-        rows = slice(first, first + len(values))
-        stored = np.asarray(array[rows])
-        if stored.tobytes() == values.astype(stored.dtype).tobytes():
-            return False
-        array[rows] = values.astype(stored.dtype)
-        return True
+        stored = np.asarray(array[first : first + len(values)])
+        wanted = values.astype(stored.dtype)
+        differing = first + np.flatnonzero((_bytes(stored) != _bytes(wanted)).any(axis=1))
+        of_chunk = array.chunks[0]
+        for chunk in np.unique(differing // of_chunk).tolist():
+            begin, end = max(first, chunk * of_chunk), min(first + len(wanted), (chunk + 1) * of_chunk)
+            array[begin:end] = wanted[begin - first : end - first]
+        return len(differing) > 0
 
     def _write(self, symbol: str, name: str, values: npt.NDArray[Any]) -> None:
         self.writable(symbol, name)[: len(values)] = values
+
+
+def _bytes(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Return the bytes of each row: NaN is compared as it is stored."""
+    found: npt.NDArray[np.uint8] = np.frombuffer(np.ascontiguousarray(values), dtype=np.uint8)
+    return found.reshape(len(values), math.prod(values.shape[1:]) * values.itemsize)

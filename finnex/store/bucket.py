@@ -81,6 +81,17 @@ class Bucket:
         digest = blake2b(f"{found.etag}:{found.size}".encode(), digest_size=8).digest()
         return int.from_bytes(digest, "little") or 1
 
+    def signatures(self, folders: Iterable[str]) -> dict[str, str]:
+        """Return a digest of keys, ETags and sizes below each folder at this writer's listing or written since."""
+        found: dict[str, list[str]] = {folder: [] for folder in folders}
+        for key, version in self._lease().versions.items():
+            if (folder := key.partition("/")[0]) in found:
+                found[folder].append(f"{key}:{version.etag}:{version.size}")
+        return {
+            folder: blake2b("\n".join(sorted(keys)).encode(), digest_size=16).hexdigest() if keys else ""
+            for folder, keys in found.items()
+        }
+
     def put(self, key: str, data: bytes | memoryview) -> None:
         """Replace the object that this writer knows of.
 

@@ -6,12 +6,13 @@ two copies is right; where all differ, the company's is, then the root's.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from finnex.errors import StoreCorrupt
 from finnex.store.document import Document, is_array, is_group
 from finnex.store.place import Place
-from finnex.store.zarr_metadata import FILE, arrays_of, company_document, held_by, read_document
+from finnex.store.zarr_metadata import FILE, arrays_of, company_document, read_document
 
 OF_COMPANIES = {"image", "status", "image_crc", "input_hash", "prediction_version"}
 """Arrays that every company has, in every format, and that no other group has together."""
@@ -47,20 +48,33 @@ def is_company(place: Place, name: str, root: Document) -> bool:
     return set(arrays_of(group)) >= OF_COMPANIES or set(place.folders(name)) >= OF_COMPANIES
 
 
-def company_metadata(place: Place, symbol: str, root: Document) -> Metadata:
+def company_metadata(place: Place, symbol: str, held: Mapping[str, Document]) -> Metadata:
     """Compare the copies of a company's metadata.
+
+    Parameters
+    ----------
+    place
+        Where the store's files are.
+    symbol
+        Symbol of the company.
+    held
+        The root's copies, of `finnex.store.zarr_metadata.held_by_company`: '' is the company's group.
+
+    Returns
+    -------
+    Metadata
+        What it has to be, and the keys of the files that differ from it.
 
     Raises
     ------
     StoreCorrupt
         No readable copy names the company's arrays.
     """
-    held = held_by(root)
-    inside = {name.removeprefix(f"{symbol}/"): found for name, found in held.items() if name.startswith(f"{symbol}/")}
+    inside = {name: found for name, found in held.items() if name}
     whole = {name: found for name, found in inside.items() if is_array(found)}
     company = readable(place, symbol)
     copies = arrays_of(company)
-    group = company if copies else held.get(symbol)
+    group = company if copies else held.get("")
     if not is_group(group):
         group = None
     names = sorted(set(whole) | set(copies))

@@ -47,6 +47,10 @@ class Overlay:
         """Return the version that lies below, 0 of what was written here."""
         return self.below.tag(key) if self._is_below(key) else 0
 
+    def signatures(self, folders: Iterable[str]) -> dict[str, str]:
+        """Return that nothing is known: what was written here has no version."""
+        return dict.fromkeys(folders, "")
+
     def draft(self, key: str, data: bytes | memoryview, *, flushed: bool = False) -> None:
         """Keep bytes in memory."""
         self.put(key, data)

@@ -39,7 +39,13 @@ class Place(Protocol):
         """Return what lies under a key, so that no earlier writer can replace it any more."""
 
     def tag(self, key: str) -> int:
-        """Return 64 bits that identify the version of what lies under a key, 0 where the storage has no versions."""
+        """Return 64 bits that change when what lies under a key is written again, 0 where nothing does."""
+
+    def signatures(self, folders: Iterable[str]) -> dict[str, str]:
+        """Return for folders directly in the place a digest of the names and versions of all that lies below each.
+
+        '' where it cannot be known.
+        """
 
     def draft(self, key: str, data: bytes | memoryview, *, flushed: bool = False) -> None:
         """Write bytes that readers do not look at; on their way to the disk, or there where `flushed`."""

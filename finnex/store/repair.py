@@ -6,8 +6,16 @@ from collections.abc import Iterable
 
 from finnex.errors import StoreCorrupt
 from finnex.store.damage import company_metadata
+from finnex.store.document import Document
 from finnex.store.place import Place
-from finnex.store.zarr_metadata import FILE, company_document, read_document, root_document, write_document
+from finnex.store.zarr_metadata import (
+    FILE,
+    company_document,
+    held_by_company,
+    read_document,
+    root_document,
+    write_document,
+)
 
 
 def mend_metadata(place: Place, symbols: Iterable[str]) -> list[str]:
@@ -17,10 +25,11 @@ def mend_metadata(place: Place, symbols: Iterable[str]) -> list[str]:
     company without a readable copy is left as it is: reading it raises, and the others can be read.
     """
     mended: list[str] = []
+    root = read_document(place) or {}
+    held, differing = held_by_company(root), dict[str, Document]()
     for symbol in symbols:
-        root = read_document(place) or {}
         try:
-            found = company_metadata(place, symbol, root)
+            found = company_metadata(place, symbol, held.get(symbol, {}))
         except StoreCorrupt:
             continue
         if not found.damaged:
@@ -33,7 +42,10 @@ def mend_metadata(place: Place, symbols: Iterable[str]) -> list[str]:
         if f"{symbol}/{FILE}" in found.damaged:
             write_document(place, symbol, company)
         if FILE in found.damaged:
-            write_document(place, "", root_document(root, {symbol: company}))
+            differing[symbol] = company
         place.sync()
         mended += found.damaged
+    if differing:  # once for all companies: the root's file grows with their number
+        write_document(place, "", root_document(root, differing))
+        place.sync()
     return mended

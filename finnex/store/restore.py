@@ -5,7 +5,7 @@ A build does the same automatically, except for repairs that lose something: the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import nullcontext, suppress
 from functools import partial
 
@@ -24,7 +24,7 @@ from finnex.store.restore_root import root_steps
 from finnex.store.store_template import FORMAT, StoreTemplate
 from finnex.store.upgrade import UNREADABLE, company_values, derive_record
 from finnex.store.writer import StoreWriter
-from finnex.store.zarr_metadata import FILE, arrays_of
+from finnex.store.zarr_metadata import FILE, arrays_of, held_by_company
 from finnex.store_path import StorePath
 
 
@@ -34,6 +34,7 @@ def restore(
     agree: Callable[[Finding], bool] = lambda _: False,
     *,
     reaches: Reaches | None = None,
+    whole: Collection[str] = (),
     dry: bool = False,
 ) -> list[Finding]:
     """Find what is damaged in a store and make it again. Call under `finnex.store.writing`.
@@ -48,6 +49,8 @@ def restore(
         Asked before something is lost; by default nothing is.
     reaches
         What the next build makes again, by company. What is outside would be lost. None where it makes everything.
+    whole
+        Companies that need not be looked at, of `finnex.store.verified.whole_companies`.
     dry
         Change nothing: the repair works in memory, and agrees to everything, so that it finds all damage.
 
@@ -70,7 +73,7 @@ def restore(
         raise StoreError(f"{path} holds no image store. `finnex build --config F` makes one.")
     found: list[Finding] = []
     mended: list[Finding] = []
-    stages = (root_steps, _groups, _record, _journal, partial(_companies, reaches=reaches))
+    stages = (root_steps, _groups, _record, _journal, partial(_companies, reaches=reaches, whole=whole))
     with unchanged(str(path)) if dry else nullcontext():
         place = place_of(str(path))
         for stage in stages:
@@ -110,11 +113,12 @@ def _groups(path: StorePath, place: Place, template: StoreTemplate) -> Iterator[
     if _has_record(place):
         return  # it names the companies
     root = readable(place, "") or {}
+    held = held_by_company(root)
     for symbol in place.folders():
         if arrays_of(readable(place, symbol)) or not is_company(place, symbol, root):
             continue
         try:
-            company_metadata(place, symbol, root)
+            company_metadata(place, symbol, held.get(symbol, {}))
         except StoreCorrupt:
             if (step := rebuilt_metadata(place, symbol, template)) is not None:
                 yield step
@@ -178,19 +182,27 @@ def _journal(path: StorePath, place: Place, template: StoreTemplate) -> Iterator
         yield Finding(JOURNAL, done), lambda: journal.write_intent(place, Intent(journal.CHECK))
 
 
-def _companies(path: StorePath, place: Place, template: StoreTemplate, *, reaches: Reaches | None) -> Iterator[Step]:
+def _companies(
+    path: StorePath, place: Place, template: StoreTemplate, *, reaches: Reaches | None, whole: Collection[str]
+) -> Iterator[Step]:
     store = StoreWriter.unrecovered(path)
     intent = journal.read_intent(place)
-    for symbol in store.symbols:
-        if intent is not None and intent.symbol == symbol:
-            mend_metadata(place, [symbol])  # it differs as the change was interrupted
-        if (step := metadata_step(store, place, symbol, template)) is not None:
+    if intent is not None and intent.symbol in store.symbols:
+        mend_metadata(place, [intent.symbol])  # it differs as the change was interrupted
+    held = held_by_company(readable(place, ""))  # a step below changes the copies of its own company only
+    for symbol in _but(store.symbols, whole):
+        if (step := metadata_step(store, place, symbol, template, held.get(symbol, {}))) is not None:
             yield step
     with suppress(StoreCorrupt):  # what is left of an interrupted change may need what is damaged: at the end, then
-        store.recover()
-    for symbol in store.symbols:
+        store.recover(whole)
+    held = held_by_company(readable(place, ""))
+    for symbol in _but(store.symbols, whole):
         try:
-            company_metadata(place, symbol, readable(place, "") or {})
+            company_metadata(place, symbol, held.get(symbol, {}))
         except StoreCorrupt:
             continue  # its removal was not agreed to
         yield from array_steps(store, symbol, template, reaches)
+
+
+def _but(symbols: Iterable[str], whole: Collection[str]) -> list[str]:
+    return [symbol for symbol in symbols if symbol not in whole]

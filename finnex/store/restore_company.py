@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date
@@ -17,6 +17,7 @@ from finnex.errors import FinnexError, StoreCorrupt
 from finnex.store import journal
 from finnex.store.chunks import COMPLETE, has_checksum
 from finnex.store.damage import company_metadata, readable
+from finnex.store.document import Document
 from finnex.store.place import Place, place_of
 from finnex.store.rebuildable import Reaches, losing_images, losing_rows
 from finnex.store.record import axis_crc, write_record
@@ -33,7 +34,9 @@ OF_IMAGES = ("status", "image_crc", "input_hash", "image_tag", *DRAWN_AGAIN)
 PREDICTIONS = ("prediction", "prediction_version", "predicted_at")
 
 
-def metadata_step(store: StoreWriter, place: Place, symbol: str, template: StoreTemplate) -> Step | None:
+def metadata_step(
+    store: StoreWriter, place: Place, symbol: str, template: StoreTemplate, held: Mapping[str, Document]
+) -> Step | None:
     """Return how the metadata of a company is mended, None where it is whole.
 
     Parameters
@@ -46,6 +49,8 @@ def metadata_step(store: StoreWriter, place: Place, symbol: str, template: Store
         Symbol of the company.
     template
         Of the run that the store belongs to.
+    held
+        The root's copies of the company's metadata.
 
     Returns
     -------
@@ -53,7 +58,7 @@ def metadata_step(store: StoreWriter, place: Place, symbol: str, template: Store
         What is damaged, and the function that mends it.
     """
     try:
-        damaged = company_metadata(place, symbol, readable(place, "") or {}).damaged
+        damaged = company_metadata(place, symbol, held).damaged
     except StoreCorrupt:
         return rebuilt_metadata(place, symbol, template) or removal(store, symbol, f"{symbol}/{FILE}")
     if not damaged:

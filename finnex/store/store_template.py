@@ -43,7 +43,8 @@ STATUS_FLAGS: dict[str, Any] = {
 
 
 TAG_ATTRIBUTES: dict[str, Any] = {
-    "long_name": "version of the image's chunk in a bucket (64 bits of ETag and size, XOR image_crc); 0 in a folder",
+    "long_name": "version of the image's chunk: 64 bits of its size and time of modification, in a bucket its ETag, "
+    "XOR image_crc",
 }
 
 

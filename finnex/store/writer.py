@@ -7,7 +7,7 @@ cleared. `finnex.store.journal_replay` has the steps of each.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 
@@ -32,6 +32,7 @@ from finnex.store.status_changes import StatusChanges
 from finnex.store.store_template import StoreTemplate, lay_out
 from finnex.store.upgrade import EARLIER_FORMATS, array_documents, upgrade
 from finnex.store.upgrade_chunks import complete
+from finnex.store.verified import still_verified
 from finnex.store.zarr_metadata import FILE, arrays_of, company_document, read_document, root_document, write_document
 from finnex.store_path import StorePath
 
@@ -43,10 +44,19 @@ class StoreWriter(StatusChanges):
     """An image store that this process may write to; open one with `StoreWriter.prepare`."""
 
     @classmethod
-    def prepare(cls, path: StorePath, template: StoreTemplate) -> StoreWriter:
+    def prepare(cls, path: StorePath, template: StoreTemplate, whole: Collection[str] = ()) -> StoreWriter:
         """Open the store for writing, making it first where there is none, and recover from a crash.
 
         The store takes over the directions of the template's catalogue.
+
+        Parameters
+        ----------
+        path
+            The store.
+        template
+            Of the run that the store belongs to.
+        whole
+            Companies whose metadata need not be looked at.
 
         Raises
         ------
@@ -69,13 +79,20 @@ class StoreWriter(StatusChanges):
             write_document(place, "", root_document({"attributes": wanted, "zarr_format": 3, "node_type": "group"}, {}))
             place.sync()
         check_agreement(place, template)
-        store = cls.reopen(path)
+        store = cls.reopen(path, whole)
         store.attrs = renew_catalogue(place, store.attrs, template.catalogue_csv)
         return store
 
     @classmethod
-    def reopen(cls, path: StorePath) -> StoreWriter:
+    def reopen(cls, path: StorePath, whole: Collection[str] = ()) -> StoreWriter:
         """Open a store that is there for writing, upgrade it, and recover from a crash. Call under `writing`.
+
+        Parameters
+        ----------
+        path
+            The store.
+        whole
+            Companies whose metadata need not be looked at.
 
         Raises
         ------
@@ -83,7 +100,7 @@ class StoreWriter(StatusChanges):
             There is none.
         """
         store = cls.unrecovered(path)
-        store.recover()
+        store.recover(whole)
         return store
 
     @classmethod
@@ -99,10 +116,17 @@ class StoreWriter(StatusChanges):
             upgrade(place_of(str(path)))
         return cls(path, ImageStore.open(path).attrs)
 
-    def recover(self) -> None:
-        """Replay or roll back the journal of a writer that crashed, and remove the files that it left."""
+    def recover(self, whole: Collection[str] = ()) -> None:
+        """Replay or roll back the journal of a writer that crashed, and remove the files that it left.
+
+        Parameters
+        ----------
+        whole
+            Companies whose metadata need not be looked at.
+        """
         intent = journal.read_intent(self._place, claim=True)
-        mend_metadata(self._place, self.record().companies)
+        looked_at = [symbol for symbol in self.record().companies if symbol not in whole]
+        mend_metadata(self._place, looked_at)
         if intent is not None:
             for one in intent.details.get("receipts", ()):
                 if not self.is_whole(Receipt(**one)):
@@ -115,7 +139,7 @@ class StoreWriter(StatusChanges):
         missing = [symbol for symbol in companies if symbol not in held]
         if missing or any(name.split("/")[0] not in companies for name in held):
             self._hold_companies(missing)
-        complete(self._place, self._root, companies)
+        complete(self._place, self._root, [symbol for symbol in companies if symbol not in whole])
         self.sweep()
 
     def _can_be_finished(self, intent: Intent) -> bool:
@@ -126,8 +150,8 @@ class StoreWriter(StatusChanges):
     def lost(self, symbol: str, indexes: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
         """Return which published images have to be drawn again.
 
-        The bytes of an image are read and compared with their checksum, unless the storage names the very version that
-        was published: a bucket does in one listing.
+        The bytes of an image are read and compared with their checksum, unless its size and time of modification, in a
+        bucket its ETag, are those of the publication.
         """
         tags, crcs = self._read(symbol, "image_tag"), self._read(symbol, "image_crc")
         now = np.array([self._tag(symbol, int(i), int(crcs[i])) for i in indexes], dtype=np.uint64)
@@ -138,6 +162,12 @@ class StoreWriter(StatusChanges):
             tags[indexes[whole]] = now[whole]
             self._write(symbol, "image_tag", tags)
         return found
+
+    def forget_tags(self, symbol: str, indexes: npt.NDArray[np.intp]) -> None:
+        """Have the next `lost` read some images: their bytes are not those that were published."""
+        tags = self._read(symbol, "image_tag")
+        tags[indexes] = 0
+        self._write(symbol, "image_tag", tags)
 
     def sweep(self) -> int:
         """Remove drafts and half-written files that an interrupted run left behind; return how many."""
@@ -269,7 +299,8 @@ class StoreWriter(StatusChanges):
                 "predicted_at": int(time.time()),
                 "prediction_version": version,  # last: a reader that sees it sees the others
             }
-            self._change(Intent(journal.PREDICT, symbol, details))
+            with still_verified(self, symbol):
+                self._change(Intent(journal.PREDICT, symbol, details))
         return len(new)
 
     def record_inputs(self, symbols: Iterable[str], limits: Mapping[str, tuple[date, date]], renderer: str) -> bool:

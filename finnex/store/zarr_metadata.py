@@ -70,6 +70,19 @@ def held_by(document: Document | None) -> dict[str, Document]:
     return found
 
 
+def held_by_company(root: Document | None) -> dict[str, dict[str, Document]]:
+    """Return the root's copies of the metadata of each company, by its symbol and the path below it.
+
+    The path of a company's own group is ''. One pass over the root's entries: looking for each company in all of them
+    would cost the square of the number of companies.
+    """
+    found: dict[str, dict[str, Document]] = {}
+    for path, document in held_by(root).items():
+        symbol, _, name = path.partition("/")
+        found.setdefault(symbol, {})[name] = document
+    return found
+
+
 def _holding(document: Document, metadata: dict[str, Document]) -> Document:
     return {**document, "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": metadata}}
 

@@ -73,7 +73,7 @@ def contents(path: Path) -> dict[str, object]:
     found: dict[str, object] = {}
     for symbol in store.symbols:
         for name in store.array_names(symbol):
-            if name not in {"image", "rendered_at", "predicted_at"}:
+            if name not in {"image", "image_tag", "rendered_at", "predicted_at"}:
                 found[f"{symbol}/{name}"] = store.values(symbol, name).tolist()
         for index in np.flatnonzero(store.state(symbol).status == 1):
             found[f"{symbol} {index}"] = store.image(symbol, DAYS[index]).tobytes()

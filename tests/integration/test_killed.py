@@ -82,7 +82,7 @@ def panels_once(monkeypatch: pytest.MonkeyPatch) -> None:
             made[symbol] = make_panel(tables, config, symbol, specs)
         return made[symbol]
 
-    monkeypatch.setattr("finnex.pipeline.due_sessions.make_panel", once)
+    monkeypatch.setattr("finnex.pipeline.stage_1.make_panel", once)
 
 
 def elsewhere(config: Config, path: Path) -> Config:

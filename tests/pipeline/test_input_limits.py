@@ -18,7 +18,9 @@ from finnex.pipeline import build
 from finnex.reporting.report import make_report
 from finnex.store import ImageStore, StoreWriter, writing
 from finnex.store.folder import Folder
+from finnex.store.scrub import SCRUB
 from finnex.store.sealed import seal, unseal
+from finnex.store.verified import VERIFIED
 from tests.helpers.stores import blank, make_config, make_store, paint, sessions, template
 
 Maker = Callable[..., Config]
@@ -70,7 +72,8 @@ def test_a_build_records_where_its_inputs_begin_and_end_and_later_ones_what_has_
     before, shorter = bytes_of(path), until_2015(config, tmp_path)
     assert build(shorter).built == 0
     after = bytes_of(path)
-    assert {name for name in before | after if before.get(name) != after.get(name)} == {RECORD}
+    changed = {name for name in before | after if before.get(name) != after.get(name)}
+    assert changed == {RECORD, SCRUB, VERIFIED}
     assert recorded(path) == written(read_tables(shorter).limits()) != inputs.tables
 
     as_earlier_versions_wrote_it(path)

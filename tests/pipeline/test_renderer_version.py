@@ -11,7 +11,7 @@ import pytest
 
 from finnex.config import Config
 from finnex.images.render import RENDERER_VERSION
-from finnex.pipeline import build, due_sessions
+from finnex.pipeline import build, due_sessions, input_keys, stage_1
 from finnex.store import ImageStore
 from finnex.store.sealed import seal, unseal
 from tests.pipeline.test_build import edited
@@ -26,7 +26,8 @@ def config(sample_config: Maker, monkeypatch: pytest.MonkeyPatch) -> Config:
     """Of a store that renderer 1 drew, as the version of FinNeX that had it recorded its builds."""
     config = sample_config(end=date(2015, 3, 6))
     with monkeypatch.context() as earlier:
-        earlier.setattr(due_sessions, "RENDERER_VERSION", "1")
+        for module in (due_sessions, stage_1, input_keys):
+            earlier.setattr(module, "RENDERER_VERSION", "1")
         assert build(config).built == SESSIONS
     content = unseal((config.store.path / RECORD).read_bytes())
     for entry in content["inputs"]:

@@ -20,7 +20,7 @@ import pandas as pd
 import xarray as xr
 
 import finnex.pipeline.build_loop
-import finnex.pipeline.due_sessions
+import finnex.pipeline.stage_1
 from finnex.config import Config, parse_config
 from finnex.data.calendar import planned_sessions, session_calendar
 from finnex.data.panel import Panel, make_panel
@@ -97,7 +97,7 @@ class World:
         self._folder = folder
         self.write_tables(folder)
         finnex.pipeline.build_loop.read_run = self._read_run  # type: ignore[assignment]
-        finnex.pipeline.due_sessions.make_panel = self._make_panel  # type: ignore[assignment]
+        finnex.pipeline.stage_1.make_panel = self._make_panel  # type: ignore[assignment]
         SymbolBuild.batches.__defaults__ = (BATCH_SESSIONS,)
         for version, symbols in reads:
             config = self.config(Path("unused"), version, symbols)

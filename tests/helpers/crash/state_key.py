@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import finnex.pipeline.due_sessions
 import finnex.store.writer
 from finnex.store.folder import PARTIAL
+from tests.helpers.crash.states import NOTES
 
 CLOCK_SECONDS = 1_450_000_000
 
@@ -40,7 +41,8 @@ def state_key(folder: Path) -> str:
     """Return a digest of all files below a folder, by name and content.
 
     Locks count by name: they hold the number of a process. Files that wait for their rename count by how many there
-    are: they are opened by the process that writes them and by no other, and the next writer deletes them.
+    are: they are opened by the process that writes them and by no other, and the next writer deletes them. Notes of
+    what need not be read again hold times of files, and count by name.
     """
     digest, partial = hashlib.sha256(), 0
     for path in sorted(folder.rglob("*")):
@@ -48,7 +50,7 @@ def state_key(folder: Path) -> str:
             partial += 1
             continue
         digest.update(f"\0{path.relative_to(folder)}\0".encode())
-        if path.is_file() and path.suffix != ".lock":
+        if path.is_file() and path.suffix != ".lock" and not str(path).endswith(NOTES):
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     digest.update(str(partial).encode())
     return digest.hexdigest()

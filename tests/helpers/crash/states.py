@@ -15,9 +15,13 @@ import xarray as xr
 
 from finnex.errors import FinnexError, StoreError
 from finnex.store import READY, ImageStore
+from finnex.store.scrub import SCRUB
+from finnex.store.verified import VERIFIED
 
-CLOCKS = frozenset({"rendered_at", "predicted_at"})
+CLOCKS = frozenset({"image_tag", "rendered_at", "predicted_at"})
 """Arrays that say when: of them only whether there is a time is compared."""
+NOTES = (SCRUB, VERIFIED)
+"""Files that say what a build need not read again: they have times of modification in them, and no reader's values."""
 DAMAGED_CHUNK = "Stored and computed checksum do not match"
 """What Zarr says of a small array that is read late, from a data set that is open."""
 Arrays = dict[str, npt.NDArray[Any]]
@@ -60,7 +64,7 @@ def read_group(data: xr.Dataset) -> tuple[Arrays, dict[np.datetime64, bytes]]:
 def files_of(path: Path) -> frozenset[str]:
     """List the files in and beside a store, but for its locks."""
     found = (str(file.relative_to(path.parent)) for file in path.parent.rglob("*") if not file.is_dir())
-    return frozenset(name for name in found if not name.endswith(".lock"))
+    return frozenset(name for name in found if not name.endswith((".lock", *NOTES)))
 
 
 def stored(path: Path) -> Stored:

@@ -9,13 +9,13 @@ from typing import Protocol, TypeVar
 SECONDS = {
     "tests/flows/test_flows.py": 270,
     "tests/pipeline/test_build.py": 145,
-    "tests/audit/test_audit.py": 90,
     "tests/integration/test_security.py": 85,
     "tests/tracking/test_tracking.py": 85,
     "tests/pipeline/test_damaged_builds.py": 80,
     "tests/store/test_store_bucket.py": 80,
     "tests/data/test_inputs_doc.py": 80,
     "tests/integration/test_up_in_browser.py": 78,
+    "tests/audit/test_audit.py": 75,
     "tests/training/test_training.py": 75,
     "tests/tracking/test_forged_models.py": 74,
     "tests/integration/test_crash.py": 74,
@@ -30,8 +30,18 @@ SECONDS = {
     "tests/flows/test_arrival.py": 41,
     "tests/fetching/test_trust.py": 40,
     "tests/store/test_repair.py": 40,
+    "tests/patches/test_patch_features.py": 38,
+    "tests/models/test_network_inputs.py": 36,
+    "tests/datasets/test_streaming.py": 36,
     "tests/integration/test_stack.py": 34,
+    "tests/flows/test_cluster.py": 34,
+    "tests/reporting/test_quality.py": 34,
+    "tests/faces/test_notebook_face.py": 33,
+    "tests/store/test_store.py": 33,
     "tests/integration/test_flow_damage.py": 31,
+    "tests/training/test_saved_network.py": 31,
+    "tests/house/test_examples.py": 29,
+    "tests/cli/test_hostile_names.py": 27,
 }
 """Of the longest files, about what one takes of a worker: `pytest --junitxml`, in `make test` or `make integration`."""
 SHARED = {

@@ -4,6 +4,8 @@ BIN := .venv/bin
 STAMP := .venv/.made-from-lock
 # Two processes test at a time: on two cores, threads of numerical libraries would wait for each other.
 ONE_THREAD := OMP_NUM_THREADS=1
+# The longest files first, in the order of tests/helpers/longest_first.py.
+BY_FILE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test integration check lint format bench accept clean
 
@@ -12,16 +14,16 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	sh tests/debian_packages.sh
-	$(ONE_THREAD) $(BIN)/python -m pytest -m "not integration and not accept" --numprocesses 2 --dist loadfile
+	$(ONE_THREAD) $(BIN)/python -m pytest -m "not integration and not accept" $(BY_FILE)
 
 # Failures injected into real processes, the production stack, a browser, planted rules: minutes each.
 integration: $(STAMP)
 	sh tests/debian_packages.sh
-	$(ONE_THREAD) $(BIN)/python -m pytest -m "integration and not accept" --numprocesses 2 --dist loadfile
+	$(ONE_THREAD) $(BIN)/python -m pytest -m "integration and not accept" $(BY_FILE)
 
 # What to run before a commit: everything but tests that start servers, clusters or a browser.
 check: lint
-	$(ONE_THREAD) $(BIN)/python -m pytest -m "not slow and not integration and not accept" --numprocesses 2 --dist loadfile
+	$(ONE_THREAD) $(BIN)/python -m pytest -m "not slow and not integration and not accept" $(BY_FILE)
 
 lint: $(STAMP)
 	$(BIN)/ruff check
@@ -50,7 +52,7 @@ bench: $(STAMP)
 # Do the networks learn planted rules, and nothing from shuffled labels? Goes on where it was stopped.
 # Do intervals, verdicts and promotions keep their levels? Leaks, clean markets, two thousand altered studies.
 accept: $(STAMP)
-	$(ONE_THREAD) $(BIN)/python -m pytest -m accept --numprocesses 2 --dist loadfile
+	$(ONE_THREAD) $(BIN)/python -m pytest -m accept $(BY_FILE)
 	$(BIN)/python -m benchmarks.crash --live
 	$(BIN)/python -m benchmarks.crash --random-kills 100 --seed 1
 	$(BIN)/python -m benchmarks.crash --rivals 24 --seed 1

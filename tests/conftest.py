@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from finnex.config import Config, parse_config
-from finnex.sample import SYNTHETIC_TABLES, sample_tables
+from finnex.config import Config
+from finnex.sample import sample_tables
+from tests.helpers.longest_first import longest_first
+from tests.helpers.sample_configs import sampled_config
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves it that starts the tests in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let no worker wait at the end for a long file that another began last."""
+    items[:] = longest_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let one worker run all files that share a server, which takes half a minute to start."""
+    from tests.helpers.shared_servers import SharedServers
+
+    return SharedServers(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
@@ -29,14 +44,7 @@ def sample_config(sample_inputs: dict[str, Path], tmp_path: Path) -> Callable[..
     """Return a maker of configurations over the sample, with a store of their own."""
 
     def make(**changes: object) -> Config:
-        document: dict[str, object] = {
-            "inputs": {name: str(path) for name, path in sample_inputs.items()} | {"synthetic": list(SYNTHETIC_TABLES)},
-            "symbols": ["NVDA"],
-            "start": date(2015, 3, 2),
-            "end": date(2015, 3, 31),
-            "store": {"path": str(tmp_path / "images.zarr")},
-        }
-        return parse_config(document | changes, tmp_path / "finnex.toml")
+        return sampled_config(sample_inputs, tmp_path, **changes)
 
     return make
 

@@ -28,6 +28,7 @@ from finnex.data.panel import BAR_COLUMNS, Panel, make_panel
 from finnex.data.reading import Reading
 from finnex.data.tables import Tables, read_tables
 from finnex.errors import ConfigError
+from tests.helpers.sample_configs import sampled_config
 
 MakeConfig = Callable[..., Config]
 Make = Callable[[Tables, Config, str, Sequence[FeatureSpec]], Panel]
@@ -84,9 +85,10 @@ def one_family(name: str, plant: Plant | None = None, change: Change | None = No
     return make
 
 
-def test_the_shipped_path_has_no_finding_on_the_sample(sample_config: MakeConfig) -> None:
+@pytest.mark.parametrize("sessions", [1, pytest.param(2, marks=pytest.mark.accept)])
+def test_the_shipped_path_has_no_finding_on_the_sample(sessions: int, sample_config: MakeConfig) -> None:
     told: list[tuple[int, int, str]] = []
-    report = audit(sample_config(), sessions=2, on_progress=lambda *at: told.append(at))
+    report = audit(sample_config(), sessions=sessions, on_progress=lambda *at: told.append(at))
     assert report.findings == ()
     assert report.counts()["causal"] > 250
     assert report.counts()["leak"] == report.counts()["foreknowing"] == report.counts()["implausible"] == 0
@@ -117,8 +119,22 @@ def test_what_no_comparison_could_have_refuted_is_not_called_causal(sample_confi
     assert "could have failed" in report.table("macro").computation.evidence
 
 
-def test_an_answer_carries_what_is_not_shown(sample_config: MakeConfig, inputs: Tables) -> None:
-    report = audit(sample_config(), sessions=1, make=one_family("macro"), tables=inputs)
+@pytest.fixture(scope="module")
+def of_the_spread(
+    inputs: Tables, sample_inputs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> AuditReport:
+    """The audit of one feature, which one series of a table of many feeds."""
+
+    def the_spread_alone(_: Context, found: Features) -> None:
+        for name in set(found) - {"credit_spread"}:
+            del found[name]
+
+    config = sampled_config(sample_inputs, tmp_path_factory.mktemp("spread"), **APRIL)
+    return audit(config, sessions=1, make=one_family("macro", the_spread_alone), tables=inputs)
+
+
+def test_an_answer_carries_what_is_not_shown(of_the_spread: AuditReport) -> None:
+    report = of_the_spread
     assert report.feature("credit_spread").computation.word == "causal"
     assert report.feature("credit_spread").availability.word == "as claimed"
     assert "not provable from one file" in report.feature("credit_spread").availability.evidence
@@ -128,14 +144,10 @@ def test_an_answer_carries_what_is_not_shown(sample_config: MakeConfig, inputs: 
 
 
 def test_the_answer_of_a_table_counts_the_series_that_were_tested_and_names_the_others(
-    sample_config: MakeConfig, inputs: Tables
+    of_the_spread: AuditReport, inputs: Tables
 ) -> None:
-    def the_spread_alone(_: Context, found: Features) -> None:
-        for name in set(found) - {"credit_spread"}:
-            del found[name]
-
     assert inputs.macro is not None
-    report = audit(sample_config(**APRIL), sessions=1, make=one_family("macro", the_spread_alone), tables=inputs)
+    report = of_the_spread
     answer = report.table("macro").foreknowledge
     told = re.match(r"in (\d+) of (\d+) series, over at most (\d+) sessions; not tested: macro", answer.evidence)
     assert answer.word == "none found"
@@ -161,18 +173,6 @@ def test_a_table_of_which_nothing_was_tested_is_not_called_free_of_foreknowledge
     assert many.endswith(f"not tested: a {reason}, b {reason}, c {reason} and 2 more")
     assert answer_of_feature([few, enough]) == Answer("none found", "in 380 sessions of 1 of 2 symbols")
     assert answer_of_feature([few, few]) == Answer("not tested", few.untested)
-
-
-def test_an_enhanced_table_is_neither_called_causal_nor_tested_where_its_column_is_not(
-    inputs: Tables, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    close = inputs.prices.loc[inputs.prices["symbol"] == "NVDA", "close"].reset_index(drop=True)
-    config = prices_only(tmp_path, inputs, rsi_14=close.where(close.index % 40 == 0).to_numpy())
-    answer = json.loads(run(capsys, "--config", config, "--sessions", 1, "--json")[1])
-    (verdict,) = (one for one in answer["tables"] if one["name"] == "enhanced")
-    assert verdict["computation"]["word"] == "not shown"
-    assert verdict["foreknowledge"]["word"] == "not tested"
-    assert verdict["foreknowledge"]["evidence"].startswith("none of 1 series: rsi_14 (known in ")
 
 
 # Planted leaks. Each says the feature, the table, and something of the row that must be named.
@@ -647,14 +647,20 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
 def test_the_command_answers_one_json_object_and_exits_with_0_where_nothing_is_found(
     inputs: Tables, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = prices_only(tmp_path, inputs)
+    """Of prices and of a table of one column whose few values no comparison tests: it is not called causal."""
+    close = inputs.prices.loc[inputs.prices["symbol"] == "NVDA", "close"].reset_index(drop=True)
+    config = prices_only(tmp_path, inputs, rsi_14=close.where(close.index % 40 == 0).to_numpy())
     code, printed, _ = run(capsys, "--config", config, "--sessions", 1, "--seed", 3, "--json")
     answer = json.loads(printed)
     assert code == 0
     assert answer["passed"] is True
     assert answer["next_filing"] == {"NVDA": "not tested: there is no fundamentals table"}
     assert answer["counts"]["causal"] > 100
-    assert [table["name"] for table in answer["tables"]] == ["prices", "calendar"]
+    verdicts = {table["name"]: table for table in answer["tables"]}
+    assert list(verdicts) == ["prices", "enhanced", "calendar"]
+    assert verdicts["enhanced"]["computation"]["word"] == "not shown"
+    assert verdicts["enhanced"]["foreknowledge"]["word"] == "not tested"
+    assert verdicts["enhanced"]["foreknowledge"]["evidence"].startswith("none of 1 series: rsi_14 (known in ")
     assert len(answer["sessions"]["NVDA"]) >= 1
     assert "chosen_symbols" in answer["not_shown"]
 

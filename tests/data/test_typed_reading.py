@@ -68,7 +68,7 @@ def test_the_samples_tables_are_the_same_typed_and_as_text(
         assert_same(found)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.tuples(DATES, CELLS, CELLS), min_size=1, max_size=6))
 def test_random_cells_are_the_same_typed_and_as_text(
     rows: list[tuple[str, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -153,9 +153,3 @@ def test_a_dataset_gives_checked_images_and_labels_to_torch(config: Config, stor
 def test_training_too_few_sessions_is_refused_in_words(config: Config) -> None:
     with pytest.raises(TrainingError):
         finnex.train(config)
-
-
-@pytest.mark.slow
-def test_a_prediction_without_a_champion_says_how_to_get_one(config: Config) -> None:
-    with pytest.raises(TrainingError, match=r"has no champion\. Train with `finnex train`"):
-        finnex.predict(config)

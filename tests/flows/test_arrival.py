@@ -149,7 +149,7 @@ def test_a_night_without_its_inputs_draws_what_there_is_and_says_which_table_end
     runs: FlowRuns, served_project: Path, tmp_path: Path
 ) -> None:
     config = other_project(
-        served_project, tmp_path, ("start = 2015-03-02", "start = 2023-09-18"), ("end = 2015-12-15", "# no end")
+        served_project, tmp_path, ("start = 2015-03-02", "start = 2023-09-18"), ("end = 2015-09-30", "# no end")
     )
     run = runs.start("finnex-nightly/nightly", NightlyRequest(config=str(config), wait_minutes=0))
     with pytest.raises(
@@ -167,7 +167,7 @@ def test_a_company_without_any_session_yet_keeps_no_other_from_being_drawn(
     bars = pd.read_csv(load_config(served_project).inputs.files_of("prices")[0])
     bars[(bars["symbol"] != "NVDA") | (bars["date"] < "2018-01-01")].to_csv(tmp_path / "prices.csv", index=False)
     config = other_project(
-        served_project, tmp_path, ("start = 2015-03-02", "start = 2023-09-18"), ("end = 2015-12-15", "# no end"),
+        served_project, tmp_path, ("start = 2015-03-02", "start = 2023-09-18"), ("end = 2015-09-30", "# no end"),
         other_prices(served_project, tmp_path / "prices.csv"),
     )  # fmt: skip
     run = runs.start("finnex-nightly/nightly", NightlyRequest(config=str(config), wait_minutes=0))
@@ -184,7 +184,7 @@ def test_a_night_waits_for_a_file_that_is_not_there_or_not_whole(
     given = load_config(served_project).inputs.files_of("prices")[0]
     whole, arriving = given.read_bytes(), tmp_path / "arriving.csv.gz"
     config = other_project(
-        served_project, tmp_path, ("end = 2015-12-15", "end = 2015-03-06"), other_prices(served_project, arriving)
+        served_project, tmp_path, ("end = 2015-09-30", "end = 2015-03-06"), other_prices(served_project, arriving)
     )
     seen: list[str] = []
 

@@ -59,7 +59,7 @@ from tests.helpers.flow_runs import (
 
 pytest_plugins = ("tests.helpers.servers",)
 
-A_FORTNIGHT = ("end = 2015-12-15", "end = 2015-03-13")
+A_FORTNIGHT = ("end = 2015-09-30", "end = 2015-03-13")
 
 
 def test_a_deployment_does_not_carry_the_folder_of_who_deployed_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,7 +350,7 @@ def test_a_nightly_run_waits_for_a_backfill_of_the_same_store(
     runs: FlowRuns, served_project: Path, tmp_path: Path
 ) -> None:
     config = tmp_path / "finnex.toml"
-    config.write_text(served_project.read_text().replace("end = 2015-12-15", "end = 2015-03-06"))
+    config.write_text(served_project.read_text().replace("end = 2015-09-30", "end = 2015-03-06"))
     years = BackfillRequest(config=str(config), symbols=["NVDA"], start=date(2013, 6, 3), end=date(2023, 9, 20))
     with runs.client() as client:
         first = runs.start("finnex-backfill/backfill", years)

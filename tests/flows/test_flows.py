@@ -244,7 +244,7 @@ def test_a_night_of_predictions_draws_and_asks_the_champion_once_for_each_sessio
     config = load_config(served_project)
     _, champion = promote(config, ImageStore.open(config.store.path), stack.mlflow_address, force=True)
     assert champion is not None
-    project = other_project(served_project, tmp_path, ("end = 2015-12-15", "end = 2015-03-13"))
+    project = other_project(served_project, tmp_path, ("end = 2015-09-30", "end = 2015-03-13"))
     request = PredictRequest(config=str(project), sessions=3)
     config = load_config(project)
 
@@ -282,7 +282,7 @@ def test_without_a_champion_the_night_is_drawn_and_the_run_says_how_to_get_one(
     runs: FlowRuns, served_project: Path, tmp_path: Path
 ) -> None:
     project = other_project(
-        served_project, tmp_path, ("end = 2015-12-15", "end = 2015-03-06"), ("[mlflow]", '[mlflow]\nmodel = "nobody"')
+        served_project, tmp_path, ("end = 2015-09-30", "end = 2015-03-06"), ("[mlflow]", '[mlflow]\nmodel = "nobody"')
     )
     state = ends(runs, runs.start("finnex-predict/predict", PredictRequest(config=str(project))))
     assert state.type == StateType.FAILED
@@ -297,7 +297,7 @@ def test_a_night_on_a_holiday_finds_nothing_to_do_and_the_next_one_misses_its_ba
 ) -> None:
     project = other_project(
         served_project, tmp_path, prices_until("2015-07-02", served_project, tmp_path / "prices.csv"),
-        ("start = 2015-03-02", "start = 2015-06-22"), ("end = 2015-12-15", "# no end"),
+        ("start = 2015-03-02", "start = 2015-06-22"), ("end = 2015-09-30", "# no end"),
     )  # fmt: skip
     path = load_config(project).store.path
 

@@ -1,17 +1,23 @@
-"""Of a matrix of cases, those that every run takes: a fifth, spread over all rows and columns."""
+"""Of a matrix of cases, those that every run takes, spread over its rows and columns; `make accept` takes all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pytest
+from _pytest.mark import ParameterSet
 
 
-def every_fifth(cases: Iterable[tuple[str, str]]) -> list[object]:
-    """Return the cases as parameters, all but every fifth of a row and of a column marked for `make accept`."""
-    every = list(cases)
-    rows, columns = (list(dict.fromkeys(case[axis] for case in every)) for axis in (0, 1))
-    return [
-        pytest.param(row, column, marks=pytest.mark.accept if (rows.index(row) + columns.index(column)) % 5 else ())
-        for row, column in every
-    ]
+def chosen(cases: Iterable[Sequence[str]], *, every: int = 1) -> set[tuple[str, ...]]:
+    """Return one case of every n-th row, each in the next of its columns; a row is a case but for its last part."""
+    rows: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+    for case in cases:
+        rows.setdefault(tuple(case[:-1]), []).append(tuple(case))
+    return {own[number % len(own)] for number, own in enumerate(list(rows.values())[::every])}
+
+
+def sampled(cases: Iterable[Sequence[str]], *, every: int = 1) -> list[ParameterSet]:
+    """Return the cases as parameters, all but the chosen ones marked for `make accept`."""
+    each = [tuple(case) for case in cases]
+    taken = chosen(each, every=every)
+    return [pytest.param(*case, marks=() if case in taken else pytest.mark.accept) for case in each]

@@ -17,11 +17,11 @@ from flows.servers.stack import Stack
 
 @pytest.fixture(scope="session")
 def served_project(tmp_path_factory: pytest.TempPathFactory, sample_inputs: dict[str, Path]) -> Path:
-    """A configuration over the sample: two symbols, two hundred sessions, two epochs."""
+    """A configuration over the sample: two symbols, a hundred and fifty sessions, two epochs."""
     path = tmp_path_factory.mktemp("served") / FILE
     inputs = {name: str(table) for name, table in sample_inputs.items()}
     text = configuration_text(inputs, ["NVDA", "AAPL"], synthetic=SYNTHETIC_TABLES, epochs=2)
-    text = text.replace("# start = 2015-01-02", "start = 2015-03-02").replace("# end = 2024-03-08", "end = 2015-12-15")
+    text = text.replace("# start = 2015-01-02", "start = 2015-03-02").replace("# end = 2024-03-08", "end = 2015-09-30")
     path.write_text(text)
     return path
 

@@ -17,15 +17,19 @@ from finnex.images.decode import decode, feature_map, to_original
 from finnex.layout import load_layout, stored_layout
 from finnex.pipeline import build
 from finnex.store import ImageStore
+from tests.helpers.sample_configs import sampled_config
 
 Maker = Callable[..., Config]
 MEGA = load_layout("mega")
 DAY = date(2015, 3, 17)
 
 
-@pytest.fixture(params=[False, True], ids=["plain", "blended"])
-def store(request: pytest.FixtureRequest, sample_config: Maker) -> ImageStore:
-    config = sample_config(image={"blending": request.param})
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "blended"])
+def store(
+    request: pytest.FixtureRequest, sample_inputs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> ImageStore:
+    """A store that is only read."""
+    config = sampled_config(sample_inputs, tmp_path_factory.mktemp("explained"), image={"blending": request.param})
     build(config, start=DAY, end=DAY)
     return ImageStore.open(config.store.path)
 

@@ -32,7 +32,7 @@ from tests.helpers.mounts import mounted
 
 pytest_plugins = ("tests.helpers.servers",)
 pytestmark = pytest.mark.integration
-A_FORTNIGHT = ("end = 2015-12-15", "end = 2015-03-13")
+A_FORTNIGHT = ("end = 2015-09-30", "end = 2015-03-13")
 SESSIONS = 10
 
 
@@ -45,7 +45,7 @@ def workers_of(flow: psutil.Process) -> list[psutil.Process]:
 def test_workers_that_are_killed_in_mid_batch_cost_no_image_and_are_told(
     how_many: int, runs: FlowRuns, served_project: Path, tmp_path: Path
 ) -> None:
-    project = other_project(served_project, tmp_path)
+    project = other_project(served_project, tmp_path, ("end = 2015-09-30", "end = 2015-12-15"))
     store = load_config(project).store.path
     run = runs.start(BACKFILL, BackfillRequest(config=str(project)))
     until(lambda: len(list(store.glob(".finnex/drafts/*/*"))) > 5)
@@ -74,7 +74,7 @@ def test_a_full_disk_fails_the_run_with_its_reason_and_the_next_one_completes(
     size: str, told: str, runs: FlowRuns, served_project: Path, tmp_path: Path
 ) -> None:
     with mounted(tmp_path / "small", "-t", "tmpfs", "-o", f"size={size}", "tmpfs") as disk:
-        project = other_project(served_project, disk, ("end = 2015-12-15", "end = 2015-05-29"))
+        project = other_project(served_project, disk, ("end = 2015-09-30", "end = 2015-05-29"))
         request = BackfillRequest(config=str(project), symbols=["NVDA"])
         some = request.model_copy(update={"end": date(2015, 3, 10)})
         assert ends(runs, runs.start(BACKFILL, some)).is_completed()

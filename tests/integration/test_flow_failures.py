@@ -41,7 +41,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 def project(served_project: Path, tmp_path: Path) -> Path:
     """Two symbols over a quarter, with a store of their own."""
-    return other_project(served_project, tmp_path, ("end = 2015-12-15", "end = 2015-05-29"))
+    return other_project(served_project, tmp_path, ("end = 2015-09-30", "end = 2015-05-29"))
 
 
 @pytest.mark.accept

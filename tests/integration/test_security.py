@@ -180,7 +180,7 @@ def test_beyond_loopback_both_servers_want_the_password(planted: Planted) -> Non
 @pytest.mark.integration
 def test_no_secret_is_shown_or_stored_by_a_run(planted: Planted, served_project: Path, tmp_path: Path) -> None:
     stack, config = planted.stack, tmp_path / "finnex.toml"
-    config.write_text(served_project.read_text().replace("end = 2015-12-15", "end = 2015-03-06"))
+    config.write_text(served_project.read_text().replace("end = 2015-09-30", "end = 2015-03-06"))
     runs = FlowRuns(stack.prefect_address, stack.auth_string)
     ended = runs.start("finnex-nightly/nightly", NightlyRequest(config=str(config)))
     runs.follow(ended, lambda *_: None)

@@ -20,16 +20,16 @@ from finnex.store import ImageStore, Receipt, StoreWriter, restore, writing
 from finnex.store.sealed import seal, unseal
 from tests.helpers.damaged_stores import DAMAGES, OTHERS, contents, damage, fill, make, same
 from tests.helpers.format_3 import DAYS, TEMPLATE, image_of
-from tests.helpers.sampled_cases import every_fifth
+from tests.helpers.sampled_cases import sampled
 from tests.helpers.stores import publish
 
 FILES = ("zarr.json", *(f"{name}/zarr.json" for name in ("image", "status", "image_crc", "coverage", "date", "region",
          "feature_original", "prediction", "label_price_movement")))  # fmt: skip
+OF_METADATA = sampled(itertools.product(FILES, DAMAGES))
 LONGER = session_calendar("XNYS", date(2015, 12, 1), date(2016, 12, 30)).days
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize(("file", "damage"), OF_METADATA)
 def test_damaged_metadata_is_written_again_from_its_copies(tmp_path: Path, file: str, damage: str) -> None:
     path = tmp_path / "images.zarr"
     make(path)
@@ -71,7 +71,11 @@ CHUNKS = tuple(
 WORDS = ("A/region/c/0", "A/feature/c/0", "A/channel/c/0", "A/class/c/0")
 
 
-@pytest.mark.parametrize(("file", "kind"), every_fifth(itertools.product([*OF_STORE, *CHUNKS, *WORDS], OTHERS)))
+CASES = sampled(itertools.product([*OF_STORE, *CHUNKS, *WORDS], OTHERS))
+ONLY_WITH_CONSENT = ("prediction/c.0.0", "prediction_version/c.0", "predicted_at/c.0")
+
+
+@pytest.mark.parametrize(("file", "kind"), CASES)
 def test_after_a_repair_and_a_build_the_store_is_as_it_was(whole: Path, tmp_path: Path, file: str, kind: str) -> None:
     path = tmp_path / "images.zarr"
     shutil.copytree(whole, path)
@@ -92,7 +96,7 @@ def test_after_a_repair_and_a_build_the_store_is_as_it_was(whole: Path, tmp_path
 
 
 @pytest.mark.parametrize("kind", ["empty", "truncated", "random"])
-@pytest.mark.parametrize("file", ["prediction/c.0.0", "prediction_version/c.0", "predicted_at/c.0"])
+@pytest.mark.parametrize("file", ONLY_WITH_CONSENT)
 def test_what_cannot_be_made_again_is_given_up_only_with_consent(
     whole: Path, tmp_path: Path, file: str, kind: str
 ) -> None:
@@ -170,8 +174,10 @@ def kill_at_the_steps(path: Path, action: str) -> None:
     assert (path / ".finnex/journal.json").exists()
 
 
-@pytest.mark.parametrize("of_company", ["whole", "A/date/c.0", "A"])
-@pytest.mark.parametrize(("action", "record"), list(itertools.product(CHANGES, ("whole", "gone"))))
+@pytest.mark.parametrize(
+    ("action", "record", "of_company"),
+    sampled(itertools.product(CHANGES, ("whole", "gone"), ("whole", "A/date/c.0", "A"))),
+)
 def test_no_entry_of_the_journal_keeps_a_repaired_store_from_being_built(
     whole: Path, tmp_path: Path, action: str, record: str, of_company: str
 ) -> None:

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import torch
 
+import finnex
 from finnex.config import MlflowSettings
 from finnex.config.state import state_folder
 from finnex.errors import ServiceError, TrainingError
@@ -292,6 +293,12 @@ def test_a_server_that_is_away_for_an_epoch_costs_no_curve(server: str, client: 
         if run.info.run_name == "multiscale_cnn fold 0 seed 7"
     ]
     assert [metric.step for metric in client.get_metric_history(child.info.run_id, "loss")] == [1, 2]
+
+
+def test_a_notebooks_prediction_without_a_champion_says_how_to_get_one(server: str, trained: Trained) -> None:
+    config = trained[0].model_copy(update={"mlflow": MlflowSettings(uri=server, model="nobody")})
+    with pytest.raises(TrainingError, match=r"'nobody'.* has no champion\. Train with `finnex train`"):
+        finnex.predict(config)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -1,11 +1,12 @@
 """What a night costs as companies grow.
 
-    python -m benchmarks.panel [--companies 10 40] [--sessions 2520] [--some 10]
+    python -m benchmarks.panel [--companies 10 200] [--sessions 2520] [--some 10] [--workers 2]
 
 Makes Parquet tables of random companies (prices, macro series, filings, one sentiment record a session; the first ten
 are the peers of all) and a store that lacks the newest session. Times in a process of its own: a build of that session,
-without workers; the same build again; reading the tables; Stage 1 of some companies. Prints a Markdown table: what a
-company costs relative to the smallest panel, then seconds, then the most memory.
+with the start of its workers (`--workers 0` draws in this process); the same build again; reading the tables; Stage 1
+of some companies, in this process. Prints a Markdown table: what a company costs relative to the smallest panel, then
+seconds, then the most memory of the process that writes.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from finnex.config import load_config
+from finnex.config import Config, load_config
 from finnex.data.calendar import session_calendar
 from finnex.data.names import METRICS
 from finnex.data.panel import make_panel
-from finnex.pipeline import build
+from finnex.pipeline import BuildResult, build
 from finnex.pipeline.run_inputs import read_run
+from flows.clusters.cluster import cluster_client
 
 LAST_DAY = date(2024, 12, 31)
 PEERS, KEPT = 10, 5
@@ -86,7 +88,7 @@ def write_tables(folder: Path, companies: int, sessions: int, seed: int = 0) -> 
         pd.concat(parts, ignore_index=True).to_parquet(folder / f"{name}.parquet", index=False)
 
 
-def write_config(folder: Path, companies: int, start: date | None = None) -> Path:
+def write_config(folder: Path, companies: int, start: date | None = None, workers: int = 0) -> Path:
     """Write the configuration of a panel: peers are the first `PEERS` companies."""
     path = folder / "finnex.toml"
     path.write_text(f"""\
@@ -101,6 +103,8 @@ sentiment = "sentiment.parquet"
 macro = "macro.parquet"
 [store]
 path = "images.zarr"
+[dask]
+workers = {workers}
 """)
     return path
 
@@ -117,7 +121,7 @@ def stage_1(path: Path, some: int) -> tuple[float, float]:
     return read, (time.perf_counter() - began) / len(symbols)
 
 
-def nights(folder: Path, companies: int, sessions: int) -> tuple[float, float]:
+def nights(folder: Path, companies: int, sessions: int, workers: int) -> tuple[float, float]:
     """Return seconds of a build with one new session of each company, and of the same build again.
 
     The store holds the `KEPT` sessions before, so that reading their bytes costs little.
@@ -125,24 +129,30 @@ def nights(folder: Path, companies: int, sessions: int) -> tuple[float, float]:
     write_tables(folder, companies, sessions)
     prices = pd.read_parquet(folder / "prices.parquet")
     days = prices["date"].unique()
-    path = write_config(folder, companies, days[-KEPT - 1].date())
+    path = write_config(folder, companies, days[-KEPT - 1].date(), workers)
     prices[prices["date"] < days[-1]].to_parquet(folder / "prices.parquet", index=False)
-    build(load_config(path))
+    _build(load_config(path))
     prices.to_parquet(folder / "prices.parquet", index=False)
     seconds = []
     for new in (companies, 0):
         began = time.perf_counter()
-        result = build(load_config(path))
+        result = _build(load_config(path))
         seconds.append(time.perf_counter() - began)
         if (result.built, result.failed) != (new, 0):
             raise SystemExit(f"{result.built} images were drawn and {result.failed} failed; {new} were due")
     return seconds[0], seconds[1]
 
 
-def measure(companies: int, sessions: int, some: int, pipe: Connection) -> None:
+def _build(config: Config) -> BuildResult:
+    """Build as `finnex build` does, on workers that are started for it."""
+    with cluster_client(config) as client:
+        return build(config, client=client)
+
+
+def measure(companies: int, sessions: int, some: int, workers: int, pipe: Connection) -> None:
     """Send what a panel costs; runs in a process of its own."""
     with tempfile.TemporaryDirectory() as name:
-        night, again = nights(Path(name), companies, sessions)
+        night, again = nights(Path(name), companies, sessions, workers)
         read, stage = stage_1(Path(name) / "finnex.toml", some)
         pipe.send((night, again, read, stage, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
 
@@ -150,8 +160,9 @@ def measure(companies: int, sessions: int, some: int, pipe: Connection) -> None:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--companies", type=int, nargs="+", default=[10, 40])
+    parser.add_argument("--companies", type=int, nargs="+", default=[10, 200])
     parser.add_argument("--sessions", type=int, default=2520)
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--some", type=int, default=10, help="companies whose Stage 1 is timed")
     options = parser.parse_args()
     heads = ("companies", "a night, to the first", "a night", "nothing to do", "tables", "Stage 1 a company", "memory")
@@ -160,7 +171,7 @@ def main() -> None:
     spawn = multiprocessing.get_context("spawn")
     for companies in options.companies:
         here, there = spawn.Pipe()
-        child = spawn.Process(target=measure, args=(companies, options.sessions, options.some, there))
+        child = spawn.Process(target=measure, args=(companies, options.sessions, options.some, options.workers, there))
         child.start()
         there.close()
         night, again, read, stage, memory = here.recv()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -40,6 +41,7 @@ class _Ahead:
         self._client, self._run, self._warn = client, run, warn
         self._waiting = list(symbols)[::-1]
         self._held: dict[str, Any] = {}
+        self._token = uuid.uuid4().hex[:8]  # Dask must not answer with another run's future
         # Without what was computed from the tables: a worker computes what companies share itself.
         sent = replace(run, tables=replace(run.tables))
         self._sent = client.scatter(sent, broadcast=True, hash=False, direct=True)
@@ -51,7 +53,13 @@ class _Ahead:
         while self._waiting and len(self._held) < self._room:
             symbol = self._waiting.pop()
             self._held[symbol] = self._client.submit(
-                _stage_1_there, self._sent, symbol, str(self._run.config.store.path), pure=False, retries=1
+                _stage_1_there,
+                self._sent,
+                symbol,
+                str(self._run.config.store.path),
+                key=f"stage_1-{self._token}-{symbol}",
+                pure=False,
+                retries=1,
             )
 
     def __call__(self, symbol: str) -> Stage1:

@@ -84,6 +84,28 @@ def test_a_first_build_and_a_night_on_workers_give_the_store_of_one_process(
     assert arrays(load_config(here / "finnex.toml")) == arrays(load_config(there / "finnex.toml"))
 
 
+def completed(dask_scheduler: Any, kind: str) -> list[str]:
+    """Return the keys of the tasks of one kind that a scheduler has seen completed."""
+    log = dask_scheduler.transition_log
+    return sorted({str(key) for key, _, finish, *_ in log if str(key).startswith(kind) and finish == "memory"})
+
+
+@pytest.mark.parametrize("dates_per_task", [1, 2])
+def test_a_panel_has_one_task_a_date_and_company_unless_dates_are_grouped(
+    nights: Path, client: Client, tmp_path: Path, dates_per_task: int
+) -> None:
+    config = load_config(copied(nights, tmp_path / "panel") / "finnex.toml")
+    shutil.rmtree(config.store.path)
+    config = config.model_copy(update={"dask": config.dask.model_copy(update={"dates_per_task": dates_per_task})})
+    before = {kind: client.run_on_scheduler(completed, kind=kind) for kind in ("image-", "stage_1-")}
+    built = build(config, client=client).built
+    found = {
+        kind: len(set(client.run_on_scheduler(completed, kind=kind)) - set(known)) for kind, known in before.items()
+    }
+    assert built == COMPANIES * (KEPT - 1)
+    assert found == {"image-": built // dates_per_task, "stage_1-": COMPANIES}
+
+
 def test_of_an_ordinary_night_only_new_rows_are_sent(nights: Path, tmp_path: Path) -> None:
     config = load_config(copied(nights, tmp_path / "panel") / "finnex.toml")
     shutil.copy(tmp_path / "panel" / "all.parquet", tmp_path / "panel" / "prices.parquet")

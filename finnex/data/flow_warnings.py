@@ -27,11 +27,8 @@ def derived_quarters(filings: pd.DataFrame | None) -> dict[str, int]:
     return {str(symbol): int(count) for symbol, count in counts.items()}
 
 
-def odd_periods(filings: pd.DataFrame | None, symbol: str) -> list[str]:
-    """Return warnings of flows that do not look like single quarters, by origin; of a restated figure the last."""
-    if filings is None:
-        return []
-    own = filings[filings["symbol"] == symbol]
+def odd_periods(own: pd.DataFrame, symbol: str) -> list[str]:
+    """Return warnings of a company's flows that do not look like single quarters; of a restated figure the last."""
     flows = [name for name in FLOWS if name in own.columns]
     if not len(own) or not flows:
         return []

@@ -148,7 +148,7 @@ def _wanted(config: Config, table: str, prices: pd.DataFrame | None) -> frozense
 
 def _without_bars(prices: pd.DataFrame, files: list[Path], config: Config) -> list[Problem]:
     """Refuse symbols and peers without a row: their names are wrong, or the file was cut short."""
-    known = set(prices["symbol"])
+    known = set(prices["symbol"].unique())
     where = "this file" if len(files) == 1 else f"these {len(files)} files"
     return [
         Problem(

@@ -39,7 +39,7 @@ def matches_no_symbol(tables: Tables, config: Config) -> list[str]:
 
 
 def _spellings(tables: Tables, config: Config) -> Iterator[str]:
-    priced = set(tables.prices["symbol"])
+    priced = set(tables.prices["symbol"].unique())
     for table in BY_SYMBOL:
         frame = getattr(tables, table)
         if frame is None:
@@ -82,7 +82,7 @@ def _words(symbol: str) -> tuple[str, ...]:
 def _no_splits(tables: Tables, config: Config) -> Iterator[str]:
     if tables.splits is None:
         return
-    given, priced = list(rows_by_symbol(tables.splits)), set(tables.prices["symbol"])
+    given, priced = list(rows_by_symbol(tables.splits)), set(tables.prices["symbol"].unique())
     spelt = _Spellings(map(str, given))
     if priced.isdisjoint(given) and not any(spelt.of(symbol) for symbol in config.symbols):
         yield (

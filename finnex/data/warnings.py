@@ -158,7 +158,7 @@ def input_warnings(tables: Tables, config: Config) -> list[str]:
     found += matches_no_symbol(tables, config) + meets_no_session(tables, config) + odd_units(tables, config)
     gone = ended(ends(tables.prices, "symbol"), tables.prices["date"].max().date())
     for symbol in config.symbols:
-        bars = tables.prices[tables.prices["symbol"] == symbol]
+        bars = tables.of("prices", symbol)
         calendar = symbol_calendar(tables, config, symbol)
         days = bars["date"].to_numpy().astype("datetime64[D]")
         step = bars["close"].to_numpy()[1:] / bars["close"].to_numpy()[:-1]
@@ -192,16 +192,16 @@ def input_warnings(tables: Tables, config: Config) -> list[str]:
                 f"prices of {symbol}: no bar on {len(absent)} of {len(calendar)} sessions ({some(absent)}); "
                 "they have no image."
             )
-        found += _repeats(tables.sentiment, symbol) + _unmatched(tables, symbol, calendar)
-        found += odd_periods(tables.fundamentals, symbol)
-        found += _left_out(tables.enhanced, symbol, calendar, config.exchange) + _silent(tables.sentiment, symbol)
+        found += _repeats(tables, symbol) + _unmatched(tables, symbol, calendar)
+        found += odd_periods(tables.of("fundamentals", symbol), symbol)
+        found += _left_out(tables, symbol, calendar, config.exchange) + _silent(tables, symbol)
     return found
 
 
-def _left_out(enhanced: pd.DataFrame | None, symbol: str, calendar: SessionCalendar, exchange: str) -> list[str]:
-    if enhanced is None:
+def _left_out(tables: Tables, symbol: str, calendar: SessionCalendar, exchange: str) -> list[str]:
+    if tables.enhanced is None:
         return []
-    days = enhanced.loc[enhanced["symbol"] == symbol, "date"].to_numpy().astype("datetime64[D]")
+    days = tables.of("enhanced", symbol)["date"].to_numpy().astype("datetime64[D]")
     days = days[(days >= calendar.days[0]) & (days <= calendar.days[-1])]
     strange = days[calendar.index_of(days) < 0]
     return (
@@ -211,23 +211,24 @@ def _left_out(enhanced: pd.DataFrame | None, symbol: str, calendar: SessionCalen
     )
 
 
-def _silent(sentiment: pd.DataFrame | None, symbol: str) -> list[str]:
-    if sentiment is None or (sentiment["symbol"] == symbol).any():
+def _silent(tables: Tables, symbol: str) -> list[str]:
+    if tables.sentiment is None or symbol in tables.rows("sentiment"):
         return []
     return [
         f"sentiment of {symbol}: the table has no record of it; its regions are not known. "
-        f"{nearest(symbol, rows_by_symbol(sentiment))} Check the symbol's name."
+        f"{nearest(symbol, rows_by_symbol(tables.sentiment))} Check the symbol's name."
     ]
 
 
 def _unmatched(tables: Tables, symbol: str, calendar: SessionCalendar) -> list[str]:
     """Say which share counts are neither on the basis of their filing nor on that of the prices."""
+    if tables.splits is None:
+        return []
     known, figures = views(tables.of("fundamentals", symbol), calendar)
-    if tables.splits is None or "_shares" not in figures:
+    if "_shares" not in figures:
         return []
     filed = calendar.days[known.astype(np.intp)]
-    own = tables.splits[tables.splits["symbol"] == symbol]
-    matched = on_prices_basis(figures["_shares"], filed, own)
+    matched = on_prices_basis(figures["_shares"], filed, tables.of("splits", symbol))
     odd = filed[np.isnan(matched) & (figures["_shares"] > 0)]
     if not len(odd):
         return []
@@ -249,10 +250,10 @@ def _looks_like_a_split(step: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     return np.asarray((step <= FALL) | (step >= RISE) | (unheard & near))
 
 
-def _repeats(sentiment: pd.DataFrame | None, symbol: str) -> list[str]:
-    if sentiment is None:
+def _repeats(tables: Tables, symbol: str) -> list[str]:
+    if tables.sentiment is None:
         return []
-    own = sentiment[sentiment["symbol"] == symbol]
+    own = tables.of("sentiment", symbol)
     again = int(own.duplicated(["timestamp", "source", "provider", "score"]).sum())
     if not again:
         return []

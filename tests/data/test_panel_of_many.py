@@ -133,6 +133,24 @@ def test_rows_of_a_symbol_are_those_of_the_table_in_its_order(run: tuple[Config,
     assert tables.of("options", "C0001").empty
 
 
+def test_warnings_go_through_a_table_once_and_not_once_a_company(
+    run: tuple[Config, Tables], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, tables = run
+    whole = {len(getattr(tables, name)) for name in ("prices", "sentiment", "fundamentals")}
+    passes, compare = {3: 0, 30: 0}, pd.Series.__eq__
+
+    for companies in passes:
+
+        def count(series: pd.Series, other: object, companies: int = companies) -> object:
+            passes[companies] += len(series) in whole
+            return compare(series, other)
+
+        monkeypatch.setattr(pd.Series, "__eq__", count)
+        input_warnings(replace(tables), config.model_copy(update={"symbols": config.symbols[:companies]}))
+    assert passes[30] == passes[3]
+
+
 def test_the_same_tables_give_the_same_files(tmp_path: Path) -> None:
     for name in ("one", "other"):
         (tmp_path / name).mkdir()

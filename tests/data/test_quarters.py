@@ -251,7 +251,7 @@ def test_keeping_one_of_edgars_rows_is_warned_of(keep: Literal["first", "last"],
     one = rows.drop_duplicates(["period_end", "available_date"], keep=keep)
     found, problems = read(tmp_path, one.to_csv(index=False))
     assert problems == []
-    assert words in "".join(odd_periods(found, "ACME"))
+    assert words in "".join(odd_periods(found[found["symbol"] == "ACME"], "ACME"))
 
 
 def test_a_table_of_durations_without_a_metric_or_a_quarter_is_read(tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_half_years_and_years_alone_are_said(months: int, durations: bool, tmp_p
     found, problems = read(tmp_path, (table.assign(period_start=starts) if durations else table).to_csv(index=False))
     assert problems == []
     words = "no single quarter follows" if durations else f"periods end {months} months apart"
-    assert [words in said for said in odd_periods(found, "ACME")] == [True]
+    assert [words in said for said in odd_periods(found[found["symbol"] == "ACME"], "ACME")] == [True]
 
 
 def test_trailing_twelve_months_with_durations_are_no_quarters(tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ def test_trailing_twelve_months_with_durations_are_no_quarters(tmp_path: Path) -
     table = pd.DataFrame({"symbol": "ACME", "period_start": starts, "period_end": ends, "revenue": 400})
     found, problems = read(tmp_path, table.assign(available_date=ends + pd.Timedelta(days=40)).to_csv(index=False))
     assert problems == []
-    assert "no single quarter follows" in odd_periods(found, "ACME")[0]
+    assert "no single quarter follows" in odd_periods(found[found["symbol"] == "ACME"], "ACME")[0]
 
 
 def test_at_most_1_in_1000_honest_series_is_flagged_and_nearly_all_planted_ones_are_found() -> None:

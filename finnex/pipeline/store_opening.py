@@ -48,9 +48,12 @@ class Opened:
     blocked
         Why a company cannot be written to before an operator has agreed to a loss, by its symbol.
     whole
-        Companies whose files are as the last build left them.
+        Companies whose files are as the last build left them, and which were therefore not looked at.
     current
-        Those of `whole` whose images, features and labels follow from the very inputs of now.
+        Companies whose files are as the last build left them, and whose images, features and labels follow from the
+        very inputs of now.
+    touched
+        Companies of which something is mended or blocked.
     keys
         Of the inputs of now, by company.
     """
@@ -60,6 +63,7 @@ class Opened:
     blocked: dict[str, str] = field(default_factory=dict)
     whole: frozenset[str] = frozenset()
     current: frozenset[str] = frozenset()
+    touched: frozenset[str] = frozenset()
     keys: Mapping[str, str] = field(default_factory=dict)
 
     def block(self, symbol: str, error: StoreCorrupt) -> str:
@@ -126,6 +130,7 @@ def open_for_writing(
     start: date | None = None,
     end: date | None = None,
     force: bool = False,
+    trust: bool = False,
 ) -> Opened:
     """Open the run's store for writing, making it where there is none. Call under `finnex.store.writing`.
 
@@ -142,6 +147,9 @@ def open_for_writing(
         Range that is drawn; absent, as `sessions_wanted` says.
     force
         Whether images of sessions that lost their bar are given up.
+    trust
+        Whether companies whose files are as the last build left them are not looked at. What reads one of them then
+        may find damage that neither size nor time shows: open the store again without trust.
 
     Returns
     -------
@@ -165,9 +173,10 @@ def open_for_writing(
     whole, current = frozenset[str](), frozenset[str]()
     if holds_a_store(path):
         store = ImageStore.open(path)  # what the store itself is made for is never taken from the run
-        whole, known = _whole(store), read_verified(path).companies
+        unchanged, known = _whole(store), read_verified(path).companies
+        whole = unchanged if trust else whole
         if not force:
-            current = frozenset(symbol for symbol in whole if known[symbol].inputs == wanted.get(symbol))
+            current = frozenset(symbol for symbol in unchanged if known[symbol].inputs == wanted.get(symbol))
             # First: what a repair withdraws cannot be missed after it.
             guard.refuse_lost(store, [symbol for symbol in run.config.symbols if symbol not in current])
 
@@ -186,10 +195,12 @@ def open_for_writing(
         raise StoreCorrupt(f"{path}/{common[0].where} is damaged. `finnex repair` asks before it makes it anew.")
     lost = [finding for finding in found if finding.lost]
     blocked = {finding.symbol: _why_blocked(path, finding) for finding in lost}
+    touched = frozenset(finding.symbol for finding in found)
+    current -= touched
     writer = StoreWriter.prepare(path, run.template, whole)
     if not force:
         guard.refuse_lost(writer, [one for one in run.config.symbols if one not in blocked and one not in current])
-    return Opened(writer, _mended([one for one in found if not one.lost]), blocked, whole, current, wanted)
+    return Opened(writer, _mended([one for one in found if not one.lost]), blocked, whole, current, touched, wanted)
 
 
 def _whole(store: ImageStore) -> frozenset[str]:

@@ -22,9 +22,16 @@ class ArrayWriter(ImageStore):
         self._root = zarr.open_group(self._place.zarr(read_only=False), mode="r+", use_consolidated=False)
 
     def writable(self, symbol: str, name: str) -> zarr.Array[Any]:
-        """Return an array that is written as a whole, chunk by chunk."""
+        """Return an array that is written as a whole, chunk by chunk.
+
+        Raises
+        ------
+        StoreCorrupt
+            There is none, or its metadata is damaged.
+        """
         try:
-            found = self._root[f"{symbol}/{name}"]
+            with self._reading(symbol, name):
+                found = self._root[f"{symbol}/{name}"]
         except KeyError:
             found = None
         if not isinstance(found, zarr.Array):
@@ -45,9 +52,15 @@ class ArrayWriter(ImageStore):
         -------
         bool
             Whether anything was written.
+
+        Raises
+        ------
+        StoreCorrupt
+            What is stored is damaged.
         """
         array = self.writable(symbol, name)
-        stored = np.asarray(array[first : first + len(values)])
+        with self._reading(symbol, name):
+            stored = np.asarray(array[first : first + len(values)])
         wanted = values.astype(stored.dtype)
         differing = first + np.flatnonzero((_bytes(stored) != _bytes(wanted)).any(axis=1))
         of_chunk = array.chunks[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
@@ -127,11 +129,17 @@ class CompanyArrays:
         company = company or self._company(symbol)
         array = self._array(symbol, name, company)
         rows = slice(None) if name in FIXED and name != "date" else slice(company.sessions)
-        try:
+        with self._reading(symbol, name):
             found = np.asarray(array[rows])
             if name == "date" and axis_crc(found.astype("datetime64[D]")) != company.axis_crc:
                 raise ValueError("it does not match its checksum")
-            return found
+        return found
+
+    @contextmanager
+    def _reading(self, symbol: str, name: str) -> Iterator[None]:
+        """Say of an array that is read meanwhile that it is damaged, or that this account may not read it."""
+        try:
+            yield
         except PermissionError as error:
             raise StoreError(
                 f"the array {symbol}/{name} of {self.path} cannot be read ({error.strerror}). Give this account the "

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,34 @@ def test_only_companies_whose_inputs_changed_are_computed(
     edit(panel)
     build(of(panel))
     assert set(computed) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        ("enhanced", {"symbol": [OTHER], "date": ["2024-12-30"], "news_tone": [0.1]}),
+        ("splits", {"symbol": [OTHER], "date": ["2024-03-01"], "ratio": [2.0]}),
+    ],
+)
+def test_a_table_without_rows_of_a_company_changes_it_where_features_follow_from_the_table_being_there(
+    panel: Path, name: str, table: dict[str, list[Any]]
+) -> None:
+    pd.DataFrame(table).to_csv(panel / f"{name}.csv", index=False)
+    path = panel / "finnex.toml"
+    path.write_text(path.read_text().replace("[inputs]", f'[inputs]\n{name} = "{name}.csv"'))
+    shutil.copytree(panel, other := panel.with_name("other"), copy_function=shutil.copy2)
+    (other / "images.zarr" / VERIFIED).unlink()
+    assert build(of(panel)).fingerprint == build(of(other)).fingerprint
+    for symbol in (OWN, OTHER):
+        one, two = (ImageStore.open(of(each).store.path).values(symbol, "feature_original") for each in (panel, other))
+        assert one.tobytes() == two.tobytes()
+
+
+def test_sessions_that_are_announced_change_every_key(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = read_run(of(made))
+    before, planned = InputKeys(run).of(OWN), input_keys.planned_sessions
+    monkeypatch.setattr(input_keys, "planned_sessions", lambda name, first, _: planned(name, first, date(2025, 6, 1)))
+    assert InputKeys(run).of(OWN) != before
 
 
 def test_another_range_label_code_or_release_computes_all(
@@ -264,3 +293,48 @@ def test_a_company_whose_turn_is_over_is_read_by_the_next_build(panel: Path, com
     build(config)
     assert computed == [PEER, "C0001"]
     assert ImageStore.open(config.store.path).broken(PEER) == {}
+
+
+def damaged_unseen(path: Path) -> None:
+    """Flip a byte of a file, or of the first chunk of an array, so that neither size nor time shows it."""
+    chunk = path if path.is_file() else next(path.glob("c*"))
+    known = chunk.stat()
+    flip_a_byte(chunk)
+    os.utime(chunk, ns=(known.st_atime_ns, known.st_mtime_ns))
+
+
+@pytest.mark.parametrize(
+    ("where", "night"),
+    [
+        *((where, "new inputs") for where in ("status", "date", "image_crc", "zarr.json", "label_price_movement")),
+        *((where, "the same") for where in ("status", "zarr.json")),  # the scrub reads them, and nothing the others
+    ],
+)
+def test_unseen_damage_that_a_build_runs_into_is_mended_by_it(panel: Path, where: str, night: str) -> None:
+    wanted = ImageStore.open(of(panel).store.path).open_images(OWN).load()
+    if night == "new inputs":
+        path = panel / "finnex.toml"
+        path.write_text(path.read_text().replace('sectors = ["XLK"]', 'sectors = ["XLK", "XLF"]'))
+    damaged_unseen(panel / "images.zarr" / OWN / where)
+    (panel / "images.zarr" / SCRUB).unlink(missing_ok=True)  # the first build of a day
+    said: list[str] = []
+    result = build(of(panel), on_mended=said.append)
+    assert result.built + result.skipped == COMPANIES * KEPT
+    assert len(said) == 1
+    assert OWN in said[0]
+    found = ImageStore.open(of(panel).store.path).open_images(OWN).load()
+    assert found.drop_vars(["rendered_at", "image_tag"]).equals(wanted.drop_vars(["rendered_at", "image_tag"]))
+
+
+@pytest.mark.parametrize("where", ["feature_original", "feature_normalized", "return_price_movement", "input_hash"])
+def test_unseen_damage_of_what_a_night_writes_stops_no_company(panel: Path, where: str) -> None:
+    in_table("filings", scaled("revenue", PEER))(panel)
+    shutil.copytree(panel, other := panel.with_name("other"), copy_function=shutil.copy2)
+    damaged_unseen(panel / "images.zarr" / OWN / where)
+    said: list[str] = []
+    one, two = build(of(panel), on_mended=said.append), build(of(other))
+    assert len(said) == 1
+    assert one.fingerprint == two.fingerprint
+    for symbol in (OWN, OTHER):
+        found, wanted = (ImageStore.open(of(each).store.path).open_images(symbol).load() for each in (panel, other))
+        assert found.drop_vars(["rendered_at", "image_tag"]).equals(wanted.drop_vars(["rendered_at", "image_tag"]))

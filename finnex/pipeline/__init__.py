@@ -7,13 +7,14 @@ and batches; `build` calls it with batches that run here, a Prefect flow with on
 
 from __future__ import annotations
 
-from finnex.pipeline.build_loop import BuildResult, RunBatch, build, draw_due
+from finnex.pipeline.build_loop import build
 from finnex.pipeline.dask_workers import draw_on_dask
 from finnex.pipeline.drawing import Block, Draw, draw_block, draw_here
 from finnex.pipeline.due_sessions import BATCH_SESSIONS, BatchOutcome, SymbolBuild, prepare_symbol, window_hashes
 from finnex.pipeline.rebuilt_sessions import reach_of
 from finnex.pipeline.run_inputs import Run, read_run, sessions_wanted
 from finnex.pipeline.store_opening import open_for_writing
+from finnex.pipeline.symbol_loop import BuildResult, RunBatch, draw_due
 
 __all__ = [
     "BATCH_SESSIONS",

@@ -118,6 +118,9 @@ def build_images(
             counter = _Counter(progress, work, places[work.symbol], len(symbols))
             return lambda positions: _in_a_task(Batch(work, positions, draw, config.dask.dates_per_task, counter))
 
+        def unchanged(symbol: str, sessions: int) -> None:
+            log.info("%s: 0 sessions to draw, %d up to date", symbol, sessions)
+
         @contextlib.contextmanager
         def compute(given: Run, due: Sequence[str]) -> Iterator[Stage1Of]:
             nonlocal client
@@ -128,8 +131,9 @@ def build_images(
                 yield stage_1_of
 
         result = draw_due(
-            run, prepared, symbols, prepare, began=began, start=request.start, end=request.end,
-            force=request.force, on_blocked=log.error, on_mended=log.warning, compute=compute,
+            run, prepared, symbols, prepare, began=began,
+            start=request.start, end=request.end, force=request.force, on_blocked=log.error,
+            on_mended=log.warning, on_unchanged=unchanged, compute=compute,
         )  # fmt: skip
     _tell(result, progress)
     return result

@@ -36,8 +36,10 @@ def peers_of(config: Config, symbol: str, priced: Collection[str]) -> tuple[str,
     >>> peers_of(config, "A", {"A", "B", "C", "XLK"})
     ('B', 'C')
     """
-    companies = set(priced).difference(config.sectors)
-    named = config.peers or (companies if len(companies) <= MOST_PEERS else ())
+    named: Collection[str] = config.peers
+    if not named and len(priced) <= MOST_PEERS + len(config.sectors):  # else the set would be made for each company
+        companies = set(priced).difference(config.sectors)
+        named = companies if len(companies) <= MOST_PEERS else ()
     return tuple(name for name in sorted(named) if name != symbol)
 
 

@@ -8,7 +8,7 @@ and batches; `build` calls it with batches that run here, a Prefect flow with on
 
 from __future__ import annotations
 
-from finnex.pipeline.build_loop import BuildResult, RunBatch, build, draw_due
+from finnex.pipeline.build_loop import build
 from finnex.pipeline.dask_workers import draw_on_dask
 from finnex.pipeline.drawing import Block, Draw, draw_block, draw_here
 from finnex.pipeline.due_sessions import BATCH_SESSIONS, BatchOutcome, SymbolBuild, prepare_symbol
@@ -17,6 +17,7 @@ from finnex.pipeline.run_inputs import Run, read_run, sessions_wanted
 from finnex.pipeline.stage_1 import Compute, Stage1Of, compute_here, window_hashes
 from finnex.pipeline.stage_1_on_dask import compute_on_dask
 from finnex.pipeline.store_opening import open_for_writing
+from finnex.pipeline.symbol_loop import BuildResult, RunBatch, draw_due
 
 __all__ = [
     "BATCH_SESSIONS",

@@ -1,272 +1,25 @@
-"""The loop over symbols and batches: one for a build in this process, on Dask, and under Prefect."""
+"""A build in this process or on Dask: inputs, store, and the loop over what is due."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from datetime import date
-from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from finnex.config import Config
-from finnex.errors import StoreCorrupt
 from finnex.pipeline.dask_workers import draw_on_dask
 from finnex.pipeline.drawing import draw_here
-from finnex.pipeline.due_sessions import BatchOutcome, SymbolBuild, prepare_symbol
-from finnex.pipeline.run_inputs import Run, read_run, sessions_wanted
-from finnex.pipeline.stage_1 import Compute, Stage1Of, compute_here
+from finnex.pipeline.due_sessions import SymbolBuild
+from finnex.pipeline.run_inputs import read_run, sessions_wanted
+from finnex.pipeline.stage_1 import compute_here
 from finnex.pipeline.stage_1_on_dask import compute_on_dask
-from finnex.pipeline.store_opening import Opened, open_for_writing
-from finnex.store import read_verified, scrub, writing
+from finnex.pipeline.store_opening import open_for_writing
+from finnex.pipeline.symbol_loop import BuildResult, RunBatch, draw_due
+from finnex.store import writing
 
 if TYPE_CHECKING:
     from distributed import Client
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class BuildResult:
-    """What a build did.
-
-    Attributes
-    ----------
-    built, skipped, failed
-        Sessions that were drawn, that had their image, and that could not be drawn.
-    seconds
-        Wall clock of the build.
-    images_per_second
-        Over the time that drawing took.
-    fingerprint
-        Of the store's data after the build.
-    failures
-        Symbol, session and reason of each that failed.
-    warnings
-        What is odd about the inputs and refuses nothing.
-    notes
-        How files are read that do not say it themselves.
-
-    Examples
-    --------
-    >>> result = build(finnex.load_config("finnex.toml"))
-    >>> result.built + result.skipped, result.failures
-    (12, ())
-    """
-
-    built: int
-    skipped: int
-    failed: int
-    seconds: float
-    images_per_second: float
-    fingerprint: str
-    failures: tuple[tuple[str, date, str], ...] = field(default=())
-    warnings: tuple[str, ...] = field(default=())
-    notes: tuple[str, ...] = field(default=())
-
-
-RunBatch = Callable[[Sequence[int]], BatchOutcome]
-"""Draws and publishes a batch of panel positions."""
-
-
-def draw_due(
-    run: Run,
-    opened: Opened,
-    symbols: Iterable[str],
-    prepare: Callable[[SymbolBuild], RunBatch],
-    *,
-    began: float,
-    start: date | None = None,
-    end: date | None = None,
-    force: bool = False,
-    on_blocked: Callable[[str], None] = lambda _: None,
-    on_mended: Callable[[str], None] = lambda _: None,
-    compute: Compute = compute_here,
-) -> BuildResult:
-    """Draw what is due of each symbol, batch by batch, and record where the inputs end; call under `writing`.
-
-    Parameters
-    ----------
-    run
-        Inputs and layout.
-    opened
-        The store, as `open_for_writing` gives it.
-    symbols
-        Symbols to draw.
-    prepare
-        Called with the work of each symbol; returns what runs its batches.
-    began
-        When the build began, by `time.perf_counter`.
-    start, end
-        Range to draw; absent, as `sessions_wanted` says.
-    force
-        Whether sessions are drawn that have an image already.
-    on_blocked
-        Called with a sentence where something of a symbol is damaged and nothing more of it is drawn.
-    on_mended
-        Called with a sentence where something in the store was damaged and is mended.
-    compute
-        Has Stage 1 of the symbols computed that are not left alone.
-
-    Returns
-    -------
-    BuildResult
-        How many images were built, skipped and failed, and the store's fingerprint.
-
-    Raises
-    ------
-    StoreCorrupt
-        Something in the store is damaged that cannot be made again; what other symbols were due is drawn.
-    """
-    drawing = _Drawing(run, opened, tuple(symbols), prepare, start, end, on_blocked, on_mended, force=force)
-    with compute(run, drawing.computed()) as stage_1_of:
-        return drawing.result(began, stage_1_of)
-
-
-class _Drawing:
-    """A build that goes from symbol to symbol; the store is opened again where something whole turns out damaged."""
-
-    def __init__(
-        self,
-        run: Run,
-        opened: Opened,
-        symbols: tuple[str, ...],
-        prepare: Callable[[SymbolBuild], RunBatch],
-        start: date | None,
-        end: date | None,
-        on_blocked: Callable[[str], None],
-        on_mended: Callable[[str], None],
-        *,
-        force: bool,
-    ) -> None:
-        self._run, self._opened, self._symbols, self._prepare = run, opened, symbols, prepare
-        self._start, self._end, self._force = start, end, force
-        self._on_blocked, self._on_mended = on_blocked, on_mended
-        self._left = deque(symbols)
-        self._built: Counter[str] = Counter()
-        self._skipped: dict[str, int] = {}
-        self._seconds = 0.0
-        self._failures: dict[str, list[tuple[str, date, str]]] = {}
-        self._renderer: dict[str, str] = {}
-        """Of symbols of which all that was due was tried: the renderer that drew all their images."""
-        self._damaged: Mapping[str, Sequence[date]] = {}
-        self._still_damaged: list[str] = []
-        self._record, self._known = opened.store.record(), read_verified(opened.store.path)
-        if opened.mended:
-            on_mended(opened.mended)
-
-    def computed(self) -> list[str]:
-        """Return the symbols that are not left alone, in their order."""
-        spared = self._opened.current | self._opened.blocked.keys()
-        return [symbol for symbol in self._symbols if symbol not in spared]
-
-    def result(self, began: float, stage_1_of: Stage1Of) -> BuildResult:
-        """Draw everything and record what is done."""
-        self._stage_1_of = stage_1_of
-        share = self._run.config.store.scrub_share
-        scrubbed = self._trusting(lambda: scrub(self._opened.store, share, self._opened.blocked))
-        self._damaged = scrubbed.damaged if scrubbed else {}
-        fingerprint = self._trusting(self._draw_all)
-        for said in self._still_damaged:
-            self._on_blocked(said)
-        self._opened.refuse(self._symbols)
-        failures = tuple(one for found in self._failures.values() for one in found)
-        built = self._built.total()
-        complete = {
-            symbol: self._built[symbol] + self._skipped[symbol]
-            for symbol in self._renderer
-            if not self._failures[symbol]
-        }
-        self._opened.verify(complete, fingerprint, scrubbed.finished if scrubbed else ())
-        return BuildResult(
-            built=built,
-            skipped=sum(self._skipped.values()),
-            failed=len(failures),
-            seconds=time.perf_counter() - began,
-            images_per_second=built / self._seconds if self._seconds else 0.0,
-            fingerprint=fingerprint,
-            failures=failures,
-            warnings=(*self._run.warnings, *self._still_damaged),
-            notes=self._run.notes,
-        )
-
-    def _trusting(self, work: Callable[[], T]) -> T:
-        """Return what work gives; where it finds damage that neither size nor time shows, mend that and do it again."""
-        try:
-            return work()
-        except StoreCorrupt:
-            if not self._opened.whole:
-                raise
-        blocked = self._opened.blocked
-        self._opened = open_for_writing(
-            self._run, symbols=self._symbols, start=self._start, end=self._end, force=self._force
-        )
-        if self._opened.mended:
-            self._on_mended(self._opened.mended)
-        self._record = self._opened.store.record()
-        again = self._opened.touched.difference(blocked, self._left)
-        self._left.extend(symbol for symbol in self._symbols if symbol in again)
-        return work()
-
-    def _draw_all(self) -> str:
-        """Draw what is left, record where the inputs end, and return the fingerprint, '' where a symbol is blocked."""
-        while self._left:
-            symbol = self._left.popleft()
-            try:
-                self._trusting(partial(self._draw, symbol))
-            except StoreCorrupt as error:
-                self._on_blocked(self._opened.block(symbol, error))
-        completed: dict[str, list[str]] = {}
-        for symbol, renderer in self._renderer.items():
-            completed.setdefault(renderer, []).append(symbol)
-        for renderer, symbols in completed.items():
-            self._opened.store.record_inputs(symbols, self._run.tables.limits(), renderer)
-        damaged = self._damaged.items()
-        self._still_damaged = [said for symbol, days in damaged if (said := _still_damaged(self._opened, symbol, days))]
-        if any(symbol in self._opened.blocked for symbol in self._symbols):
-            return ""
-        spared = self._opened.current >= set(self._symbols) and self._opened.whole >= set(self._record.companies)
-        return (spared and not self._damaged and self._known.fingerprint) or self._opened.fingerprint(())
-
-    def _draw(self, symbol: str) -> None:
-        opened = self._opened
-        self._renderer.pop(symbol, None)
-        if symbol in opened.blocked:
-            self._on_blocked(opened.blocked[symbol])
-            return
-        self._failures[symbol] = []
-        if symbol in opened.current and symbol not in self._damaged:
-            self._skipped[symbol] = self._known.companies[symbol].sessions
-            self._renderer[symbol] = self._record.renderer(symbol)
-            return
-        work = prepare_symbol(
-            self._run, opened.store, symbol,
-            start=self._start, end=self._end, force=self._force, compute=self._stage_1_of,
-        )  # fmt: skip
-        run_batch = self._prepare(work)
-        for batch in work.batches():
-            outcome = run_batch(batch)
-            self._built[symbol] += outcome.built
-            self._seconds += outcome.seconds
-            self._failures[symbol] += [(symbol, day, reason) for day, reason in outcome.failed]
-        self._skipped[symbol] = work.due + work.skipped - self._built[symbol] - len(self._failures[symbol])
-        self._renderer[symbol] = work.renderer()
-
-
-def _still_damaged(opened: Opened, symbol: str, days: Sequence[date]) -> str:
-    """Say which images that the scrub found damaged this build did not draw again; '' where it drew all."""
-    store = opened.store
-    if symbol not in store.symbols:
-        return ""
-    left = store.damaged(symbol, store.rows_of(symbol, days).tolist())
-    if not len(left):
-        return ""
-    first = store.values(symbol, "date").astype("datetime64[D]")[left[0]]
-    return (
-        f"{symbol}: {len(left)} images in {store.path} are damaged, the first of {first}. A build whose "
-        "symbols and range cover them draws them again."
-    )
 
 
 def build(
@@ -333,6 +86,10 @@ def build(
     for symbol in chosen:  # before anything is made or written
         sessions_wanted(run, symbol, start, end)
 
+    def unchanged(symbol: str, _: int) -> None:
+        if on_start is not None:
+            on_start(symbol, 0)
+
     def prepare(work: SymbolBuild) -> RunBatch:
         if work.why_again:
             on_redrawn(work.why_again)
@@ -343,6 +100,6 @@ def build(
     with writing(config.store.path):
         opened = open_for_writing(run, symbols=chosen, start=start, end=end, force=force, trust=True)
         return draw_due(
-            run, opened, chosen, prepare, began=began,
-            start=start, end=end, force=force, on_mended=on_mended, compute=compute,
+            run, opened, chosen, prepare, began=began, start=start, end=end, force=force,
+            on_mended=on_mended, on_unchanged=unchanged, compute=compute,
         )  # fmt: skip

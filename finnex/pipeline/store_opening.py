@@ -23,7 +23,6 @@ from finnex.store import (
     Reach,
     StoreWriter,
     Verified,
-    VerifiedStore,
     holds_a_store,
     read_verified,
     restore,
@@ -82,15 +81,13 @@ class Opened:
         if said := [self.blocked[symbol] for symbol in symbols if symbol in self.blocked]:
             raise StoreCorrupt("\n".join([*said, "What was asked for of other companies is drawn."]))
 
-    def verify(self, completed: Mapping[str, int], fingerprint: str, due: Collection[str] = ()) -> None:
+    def verify(self, completed: Mapping[str, int], due: Collection[str] = ()) -> None:
         """Record which companies the next build need not look at; call when everything is drawn.
 
         Parameters
         ----------
         completed
             How many sessions of a company's range have their image, where none failed.
-        fingerprint
-            Of the store.
         due
             Companies whose small arrays the next build is to read: it is their turn.
         """
@@ -105,7 +102,7 @@ class Opened:
                     found[symbol] = before
                 else:
                     found[symbol] = Verified(signature)
-        write_verified(self.store.path, VerifiedStore(found, fingerprint))
+        write_verified(self.store.path, found)
 
     def fingerprint(self, symbols: Iterable[str]) -> str:
         """Return the fingerprint of the store; call when everything is drawn.

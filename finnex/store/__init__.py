@@ -22,9 +22,9 @@ from finnex.store.states import DRAFTED, EMPTY, FAILED, NO_BAR, QUARANTINED, REA
 from finnex.store.store_template import CLASS_WORDS, LABEL_WORDS, NOT_A_DAY, StoreTemplate
 from finnex.store.verified import (
     Verified,
-    VerifiedStore,
     read_verified,
     signatures,
+    still_verified,
     whole_companies,
     write_verified,
 )
@@ -54,13 +54,13 @@ __all__ = [
     "StoreWriter",
     "SymbolState",
     "Verified",
-    "VerifiedStore",
     "holds_a_store",
     "last_scrub",
     "read_verified",
     "restore",
     "scrub",
     "signatures",
+    "still_verified",
     "whole_companies",
     "write_verified",
     "writing",

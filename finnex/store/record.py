@@ -117,6 +117,10 @@ class RootRecord:
         """Return the version of the renderer that drew every image of a company, '' where it is not known."""
         return next((known.renderer for known in self.inputs if symbol in known.symbols), "")
 
+    def renderers(self) -> dict[str, str]:
+        """Return what `renderer` does, of every company of which a build recorded its inputs."""
+        return {symbol: known.renderer for known in self.inputs for symbol in known.symbols}
+
     def without(self, symbol: str) -> RootRecord:
         """Return the next record, without a company."""
         left = {name: company for name, company in self.companies.items() if name != symbol}

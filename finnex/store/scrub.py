@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
 from finnex.store.place import Place, place_of
+from finnex.store.record import Company
 from finnex.store.sealed import seal, unseal
 from finnex.store.states import QUARANTINED, READY
 from finnex.store.writer import StoreWriter
@@ -38,7 +39,7 @@ class Scrub:
     damaged
         Days of the images whose bytes are not those that were published, by symbol.
     finished
-        Companies whose last image was read: their turn is over.
+    Companies whose last image was read, or which have none: their turn is over.
     """
 
     at: str
@@ -87,35 +88,36 @@ def scrub(store: StoreWriter, share: float, but: Collection[str] = ()) -> Scrub 
     before = last_scrub(place)
     if before is not None and before.at[:10] == str(datetime.now(UTC).date()):
         return None
-    companies = [symbol for symbol in store.symbols if symbol not in but]
-    drawn = {symbol: rows for symbol in companies if len(rows := _drawn(store, symbol))}
+    companies = {symbol: company for symbol, company in store.record().companies.items() if symbol not in but}
+    drawn = {symbol: _drawn(store, symbol, company) for symbol, company in companies.items()}
     wanted = math.ceil(share * sum(map(len, drawn.values())))
     damaged: dict[str, list[date]] = {}
     finished: list[str] = []
-    read, symbol, day = 0, "", date.min
+    read, last, day = 0, "", date.min
     for symbol, rows in _in_turn(store, drawn, before):
-        taken = rows[: wanted - read]
-        if not len(taken):
+        if read == wanted:
             break
+        if not len(rows):
+            finished.append(symbol)
+            continue
+        taken = rows[: wanted - read]
         days = store.values(symbol, "date").astype("datetime64[D]")
-        read, day = read + len(taken), days[taken[-1]].item()
+        read, last, day = read + len(taken), symbol, days[taken[-1]].item()
         if taken[-1] == drawn[symbol][-1]:
             finished.append(symbol)
         if len(found := store.damaged(symbol, taken)):
             store.forget_tags(symbol, found)
             damaged.setdefault(symbol, []).extend(days[found].tolist())
-        if read == wanted:
-            break
     if not read:
         return None
-    done = Scrub(datetime.now(UTC).isoformat(timespec="seconds"), symbol, day, read, damaged, tuple(finished))
+    done = Scrub(datetime.now(UTC).isoformat(timespec="seconds"), last, day, read, damaged, tuple(finished))
     place.put(SCRUB, seal(_parsed.dump_python(done, mode="json")))
     place.sync()
     return done
 
 
-def _drawn(store: StoreWriter, symbol: str) -> Rows:
-    return np.flatnonzero(np.isin(store.values(symbol, "status"), (READY, QUARANTINED)))
+def _drawn(store: StoreWriter, symbol: str, company: Company) -> Rows:
+    return np.flatnonzero(np.isin(store.values(symbol, "status", company), (READY, QUARANTINED)))
 
 
 def _in_turn(store: StoreWriter, drawn: dict[str, Rows], before: Scrub | None) -> Iterator[tuple[str, Rows]]:

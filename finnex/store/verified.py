@@ -8,7 +8,7 @@ Damage that leaves size and time alone is found by the scrub (`finnex.store.scru
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 
@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from finnex.store.image_store import ImageStore
 from finnex.store.journal import read_intent
-from finnex.store.place import place_of
+from finnex.store.place import Place, place_of
 from finnex.store.sealed import seal, unseal
 from finnex.store.zarr_metadata import FILE
 from finnex.store_path import StorePath
@@ -31,7 +31,7 @@ class Verified:
     Attributes
     ----------
     signature
-        Of its files, of `signatures`.
+        Of its files and of what the root record says of it, of `signatures`.
     inputs
         Key of the inputs that all its sessions in the build's range were computed and drawn from; '' where the build
         checked its files only, or a session failed.
@@ -46,10 +46,10 @@ class Verified:
 
 @dataclass(frozen=True)
 class VerifiedStore:
-    """All companies that the last build verified, by symbol, and the store's fingerprint after it."""
+    """All companies that the last build verified, by symbol, and the crc32 of the root's metadata after it."""
 
     companies: Mapping[str, Verified] = field(default_factory=dict)
-    fingerprint: str = ""
+    root: int = -1
 
 
 _parsed: TypeAdapter[VerifiedStore] = TypeAdapter(VerifiedStore)
@@ -64,55 +64,66 @@ def read_verified(path: StorePath) -> VerifiedStore:
         return VerifiedStore()
 
 
-def write_verified(path: StorePath, verified: VerifiedStore) -> None:
+def write_verified(path: StorePath, companies: Mapping[str, Verified]) -> None:
     """Replace the file, where it says something else. Call under `finnex.store.writing`."""
-    place, content = place_of(str(path)), seal(asdict(verified))
+    place = place_of(str(path))
+    content = seal(asdict(VerifiedStore(companies, _root(place))))
     if place.get(VERIFIED) != content:
         place.put(VERIFIED, content)
         place.sync()
 
 
 def signatures(store: ImageStore, symbols: Iterable[str]) -> dict[str, str]:
-    """Return of companies what changes when a file of theirs, their axis or the root's metadata does; '' if unknown."""
-    place, companies = place_of(str(store.path)), store.record().companies
-    root = zlib.crc32(place.get(FILE) or b"")
+    """Return of companies what changes when a file of theirs does, or the root record of them; '' if unknown.
+
+    How many predictions there are, and when where the inputs end was recorded, does not count.
+    """
+    place, record = place_of(str(store.path)), store.record()
+    inputs = {
+        symbol: repr((one.renderer, sorted(one.tables.items()))) for one in record.inputs for symbol in one.symbols
+    }
     found = {}
-    for symbol, of_files in place.signatures([symbol for symbol in symbols if symbol in companies]).items():
-        company = companies[symbol]
-        axis = f"{company.sessions}-{company.generation}-{company.axis_crc}"
-        found[symbol] = f"{of_files}-{axis}-{root}" if of_files else ""
+    for symbol, of_files in place.signatures([one for one in symbols if one in record.companies]).items():
+        company = record.companies[symbol]
+        axis = (company.sessions, company.generation, company.axis_crc)
+        said = repr((axis, sorted(company.quarantined.items()), inputs.get(symbol)))
+        found[symbol] = f"{of_files}-{zlib.crc32(said.encode())}" if of_files else ""
     return found
 
 
+def _root(place: Place) -> int:
+    return zlib.crc32(place.get(FILE) or b"")
+
+
 @contextmanager
-def still_verified(store: ImageStore, symbol: str) -> Iterator[None]:
-    """Keep a company verified through a change that no build's work depends on, where it is verified before.
+def still_verified(store: ImageStore, symbols: Collection[str]) -> Iterator[None]:
+    """Keep companies verified through a change that no build's work depends on, where they are verified before.
 
     Parameters
     ----------
     store
         The store that is changed.
-    symbol
-        The company.
+    symbols
+        All companies that it changes: the file is written as a whole.
 
     Yields
     ------
     None
         The change is made meanwhile.
     """
-    before = read_verified(store.path)
-    known = before.companies.get(symbol)
-    kept = known is not None and signatures(store, [symbol])[symbol] == known.signature
+    known = read_verified(store.path).companies
+    kept = whole_companies(store).intersection(symbols)
     yield
-    if known is not None and kept:
-        now = replace(known, signature=signatures(store, [symbol])[symbol])
-        write_verified(store.path, replace(before, companies={**before.companies, symbol: now}))
+    if kept:
+        now = {symbol: replace(known[symbol], signature=one) for symbol, one in signatures(store, kept).items()}
+        write_verified(store.path, {**known, **now})
 
 
 def whole_companies(store: ImageStore) -> frozenset[str]:
     """Return the companies whose files are as the last build left them; none while a change is interrupted."""
-    known = read_verified(store.path).companies
-    if not known or read_intent(place_of(str(store.path))) is not None:
+    place, verified = place_of(str(store.path)), read_verified(store.path)
+    known = verified.companies
+    if not known or verified.root != _root(place) or read_intent(place) is not None:
         return frozenset()
     now = signatures(store, known)
     return frozenset(symbol for symbol, signature in now.items() if signature and signature == known[symbol].signature)

@@ -32,7 +32,6 @@ from finnex.store.status_changes import StatusChanges
 from finnex.store.store_template import StoreTemplate, lay_out
 from finnex.store.upgrade import EARLIER_FORMATS, array_documents, upgrade
 from finnex.store.upgrade_chunks import complete
-from finnex.store.verified import still_verified
 from finnex.store.zarr_metadata import FILE, arrays_of, company_document, read_document, root_document, write_document
 from finnex.store_path import StorePath
 
@@ -299,8 +298,7 @@ class StoreWriter(StatusChanges):
                 "predicted_at": int(time.time()),
                 "prediction_version": version,  # last: a reader that sees it sees the others
             }
-            with still_verified(self, symbol):
-                self._change(Intent(journal.PREDICT, symbol, details))
+            self._change(Intent(journal.PREDICT, symbol, details))
         return len(new)
 
     def record_inputs(self, symbols: Iterable[str], limits: Mapping[str, tuple[date, date]], renderer: str) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 
 from finnex.config import Config
 from finnex.datasets.samples import CLASSES
-from finnex.store import ImageStore, StoreWriter, writing
+from finnex.store import ImageStore, StoreWriter, still_verified, writing
 from finnex.tracking import load_champion
 from finnex.training.published_sessions import ask_about
 
@@ -88,13 +88,14 @@ def predict_newest(config: Config, uri: str, sessions: int, *, wait_seconds: flo
     found = []
     with writing(config.store.path, wait_seconds):
         store = StoreWriter.reopen(config.store.path)
-        for symbol in config.symbols:
-            indexes = store.unpredicted(symbol, sessions)
-            answers = ask_about(champion.model, store, symbol, indexes.tolist())
-            store.record_predictions(symbol, indexes.tolist(), answers, champion.version.version)
-            days = store.state(symbol).days
-            found += [
-                Prediction(symbol, days[index], tuple(answer.tolist()), champion.version.version, champion.about)
-                for index, answer in zip(indexes, answers, strict=True)
-            ]
+        with still_verified(store, config.symbols):
+            for symbol in config.symbols:
+                indexes = store.unpredicted(symbol, sessions)
+                answers = ask_about(champion.model, store, symbol, indexes.tolist())
+                store.record_predictions(symbol, indexes.tolist(), answers, champion.version.version)
+                days = store.state(symbol).days
+                found += [
+                    Prediction(symbol, days[index], tuple(answer.tolist()), champion.version.version, champion.about)
+                    for index, answer in zip(indexes, answers, strict=True)
+                ]
     return found

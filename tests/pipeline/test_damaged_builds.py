@@ -18,6 +18,7 @@ import pytest
 
 import finnex.pipeline.build_loop
 import finnex.pipeline.stage_1
+import finnex.pipeline.symbol_loop
 from finnex.config import Config, parse_config
 from finnex.errors import FinnexError, StoreCorrupt, StoreError
 from finnex.pipeline import build, reach_of, read_run
@@ -282,14 +283,14 @@ def test_damage_that_is_found_while_a_company_is_drawn_holds_no_other_up(
     [chunk, *_] = sorted(path.glob("AAPL/image/c.*"))
     wanted = chunk.read_bytes()
     flip_a_byte(chunk)
-    prepare = finnex.pipeline.build_loop.prepare_symbol
+    prepare = finnex.pipeline.symbol_loop.prepare_symbol
 
     def damaged(run: Run, store: StoreWriter, symbol: str, **given: Any) -> Any:
         if symbol == "NVDA":
             raise StoreCorrupt("NVDA/status is damaged.")
         return prepare(run, store, symbol, **given)
 
-    monkeypatch.setattr(finnex.pipeline.build_loop, "prepare_symbol", damaged)
+    monkeypatch.setattr(finnex.pipeline.symbol_loop, "prepare_symbol", damaged)
     with pytest.raises(StoreCorrupt, match=r"NVDA/status is damaged\. Nothing more of NVDA is drawn"):
         build(config)
     assert chunk.read_bytes() == wanted

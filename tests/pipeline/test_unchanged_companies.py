@@ -23,7 +23,7 @@ from finnex.errors import BuildError, StoreCorrupt
 from finnex.layout import load_layout
 from finnex.pipeline import build, due_sessions, input_keys, read_run, stage_1
 from finnex.pipeline.input_keys import InputKeys
-from finnex.store import ImageStore, StoreWriter, writing
+from finnex.store import ImageStore, StoreWriter, still_verified, writing
 from finnex.store.folder import Folder
 from finnex.store.scrub import SCRUB
 from finnex.store.verified import VERIFIED
@@ -270,13 +270,14 @@ def test_predictions_make_no_company_due(panel: Path, computed: list[str]) -> No
     with writing(config.store.path):
         store = StoreWriter.reopen(config.store.path)
         rows = store.unpredicted(OWN, 2)
-        assert store.record_predictions(OWN, rows.tolist(), np.full((2, 3), 1 / 3), 1) == 2
+        with still_verified(store, [OWN, PEER]):
+            assert store.record_predictions(OWN, rows.tolist(), np.full((2, 3), 1 / 3), 1) == 2
     assert build(config).skipped == COMPANIES * KEPT
     assert computed == []
     flip_a_byte(next((panel / "images.zarr" / OTHER / "status").glob("c*")))
     with writing(config.store.path):  # what is damaged is not verified by a prediction
         store = StoreWriter.reopen(config.store.path)
-        with contextlib.suppress(StoreCorrupt):
+        with contextlib.suppress(StoreCorrupt), still_verified(store, [OTHER]):
             store.record_predictions(OTHER, [int(rows[0])], np.full((1, 3), 1 / 3), 1)
     build(config)
     assert computed == [OTHER]
@@ -293,48 +294,3 @@ def test_a_company_whose_turn_is_over_is_read_by_the_next_build(panel: Path, com
     build(config)
     assert computed == [PEER, "C0001"]
     assert ImageStore.open(config.store.path).broken(PEER) == {}
-
-
-def damaged_unseen(path: Path) -> None:
-    """Flip a byte of a file, or of the first chunk of an array, so that neither size nor time shows it."""
-    chunk = path if path.is_file() else next(path.glob("c*"))
-    known = chunk.stat()
-    flip_a_byte(chunk)
-    os.utime(chunk, ns=(known.st_atime_ns, known.st_mtime_ns))
-
-
-@pytest.mark.parametrize(
-    ("where", "night"),
-    [
-        *((where, "new inputs") for where in ("status", "date", "image_crc", "zarr.json", "label_price_movement")),
-        *((where, "the same") for where in ("status", "zarr.json")),  # the scrub reads them, and nothing the others
-    ],
-)
-def test_unseen_damage_that_a_build_runs_into_is_mended_by_it(panel: Path, where: str, night: str) -> None:
-    wanted = ImageStore.open(of(panel).store.path).open_images(OWN).load()
-    if night == "new inputs":
-        path = panel / "finnex.toml"
-        path.write_text(path.read_text().replace('sectors = ["XLK"]', 'sectors = ["XLK", "XLF"]'))
-    damaged_unseen(panel / "images.zarr" / OWN / where)
-    (panel / "images.zarr" / SCRUB).unlink(missing_ok=True)  # the first build of a day
-    said: list[str] = []
-    result = build(of(panel), on_mended=said.append)
-    assert result.built + result.skipped == COMPANIES * KEPT
-    assert len(said) == 1
-    assert OWN in said[0]
-    found = ImageStore.open(of(panel).store.path).open_images(OWN).load()
-    assert found.drop_vars(["rendered_at", "image_tag"]).equals(wanted.drop_vars(["rendered_at", "image_tag"]))
-
-
-@pytest.mark.parametrize("where", ["feature_original", "feature_normalized", "return_price_movement", "input_hash"])
-def test_unseen_damage_of_what_a_night_writes_stops_no_company(panel: Path, where: str) -> None:
-    in_table("filings", scaled("revenue", PEER))(panel)
-    shutil.copytree(panel, other := panel.with_name("other"), copy_function=shutil.copy2)
-    damaged_unseen(panel / "images.zarr" / OWN / where)
-    said: list[str] = []
-    one, two = build(of(panel), on_mended=said.append), build(of(other))
-    assert len(said) == 1
-    assert one.fingerprint == two.fingerprint
-    for symbol in (OWN, OTHER):
-        found, wanted = (ImageStore.open(of(each).store.path).open_images(symbol).load() for each in (panel, other))
-        assert found.drop_vars(["rendered_at", "image_tag"]).equals(wanted.drop_vars(["rendered_at", "image_tag"]))

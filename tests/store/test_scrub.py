@@ -129,3 +129,23 @@ def test_companies_that_come_and_go_are_no_obstacle(store: StoreWriter, monkeypa
     Clock.next_day()
     read = read_of(store, monkeypatch, 0.5)
     assert {key.split("/")[0] for key in read} == {"C"}
+
+
+def test_a_company_without_images_has_its_turn_with_its_neighbours(store: StoreWriter) -> None:
+    store.mark_damaged("B", np.arange(7))
+    ended: list[tuple[str, ...]] = []
+    for _ in range(2):
+        Clock.next_day()
+        found = scrub(store, 0.6)  # nine of fourteen
+        assert found is not None
+        ended.append(found.finished)
+    assert ended[0] == ("A", "B")
+    assert "C" in ended[1]
+
+
+def test_a_clock_that_was_set_back_or_forward_stops_no_scrub(
+    store: StoreWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for days in (1, 4000, -4000, -3000):
+        Clock.now_is += timedelta(days=days)
+        assert len(read_of(store, monkeypatch, 1 / 3)) == 7

@@ -4,7 +4,8 @@ Every series is reduced to its innovation: what is left of it after a regression
 bars up to the session. Of an honest series nothing of the innovation is associated with returns after the decision;
 of one that was made from later data, most of it is. Regressing the returns on the same past and correlating the two
 remainders is the partial correlation (Frisch and Waugh 1933); normal scores (van der Waerden 1952) keep single days
-from deciding it, and the heteroskedasticity-consistent standard error (White 1980) keeps common volatility from it.
+from deciding it, and the heteroskedasticity-consistent standard error (White 1980), of returns that overlap the one
+that is consistent under autocorrelation, too (Newey and West 1987), keep common volatility and long windows from it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from finnex.audit.innovations import Floats, Innovations, Statistic, before, normal_scores
+from finnex.audit.innovations import Floats, Innovations, Statistic, before, normal_scores, standard_errors
 from finnex.audit.slow_series import LEAST_CORRELATION, WHATS, Periods, periods_of
 
 LONGEST_LEAD = 21
@@ -35,7 +36,7 @@ LEAST_ACTIVITY_CORRELATION = 0.5
 """Of volume and range: announced events and the options market know much of them honestly."""
 LEAST_SUM_CORRELATION, TIMES_OF_SUM = 0.4, 1.4
 """Of returns over 10 and 20 sessions: the correlation, and by how much more their statistic must exceed its threshold.
-They overlap, so honest series of long windows reach 5.6 standard errors, which take sessions as independent."""
+Few of them are independent in a study of a year or two, so that their standard errors are estimated from little."""
 LONG_SUM = 10
 LEAST_SIZE_CORRELATION = 0.3
 """Of the size of a single session's return: announced events and the options market know a part of it."""
@@ -92,6 +93,8 @@ class Target:
         Smallest correlation that counts.
     times
         Factor of the least threshold; targets with another factor have a threshold of their own.
+    overlap
+        Sessions that the outcomes of two neighbouring sessions share.
     """
 
     what: str
@@ -99,6 +102,12 @@ class Target:
     least: float
     outcome: Floats
     times: float = 1.0
+    overlap: int = 0
+
+    @property
+    def lags(self) -> int:
+        """Over how many sessions products with the outcome may depend on each other: twice what it overlaps."""
+        return 2 * self.overlap
 
 
 @dataclass(frozen=True)
@@ -153,6 +162,7 @@ def targets_of(bars: Bars) -> list[Target]:
             least if h < LONG_SUM else LEAST_SUM_CORRELATION,
             ahead(close, h) - close,
             1.0 if h < LONG_SUM else TIMES_OF_SUM,
+            h - 1,
         )
         for h in SUMS
     ]
@@ -219,7 +229,8 @@ def _search(families: Sequence[Mapping[str, Floats]], bars: Bars, seed: int) -> 
     past = _past(bars)
     scores = normal_scores(np.stack([target.outcome for target in targets], axis=1))
     complete = np.asarray(~(np.isnan(past).any(axis=1) | np.isnan(scores).any(axis=1)))
-    innovations, search = Innovations(past, scores, complete), Search([], {}, {}, {})
+    lags = np.array([target.lags for target in targets], dtype=np.intp)
+    innovations, search = Innovations(past, scores, complete, lags), Search([], {}, {}, {})
     for series in families:
         tested, slow = {}, {}
         for name, values in series.items():
@@ -233,7 +244,7 @@ def _search(families: Sequence[Mapping[str, Floats]], bars: Bars, seed: int) -> 
                 search.slow[name] = int(periods.sessions.sum())
         search.found.extend(_of_periods(slow, seed))
         if tested:
-            needed = _thresholds(_largest_by_chance(tested, scores, complete, seed), targets)
+            needed = _thresholds(_largest_by_chance(tested, scores, complete, lags, seed), targets)
             hits = (_strongest(name, one, targets, needed) for name, one in tested.items())
             search.found.extend(one for one in hits if one is not None)
             search.statistics.update(tested)
@@ -289,7 +300,11 @@ def _of_periods(series: Mapping[str, Periods], seed: int) -> list[Foreknowledge]
 
 
 def _largest_by_chance(
-    statistics: Mapping[str, Statistic], scores: Floats, complete: npt.NDArray[np.bool_], seed: int
+    statistics: Mapping[str, Statistic],
+    scores: Floats,
+    complete: npt.NDArray[np.bool_],
+    lags: npt.NDArray[np.intp],
+    seed: int,
 ) -> Floats:
     """Return for each target the largest statistic of all series in markets whose sessions are permuted in blocks."""
     sessions = np.flatnonzero(complete)
@@ -305,7 +320,7 @@ def _largest_by_chance(
         order = np.argsort(rng.permutation(blocks[-1] + 1)[blocks], kind="stable")
         order = np.roll(order, int(rng.integers(BLOCK_SESSIONS)))
         moved = outcome[order]
-        spread = np.sqrt((innovation**2).T @ (moved**2))
+        spread = standard_errors(innovation, moved, lags)
         z = np.divide(innovation.T @ moved, spread, out=np.zeros_like(spread), where=spread > 0)
         largest = np.maximum(largest, np.abs(z).max(axis=0))
     return largest

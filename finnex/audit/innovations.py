@@ -52,10 +52,14 @@ class Innovations:
         Normal scores of the targets (sessions, targets).
     complete
         Sessions (sessions,) of which all of both are known.
+    lags
+        Of each target, over how many sessions its products with a series may depend on each other (targets,).
     """
 
-    def __init__(self, past: Floats, scores: Floats, complete: npt.NDArray[np.bool_]) -> None:
-        self._past, self._scores, self._complete = past, scores, complete
+    def __init__(
+        self, past: Floats, scores: Floats, complete: npt.NDArray[np.bool_], lags: npt.NDArray[np.intp]
+    ) -> None:
+        self._past, self._scores, self._complete, self._lags = past, scores, complete, lags
         self._return = past[:, 1]
         self._bases: dict[bytes, tuple[Floats, Floats]] = {}
 
@@ -80,11 +84,12 @@ class Innovations:
             return "follows exactly from its past and the bars up to the session"
         innovation = normal_scores(rest[:, None])[:, 0]
         outcome = residual(self._scores[rows], everything)
-        z, correlation = _association(innovation, outcome)
+        z, correlation = _association(innovation, outcome, self._lags)
         # The session's own return is part of the past: for it the innovation is taken without it.
         _, now = _association(
             normal_scores(residual(values[rows], without_return)[:, None])[:, 0],
             residual(normal_scores(self._return[rows][:, None]), without_return),
+            np.zeros(1, dtype=np.intp),
         )
         return Statistic(rows, innovation, z, correlation, float(now[0]))
 
@@ -111,9 +116,43 @@ def _with(basis: Floats, *columns: Floats) -> Floats:
     return basis
 
 
-def _association(innovation: Floats, outcome: Floats) -> tuple[Floats, Floats]:
+def standard_errors(innovation: Floats, outcome: Floats, lags: npt.NDArray[np.intp]) -> Floats:
+    """Return the standard errors of the sums of products of series and targets, under no association.
+
+    They are consistent where the variance changes (White 1980). Of targets that overlap, the products of neighbouring
+    sessions depend on each other as soon as the series does, too: of these the errors of Newey and West (1987) are
+    taken, with the weights of Bartlett and of products about their mean, where they are larger.
+
+    Parameters
+    ----------
+    innovation
+        (sessions, series).
+    outcome
+        (sessions, targets).
+    lags
+        Sessions over which products may depend on each other (targets,); 0 where they do not.
+
+    Returns
+    -------
+    numpy.ndarray
+        (series, targets).
+    """
+    squares = (innovation**2).T @ (outcome**2)
+    for target in np.flatnonzero(lags):
+        products = innovation * outcome[:, target, None]
+        products -= products.mean(axis=0)
+        reach = int(lags[target])
+        long_run = (products**2).sum(axis=0)
+        for lag in range(1, min(reach, len(products) - 1) + 1):
+            together = np.einsum("ts,ts->s", products[lag:], products[:-lag])
+            long_run += 2 * (1 - lag / (reach + 1)) * together
+        squares[:, target] = np.maximum(squares[:, target], long_run)
+    return np.asarray(np.sqrt(squares))
+
+
+def _association(innovation: Floats, outcome: Floats, lags: npt.NDArray[np.intp]) -> tuple[Floats, Floats]:
     product = innovation @ outcome
-    spread = np.sqrt((innovation**2) @ (outcome**2))
+    spread = standard_errors(innovation[:, None], outcome, lags)[0]
     size = np.sqrt((innovation @ innovation) * (outcome**2).sum(axis=0))
     z = np.divide(product, spread, out=np.zeros_like(product), where=spread > 0)
     return z, np.divide(product, size, out=np.zeros_like(product), where=size > 0)

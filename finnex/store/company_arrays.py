@@ -20,7 +20,7 @@ from finnex.store.store_template import FIXED, FORMAT
 from finnex.store.upgrade import EARLIER_FORMATS, derive_record
 from finnex.store.upgrade_chunks import is_complete
 from finnex.store.zarr_metadata import arrays_of, read_document
-from finnex.store.zarr_store import WithoutGaps
+from finnex.store.zarr_store import WithoutEmptyFolders, WithoutGaps
 from finnex.store_path import StorePath, store_path
 
 
@@ -92,7 +92,9 @@ class CompanyArrays:
             store = self._place.zarr(read_only=True, folder=symbol)
             try:
                 opened = zarr.open_group(
-                    WithoutGaps(store) if is_complete(document) else store, mode="r", use_consolidated=has_all
+                    WithoutGaps(store) if is_complete(document) else WithoutEmptyFolders(store),
+                    mode="r",
+                    use_consolidated=has_all,
                 )
             except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
                 raise StoreCorrupt(

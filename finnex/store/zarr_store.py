@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any, Self
 
 from zarr.storage import WrapperStore
 
 from finnex.store.chunks import IMAGE
+from finnex.store.zarr_metadata import FILE
 
 if TYPE_CHECKING:
     from zarr.abc.buffer import Buffer
@@ -39,6 +40,23 @@ class WithoutGaps(WrapperStore["Store"]):
         if found is None and not key.startswith(f"{IMAGE}/") and key.partition("/")[2][:1] == "c":
             raise ValueError(f"its chunk {key.partition('/')[2]} is gone")
         return found
+
+
+class WithoutEmptyFolders(WrapperStore["Store"]):
+    """A company of an earlier format, whose arrays Zarr lists: one that an upgrade has begun to add is no member yet.
+
+    It wraps the store of the company, for reading. Zarr would warn of a folder without metadata.
+    """
+
+    def _with_store(self, store: Store) -> Self:
+        return type(self)(store)
+
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        """Yield the names in a folder, without folders that have no metadata."""
+        below = f"{prefix.rstrip('/')}/" if prefix else ""
+        async for name in self._store.list_dir(prefix):
+            if "." in name or await self._store.exists(f"{below}{name}/{FILE}"):
+                yield name
 
 
 class WritingStore(WrapperStore["Store"]):

@@ -57,6 +57,16 @@ def test_a_reader_reads_it_and_changes_nothing(path: Path) -> None:
     assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before
 
 
+def test_a_reader_sees_nothing_of_an_array_that_an_upgrade_has_begun_to_add(path: Path) -> None:
+    for symbol in ("A", "B"):
+        (path / symbol / "image_tag").mkdir()
+    for symbol in ("A", "B"):  # Zarr warns of a folder without metadata, and a warning fails a test
+        store = ImageStore.open(path)
+        assert "image_tag" not in store.array_names(symbol)
+        assert "image_tag" not in store.open_sessions(symbol)
+        assert store.open_images(symbol).sizes["date"] == 4
+
+
 def test_the_first_writer_upgrades_it_and_it_takes_new_images_and_states(path: Path) -> None:
     with writing(path):
         store = StoreWriter.prepare(path, TEMPLATE)

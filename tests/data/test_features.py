@@ -243,6 +243,16 @@ def test_share_counts_are_matched_to_the_prices_by_the_table_of_splits() -> None
     assert np.isnan(on_prices_basis(odd, filed, splits)).tolist() == [False, False, True, False, False]
 
 
+@pytest.mark.parametrize("days", [0, 10, 29])
+def test_a_filing_shortly_after_a_split_may_count_the_shares_before_it(days: int) -> None:
+    filed = np.array(["2014-01-15", "2014-04-29", "2014-07-30", "2015-04-28", "2015-08-04"], dtype="datetime64[D]")
+    splits = pd.DataFrame({"date": pd.to_datetime([filed[1] - days, filed[3] + 1]), "ratio": [4.0, 2.0]})
+    shares = np.array([100.0, 101.0, 404.0, 408.0, 820.0])
+    assert on_prices_basis(shares, filed, splits).tolist() == [800.0, 808.0, 808.0, 816.0, 820.0]
+    later = pd.concat([splits, pd.DataFrame({"date": [pd.Timestamp("2015-11-19")], "ratio": [3.0]})])
+    assert on_prices_basis(shares, filed, later).tolist() == [2400.0, 2424.0, 2424.0, 2448.0, 2460.0]
+
+
 def test_with_a_table_of_splits_market_value_is_that_of_the_day(tables: Tables, config: Config) -> None:
     """Whatever split comes later: prices and the table then tell the same of every earlier day."""
     splits = pd.DataFrame({"symbol": ["NVDA"], "date": pd.to_datetime(["2024-06-10"]), "ratio": [10.0]})

@@ -19,6 +19,8 @@ SPLIT_JUMP = 1.35
 """A quarter's change of the share count beyond this factor is a split, not an issue. Without a table of splits the
 count is carried through it, because prices are split-adjusted; levels of market value are then known up to a constant
 factor only."""
+AROUND_SPLIT = np.timedelta64(30, "D")
+"""How long after a split a filing may still count the shares before it: the count is of some day before the filing."""
 Quarters = dict[int, dict[str, tuple[int, float]]]
 """Quarter end in days since 1970 to metric to (rank of its origin, value)."""
 
@@ -186,8 +188,9 @@ def split_free(shares: Floats) -> Floats:
 def on_prices_basis(shares: Floats, filed: Days, splits: pd.DataFrame) -> Floats:
     """Return share counts on the basis of the split-adjusted prices; NaN where a count fits no basis.
 
-    A filing counts shares as they were then, so it is multiplied by every later split; a provider may have done so
-    already. Of the two, the one counts that continues the count before it. Prices carry splits that came after the
+    A filing counts shares as they were then, so it is multiplied by every later split; around a split it may count
+    those before it, and a provider may have multiplied it already. Of these, the first one counts that continues the
+    count before it. Prices carry splits that came after the
     session, and so must the count: their product is the market value of the day, with or without later splits.
 
     Parameters
@@ -205,7 +208,10 @@ def on_prices_basis(shares: Floats, filed: Days, splits: pd.DataFrame) -> Floats
         if np.isnan(count) or count <= 0:
             continue
         as_filed = count * float(np.prod(ratios[dates > day]))
-        fitting = [one for one in (as_filed, count) if np.isnan(last) or 1 / SPLIT_JUMP < one / last < SPLIT_JUMP]
+        recent = dates[(dates <= day) & (dates > day - AROUND_SPLIT)][::-1]  # the newest first
+        before = [count * float(np.prod(ratios[dates >= split])) for split in recent]
+        bases = (as_filed, *before, count)
+        fitting = [one for one in bases if np.isnan(last) or 1 / SPLIT_JUMP < one / last < SPLIT_JUMP]
         if fitting:
             matched[position] = fitting[0]
         last = fitting[0] if fitting else as_filed  # a count that stays where it jumped to counts from the next filing

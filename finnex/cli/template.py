@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
-from finnex.config import DaskSettings, LabelSettings, ModelSettings
+from finnex.config import DaskSettings, LabelSettings, ModelSettings, StoreSettings
 from finnex.config.trading import TradingSettings
 from finnex.config.training import AugmentationSettings, TrainingSettings
 from finnex.errors import ConfigError
@@ -41,6 +41,7 @@ _TEMPLATE = """\
 
 [store]                      # a folder (~ and $NAME are expanded), or "s3://BUCKET/PREFIX"
 {store}
+# scrub_share = {scrub_share}      # part of the images that the first build of a day reads and compares; 1: all
 
 [image]
 # layout = "mega"            # a bundled layout, or a layout file of your own
@@ -203,6 +204,7 @@ def configuration_text(
             given=end is not None,
         ),
         inputs="\n".join(tables),
+        scrub_share=StoreSettings.model_fields["scrub_share"].default,
         store=_line("path", json.dumps("images.zarr"), "the images: plain Zarr", given=True),
         epochs=_line("epochs", str(epochs or TrainingSettings().epochs), "at most", given=epochs is not None),
     )

@@ -44,8 +44,8 @@ class StoreSettings(Section):
 
     path: Annotated[StorePath, PlainValidator(_store_path)]
     """A folder, or `s3://bucket/prefix`."""
-    scrub_share: Annotated[float, Field(ge=0, le=1)] = 1 / 30
-    """Which part of the published images every build reads and compares with their checksums: 0 none, 1 all."""
+    scrub_share: Annotated[float, Field(ge=0, le=1)] = 0.033
+    """Part of the published images, a thirtieth, that the first build of a day reads and compares: 0 none, 1 all."""
 
 
 class StateSettings(Section):

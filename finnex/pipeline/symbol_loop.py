@@ -47,7 +47,7 @@ class BuildResult:
 
     Examples
     --------
-    >>> result = build(finnex.load_config("finnex.toml"))
+    >>> result = finnex.build(finnex.load_config("finnex.toml"))
     >>> result.built + result.skipped, result.failures
     (12, ())
     """

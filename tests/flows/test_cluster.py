@@ -30,8 +30,8 @@ from pydantic import ValidationError
 from finnex.config import TLS_KEYS, Config, DaskSettings
 from finnex.errors import ConfigError, ServiceError
 from finnex.pipeline import build
-from finnex.pipeline.dask_workers import _Watch
-from finnex.store import READY, ImageStore, Receipt
+from finnex.pipeline.dask_workers import Watch
+from finnex.store import READY, ImageStore
 from flows.clusters.adapters import WORKER_ENVIRONMENT, job_queue, kubernetes_spec
 from flows.clusters.cluster import cluster_client
 from flows.clusters.identity import tls_identity
@@ -98,14 +98,14 @@ class Killer:
 
 def kill_before_fetching(monkeypatch: pytest.MonkeyPatch, kill: Killer) -> None:
     """Let the worker die when images are drawn and their receipts are still with it."""
-    fetch = _Watch.gather
+    fetch = Watch.gather
 
-    def fetch_from_the_dead(self: _Watch, futures: dict[str, Any]) -> dict[str, list[Receipt] | None]:
-        if futures:
+    def fetch_from_the_dead(self: Watch, futures: dict[str, Any], *, direct: bool = False) -> dict[str, Any]:
+        if futures and not direct:  # receipts come through the scheduler, features do not
             kill()
-        return fetch(self, futures)
+        return fetch(self, futures, direct=direct)
 
-    monkeypatch.setattr(_Watch, "gather", fetch_from_the_dead)
+    monkeypatch.setattr(Watch, "gather", fetch_from_the_dead)
 
 
 @pytest.mark.slow

@@ -9,6 +9,9 @@ from finnex.data.point_in_time import Floats
 
 YEAR = 252  # sessions
 QUARTER = 63
+TIE_DIGITS = 10
+"""Decimals to which values are ranked. Prices are levels of a grid, so equal moves are common, and the last bits, in
+which the logarithms of two processors differ, must not part them: a rank would jump by the share of a company."""
 
 
 def log_returns(close: pd.Series[float], sessions: int = 1) -> pd.Series[float]:
@@ -57,9 +60,9 @@ def row_std(frame: pd.DataFrame) -> Floats:
 def row_rank(frame: pd.DataFrame, own: pd.Series[float]) -> Floats:
     """Return the share of the known columns below `own` in each row, ties half; in [0, 1]."""
     below, count = np.zeros(len(frame)), np.zeros(len(frame))
-    mine = own.to_numpy(dtype="float64")
+    mine = np.round(own.to_numpy(dtype="float64"), TIE_DIGITS)
     for name in frame.columns:
-        column = frame[name].to_numpy(dtype="float64")
+        column = np.round(frame[name].to_numpy(dtype="float64"), TIE_DIGITS)
         known = ~np.isnan(column) & ~np.isnan(mine)
         below += np.where(known, (column < mine) + 0.5 * (column == mine), 0.0)
         count += known
@@ -75,4 +78,4 @@ def trailing_z(values: pd.Series[float], window: int = YEAR, least: int = QUARTE
 
 def trailing_rank(values: pd.Series[float], window: int = YEAR, least: int = QUARTER) -> pd.Series[float]:
     """Return the percentile of the value among the trailing `window`, in (0, 1]."""
-    return values.rolling(window, min_periods=least).rank(pct=True)
+    return values.round(TIE_DIGITS).rolling(window, min_periods=least).rank(pct=True)

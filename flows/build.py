@@ -127,6 +127,8 @@ def build_images(
             if client is None and len(due) > FEW_COMPANIES:
                 client = opened.enter_context(cluster_client(config))
             few = client is None or len(due) <= FEW_COMPANIES
+            if not few:
+                log.info("The features of %d companies are computed on Dask workers", len(due))
             with (compute_here if few else compute_on_dask(client, log.warning))(given, due) as stage_1_of:
                 yield stage_1_of
 

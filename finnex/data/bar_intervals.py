@@ -103,14 +103,14 @@ def several_of_a_day(frame: pd.DataFrame, where: Where) -> list[Problem]:
     sound = sound.assign(file=where.file[sound.index] if isinstance(where, Rows) else 0)
     bars = sound.groupby(["file", "symbol", "date"], sort=False).size()
     middle = bars.groupby(["file", "symbol"], sort=False).median()
-    return list(_intraday(sound, where, middle[middle >= LEAST_BARS]))
+    first = pd.Series(sound.index, index=sound["file"])[~sound["file"].duplicated().to_numpy()]
+    return list(_intraday(first, where, middle[middle >= LEAST_BARS]))
 
 
-def _intraday(sound: pd.DataFrame, where: Where, middle: pd.Series[Any]) -> Iterator[Problem]:
+def _intraday(first: pd.Series[int], where: Where, middle: pd.Series[Any]) -> Iterator[Problem]:
     for number, own in middle.groupby(level="file", sort=False):
         symbols = [str(symbol) for _, symbol in own.index]
-        row = sound.index[((sound["file"] == number) & (sound["symbol"] == symbols[0])).to_numpy()][0]
-        file, _ = place_of(where, int(row))
+        file, _ = place_of(where, int(first[number]))
         what = f"has {own.iloc[0]:.0f} bars a day of {some(symbols)}, as of hours or minutes"
         yield Problem(file, what, REMEDY, column="date")
 

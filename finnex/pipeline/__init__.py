@@ -1,9 +1,8 @@
 """Panel to images to store: the path a trading session takes.
 
 `read_run` checks everything once; `stage_1` computes a company's features, here or on Dask; `prepare_symbol` finds the
-sessions that are due;
-`SymbolBuild.run_batch` has their images drawn, here or on Dask, and publishes them. `draw_due` is the loop over symbols
-and batches; `build` calls it with batches that run here, a Prefect flow with one task a batch.
+sessions that are due; `SymbolBuild.run_batch` has their images drawn, here or on Dask, and publishes them. `draw_due`
+is the loop over symbols and batches; `build` calls it with batches that run here, a Prefect flow with one task a batch.
 """
 
 from __future__ import annotations

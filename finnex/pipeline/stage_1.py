@@ -23,7 +23,7 @@ from finnex.images.blending import region_weights
 from finnex.images.render import RENDERER_VERSION
 from finnex.layout import Layout
 from finnex.pipeline.run_inputs import Run
-from finnex.store import NOT_A_DAY, ImageStore
+from finnex.store import NOT_A_DAY, ImageStore, differing_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +208,6 @@ def to_send(found: Stage1, store: ImageStore) -> Stage1:
 
 def _tail(table: Tail, stored: npt.NDArray[Any]) -> Tail:
     """Return the rows from the first one on whose bytes are not stored."""
-    wanted = np.ascontiguousarray(table.values.astype(stored.dtype)).view(np.uint8).reshape(len(stored), -1)
-    same = (wanted == np.ascontiguousarray(stored).view(np.uint8).reshape(len(stored), -1)).all(axis=1)
-    first = len(same) if same.all() else int(np.argmin(same))
+    differing = differing_rows(stored, table.values.astype(stored.dtype))
+    first = int(differing[0]) if len(differing) else len(stored)
     return replace(table, values=table.values[first:].copy(), first=first)

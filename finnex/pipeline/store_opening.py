@@ -81,13 +81,15 @@ class Opened:
         if said := [self.blocked[symbol] for symbol in symbols if symbol in self.blocked]:
             raise StoreCorrupt("\n".join([*said, "What was asked for of other companies is drawn."]))
 
-    def verify(self, completed: Mapping[str, int], due: Collection[str] = ()) -> None:
+    def verify(self, completed: Mapping[str, int], fingerprint: str, due: Collection[str] = ()) -> None:
         """Record which companies the next build need not look at; call when everything is drawn.
 
         Parameters
         ----------
         completed
             How many sessions of a company's range have their image, where none failed.
+        fingerprint
+            Of the store.
         due
             Companies whose small arrays the next build is to read: it is their turn.
         """
@@ -102,7 +104,11 @@ class Opened:
                     found[symbol] = before
                 else:
                     found[symbol] = Verified(signature)
-        write_verified(self.store.path, found)
+        write_verified(self.store.path, found, fingerprint)
+
+    def is_untouched(self, symbols: Iterable[str]) -> bool:
+        """Return whether a build of some symbols leaves every company of the store as it is."""
+        return self.current.issuperset(symbols) and self.whole.issuperset(self.store.symbols)
 
     def fingerprint(self, symbols: Iterable[str]) -> str:
         """Return the fingerprint of the store; call when everything is drawn.
@@ -197,7 +203,15 @@ def open_for_writing(
     writer = StoreWriter.prepare(path, run.template, whole)
     if not force:
         guard.refuse_lost(writer, [one for one in run.config.symbols if one not in blocked and one not in current])
-    return Opened(writer, _mended([one for one in found if not one.lost]), blocked, whole, current, touched, wanted)
+    return Opened(
+        store=writer,
+        mended=_mended([one for one in found if not one.lost]),
+        blocked=blocked,
+        whole=whole,
+        current=current,
+        touched=touched,
+        keys=wanted,
+    )
 
 
 def _whole(store: ImageStore) -> frozenset[str]:

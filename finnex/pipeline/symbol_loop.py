@@ -156,7 +156,7 @@ class _Drawing:
         """Of symbols of which all that was due was tried: the renderer that drew all their images."""
         self._damaged: Mapping[str, Sequence[date]] = {}
         self._still_damaged: list[str] = []
-        self._renderers, self._known = opened.store.record().renderers(), read_verified(opened.store.path)
+        self._record, self._known = opened.store.record(), read_verified(opened.store.path)
         if opened.mended:
             on_mended(opened.mended)
 
@@ -182,7 +182,7 @@ class _Drawing:
             for symbol in self._renderer
             if not self._force and not self._failures[symbol]
         }
-        self._opened.verify(complete, scrubbed.finished if scrubbed else ())
+        self._opened.verify(complete, fingerprint, scrubbed.finished if scrubbed else ())
         return BuildResult(
             built=built,
             skipped=sum(self._skipped.values()),
@@ -208,7 +208,7 @@ class _Drawing:
         )
         if self._opened.mended:
             self._on_mended(self._opened.mended)
-        self._renderers = self._opened.store.record().renderers()
+        self._record = self._opened.store.record()
         again = self._opened.touched.difference(blocked, self._left)
         self._left.extend(symbol for symbol in self._symbols if symbol in again)
         return work()
@@ -228,7 +228,10 @@ class _Drawing:
             self._opened.store.record_inputs(symbols, self._run.tables.limits(), renderer)
         damaged = self._damaged.items()
         self._still_damaged = [said for symbol, days in damaged if (said := _still_damaged(self._opened, symbol, days))]
-        return "" if any(symbol in self._opened.blocked for symbol in self._symbols) else self._opened.fingerprint(())
+        if any(symbol in self._opened.blocked for symbol in self._symbols):
+            return ""
+        known = self._known.fingerprint if self._opened.is_untouched(self._symbols) and not self._damaged else ""
+        return known or self._opened.fingerprint(())
 
     def _draw(self, symbol: str) -> None:
         opened = self._opened
@@ -239,7 +242,7 @@ class _Drawing:
         self._failures[symbol] = []
         if symbol in opened.current and symbol not in self._damaged:
             self._skipped[symbol] = self._known.companies[symbol].sessions
-            self._renderer[symbol] = self._renderers.get(symbol, "")
+            self._renderer[symbol] = self._record.renderer(symbol)
             self._on_unchanged(symbol, self._skipped[symbol])
             return
         work = prepare_symbol(
@@ -266,6 +269,6 @@ def _still_damaged(opened: Opened, symbol: str, days: Sequence[date]) -> str:
         return ""
     first = store.values(symbol, "date").astype("datetime64[D]")[left[0]]
     return (
-        f"{symbol}: {len(left)} images in {store.path} are damaged, the first of {first}. A build whose "
-        "symbols and range cover them draws them again."
+        f"{symbol}: {len(left)} {'image' if len(left) == 1 else 'images'} in {store.path} damaged, of {first}"
+        f"{' and later' if len(left) > 1 else ''}. A build whose symbols and range cover them draws them again."
     )

@@ -8,6 +8,7 @@ on disk against the receipt, moves the draft into place and only then sets `stat
 
 from __future__ import annotations
 
+from finnex.store.array_writer import differing_rows
 from finnex.store.drafts import DraftTarget, Receipt
 from finnex.store.image_store import ImageStore, SymbolState
 from finnex.store.lock import writing
@@ -17,7 +18,7 @@ from finnex.store.rebuildable import Reach, Reaches
 from finnex.store.record import InputLimits
 from finnex.store.repair_findings import Finding
 from finnex.store.restore import restore
-from finnex.store.scrub import Scrub, last_scrub, scrub
+from finnex.store.scrub import scrub
 from finnex.store.states import DRAFTED, EMPTY, FAILED, NO_BAR, QUARANTINED, READY, STATUS_WORDS
 from finnex.store.store_template import CLASS_WORDS, LABEL_WORDS, NOT_A_DAY, StoreTemplate
 from finnex.store.verified import (
@@ -49,13 +50,12 @@ __all__ = [
     "Reach",
     "Reaches",
     "Receipt",
-    "Scrub",
     "StoreTemplate",
     "StoreWriter",
     "SymbolState",
     "Verified",
+    "differing_rows",
     "holds_a_store",
-    "last_scrub",
     "read_verified",
     "restore",
     "scrub",

@@ -62,7 +62,7 @@ class ArrayWriter(ImageStore):
         with self._reading(symbol, name):
             stored = np.asarray(array[first : first + len(values)])
         wanted = values.astype(stored.dtype)
-        differing = first + np.flatnonzero((_bytes(stored) != _bytes(wanted)).any(axis=1))
+        differing = first + differing_rows(stored, wanted)
         of_chunk = array.chunks[0]
         for chunk in np.unique(differing // of_chunk).tolist():
             begin, end = max(first, chunk * of_chunk), min(first + len(wanted), (chunk + 1) * of_chunk)
@@ -71,6 +71,11 @@ class ArrayWriter(ImageStore):
 
     def _write(self, symbol: str, name: str, values: npt.NDArray[Any]) -> None:
         self.writable(symbol, name)[: len(values)] = values
+
+
+def differing_rows(stored: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+    """Return the rows in which two arrays of one shape and dtype have other bytes."""
+    return np.flatnonzero((_bytes(stored) != _bytes(wanted)).any(axis=1))
 
 
 def _bytes(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:

@@ -156,22 +156,15 @@ class CompanyArrays:
         """Return the names of a symbol's arrays, sorted."""
         return sorted(self._group(symbol, self._company(symbol)).array_keys())
 
-    def values(self, symbol: str, name: str, company: Company | None = None) -> npt.NDArray[Any]:
+    def values(self, symbol: str, name: str) -> npt.NDArray[Any]:
         """Return a small array as far as the symbol's axis goes.
-
-        Parameters
-        ----------
-        symbol, name
-            The array.
-        company
-            What the record says of the symbol; absent, the record is read, which takes as long as it has companies.
 
         Raises
         ------
         StoreCorrupt
             Its metadata or its bytes are damaged.
         """
-        return self._read(symbol, name, company)
+        return self._read(symbol, name)
 
     def is_written(self, symbol: str, name: str) -> npt.NDArray[np.bool_]:
         """Return for every session whether its row of a table holds anything but what an empty one holds."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
@@ -115,10 +115,10 @@ class RootRecord:
 
     def renderer(self, symbol: str) -> str:
         """Return the version of the renderer that drew every image of a company, '' where it is not known."""
-        return next((known.renderer for known in self.inputs if symbol in known.symbols), "")
+        return self._renderers.get(symbol, "")
 
-    def renderers(self) -> dict[str, str]:
-        """Return what `renderer` does, of every company of which a build recorded its inputs."""
+    @cached_property
+    def _renderers(self) -> dict[str, str]:
         return {symbol: known.renderer for known in self.inputs for symbol in known.symbols}
 
     def without(self, symbol: str) -> RootRecord:

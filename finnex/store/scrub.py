@@ -15,7 +15,6 @@ import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
 from finnex.store.place import Place, place_of
-from finnex.store.record import Company
 from finnex.store.sealed import seal, unseal
 from finnex.store.states import QUARANTINED, READY
 from finnex.store.writer import StoreWriter
@@ -86,10 +85,11 @@ def scrub(store: StoreWriter, share: float, but: Collection[str] = ()) -> Scrub 
     """
     place = place_of(str(store.path))
     before = last_scrub(place)
+    if share == 0:
+        return None
     if before is not None and before.at[:10] == str(datetime.now(UTC).date()):
         return None
-    companies = {symbol: company for symbol, company in store.record().companies.items() if symbol not in but}
-    drawn = {symbol: _drawn(store, symbol, company) for symbol, company in companies.items()}
+    drawn = {symbol: _drawn(store, symbol) for symbol in store.symbols if symbol not in but}
     wanted = math.ceil(share * sum(map(len, drawn.values())))
     damaged: dict[str, list[date]] = {}
     finished: list[str] = []
@@ -116,8 +116,8 @@ def scrub(store: StoreWriter, share: float, but: Collection[str] = ()) -> Scrub 
     return done
 
 
-def _drawn(store: StoreWriter, symbol: str, company: Company) -> Rows:
-    return np.flatnonzero(np.isin(store.values(symbol, "status", company), (READY, QUARANTINED)))
+def _drawn(store: StoreWriter, symbol: str) -> Rows:
+    return np.flatnonzero(np.isin(store.values(symbol, "status"), (READY, QUARANTINED)))
 
 
 def _in_turn(store: StoreWriter, drawn: dict[str, Rows], before: Scrub | None) -> Iterator[tuple[str, Rows]]:

@@ -46,10 +46,19 @@ class Verified:
 
 @dataclass(frozen=True)
 class VerifiedStore:
-    """All companies that the last build verified, by symbol, and the crc32 of the root's metadata after it."""
+    """All companies that the last build verified, by symbol.
+
+    Attributes
+    ----------
+    root
+        crc32 of the root's metadata after the build.
+    fingerprint
+        Of the store after the build; '' where it is not known.
+    """
 
     companies: Mapping[str, Verified] = field(default_factory=dict)
     root: int = -1
+    fingerprint: str = ""
 
 
 _parsed: TypeAdapter[VerifiedStore] = TypeAdapter(VerifiedStore)
@@ -64,10 +73,10 @@ def read_verified(path: StorePath) -> VerifiedStore:
         return VerifiedStore()
 
 
-def write_verified(path: StorePath, companies: Mapping[str, Verified]) -> None:
+def write_verified(path: StorePath, companies: Mapping[str, Verified], fingerprint: str) -> None:
     """Replace the file, where it says something else. Call under `finnex.store.writing`."""
     place = place_of(str(path))
-    content = seal(asdict(VerifiedStore(companies, _root(place))))
+    content = seal(asdict(VerifiedStore(companies, _root(place), fingerprint)))
     if place.get(VERIFIED) != content:
         place.put(VERIFIED, content)
         place.sync()
@@ -111,12 +120,13 @@ def still_verified(store: ImageStore, symbols: Collection[str]) -> Iterator[None
     None
         The change is made meanwhile.
     """
-    known = read_verified(store.path).companies
+    verified = read_verified(store.path)
+    known = verified.companies
     kept = whole_companies(store).intersection(symbols)
     yield
     if kept:
         now = {symbol: replace(known[symbol], signature=one) for symbol, one in signatures(store, kept).items()}
-        write_verified(store.path, {**known, **now})
+        write_verified(store.path, {**known, **now}, verified.fingerprint)  # which has no prediction in it
 
 
 def whole_companies(store: ImageStore) -> frozenset[str]:

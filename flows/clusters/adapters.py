@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import importlib
 import inspect
+import signal
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -155,7 +156,12 @@ def _quantity(memory: str) -> str:
 
 
 def _adapter(module: str, extra: str) -> ModuleType:
+    """Import an adapter; dask_jobqueue ends the process at Ctrl-C from then on, where a flow has to clear up."""
+    before = signal.getsignal(signal.SIGINT)
     try:
-        return importlib.import_module(module)
+        found = importlib.import_module(module)
     except ImportError as error:
         raise ServiceError(f"[dask] cluster needs {error.name}. Install it: pip install 'finnex[{extra}]'.") from None
+    if signal.getsignal(signal.SIGINT) is not before:
+        signal.signal(signal.SIGINT, before)
+    return found

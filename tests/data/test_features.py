@@ -10,7 +10,7 @@ import pytest
 
 from finnex.config import Config, parse_config
 from finnex.data.features import FAMILIES, compute, make_context
-from finnex.data.features.arithmetic import row_mean, row_rank
+from finnex.data.features.arithmetic import row_mean, row_rank, slope, trailing_z
 from finnex.data.features.fundamental import on_prices_basis, split_free, views
 from finnex.data.features.price_basis import PRICE_STEP
 from finnex.data.features.technical import technical
@@ -377,3 +377,13 @@ def test_an_event_that_is_not_announced_yet_neither_counts_nor_hides_a_later_one
     assert found["sessions_to_fomc"][here - 1 : here + 2].tolist() == [6.0, 5.0, 4.0]
     assert np.isnan(found["sessions_since_fomc"][here])
     assert found["sessions_since_fomc"][here + 1] == 1.0
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_values_that_have_stopped_to_move_have_no_deviation_and_no_slope(seed: int) -> None:
+    rng = np.random.default_rng(seed)  # with every fourth, rolling variances keep a remainder of what moved before
+    stopped = pd.Series(np.concatenate([np.log1p(rng.poisson(rng.integers(20, 400), 600)), np.full(300, 3.0)]))
+    moving = pd.Series(rng.normal(size=900))
+    for values in (trailing_z(stopped, 60, 20), slope(moving, stopped, 60)):
+        assert np.isfinite(values.to_numpy()[60:659]).all()
+        assert np.isnan(values.to_numpy()[659:]).all()

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -341,9 +342,24 @@ def cluster_client_of(encrypted: Encrypted) -> Iterator[distributed.Client]:
 QUEUE_OPTIONS = {"queue": "short", "account": "research", "walltime": "00:30:00", "interface": "lo"}
 
 
+def _need_jobqueue() -> None:
+    """Skip where it is not installed; imported here, it would take Ctrl-C from the other tests of this process."""
+    if find_spec("dask_jobqueue") is None:
+        pytest.skip("dask-jobqueue is not installed")
+
+
+def test_an_adapter_leaves_ctrl_c_to_the_flow() -> None:
+    _need_jobqueue()
+    script = (
+        "import signal\nfrom flows.clusters.adapters import _adapter\n_adapter('dask_jobqueue', 'jobqueue')\n"
+        "raise SystemExit(signal.getsignal(signal.SIGINT) is not signal.default_int_handler)"
+    )
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=False).returncode == 0
+
+
 @pytest.mark.slow
 def test_the_job_script_asks_slurm_for_what_is_configured(tmp_path: Path) -> None:
-    pytest.importorskip("dask_jobqueue")
+    _need_jobqueue()
     identity = make_identity(tmp_path / "identity")
     prologue = ["module load python"]
     settings = DaskSettings.model_validate(
@@ -373,7 +389,7 @@ def test_images_are_drawn_by_workers_that_a_job_queue_starts(
     sample_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two commands stand in for SLURM's; they run the job here, as a node of the queue would."""
-    pytest.importorskip("dask_jobqueue")
+    _need_jobqueue()
     commands = {
         # The queue keeps a script that its caller removes.
         "sbatch": (

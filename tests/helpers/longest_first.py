@@ -47,6 +47,7 @@ SECONDS = {
 SHARED = {
     "the stack": (
         "tests/flows/test_arrival.py", "tests/flows/test_deployments.py", "tests/flows/test_flows.py",
+        "tests/flows/test_panel_flow.py",
         "tests/integration/test_flow_damage.py", "tests/integration/test_flow_failures.py",
         "tests/integration/test_gate.py", "tests/integration/test_hostile_pages.py",
         "tests/integration/test_up_in_browser.py",

@@ -17,6 +17,7 @@ from benchmarks.panel import write_config, write_tables
 from finnex.config import Config, load_config
 from finnex.errors import FinnexError
 from finnex.pipeline import build, compute_on_dask, read_run
+from finnex.pipeline.dask_workers import Watch
 from finnex.pipeline.stage_1 import stage_1 as compute
 from finnex.pipeline.stage_1 import to_send
 from finnex.store import ImageStore
@@ -151,6 +152,18 @@ def test_a_worker_that_is_killed_costs_nothing(nights: Path, tmp_path: Path) -> 
         assert found.hashes.tobytes() == expected.hashes.tobytes()
         assert found.rows.tobytes() == expected.rows.tobytes()
     assert build(next_night(here)).failed == 0
+
+
+def test_a_result_that_is_lost_is_computed_here_and_the_run_says_so(
+    nights: Path, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = read_run(next_night(copied(nights, tmp_path / "panel")))
+    said: list[str] = []
+    monkeypatch.setattr(Watch, "gather", lambda *_, **__: {})
+    with compute_on_dask(client, said.append)(run, ["C0002"]) as stage_1_of:
+        found = stage_1_of("C0002")
+    assert found.hashes.tobytes() == compute(run, "C0002").hashes.tobytes()
+    assert said == ["C0002 is computed in this process: no worker could (its result was lost)."]
 
 
 def test_what_a_worker_refuses_is_refused_in_its_own_words(nights: Path, client: Client, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from zarr.storage import LocalStore
 
 from benchmarks.panel import write_config, write_tables
 from finnex.config import Config, load_config
@@ -101,7 +102,17 @@ def test_the_same_again_computes_nothing_and_reads_no_array(
         asked.append(key)
         return read(place, key, *rest)
 
+    read_by_zarr = LocalStore.get
+
+    async def noting_zarr(store: LocalStore, key: str, *rest: Any, **named: Any) -> Any:
+        asked.append(f"{store.root}/{key}")
+        return await read_by_zarr(store, key, *rest, **named)
+
     monkeypatch.setattr(Folder, "get", noting)
+    monkeypatch.setattr(LocalStore, "get", noting_zarr)
+    assert ImageStore.open(config.store.path).values(OWN, "status").any()
+    assert any("/c." in key for key in asked)  # reads are seen
+    asked.clear()
     again = build(config)
     assert (again.built, again.skipped, again.fingerprint) == (0, COMPANIES * KEPT, known.fingerprint)
     assert computed == []

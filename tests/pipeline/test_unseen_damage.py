@@ -41,8 +41,13 @@ def damaged_unseen(path: Path) -> None:
     os.utime(chunk, ns=(known.st_atime_ns, known.st_mtime_ns))
 
 
-@pytest.mark.parametrize("where", ["status", "date", "image_crc", "zarr.json", "label_price_movement"])
-@pytest.mark.parametrize("night", ["the same", "new inputs"])
+@pytest.mark.parametrize(
+    ("where", "night"),
+    [
+        *((where, "new inputs") for where in ("status", "date", "image_crc", "zarr.json", "label_price_movement")),
+        *((where, "the same") for where in ("status", "zarr.json")),  # the scrub reads them, and nothing the others
+    ],
+)
 def test_unseen_damage_that_a_build_runs_into_is_mended_by_it(panel: Path, where: str, night: str) -> None:
     wanted = ImageStore.open(of(panel).store.path).open_images(OWN).load()
     if night == "new inputs":
@@ -75,11 +80,12 @@ def test_unseen_damage_of_what_a_night_writes_stops_no_company(panel: Path, wher
 
 def test_a_root_record_of_before_is_no_reason_to_leave_a_company_alone(panel: Path, computed: list[str]) -> None:
     path = panel / "images.zarr" / RECORD
-    wanted = ImageStore.open(of(panel).store.path).record().renderers()
+    wanted = ImageStore.open(of(panel).store.path).record().renderer(OWN)
+    assert wanted
     path.write_bytes(seal({**unseal(path.read_bytes()), "inputs": []}))
     assert build(of(panel)).built == 0
     assert len(computed) == COMPANIES
-    assert ImageStore.open(of(panel).store.path).record().renderers() == wanted
+    assert ImageStore.open(of(panel).store.path).record().renderer(OWN) == wanted
 
 
 def test_bars_that_a_build_by_force_did_without_are_missed_by_the_next(panel: Path) -> None:
@@ -107,3 +113,18 @@ def test_a_company_that_is_built_alone_costs_no_other(panel: Path, computed: lis
     computed.clear()
     assert build(config, symbols=[PEER, OWN, OTHER]).built == 0
     assert computed == []
+
+
+def test_damaged_images_that_a_build_does_not_cover_are_named_and_the_remedy_draws_them(panel: Path) -> None:
+    config = of(panel)
+    whole = config.model_copy(update={"store": config.store.model_copy(update={"scrub_share": 1})})
+    damaged_unseen(panel / "images.zarr" / OWN / "image")
+    (panel / "images.zarr" / SCRUB).unlink(missing_ok=True)
+    said = [one for one in build(whole, symbols=[OTHER]).warnings if "damaged" in one]
+    assert len(said) == 1
+    assert said[0].startswith(f"{OWN}: 1 image in {config.store.path} damaged, of ")
+    assert build(config).built == 1  # symbols and range cover it
+    (panel / "images.zarr" / SCRUB).unlink()
+    again = build(whole)
+    assert (again.built, [one for one in again.warnings if "damaged" in one]) == (0, [])
+    assert len(ImageStore.open(config.store.path).damaged(OWN)) == 0

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from finnex.store import StoreWriter, last_scrub, scrub, writing
+from finnex.store import StoreWriter, scrub, writing
 from finnex.store.folder import Folder
 from finnex.store.place import place_of
+from finnex.store.scrub import last_scrub
 from tests.helpers.stores import blank, make_store, sessions, template
 
 module = importlib.import_module("finnex.store.scrub")

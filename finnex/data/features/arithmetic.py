@@ -9,6 +9,8 @@ from finnex.data.point_in_time import Floats
 
 YEAR = 252  # sessions
 QUARTER = 63
+STILL = 1e-9
+"""Range of values, relative to their size, below which they do not move."""
 TIE_DIGITS = 10
 """Decimals to which values are ranked. Prices are levels of a grid, so equal moves are common, and the last bits, in
 which the logarithms of two processors differ, must not part them: a rank would jump by the share of a company."""
@@ -69,11 +71,26 @@ def row_rank(frame: pd.DataFrame, own: pd.Series[float]) -> Floats:
     return over(below, count)
 
 
+def moves(values: pd.Series[float], window: int, least: int | None = None) -> pd.Series[bool]:
+    """Return whether the known values of a trailing window differ from each other.
+
+    A deviation does not say it: where nothing moves any more, rolling sums keep a remainder of rounding from what did
+    before, of which a quotient makes a number at random.
+    """
+    rolling = values.rolling(window, min_periods=least)
+    low, high = rolling.min(), rolling.max()
+    return high - low > STILL * (high.abs() + low.abs())
+
+
+def slope(own: pd.Series[float], other: pd.Series[float], window: int) -> pd.Series[float]:
+    """Return the slope of a regression on another series over a trailing window; NaN where that does not move."""
+    return own.rolling(window).cov(other) / other.rolling(window).var().where(moves(other, window))
+
+
 def trailing_z(values: pd.Series[float], window: int = YEAR, least: int = QUARTER) -> pd.Series[float]:
     """Return (value - trailing mean) / trailing standard deviation; NaN before `least` values or without spread."""
     rolling = values.rolling(window, min_periods=least)
-    spread = rolling.std()
-    return (values - rolling.mean()) / spread.where(spread > 1e-12)
+    return (values - rolling.mean()) / rolling.std().where(moves(values, window, least))
 
 
 def trailing_rank(values: pd.Series[float], window: int = YEAR, least: int = QUARTER) -> pd.Series[float]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from finnex.data.features.arithmetic import YEAR, log, over, row_mean, row_rank, row_std
+from finnex.data.features.arithmetic import YEAR, log, over, row_mean, row_rank, row_std, slope
 from finnex.data.features.context import Context, Features
 from finnex.data.features.fundamental import MAX_AGE, company_views, market_value
 from finnex.data.features.section import Section
@@ -61,13 +61,12 @@ def _prices(context: Context) -> dict[str, pd.Series[float]]:
     theirs = pd.DataFrame({name: one.volatility for name, one in each.items()}, index=sessions)
     group_volatility = pd.Series(row_mean(theirs))
     busy = pd.DataFrame({name: one.busy for name, one in each.items()}, index=sessions)
-    covariance, variance = own.rolling(60).cov(group), group.rolling(60).var()
     found |= {
         "peer_relative_volatility_20": pd.Series(
             np.log((volatility / group_volatility.where(group_volatility > 0)).where(volatility > 0).to_numpy())
         ),
         "peer_correlation_60": own.rolling(60).corr(group),
-        "peer_beta_60": covariance / variance.where(variance > 0),
+        "peer_beta_60": slope(own, group, 60),
         "peer_dispersion_20": pd.Series(row_std(sums[20])),
         "peer_momentum_20": pd.Series(row_mean(sums[20])),
         "peer_relative_volume_20": context.section.of_each(_moves, context.symbol).busy - pd.Series(row_mean(busy)),

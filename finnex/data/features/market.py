@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from finnex.data.features.arithmetic import YEAR, log_returns, row_mean, row_std, trailing_rank
+from finnex.data.features.arithmetic import YEAR, log_returns, row_mean, row_std, slope, trailing_rank
 from finnex.data.features.context import Context, Features
 from finnex.data.features.section import Section
 
@@ -83,8 +83,7 @@ def _sectors(section: Section) -> dict[str, pd.Series[float]]:
 
 def _against_market(context: Context) -> dict[str, pd.Series[float]]:
     own, market = context.returns, context.section.market_returns
-    covariance, variance = own.rolling(60).cov(market), market.rolling(60).var()
-    beta = covariance / variance.where(variance > 0)
+    beta = slope(own, market, 60)
     residual = own - beta.shift(1) * market
     near = [
         own.rolling(60).corr(context.section.sector_returns[name]) for name in context.section.sector_returns.columns

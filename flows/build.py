@@ -31,6 +31,7 @@ from finnex.pipeline import (
     draw_due,
     draw_here,
     draw_on_dask,
+    in_universe,
     open_for_writing,
     read_run,
     sessions_wanted,
@@ -146,6 +147,7 @@ def _with_sessions(
 ) -> tuple[str, ...]:
     """Return the symbols that have a session in the range; raise `ConfigError` where one has none that must."""
     refused: dict[str, ConfigError] = {}
+    symbols = in_universe(run, symbols, request.start, request.end)
     for symbol in symbols:
         try:
             sessions_wanted(run, symbol, request.start, request.end)

@@ -62,7 +62,7 @@ class Asked:
 def others_of(run: Run, symbol: str) -> list[str]:
     """Return the symbols of the prices table that features of a symbol read: sector funds, then its peers."""
     config, known = run.config, set(run.tables.prices["symbol"])
-    named = dict.fromkeys([*config.sectors, *peers_of(config, symbol, known)])
+    named = dict.fromkeys([*config.sectors, *peers_of(config, symbol, known, run.tables.universe)])
     return [name for name in named if name in known and name != symbol]
 
 

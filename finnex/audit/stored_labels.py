@@ -10,13 +10,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from finnex.audit.audit_report import Finding
+from finnex.audit.section_audit import section_columns, wide_section
 from finnex.audit.timing import Timing
 from finnex.config import HORIZONS, LabelSettings
-from finnex.config.images import LEAST_VOLATILITY_SESSIONS
+from finnex.config.images import ACROSS_THE_SECTION, LEAST_VOLATILITY_SESSIONS
 from finnex.data.features import symbol_bars
 from finnex.store import LABEL_WORDS, NOT_A_DAY, ImageStore
 
 KINDS: Final = ("price_movement", "triple_barrier")
+"""Kinds that follow from the bars of the company alone."""
 UNKNOWN, SELL, HOLD, BUY = -1, 0, 1, 2
 RELATIVE, ABSOLUTE = 1e-4, 1e-6  # of stored float32 outcomes
 NEAR = 1e-9
@@ -78,12 +80,17 @@ def compare_labels(
     settings = LabelSettings.model_validate(dict(store.attrs["label_settings"]))
     names = store.array_names(symbol)
     counts, findings = {"outcomes": 0, "classes": 0, "ends": 0}, []
-    for kind in KINDS:
-        computed = [labels_of(kind, bars, position, horizon, settings) for horizon in HORIZONS]
-        end = np.stack([one.end for one in computed], axis=1)
+    section = wide_section(timing.run.tables, timing.run.config.exchange)
+    for kind in KINDS if section is None else (*KINDS, *ACROSS_THE_SECTION):
+        if kind in KINDS or section is None:
+            computed = [labels_of(kind, bars, position, horizon, settings) for horizon in HORIZONS]
+            parts = ((one.outcome, one.label, one.end) for one in computed)
+            outcome, label, end = (np.stack(columns, axis=1) for columns in zip(*parts, strict=True))
+        else:
+            outcome, label, end = (one[position] for one in section_columns(kind, section, symbol, days, settings))
         expected: dict[str, tuple[str, npt.NDArray[Any]]] = {
-            "outcomes": ("return", np.stack([one.outcome for one in computed], axis=1)),
-            "classes": ("label", np.stack([one.label for one in computed], axis=1)),
+            "outcomes": ("return", outcome),
+            "classes": ("label", label),
             "ends": ("label_end", np.where(end < 0, NOT_A_DAY, days[np.maximum(end, 0)].astype(np.int64))),
         }
         for part, (array, right) in expected.items():

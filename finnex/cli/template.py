@@ -47,6 +47,7 @@ _TEMPLATE = """\
 # layout = "mega"            # a bundled layout, or a layout file of your own
 # lookback = 56              # sessions an image shows; absent: the layout's own window
 # blending = false           # blend sources by trust and regime: drawn nearer to neutral where they say less
+# cross_section = false      # adds ranks among the companies of [inputs] companies to the images
 # catalogue = "my_catalogue.csv"   # a catalogue of your own; absent: the bundled one
 
 [labels]                     # what a model is asked
@@ -125,6 +126,7 @@ _TEMPLATE = """\
 """
 
 _TABLES = {
+    "companies": "symbol, sector, industry, from, to: who is a member of the universe when",
     "prices": "symbol, date, open, high, low, close, volume (split-adjusted)",
     "macro": "series, date, available_date, value",
     "fundamentals": "symbol, period_end, available_date, figures of single quarters (or period_start)",

@@ -10,6 +10,8 @@ from pydantic import Field
 from finnex.config.section import PositiveInt, Section
 
 HORIZONS = (1, 3, 5, 10, 20)
+ACROSS_THE_SECTION = ("market_relative", "section_rank")
+"""Kinds of labels that compare a company with the members of a universe."""
 LEAST_VOLATILITY_SESSIONS = 20
 """Sessions from which a volatility is computed; a shorter window would have none."""
 """Label horizons in sessions."""
@@ -25,12 +27,14 @@ class ImageSettings(Section):
     """A catalogue of your own, relative to the configuration file; absent, the bundled one."""
     blending: bool = False
     """Whether regions are muted by their blend (regime, source agreement, ...)."""
+    cross_section: bool = False
+    """Whether the bundled catalogue has the company's ranks in the universe too: needs a table of companies."""
 
 
 class LabelSettings(Section):
     """What a model is asked: the kind of label, its horizon, and the thresholds."""
 
-    kind: Literal["price_movement", "triple_barrier"] = "price_movement"
+    kind: Literal["price_movement", "triple_barrier", "market_relative", "section_rank"] = "price_movement"
     horizon: Literal[1, 3, 5, 10, 20] = 5
     threshold_volatility: Annotated[float, Field(gt=0, le=10)] = 0.5
     """Buy above and Sell below this multiple of trailing volatility over the horizon."""

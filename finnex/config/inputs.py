@@ -19,12 +19,22 @@ REFERENCE_FUNDS: Final = ("SPY", "TLT", "IEF", "LQD", "TIP", "EEM", "EFA")
 """Funds of the market, bonds and other countries that features read, from the prices or the macro table."""
 
 TABLES = (
-    "prices", "macro", "fundamentals", "sentiment", "competitive", "events", "options", "splits", "enhanced",
+    "companies", "prices", "macro", "fundamentals", "sentiment", "competitive", "events", "options", "splits",
+    "enhanced",
 )  # fmt: skip
 """Input tables, in the order in which they are read."""
 
 TableName = Literal[
-    "prices", "macro", "fundamentals", "sentiment", "competitive", "events", "options", "splits", "enhanced"
+    "companies",
+    "prices",
+    "macro",
+    "fundamentals",
+    "sentiment",
+    "competitive",
+    "events",
+    "options",
+    "splits",
+    "enhanced",
 ]
 OF_THE_SPECIFICATION: Final = ("enhanced", "sentiment", "competitive")
 """Tables that the key `preset` of all inputs reaches; a table's own key goes before it."""
@@ -66,6 +76,8 @@ class Inputs(Section):
 
     prices: Sources = ()
     """Absent, the open, high, low, close and volume of the enhanced file are the prices."""
+    companies: Sources = ()
+    """The universe: which companies are members from when to when, and of which industry."""
     macro: Sources = ()
     fundamentals: Sources = ()
     sentiment: Sources = ()

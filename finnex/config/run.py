@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
-from finnex.config.images import ImageSettings, LabelSettings, ModelSettings
+from finnex.config.images import ACROSS_THE_SECTION, ImageSettings, LabelSettings, ModelSettings
 from finnex.config.inputs import SECTOR_ETFS, Inputs, quotes_of
 from finnex.config.places import TLS_KEYS, DaskSettings, MlflowSettings, StateSettings, StoreSettings
 from finnex.config.section import Section
@@ -75,6 +75,30 @@ class Config(Section):
         if isinstance(inputs, dict) and "quote_delay_minutes" not in inputs:
             return given | {"inputs": inputs | {"quote_delay_minutes": quotes_of(exchange)}}
         return given
+
+    @model_validator(mode="after")
+    def _sections_have_members(self) -> Config:
+        if self.inputs.companies:
+            return self
+        asks = [
+            *(["[image] cross_section = true"] if self.image.cross_section else []),
+            *([f'[labels] kind = "{self.labels.kind}"'] if self.labels.kind in ACROSS_THE_SECTION else []),
+        ]
+        if asks:
+            raise ValueError(
+                f"{' and '.join(asks)} compares a company with the members of a universe. Name them: "
+                '[inputs] companies = "companies.csv" (docs/inputs.md)'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _catalogue_of_ones_own_says_what_it_has(self) -> Config:
+        if self.image.cross_section and self.image.catalogue is not None:
+            raise ValueError(
+                "[image] cross_section adds rows to the bundled catalogue, and catalogue names one of your own. "
+                "Copy the rows that you want from finnex/layout/cross_section.csv into it, and leave cross_section out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _dates_in_order(self) -> Config:

@@ -28,9 +28,10 @@ def expected_session(config: Config, now: np.datetime64) -> date:
 def late_inputs(tables: Tables, config: Config, expected: date) -> str:
     """Return a sentence on the late tables, and on where every other table ends; '' where none is late.
 
-    A night waits for the bars of the configured symbols and peers, for the symbols' rows of the enhanced table, and for
-    the market quotes of the macro table that `quote_delay_minutes` calls known by the close. It does not wait for
-    other tables, and what ends more than fifteen days before the newest bar is not waited for: `ended` names it.
+    A night waits for the bars of the configured symbols that are members of the universe then, and of peers, for these
+    symbols' rows of the enhanced table, and for the market quotes of the macro table that `quote_delay_minutes` calls
+    known by the close. It does not wait for other tables, and what ends more than fifteen days before the newest bar is
+    not waited for: `ended` names it.
     """
     late = {name: found for name, found in _late(tables, config, expected) if found}
     if not late:
@@ -54,10 +55,14 @@ def _late(tables: Tables, config: Config, expected: date) -> Iterator[tuple[str,
         going_on = found.keys() - ended(found, newest).keys()
         return {name: found[name] for name, day in due.items() if name in going_on and found[name] < day}
 
-    traded = dict.fromkeys((*config.symbols, *config.peers), expected)
+    universe = tables.universe
+    symbols = [
+        name for name in config.symbols if universe is None or universe.is_member_within(name, expected, expected)
+    ]
+    traded = dict.fromkeys((*symbols, *config.peers), expected)
     yield "prices", before(ends(tables.prices, "symbol"), traded)
     if tables.enhanced is not None and config.inputs.prices:
-        yield "enhanced", before(ends(tables.enhanced, "symbol"), dict.fromkeys(config.symbols, expected))
+        yield "enhanced", before(ends(tables.enhanced, "symbol"), dict.fromkeys(symbols, expected))
     if tables.macro is not None:
         delays = config.inputs.quote_delay_minutes
         quotes = tables.macro[tables.macro["series"].isin(list(delays))]

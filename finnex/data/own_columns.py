@@ -9,6 +9,7 @@ from finnex.data.names import METRICS, OPTION_COLUMNS
 
 PRICE_COLUMNS: Final = ("open", "high", "low", "close", "volume")
 OWN_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "companies": ("symbol", "sector", "industry", "from", "to"),
     "prices": ("symbol", "date", *PRICE_COLUMNS),
     "macro": ("series", "date", "available_date", "value"),
     "fundamentals": ("symbol", "period_start", "period_end", "available_date", "origin", *METRICS),
@@ -23,11 +24,12 @@ OWN_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "enhanced": ("symbol", "date", *PRICE_COLUMNS),
 }
 """Columns that a reader asks for: found whatever their case, with spaces and hyphens as underscores."""
-DAYS: Final = ("date", "period_start", "period_end", "announced")
+DAYS: Final = ("date", "period_start", "period_end", "announced", "from", "to")
 """Columns of days, in any table."""
 MOMENTS: Final = ("timestamp", "available_date")
 """Columns of times or days: midnight is a day."""
 KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "companies": (),
     "prices": ("date", "open", "high", "low", "close"),
     "macro": ("date", "value"),
     "fundamentals": ("period_end", "available_date"),

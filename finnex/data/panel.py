@@ -98,7 +98,7 @@ def make_panel(tables: Tables, config: Config, symbol: str, specs: Sequence[Feat
         The enhanced table has a column that the catalogue does not know.
     """
     context = make_context(tables, config, symbol)
-    found = compute(context)
+    found = compute(context, [spec.name for spec in specs])
     if tables.enhanced is not None:
         found |= _enhanced(
             tables,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pandas as pd
 
 from finnex.data import checks, parse
+from finnex.data.companies_reader import read_companies
 from finnex.data.filings import read_fundamentals
 from finnex.data.lexicon import with_scores
 from finnex.data.market_readers import (
@@ -109,6 +110,7 @@ read_bars_of_enhanced = TableReader("enhanced", COLUMNS, bars_from, whole_prices
 
 
 READERS: dict[str, TableReader] = {
+    "companies": read_companies,
     "prices": read_prices,
     "macro": read_macro,
     "fundamentals": read_fundamentals,

@@ -184,7 +184,7 @@ def reading_of(config: Config, table: str, source: TableSource | None = None, pa
         word = _configured((*config.peers, *config.symbols)).get(word.casefold(), word)
         source = source.model_copy(update={"constants": {**source.constants, "symbol": word}})
         symbol_given, by_folder = True, ("symbol",)
-    if not symbol_given and table not in ("macro", "events"):
+    if not symbol_given and table not in ("companies", "macro", "events"):
         symbol, assumed = _symbol_of(config, table, source, path, preset)
         if symbol:
             source = source.model_copy(update={"constants": {**source.constants, "symbol": symbol}})

@@ -19,6 +19,8 @@ from finnex.data.names import SERIES
 from finnex.data.readers import READERS, read_bars_of_enhanced
 from finnex.data.reading import readings
 from finnex.data.remarks import left_out
+from finnex.data.universe import DATED, Universe, universe_of
+from finnex.data.universe_checks import configured_but_no_company, members_without_bars
 from finnex.errors import InputError, Problem, nearest
 
 OF_NO_COMPANY = ("macro", "events")
@@ -30,6 +32,7 @@ class Tables:
     """The input tables of a run, each checked, or None where the configuration gives none."""
 
     prices: pd.DataFrame
+    companies: pd.DataFrame | None = None
     macro: pd.DataFrame | None = None
     fundamentals: pd.DataFrame | None = None
     sentiment: pd.DataFrame | None = None
@@ -73,16 +76,27 @@ class Tables:
         return {}
 
     @cached_property
+    def universe(self) -> Universe | None:
+        """Which companies are members at a session; None without a table of companies."""
+        return universe_of(self.companies)
+
+    @cached_property
     def memo(self) -> dict[Any, Any]:
         """What others computed from these tables and keep as long as the tables are kept, by keys of their own."""
         return {}
 
     def limits(self) -> dict[str, tuple[date, date]]:
-        """Return the first and the last date of every table that is given and has a value: where the inputs end."""
+        """Return the first and the last date of every table that is given and has a value: where the inputs end.
+
+        Of the companies, the first day and the last day of a membership that are given; absent where none is.
+        """
         found = {}
+        if self.companies is not None and self.universe is not None and self.universe.dated:
+            days = pd.concat([self.companies[name] for name in DATED]).dropna()
+            found["companies"] = (days.min().date(), days.max().date())
         for field in fields(self):
             frame = getattr(self, field.name)
-            if frame is not None and len(frame):
+            if frame is not None and len(frame) and field.name != "companies":
                 column = next(name for name in ("date", "available", "timestamp") if name in frame.columns)
                 found[field.name] = (frame[column].min().date(), frame[column].max().date())
         return found
@@ -100,7 +114,7 @@ def read_tables(config: Config) -> Tables:
     frames: dict[str, pd.DataFrame] = {}
     bars = "prices" if config.inputs.prices else "enhanced"
     for name, _ in config.inputs.tables():
-        wanted = _wanted(config, name, frames.get("prices"))
+        wanted = _wanted(config, name, frames)
         files = [(path, replace(reading, wanted=wanted)) for path, reading in readings(config, name)]
         found: list[Problem] = []
         try:
@@ -112,6 +126,9 @@ def read_tables(config: Config) -> Tables:
         if name == bars and not found:
             found += _not_closed(frames["prices"], files[0][0], config.exchange)
             found += _without_bars(frames["prices"], [path for path, _ in files], config)
+            found += members_without_bars(frames.get("companies"), frames["prices"], config)
+        if name == "companies" and not found:
+            found += configured_but_no_company(frames[name], config)
         problems += dict.fromkeys(found)
     if problems:
         raise InputError(problems)
@@ -133,14 +150,18 @@ def read_bars(config: Config) -> pd.DataFrame:
     return frame
 
 
-def _wanted(config: Config, table: str, prices: pd.DataFrame | None) -> frozenset[str] | None:
+def _wanted(config: Config, table: str, frames: Mapping[str, pd.DataFrame]) -> frozenset[str] | None:
     """Return the symbols whose rows of a table the run uses; None where it uses all.
 
-    Without configured peers every company of the prices is one.
+    Without configured peers and a table of companies every company of the prices is a peer.
     """
+    if table == "companies":
+        return None
+    prices, companies = frames.get("prices"), frames.get("companies")
     if table == "prices":
-        own = (*config.symbols, *config.peers, *config.sectors, *SERIES)
-        return frozenset(own) if config.peers else None
+        members = () if companies is None or companies.empty else companies["symbol"].unique()
+        own = (*config.symbols, *config.peers, *config.sectors, *SERIES, *members)
+        return frozenset(own) if config.peers or len(members) else None
     if prices is None or prices.empty or table in OF_NO_COMPANY:
         return None
     return frozenset((*config.symbols, *config.peers, *prices["symbol"].unique()))

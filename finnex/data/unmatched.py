@@ -31,7 +31,7 @@ BY_SYMBOL = ("fundamentals", "sentiment", "competitive", "options", "enhanced", 
 def matches_no_symbol(tables: Tables, config: Config) -> list[str]:
     """Say which rows have another spelling of a configured symbol, or concern no company of the run."""
     return [
-        *no_peers(config, tables.prices["symbol"].unique()),
+        *no_peers(config, tables.prices["symbol"].unique(), tables.universe),
         *_spellings(tables, config),
         *_no_splits(tables, config),
         *_no_own_row(tables, config),

@@ -21,6 +21,7 @@ from finnex.data.names import EVENTS, METRICS, SERIES, unread
 from finnex.data.odd_units import odd_units
 from finnex.data.remarks import SHOWN, Caution, FileReport, left_out, remarks, reports, rows_by_symbol, some
 from finnex.data.tables import Tables
+from finnex.data.universe_checks import odd_memberships
 from finnex.data.unmatched import matches_no_symbol, meets_no_session
 from finnex.errors import LONGEST_VALUE, nearest
 
@@ -154,6 +155,7 @@ def input_warnings(tables: Tables, config: Config) -> list[str]:
     ]
     found += [sentence for name, _ in config.inputs.tables() for sentence in _cautions(getattr(tables, name))]
     found += [said for name, _ in config.inputs.tables() for said in remarks(getattr(tables, name))]
+    found += odd_memberships(tables.companies, tables.prices)
     found += _matches_nothing(tables, config)
     found += matches_no_symbol(tables, config) + meets_no_session(tables, config) + odd_units(tables, config)
     gone = ended(ends(tables.prices, "symbol"), tables.prices["date"].max().date())

@@ -38,7 +38,12 @@ def load_catalogue(path: Path | None = None) -> Catalogue:
 
 
 def load_layout(
-    name: str, lookback: int | None = None, catalogue_path: Path | None = None, *, blending: bool = False
+    name: str,
+    lookback: int | None = None,
+    catalogue_path: Path | None = None,
+    *,
+    blending: bool = False,
+    cross_section: bool = False,
 ) -> Layout:
     """Return a bundled layout by name, or one from a `.toml` file.
 
@@ -52,6 +57,8 @@ def load_layout(
         A catalogue of your own; absent, the bundled one.
     blending
         Whether regions that name a blend are drawn with its weight.
+    cross_section
+        Whether the bundled catalogue has the ranks in the universe too.
 
     Returns
     -------
@@ -72,6 +79,9 @@ def load_layout(
     else:
         raise LayoutError(f"layout '{name}' is unknown. {nearest(name, BUNDLED)} A file of your own ends in .toml.")
     catalogue = load_catalogue(catalogue_path)
+    if cross_section and catalogue_path is None:
+        rows = (bundled / "cross_section.csv").read_text(encoding="utf-8").split("\n", 1)[1]
+        catalogue = parse_catalogue(catalogue.text.rstrip("\n") + "\n" + rows)
     return parse_layout(text, catalogue, lookback, blending=blending, file=name if own else "")
 
 

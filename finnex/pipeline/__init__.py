@@ -12,7 +12,7 @@ from finnex.pipeline.dask_workers import draw_on_dask
 from finnex.pipeline.drawing import Block, Draw, draw_block, draw_here
 from finnex.pipeline.due_sessions import BATCH_SESSIONS, BatchOutcome, SymbolBuild, prepare_symbol
 from finnex.pipeline.rebuilt_sessions import reach_of
-from finnex.pipeline.run_inputs import Run, read_run, sessions_wanted
+from finnex.pipeline.run_inputs import Run, in_universe, read_run, sessions_wanted
 from finnex.pipeline.stage_1 import Compute, Stage1Of, compute_here, window_hashes
 from finnex.pipeline.stage_1_on_dask import compute_on_dask
 from finnex.pipeline.store_opening import open_for_writing
@@ -36,6 +36,7 @@ __all__ = [
     "draw_due",
     "draw_here",
     "draw_on_dask",
+    "in_universe",
     "open_for_writing",
     "prepare_symbol",
     "reach_of",

@@ -11,7 +11,7 @@ from finnex.config import Config
 from finnex.pipeline.dask_workers import draw_on_dask
 from finnex.pipeline.drawing import draw_here
 from finnex.pipeline.due_sessions import SymbolBuild
-from finnex.pipeline.run_inputs import read_run, sessions_wanted
+from finnex.pipeline.run_inputs import in_universe, read_run, sessions_wanted
 from finnex.pipeline.stage_1 import compute_here
 from finnex.pipeline.stage_1_on_dask import compute_on_dask
 from finnex.pipeline.store_opening import open_for_writing
@@ -82,7 +82,7 @@ def build(
     run = read_run(config)
     draw = draw_here if client is None else draw_on_dask(client)
     compute = compute_here if client is None else compute_on_dask(client)
-    chosen = tuple(symbols or config.symbols)
+    chosen = in_universe(run, tuple(symbols or config.symbols), start, end)
     for symbol in chosen:  # before anything is made or written
         sessions_wanted(run, symbol, start, end)
 

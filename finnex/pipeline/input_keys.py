@@ -69,11 +69,13 @@ class InputKeys:
 
     def of(self, symbol: str) -> str:
         """Return the key of a company."""
-        peers = peers_of(self._config, symbol, self._priced)
+        peers = peers_of(self._config, symbol, self._priced, self._tables.universe)
+        universe = self._tables.universe
+        members = () if universe is None else universe.symbols  # labels across the section follow from all of them
         digest = blake2b(self._shared, digest_size=16)
         calendar = symbol_calendar(self._tables, self._config, symbol)
         digest.update(calendar.days.tobytes() + calendar.decision_time.tobytes() + self._planned(calendar))
-        for name in dict.fromkeys((symbol, *peers, *self._config.sectors, *sorted(SERIES))):
+        for name in dict.fromkeys((symbol, *peers, *members, *self._config.sectors, *sorted(SERIES))):
             digest.update(f"\n{name}".encode())
             for table, rows in self._rows.items():
                 if isinstance(rows, Mapping) and name in rows:

@@ -11,7 +11,8 @@ import xarray as xr
 
 from finnex.data.days import read_days
 from finnex.data.features import Context, make_context, symbol_bars
-from finnex.data.labels import Labels, make_labels
+from finnex.data.label_kinds import all_labels
+from finnex.data.labels import Labels
 from finnex.data.own_columns import PRICE_COLUMNS
 from finnex.errors import BuildError, ConfigError
 from finnex.layout import Layout
@@ -49,7 +50,8 @@ class OneCompany:
 
     @cached_property
     def _labels(self) -> dict[str, Labels]:
-        return make_labels(self._bars, self._context.calendar.days, self._run.config.labels)
+        days = self._context.calendar.days
+        return all_labels(self._run.tables, self._run.config, self.symbol, self._bars, days)
 
     @property
     def _layout(self) -> Layout:

@@ -8,6 +8,7 @@ import numpy as np
 
 from finnex.data.calendar import Days
 from finnex.data.features import symbol_bars, symbol_calendar
+from finnex.data.label_kinds import membership
 from finnex.errors import ConfigError
 from finnex.pipeline.run_inputs import Run, sessions_wanted
 from finnex.store import Reach
@@ -42,7 +43,7 @@ def reach_of(run: Run, symbol: str, *, start: date | None = None, end: date | No
 
 
 def traded_days(run: Run, symbol: str) -> Days:
-    """Return the sessions on which a symbol has a bar."""
+    """Return the sessions on which a symbol has a bar and is a member of the universe."""
     calendar = symbol_calendar(run.tables, run.config, symbol)
     found: Days = calendar.days[symbol_bars(run.tables, symbol, calendar).index.to_numpy(dtype=np.intp)]
-    return found
+    return found[membership(run.tables, symbol, found)]

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from finnex.config import HORIZONS, Config
 from finnex.data.enhanced_file import generated_entries
-from finnex.data.features import symbol_calendar
-from finnex.data.labels import KINDS
+from finnex.data.features import SECTION_FEATURES, symbol_calendar
+from finnex.data.label_kinds import label_kinds
 from finnex.data.remarks import some
 from finnex.data.tables import Tables, read_tables
 from finnex.data.warnings import input_warnings, reading_notes
@@ -48,7 +48,9 @@ def read_run(config: Config) -> Run:
         With everything that is wrong.
     """
     image, tables = config.image, read_tables(config)
-    layout = load_layout(image.layout, image.lookback, image.catalogue, blending=image.blending)
+    layout = load_layout(
+        image.layout, image.lookback, image.catalogue, blending=image.blending, cross_section=image.cross_section
+    )
     warnings = [*input_warnings(tables, config), *_direction_warnings(layout.catalogue)]
     if tables.enhanced is not None:
         layout = _with_columns(layout, list(tables.enhanced.columns), config.inputs.enhanced_heatmaps)
@@ -65,7 +67,7 @@ def read_run(config: Config) -> Run:
         regions=tuple(region.name for region in layout.regions),
         features=layout.catalogue.names,
         horizons=HORIZONS,
-        label_kinds=KINDS,
+        label_kinds=label_kinds(tables),
         label_settings=config.labels.model_dump(exclude={"kind", "horizon"}),
         exchange=config.exchange,
         synthetic_tables=tuple(sorted(config.inputs.synthetic)),
@@ -105,7 +107,7 @@ def _direction_warnings(catalogue: Catalogue) -> list[str]:
 
 def _check_sources(layout: Layout, enhanced: Sequence[str]) -> None:
     """Refuse features that are neither computed nor given, and blends that lack what they are made from."""
-    given = {*load_catalogue().names, *enhanced}
+    given = {*load_catalogue().names, *SECTION_FEATURES, *enhanced}
     unknown = [name for name in layout.catalogue.names if name not in given]
     problems = [
         f"the catalogue's feature '{name}' is computed nowhere and is no column of [inputs] enhanced. "
@@ -122,6 +124,44 @@ def _check_sources(layout: Layout, enhanced: Sequence[str]) -> None:
     ]
     if problems:
         raise LayoutError("\n".join(problems))
+
+
+def in_universe(
+    run: Run, symbols: Sequence[str], start: date | None = None, end: date | None = None
+) -> tuple[str, ...]:
+    """Return the symbols that are members of the universe on any day of a range; all without a table of companies.
+
+    Parameters
+    ----------
+    run
+        Inputs and layout.
+    symbols
+        Symbols that are asked for.
+    start, end
+        First and last date; absent, those of the configuration.
+
+    Returns
+    -------
+    tuple of str
+        In the order given.
+
+    Raises
+    ------
+    ConfigError
+        None of them is a member in the range.
+    """
+    universe = run.tables.universe
+    if universe is None:
+        return tuple(symbols)
+    start, end = start or run.config.start, end or run.config.end
+    found = tuple(symbol for symbol in symbols if universe.is_member_within(symbol, start, end))
+    if not found:
+        raise ConfigError(
+            f"{some(symbols)} {'is' if len(symbols) == 1 else 'are'} no member of the universe from "
+            f"{start or 'the first bar'} to {end or 'the last bar'}. Change start or end, or correct "
+            f"{run.config.inputs.place_of('companies')}."
+        )
+    return found
 
 
 def sessions_wanted(run: Run, symbol: str, start: date | None = None, end: date | None = None) -> npt.NDArray[np.intp]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from finnex.data.calendar import SessionCalendar
 from finnex.data.features import symbol_bars
-from finnex.data.labels import make_labels
+from finnex.data.label_kinds import all_labels, membership
 from finnex.data.panel import Panel, make_panel
 from finnex.errors import StoreCorrupt
 from finnex.images.blending import region_weights
@@ -49,7 +49,7 @@ class Stage1:
     rows
         (sessions, features + 6) float32: all that an image is drawn from, see `Panel.rows`.
     traded
-        (sessions,) bool: whether it has a bar.
+        (sessions,) bool: whether it has a bar and is a member of the universe: what is drawn.
     weights
         (sessions, regions) float32: weight of every region.
     hashes
@@ -137,7 +137,8 @@ def of_panel(run: Run, panel: Panel) -> Stage1:
     }
     outcomes: dict[str, Tail] = {}
     bars = symbol_bars(run.tables, panel.symbol, panel.calendar)
-    for kind, labels in make_labels(bars, panel.calendar.days, run.config.labels).items():
+    member = membership(run.tables, panel.symbol, panel.calendar.days)
+    for kind, labels in all_labels(run.tables, run.config, panel.symbol, bars, panel.calendar.days).items():
         end = np.where(np.isnat(labels.end), NOT_A_DAY, labels.end.astype("datetime64[D]").astype("int64"))
         outcomes |= {  # in this order: a reader that sees a label finds its return and its end
             f"return_{kind}": Tail(labels.outcome, np.nan),
@@ -148,7 +149,7 @@ def of_panel(run: Run, panel: Panel) -> Stage1:
         symbol=panel.symbol,
         calendar=panel.calendar,
         rows=panel.rows,
-        traded=panel.traded,
+        traded=panel.traded & member,
         weights=weights,
         hashes=window_hashes(panel, run.layout, weights),
         features={name: Tail(values, np.nan) for name, values in features.items()},

@@ -268,6 +268,21 @@ class _Bars:
             with suppress(StoreCorrupt):
                 days = self.lost(store, symbol)
             if len(days):
+                inputs = self._run.config.inputs
+                universe = self._run.tables.universe
+                outside = days if universe is None else days[~universe.members(symbol, days)]
+                if universe is not None and len(outside):
+                    problems.append(
+                        Problem(
+                            inputs.place_of("companies"),
+                            f"says that {symbol} is no member on {len(outside)} sessions that have an image in "
+                            f"{self._run.config.store.path}, from {outside[0]} to {outside[-1]}",
+                            "Correct its row; or, if it is right, draw this range again by force, which takes these "
+                            "images out.",
+                        )
+                    )
+                    days = days[universe.members(symbol, days)]
+            if len(days):
                 problems.append(
                     Problem(
                         self._run.config.inputs.place_of("prices" if self._run.config.inputs.prices else "enhanced"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from finnex.config import Config
+from finnex.config.images import ACROSS_THE_SECTION
 from finnex.datasets.samples import CLASSES, Samples, labelled_samples
 from finnex.datasets.splits import TimeSplit, walk_forward
 from finnex.errors import TrainingError
@@ -48,6 +49,13 @@ def study_samples(config: Config, store: ImageStore) -> tuple[Samples, tuple[Tim
 
 
 def _check_labels(config: Config, store: ImageStore) -> None:
+    if config.labels.kind in ACROSS_THE_SECTION:
+        lacking = [one for one in store.symbols if f"label_{config.labels.kind}" not in store.array_names(one)]
+        if lacking:
+            raise TrainingError(
+                f"{store.path} has no labels of the kind '{config.labels.kind}': it was built without a table of "
+                "companies. Build a new store with [inputs] companies."
+            )
     made = store.attrs["label_settings"]
     wanted = config.labels.model_dump()
     for key in sorted(set(made) & set(wanted) - {"kind", "horizon"}):

@@ -6,6 +6,7 @@ one family and knows nothing of images.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import pandas as pd
@@ -15,6 +16,7 @@ from finnex.data.calendar import SessionCalendar, session_calendar
 from finnex.data.features.calendar_events import calendar_events
 from finnex.data.features.competitive import competitive
 from finnex.data.features.context import Context, Features
+from finnex.data.features.cross_section import SECTION_FEATURES, cross_section
 from finnex.data.features.fundamental import fundamental
 from finnex.data.features.macro import macro
 from finnex.data.features.market import market
@@ -31,6 +33,7 @@ from finnex.data.tables import Tables
 
 __all__ = [
     "FAMILIES",
+    "SECTION_FEATURES",
     "Context",
     "Features",
     "compute",
@@ -91,7 +94,7 @@ def make_context(tables: Tables, config: Config, symbol: str) -> Context:
         symbol=symbol,
         section=section,
         bars=relative_bars(symbol_bars(tables, symbol, section.calendar), section.calendar),
-        peers=peers_of(config, symbol, section.priced),
+        peers=peers_of(config, symbol, section.priced, tables.universe),
     )
 
 
@@ -102,9 +105,25 @@ def relative_bars(bars: pd.DataFrame, calendar: SessionCalendar) -> pd.DataFrame
     return pd.DataFrame(prices | {"volume": scale_free(bars["volume"], days)})
 
 
-def compute(context: Context) -> Features:
-    """Return all Stage 1 features of the context's symbol: name to float64 per session, NaN where not known."""
+def compute(context: Context, wanted: Collection[str] = ()) -> Features:
+    """Return the Stage 1 features of the context's symbol: name to float64 per session, NaN where not known.
+
+    Parameters
+    ----------
+    context
+        What the features may look at.
+    wanted
+        Names of features; the ranks of `SECTION_FEATURES`, which need the bars of all members of the universe, are
+        computed where one of them is among the names.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        All features of `FAMILIES`, wanted or not.
+    """
     found: Features = {}
     for family in FAMILIES.values():
         found |= family(context)
+    if not set(SECTION_FEATURES).isdisjoint(wanted):
+        found |= cross_section(context)
     return found

@@ -48,19 +48,17 @@ def _moves(section: Section, symbol: str) -> _Moves:
 
 
 def _prices(context: Context) -> dict[str, pd.Series[float]]:
-    sessions = range(context.sessions)
     each = {name: context.section.of_each(_moves, name) for name in context.peers}
     own = context.returns
-    peers = {name: one.returns for name, one in each.items()}
-    group = pd.Series(row_mean(pd.DataFrame(peers, index=sessions)))
-    sums = {n: pd.DataFrame({name: one.sums[n] for name, one in each.items()}, index=sessions) for n in WINDOWS}
+    group = pd.Series(row_mean(context.of_peers({name: one.returns for name, one in each.items()})))
+    sums = {n: context.of_peers({name: one.sums[n] for name, one in each.items()}) for n in WINDOWS}
     mine = {window: own.rolling(window).sum() for window in sums}
     found = {f"peer_relative_return_{n}": mine[n] - pd.Series(row_mean(sums[n])) for n in sums}
     found |= {f"peer_rank_{n}": pd.Series(row_rank(sums[n], mine[n])) for n in (20, 60, 120)}
     volatility = own.rolling(20).std()
-    theirs = pd.DataFrame({name: one.volatility for name, one in each.items()}, index=sessions)
+    theirs = context.of_peers({name: one.volatility for name, one in each.items()})
     group_volatility = pd.Series(row_mean(theirs))
-    busy = pd.DataFrame({name: one.busy for name, one in each.items()}, index=sessions)
+    busy = context.of_peers({name: one.busy for name, one in each.items()})
     found |= {
         "peer_relative_volatility_20": pd.Series(
             np.log((volatility / group_volatility.where(group_volatility > 0)).where(volatility > 0).to_numpy())
@@ -105,7 +103,7 @@ def _filings(context: Context) -> Features:
     for name in (*FILED, *RERATINGS):
         columns = {symbol: one[name] for symbol, one in each.items() if one}
         own = mine.get(name, np.full(context.sessions, np.nan))
-        found[f"peer_relative_{name}"] = own - row_mean(pd.DataFrame(columns, index=range(context.sessions)))
+        found[f"peer_relative_{name}"] = own - row_mean(context.of_peers(columns))
     return found
 
 

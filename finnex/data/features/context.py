@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -59,6 +60,14 @@ class Context:
         spread = np.full(self.sessions, np.nan)
         spread[self.bars.index.to_numpy()] = np.asarray(traded, dtype="float64")
         return spread
+
+    def of_peers(self, each: Mapping[str, pd.Series[float] | Floats]) -> pd.DataFrame:
+        """Return a column for each peer, NaN at sessions at which it is none to compare with (`Section.compared`)."""
+        columns = {}
+        for name, values in each.items():
+            when = self.section.compared(self.symbol, name)
+            columns[name] = values if when is None else np.where(when, values, np.nan)
+        return pd.DataFrame(columns, index=range(self.sessions))
 
     @cached_property
     def close(self) -> pd.Series[float]:

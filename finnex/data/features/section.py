@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, TypeVar, cast
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from finnex.data.calendar import SessionCalendar
@@ -19,6 +20,7 @@ from finnex.data.features.arithmetic import log_returns, row_mean
 from finnex.data.features.price_basis import scale_free
 from finnex.data.point_in_time import Observations, as_of
 from finnex.data.tables import Tables
+from finnex.data.universe import NO_INDUSTRY, Mask
 
 T = TypeVar("T")
 
@@ -82,9 +84,36 @@ class Section:
         """Return volumes on all sessions in a unit of their own (`price_basis`), NaN without a bar."""
         return self.of_each(_volumes, symbol)
 
+    def shares_traded(self, symbol: str) -> pd.Series[float]:
+        """Return volumes as the table has them, on all sessions, NaN without a bar."""
+        return self.of_each(_shares_traded, symbol)
+
     def returns(self, symbol: str) -> pd.Series[float]:
         """Return log returns, close to close, on all sessions."""
         return self.of_each(_returns, symbol)
+
+    def membership(self, symbol: str) -> tuple[Mask, npt.NDArray[np.int64]] | None:
+        """Return at which sessions a company is a member, and its industry then; None where the universe lacks it."""
+        universe = self.tables.universe
+        if universe is None or symbol not in universe.symbols:
+            return None
+        return self.of_each(_membership, symbol)
+
+    def compared(self, symbol: str, other: str) -> Mask | None:
+        """Return at which sessions another company is one to compare a company with; None where it always is.
+
+        It is a member then, and of the company's industry then, where the table of companies has industries and the
+        two share one at any time.
+        """
+        universe = self.tables.universe
+        own, theirs = self.membership(symbol), self.membership(other)
+        if universe is None or theirs is None:
+            return None
+        member, industry = theirs
+        if own is None or other not in universe.peers(symbol):
+            return member
+        both: Mask = member & (industry == own[1]) & (industry != NO_INDUSTRY)
+        return both
 
     def series(self, name: str, max_age: int | None = None) -> pd.Series[float]:
         """Return a macro series as known at each session; all NaN where the inputs do not have it."""
@@ -124,6 +153,12 @@ def _spread(section: Section, symbol: str, column: str) -> pd.Series[float]:
     return pd.Series(values)
 
 
+def _membership(section: Section, symbol: str) -> tuple[Mask, npt.NDArray[np.int64]]:
+    universe = section.tables.universe
+    assert universe is not None
+    return universe.industries(symbol, section.calendar.days)
+
+
 def _quotes(section: Section, symbol: str) -> pd.Series[float]:
     return _spread(section, symbol, "close")
 
@@ -133,7 +168,11 @@ def _closes(section: Section, symbol: str) -> pd.Series[float]:
 
 
 def _volumes(section: Section, symbol: str) -> pd.Series[float]:
-    return scale_free(_spread(section, symbol, "volume"), section.calendar.days)
+    return scale_free(section.shares_traded(symbol), section.calendar.days)
+
+
+def _shares_traded(section: Section, symbol: str) -> pd.Series[float]:
+    return _spread(section, symbol, "volume")
 
 
 def _returns(section: Section, symbol: str) -> pd.Series[float]:

@@ -210,9 +210,25 @@ def _history(context: Context, by_source: dict[str, pd.DataFrame]) -> dict[str, 
     }
 
 
+def _of_peers(context: Context) -> pd.DataFrame:
+    """Return the records of the peers, each at a session at which the company is compared with its peer."""
+    records = context.tables.of_some("sentiment", context.peers)
+    masks = {name: context.section.compared(context.symbol, name) for name in context.peers}
+    if records.empty or all(mask is None for mask in masks.values()):
+        return records
+    session = context.calendar.first_session_knowing(records["timestamp"].to_numpy())
+    session = np.minimum(session, context.sessions - 1)  # a record behind the last session is left out by `daily`
+    keep = np.ones(len(records), dtype=bool)
+    for name, mask in masks.items():
+        if mask is not None:
+            own = (records["symbol"] == name).to_numpy()
+            keep[own] = mask[session[own]]
+    return records[keep]
+
+
 def _crowd(context: Context) -> pd.Series[float]:
     """Mean tone of the peers' news and social records: the mood of the crowd, not of this company."""
-    records = context.tables.of_some("sentiment", context.peers)
+    records = _of_peers(context)
     if records.empty:
         return pd.Series(np.full(context.sessions, np.nan))
     others = daily(records[records["source"].isin(STREAMS)], context.calendar)

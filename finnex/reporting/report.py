@@ -10,6 +10,7 @@ import numpy as np
 from finnex.config import Config
 from finnex.evaluation import Scorecard, TradingCard, confusion, scorecard, trading_card
 from finnex.evaluation.scorecard import PROBABILITIES
+from finnex.evaluation.universe_words import universe_words
 from finnex.quality import Check, quality_checks
 from finnex.reporting.charts import (
     class_distribution,
@@ -169,6 +170,7 @@ def make_report(
         "fingerprint": store.fingerprint() if result is None else result.fingerprint,
         "layout": f"{attrs['layout_name']} ({attrs['layout_hash']})",
         "symbols": ", ".join(store.symbols),
+        "universe": universe_words(store, store.symbols),
         "label": f"{config.labels.kind} over {config.labels.horizon} sessions",
     }
     if champion:

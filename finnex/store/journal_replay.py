@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import zarr
 
 from finnex.store import journal
 from finnex.store.array_writer import ArrayWriter
@@ -17,7 +18,7 @@ from finnex.store.drafts import Receipt, chunk_of
 from finnex.store.journal import Intent
 from finnex.store.record import FIRST_RENDERER, Company, InputLimits, write_record
 from finnex.store.states import EMPTY, QUARANTINED, READY
-from finnex.store.store_template import FIXED
+from finnex.store.store_template import FIXED, lay_out_labels
 from finnex.store.upgrade_chunks import fill_missing
 from finnex.store.zarr_metadata import (
     arrays_of,
@@ -49,6 +50,7 @@ class StoreSteps(ArrayWriter):
             journal.REMOVE: self._do_remove,
             journal.CHECK: self._do_check,
             journal.INPUTS: self._do_record_inputs,
+            journal.LABELS: self._do_add_labels,
         }
         steps[intent.action](intent.symbol, intent.details)
 
@@ -56,6 +58,22 @@ class StoreSteps(ArrayWriter):
         """Remove a company whose layout a crash interrupted; a company that the root record names is complete."""
         if symbol not in self.record().companies:
             self._place.delete_folder(symbol)
+
+    def _do_add_labels(self, symbol: str, details: dict[str, Any]) -> None:
+        """Add the arrays of further kinds of labels to a company, all unknown; readers see them when all are there."""
+        sessions, group = self.record().companies[symbol].sessions, read_document(self._place, symbol) or {}
+        arrays = arrays_of(group)
+        horizons = int(arrays["horizon"]["shape"][0])
+        company = self._root[symbol]
+        assert isinstance(company, zarr.Group)
+        lay_out_labels(company, details["kinds"], sessions, horizons)
+        names = [f"{part}_{kind}" for kind in details["kinds"] for part in ("label", "return", "label_end")]
+        arrays |= {name: read_document(self._place, f"{symbol}/{name}") or {} for name in names}
+        document = company_document(group, arrays)
+        write_document(self._place, symbol, document)
+        self._place.sync()
+        write_document(self._place, "", root_document(read_document(self._place) or {}, {symbol: document}))
+        self._opened.pop(symbol, None)
 
     def _do_extend(self, symbol: str, details: dict[str, Any]) -> None:
         days = np.array(details["days"], dtype="int64").astype("datetime64[D]")

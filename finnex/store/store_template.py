@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from finnex.store.states import EMPTY, STORED_STATES
 FORMAT = 4
 LABEL_WORDS = {-1: "unknown", 0: "sell", 1: "hold", 2: "buy"}
 CLASS_WORDS = tuple(LABEL_WORDS[code] for code in (0, 1, 2))
+RELATIVE = "market_relative"
+"""Kind of labels whose return is one less another."""
 DATE_CHUNK = 65_536  # one chunk for two centuries: small arrays are rewritten whole, by one process
 FEATURE_ROWS = 512  # sessions in one chunk of the feature tables: a night rewrites one
 PLANES_FIRST = (0, 3, 1, 2)
@@ -69,6 +72,54 @@ class StoreTemplate:
     blending: bool = False
 
 
+def _add(
+    group: zarr.Group,
+    name: str,
+    dims: Sequence[str],
+    shape: Sequence[int],
+    chunks: Sequence[int],
+    dtype: Any,
+    fill: Any,
+    filters: Sequence[TransposeCodec] = (),
+    **attrs: Any,
+) -> zarr.Array[Any]:
+    array = group.create_array(
+        name, shape=tuple(shape), chunks=tuple(chunks), dtype=dtype, fill_value=fill,
+        dimension_names=list(dims), attributes=attrs, filters=list(filters), overwrite=True,
+        # An image's bytes are compared with `image_crc`; the others carry their own checksum.
+        compressors=[BloscCodec(cname="lz4", clevel=3, shuffle="shuffle"), *([] if filters else [Crc32cCodec()])],
+        serializer=BytesCodec(),
+        # "c.7.0.0.0", not "c/7/0/0/0": three folders less to make for every image.
+        chunk_key_encoding={"name": "default", "separator": "."},
+        config={"write_empty_chunks": True},
+    )  # fmt: skip
+    if name != IMAGE:
+        array[...] = fill
+    return array
+
+
+def lay_out_labels(group: zarr.Group, kinds: Iterable[str], sessions: int, horizons: int) -> None:
+    """Create the arrays of some kinds of labels in a company's group, every chunk of them, all unknown.
+
+    Parameters
+    ----------
+    group
+        The company's.
+    kinds
+        Kinds of labels.
+    sessions, horizons
+        Lengths of the axes.
+    """
+    label_flags: dict[str, Any] = {"flag_values": list(LABEL_WORDS), "flag_meanings": " ".join(LABEL_WORDS.values())}
+    add = partial(_add, group)
+    dims, shape, chunks = ("date", "horizon"), (sessions, horizons), (DATE_CHUNK, horizons)
+    for kind in kinds:
+        add(f"label_{kind}", dims, shape, chunks, "int8", -1, **label_flags)
+        meaning = "simple return, entry at the next open" + ("" if kind != RELATIVE else ", less the section's mean")
+        add(f"return_{kind}", dims, shape, chunks, "float32", float("nan"), units="1", long_name=meaning)
+        add(f"label_end_{kind}", dims, shape, chunks, "int64", NOT_A_DAY, _FillValue=NOT_A_DAY, **UNITS)
+
+
 def lay_out(root: zarr.Group, symbol: str, days: Days, template: StoreTemplate) -> None:
     """Create the group of a symbol: every array, its calendar ahead, every chunk of the small ones, no image yet.
 
@@ -93,31 +144,7 @@ def lay_out(root: zarr.Group, symbol: str, days: Days, template: StoreTemplate) 
     n, regions, features = len(days), len(template.regions), len(template.features)
     horizons = len(template.horizons)
 
-    def add(
-        name: str,
-        dims: Sequence[str],
-        shape: Sequence[int],
-        chunks: Sequence[int],
-        dtype: Any,
-        fill: Any,
-        filters: Sequence[TransposeCodec] = (),
-        **attrs: Any,
-    ) -> zarr.Array[Any]:
-        array = group.create_array(
-            name, shape=tuple(shape), chunks=tuple(chunks), dtype=dtype, fill_value=fill,
-            dimension_names=list(dims), attributes=attrs, filters=list(filters),
-            # An image's bytes are compared with `image_crc`; the others carry their own checksum.
-            compressors=[BloscCodec(cname="lz4", clevel=3, shuffle="shuffle"), *([] if filters else [Crc32cCodec()])],
-            serializer=BytesCodec(),
-            # "c.7.0.0.0", not "c/7/0/0/0": three folders less to make for every image.
-            chunk_key_encoding={"name": "default", "separator": "."},
-            config={"write_empty_chunks": True},
-        )  # fmt: skip
-        if name != IMAGE:
-            array[...] = fill
-        return array
-
-    label_flags: dict[str, Any] = {"flag_values": list(LABEL_WORDS), "flag_meanings": " ".join(LABEL_WORDS.values())}
+    add = partial(_add, group)
     per_date = (DATE_CHUNK,)
     height, width, channels = template.shape
     add(
@@ -165,20 +192,7 @@ def lay_out(root: zarr.Group, symbol: str, days: Days, template: StoreTemplate) 
     )
     for name, dtype, meaning in FEATURE_TABLES:
         add(name, ("date", "feature"), (n, features), (FEATURE_ROWS, features), dtype, float("nan"), long_name=meaning)
-    for kind in template.label_kinds:
-        dims, shape, chunks = ("date", "horizon"), (n, horizons), (DATE_CHUNK, horizons)
-        add(f"label_{kind}", dims, shape, chunks, "int8", -1, **label_flags)
-        add(
-            f"return_{kind}",
-            dims,
-            shape,
-            chunks,
-            "float32",
-            float("nan"),
-            units="1",
-            long_name="simple return, entry at the next open",
-        )
-        add(f"label_end_{kind}", dims, shape, chunks, "int64", NOT_A_DAY, _FillValue=NOT_A_DAY, **UNITS)
+    lay_out_labels(group, template.label_kinds, n, horizons)
     add(
         "prediction", ("date", "class"), (n, len(CLASS_WORDS)), (DATE_CHUNK, len(CLASS_WORDS)), "float32", float("nan"),
         long_name="probabilities that the champion gave the classes, made once and kept",

@@ -179,6 +179,8 @@ class StoreWriter(StatusChanges):
     def ensure_symbol(self, symbol: str, days: Days, template: StoreTemplate) -> None:
         """Lay out the calendar of a symbol, or extend it; sessions that hold anything keep their positions.
 
+        Kinds of labels that the template has and the company lacks are added to it.
+
         A planned session on which the exchange stayed shut keeps its row, without a bar; one that was announced after
         the plan was made takes its place among those that hold nothing yet.
 
@@ -191,6 +193,9 @@ class StoreWriter(StatusChanges):
         if symbol not in self.record().companies:
             self._lay_out(symbol, days, template)
             return
+        held = set(self.array_names(symbol))
+        if lacking := [kind for kind in template.label_kinds if f"label_{kind}" not in held]:
+            self._change(Intent(journal.LABELS, symbol, {"kinds": lacking}))
         stored = self._read(symbol, "date").astype("datetime64[D]")
         status = self._read(symbol, "status")
         if days[0] < stored[0]:

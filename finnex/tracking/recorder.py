@@ -19,6 +19,7 @@ from finnex.datasets.samples import CLASSES
 from finnex.evaluation import classification_scores, scorecard, trading_card
 from finnex.evaluation.metrics import averaged_classes
 from finnex.evaluation.scorecard import PROBABILITIES
+from finnex.evaluation.universe_words import universe_words
 from finnex.store import ImageStore
 from finnex.tracking.entries import (
     Metric,
@@ -105,6 +106,7 @@ class StudyRecorder(Observer):
             "fingerprint": study.fingerprint,
             "layout_hash": study.layout_hash,
             "synthetic_tables": " ".join(self._store.attrs["synthetic_tables"]) or "none",
+            "universe": universe_words(self._store, self._config.symbols),
             "resumed": str(study.resumed).lower(),
         }
         if commit := git_commit():

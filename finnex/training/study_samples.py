@@ -54,7 +54,7 @@ def _check_labels(config: Config, store: ImageStore) -> None:
         if lacking:
             raise TrainingError(
                 f"{store.path} has no labels of the kind '{config.labels.kind}': it was built without a table of "
-                "companies. Build a new store with [inputs] companies."
+                "companies. Build it again with [inputs] companies: no image is drawn again."
             )
     made = store.attrs["label_settings"]
     wanted = config.labels.model_dump()

@@ -1,0 +1,142 @@
+"""Builds of a universe that changes: what is no member is neither drawn nor labelled, and nothing published is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+import zarr
+
+from benchmarks.panel import symbols_of, write_config, write_tables
+from finnex.audit import audit
+from finnex.config import Config, load_config
+from finnex.errors import ConfigError, InputError, StoreError, TrainingError
+from finnex.evaluation.universe_words import SURVIVORSHIP, universe_words
+from finnex.pipeline import build
+from finnex.store import ImageStore
+from finnex.store.states import NO_BAR, READY
+from finnex.training.study_samples import study_samples
+
+COMPANIES, SESSIONS, DRAWN = 5, 320, 12
+SYMBOLS = symbols_of(COMPANIES)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_tables(tmp_path, COMPANIES, SESSIONS)
+    return tmp_path
+
+
+def days_of(folder: Path) -> list[str]:
+    days = np.sort(pd.read_parquet(folder / "prices.parquet")["date"].unique())
+    return [str(day)[:10] for day in days]
+
+
+def configured(folder: Path, rows: dict[str, str], *more: str) -> Config:
+    """Return the configuration of the last sessions, with a row of from and to for each company."""
+    text = Path(write_config(folder, COMPANIES)).read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith(("peers", "start"))]
+    lines.insert(0, f"start = {days_of(folder)[-DRAWN]}")
+    lines.insert(lines.index("[inputs]") + 1, 'companies = "companies.csv"')
+    table = "symbol,industry,from,to\n" + "".join(f"{name},Chips,{rows.get(name, ',')}\n" for name in SYMBOLS)
+    (folder / "companies.csv").write_text(table, encoding="utf-8")
+    (folder / "finnex.toml").write_text("\n".join([*lines, *more]) + "\n", encoding="utf-8")
+    return load_config(folder / "finnex.toml")
+
+
+def test_sessions_outside_a_membership_are_neither_drawn_nor_labelled_nor_learnt_from(folder: Path) -> None:
+    days = days_of(folder)
+    rows = {"C0001": f",{days[-6]}", "C0002": f"{days[-4]},", "C0003": f",{days[-DRAWN - 5]}"}
+    config = configured(folder, rows, '[labels]\nkind = "section_rank"\nhorizon = 1')
+    assert build(config).built == 2 * DRAWN + (DRAWN - 5) + 4
+    store = ImageStore.open(config.store.path)
+    assert "C0003" not in store.symbols  # a company that was a member on no day of the range is not laid out
+    for symbol, first, last in (("C0001", 0, DRAWN - 6), ("C0002", DRAWN - 4, DRAWN - 1)):
+        data = store.open_sessions(symbol).sel(date=days[-DRAWN:])
+        inside = (np.arange(DRAWN) >= first) & (np.arange(DRAWN) <= last)
+        np.testing.assert_array_equal(data["status"].to_numpy() == READY, inside)
+        np.testing.assert_array_equal(data["status"].to_numpy() == NO_BAR, ~inside)
+        for kind in ("price_movement", "triple_barrier", "market_relative", "section_rank"):
+            assert (data[f"label_{kind}"].to_numpy()[~inside] == -1).all()
+            assert np.isnan(data[f"return_{kind}"].to_numpy()[~inside]).all()
+    assert "members by the table of companies" in universe_words(store, ["C0000", "C0001"])
+
+
+def test_a_membership_that_ends_later_takes_out_no_image_without_force(folder: Path) -> None:
+    days = days_of(folder)
+    config = configured(folder, {})
+    assert build(config).built == COMPANIES * DRAWN
+    assert universe_words(ImageStore.open(config.store.path), SYMBOLS) == SURVIVORSHIP
+    before = ImageStore.open(config.store.path).fingerprint()
+    config = configured(folder, {"C0004": f",{days[-3]}"})
+    with pytest.raises(InputError, match=r"C0004 is no member on 2 sessions that have an image") as refused:
+        build(config)
+    assert "by force" in str(refused.value)
+    assert ImageStore.open(config.store.path).fingerprint() == before
+    build(config, force=True)
+    status = ImageStore.open(config.store.path).open_sessions("C0004").sel(date=days[-4:])["status"].to_numpy()
+    assert status.tolist() == [READY, READY, NO_BAR, NO_BAR]
+
+
+def test_a_company_that_left_before_the_range_is_no_reason_to_refuse_it(folder: Path) -> None:
+    days = days_of(folder)
+    prices = pd.read_parquet(folder / "prices.parquet")
+    gone = (prices["symbol"] == "C0003") & (prices["date"] > days[-DRAWN - 5])
+    prices[~gone].to_parquet(folder / "prices.parquet", index=False)
+    with pytest.raises(ConfigError, match="there is no session of C0003"):
+        build(configured(folder, {}))
+    config = configured(folder, {"C0003": f",{days[-DRAWN - 5]}"})
+    assert build(config).built == (COMPANIES - 1) * DRAWN
+    again = build(config)
+    assert (again.built, again.skipped) == (0, (COMPANIES - 1) * DRAWN)
+    with pytest.raises(ConfigError, match="C0003 is no member of the universe"):
+        build(config, symbols=["C0003"])
+
+
+def test_ranks_in_the_universe_are_drawn_where_they_are_asked_for(folder: Path) -> None:
+    config = configured(folder, {}, "[image]\ncross_section = true")
+    assert build(config).built == COMPANIES * DRAWN
+    store = ImageStore.open(config.store.path)
+    data = store.open_sessions("C0000").sel(date=days_of(folder)[-DRAWN:])
+    ranks = data["feature_original"].sel(feature="section_momentum_60").to_numpy()
+    assert ((ranks >= 0) & (ranks <= 1)).all()
+    with pytest.raises(StoreError, match="layout"):  # a store has one catalogue
+        build(configured(folder, {}))
+
+
+def test_the_audit_computes_labels_across_the_section_again_and_names_one_that_differs(folder: Path) -> None:
+    days = days_of(folder)
+    config = configured(folder, {"C0001": f",{days[-6]}"}, "[image]\ncross_section = true")
+    build(config)
+    store = ImageStore.open(config.store.path)
+    clean = audit(config, sessions=2, symbols=["C0000", "C0001"], store=store)
+    assert [one for one in clean.findings if one.kind in ("stored_label_differs", "look_ahead")] == []
+    label = zarr.open_group(str(config.store.path), mode="r+")["C0000/return_section_rank"]
+    values = label[...]
+    known = np.argwhere(~np.isnan(values))
+    values[tuple(known[-1])] += 0.05
+    label[...] = values
+    found = audit(config, sessions=2, symbols=["C0000"], store=ImageStore.open(config.store.path))
+    (finding,) = (one for one in found.findings if one.kind == "stored_label_differs")
+    assert "section_rank" in finding.evidence
+
+
+def test_a_store_takes_up_labels_across_the_section_and_draws_nothing_again(folder: Path) -> None:
+    bare = configured(folder, {})
+    text = (folder / "finnex.toml").read_text(encoding="utf-8")
+    (folder / "finnex.toml").write_text(text.replace('companies = "companies.csv"\n', ""), encoding="utf-8")
+    build(load_config(folder / "finnex.toml"))
+    asked = bare.model_copy(update={"labels": bare.labels.model_copy(update={"kind": "section_rank"})})
+    with pytest.raises(TrainingError, match=r"built without a table of companies. Build it again with \[inputs\] comp"):
+        study_samples(asked, ImageStore.open(asked.store.path))
+    found = build(bare)
+    assert (found.built, found.skipped) == (0, COMPANIES * DRAWN)
+    store = ImageStore.open(asked.store.path)
+    labels = store.open_sessions("C0000").sel(date=days_of(folder)[-DRAWN:-3])["label_section_rank"].to_numpy()
+    assert (labels[:, 0] >= 0).all()
+    plain = xr.open_zarr(asked.store.path, group="C0000", mask_and_scale=False)
+    np.testing.assert_array_equal(plain["label_section_rank"].sel(date=days_of(folder)[-DRAWN:-3]), labels)
+    assert build(bare).built == 0

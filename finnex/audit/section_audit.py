@@ -148,6 +148,12 @@ def section_columns(
         (sessions,) its sessions, all of them.
     settings
         Threshold and the length of the volatility's window.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        float64 outcomes, NaN where not known; int64 classes, -1 where not known or within `NEAR` of a threshold; int64
+        positions of the ends, -1 where not known.
     """
     at = pd.DatetimeIndex(days)
     found: list[list[Any]] = [[], [], []]

@@ -51,7 +51,7 @@ _TEMPLATE = """\
 # catalogue = "my_catalogue.csv"   # a catalogue of your own; absent: the bundled one
 
 [labels]                     # what a model is asked
-# kind = "{labels.kind}"    # or "triple_barrier"
+# kind = "{labels.kind}"    # or "triple_barrier"; with [inputs] companies "market_relative", "section_rank"
 # horizon = {labels.horizon}                # sessions from the next open: 1, 3, 5, 10 or 20
 # Buy above and Sell below this multiple of trailing volatility over the horizon.
 # threshold_volatility = {labels.threshold_volatility}

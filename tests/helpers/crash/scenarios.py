@@ -22,7 +22,9 @@ import xarray as xr
 import finnex.pipeline.build_loop
 import finnex.pipeline.stage_1
 from finnex.config import Config, parse_config
+from finnex.config.images import ACROSS_THE_SECTION
 from finnex.data.calendar import planned_sessions, session_calendar
+from finnex.data.labels import KINDS
 from finnex.data.panel import Panel, make_panel
 from finnex.pipeline import BuildResult, Run, SymbolBuild, build, read_run
 from finnex.pipeline.drawing import Block, draw_block
@@ -276,6 +278,16 @@ def upgrade(world: World, path: Path) -> None:
         StoreWriter.reopen(path)
 
 
+def further_labels(world: World, path: Path) -> None:
+    """The companies get the arrays of further kinds of labels, as the first build with a table of companies does it."""
+    template = world.read(path, "first").template
+    with writing(path):
+        store = StoreWriter.reopen(path)
+        for symbol in store.symbols:
+            days = store.values(symbol, "date").astype("datetime64[D]")
+            store.ensure_symbol(symbol, days, replace(template, label_kinds=(*KINDS, *ACROSS_THE_SECTION)))
+
+
 @dataclass(frozen=True)
 class Scenario:
     """A change of a store that is interrupted, and what makes the store before it; None begins with nothing.
@@ -309,6 +321,7 @@ SCENARIOS: dict[str, Scenario] = {
     "predictions": Scenario(predictions),
     "quarantine": Scenario(quarantine),
     "release": Scenario(release, quarantined),
+    "further labels": Scenario(further_labels),
     "repair": Scenario(repair, damage=damage),
     "upgrade": Scenario(upgrade, format_3, reads=()),
 }

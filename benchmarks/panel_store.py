@@ -3,9 +3,10 @@
     python -m benchmarks.panel_store [--companies 12] [--images 20] [--workers 1 2 4] [--kills 20] [--seed 0]
 
 Makes the tables of a panel whose universe changes, and the store that one process makes of them. Builds it again on
-each number of workers. Then kills `finnex build --workers 2` at moments uniform over its duration, with SIGKILL: the build
-alone, one of its workers, or all. After each kill every published image must be the undisturbed one; the same command,
-where the build is gone, must then complete; and every array must have the undisturbed bytes. Exits with 1 where not.
+each number of workers. Then kills `finnex build --workers 2` at moments uniform over its duration, with SIGKILL: the
+build alone, one of its workers, or all. After each kill every published image must be the undisturbed one; the same
+command, where the build is gone, must then complete; and every array must have the undisturbed bytes. Exits with 1
+where not.
 """
 
 from __future__ import annotations

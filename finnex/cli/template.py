@@ -81,6 +81,9 @@ _TEMPLATE = """\
 # window = "{training.window}"     # or "rolling": later folds train on as many sessions as the first
 # Sessions left out between two parts, beyond those whose labels overlap.
 # embargo_sessions = {training.embargo_sessions}
+# every_sessions = {training.every_sessions}   # train on every so-many-th session; at the horizon no outcomes overlap
+# samples_per_epoch = 20000  # absent: all
+# balance = "{training.balance}"           # or "date", "company": an epoch draws from each of them equally often
 # class_weights = "{training.class_weights}"     # "balanced" weighs rare classes up
 # precision = "{training.precision}"       # mixed on a CUDA device; or "float32", "bfloat16", "float16"
 # seed = {training.seed}

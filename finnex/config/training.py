@@ -70,6 +70,12 @@ class TrainingSettings(Section):
     window: Literal["expanding", "rolling"] = "expanding"
     """Whether later folds train on all earlier sessions, or on as many as the first."""
     embargo_sessions: Annotated[int, Field(ge=0)] = 5
+    every_sessions: PositiveInt = 1
+    """Only every so-many-th session of the store's calendar is trained on: outcomes that do not overlap."""
+    samples_per_epoch: PositiveInt | None = None
+    """Samples that an epoch draws; absent, all. None is used again before all were."""
+    balance: Literal["none", "date", "company"] = "none"
+    """Whether an epoch draws from every date, or every company, equally often."""
     seed: Annotated[int, Field(ge=0)] = 7
     seeds: PositiveInt = 1
     """Trainings of each fold: with `seed`, `seed` + 1, ..."""

@@ -159,7 +159,7 @@ class ImageBatches(BatchSequence):
     pinned
         Images to read.
     rows
-        Samples to use; each comes exactly once an epoch.
+        Samples to use; each comes exactly once an epoch, where neither `samples` nor `group` is given.
     batch_size
         The most a batch holds; sizes differ by at most one.
     shuffle
@@ -168,6 +168,12 @@ class ImageBatches(BatchSequence):
         Of the permutation.
     rank, world_size
         This process' share when several train together: every `world_size`-th batch, as many in each.
+    samples
+        Draws of an epoch; None for as many as there are rows.
+    group
+        (rows,) whole numbers: date or company of each row, all of which are drawn from equally often. None: no balance.
+    first_epoch
+        Epoch with which the draws begin, where `samples` or `group` is given.
 
     Attributes
     ----------
@@ -190,9 +196,13 @@ class ImageBatches(BatchSequence):
     def __init__(
         self, pinned: PinnedStore, rows: Rows, batch_size: int, *,
         shuffle: bool = False, seed: int = 0, rank: int = 0, world_size: int = 1,
+        samples: int | None = None, group: npt.NDArray[np.integer] | None = None, first_epoch: int = 0,
     ) -> None:  # fmt: skip
         rows = np.asarray(rows, dtype=np.intp)
-        super().__init__(pinned, ImagePlan(rows, batch_size, shuffle, seed, rank, world_size))
+        plan = ImagePlan(
+            rows, batch_size, shuffle, seed, rank, world_size, samples=samples, group=group, first_epoch=first_epoch
+        )
+        super().__init__(pinned, plan)
 
     def assemble(self, read: Read) -> Iterator[Batch]:
         """Give each group of images its labels.

@@ -6,11 +6,13 @@ of one process among several, the share of a worker, or all that comes after bat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from finnex.datasets.epoch_draw import EpochDraw
 from finnex.errors import TrainingError
 
 Rows = npt.NDArray[np.intp]
@@ -25,13 +27,19 @@ class Plan:
     Attributes
     ----------
     rows
-        Sample numbers; each comes exactly once an epoch.
+        Sample numbers; each comes exactly once an epoch, where `samples` and `group` are not given.
     batch_size
         The most a batch holds. Sizes differ by at most one, so that no odd few samples weigh as much as a full batch.
     shuffle
         Permute by (seed, epoch); otherwise keep the order of `rows`.
     rank, world_size
         This process and how many train together: all get the same number of batches, so that none waits indefinitely.
+    samples
+        Draws of an epoch, over all processes, as `EpochDraw` makes them; None for as many as there are rows.
+    group
+        Date or company of each of `rows`, numbered in any way: all are drawn from equally often. None: no balance.
+    first_epoch
+        Epoch with which the draws begin, where one of the two is given.
     """
 
     rows: Rows
@@ -40,21 +48,46 @@ class Plan:
     seed: int
     rank: int
     world_size: int
+    samples: int | None = field(default=None, kw_only=True)
+    group: npt.NDArray[np.integer] | None = field(default=None, kw_only=True)
+    first_epoch: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
+        drawn = self.samples is not None or self.group is not None
+        if drawn and (not self.shuffle or not 1 <= self.size <= len(self.rows)):
+            raise TrainingError(
+                f"samples = {self.samples} of {len(self.rows)}, shuffle = {self.shuffle}: an epoch draws at least one "
+                "sample and at most all, and only where it is shuffled."
+            )
+        if self.group is not None and len(self.group) != len(self.rows):
+            raise TrainingError(f"there are {len(self.rows)} rows and {len(self.group)} groups. Give one for each row.")
         if self.batch_size < 1 or not 0 <= self.rank < self.world_size:
             raise TrainingError(
                 f"batch_size {self.batch_size}, rank {self.rank} of {self.world_size}: a batch holds at least one "
                 "sample, and ranks count from 0 to one less than the number of processes."
             )
-        if len(self.rows) < self.world_size:
+        if self.size < self.world_size:
             raise TrainingError(
-                f"{len(self.rows)} samples cannot be shared by {self.world_size} processes. "
+                f"{self.size} samples cannot be shared by {self.world_size} processes. "
                 "Start fewer processes, or build more sessions."
             )
 
+    @property
+    def size(self) -> int:
+        """Samples of an epoch, over all processes."""
+        return len(self.rows) if self.samples is None else self.samples
+
+    @cached_property
+    def _draw(self) -> EpochDraw | None:
+        if self.samples is None and self.group is None:
+            return None
+        group = None if self.group is None else np.unique(self.group, return_inverse=True)[1]
+        return EpochDraw(len(self.rows), self.size, self.seed, group, self.first_epoch)
+
     def order(self, epoch: int) -> Rows:
         """Return the samples of an epoch in the order in which they come, over all processes."""
+        if self._draw is not None:
+            return self.rows[self._draw.rows(epoch)]
         if not self.shuffle:
             return self.rows
         return np.random.default_rng([self.seed, epoch]).permutation(self.rows)
@@ -66,8 +99,8 @@ class ImagePlan(Plan):
 
     def __len__(self) -> int:
         """Return the batches of this process in an epoch."""
-        fewest = -(-len(self.rows) // (self.batch_size * self.world_size))
-        return min(fewest, len(self.rows) // self.world_size)  # one sample each, where a batch is one sample
+        fewest = -(-self.size // (self.batch_size * self.world_size))
+        return min(fewest, self.size // self.world_size)  # one sample each, where a batch is one sample
 
     def batches(self, epoch: int) -> list[Rows]:
         """Return the samples of each batch of this process."""
@@ -101,20 +134,20 @@ class PatchPlan(Plan):
             raise TrainingError(f"block_images is {self.block_images}; a block holds at least one image.")
         if any((sizes * self.patches < self._batches).any() for sizes in self._sizes):
             raise TrainingError(
-                f"{len(self.rows)} images of {self.patches} patches cannot be dealt to {self.world_size} processes in "
+                f"{self.size} images of {self.patches} patches cannot be dealt to {self.world_size} processes in "
                 f"batches of {self.batch_size}. Raise batch_size."
             )
 
     @property
     def blocks(self) -> int:
         """Blocks of this process, the same number in every process."""
-        least, most = len(self.rows) // self.world_size, -(-len(self.rows) // self.world_size)
+        least, most = self.size // self.world_size, -(-self.size // self.world_size)
         return min(-(-most // self.block_images), least)
 
     @property
     def _sizes(self) -> npt.NDArray[np.intp]:
         """Images of each block, in the process that has fewest and in the one that has most: (2, blocks)."""
-        least, most = len(self.rows) // self.world_size, -(-len(self.rows) // self.world_size)
+        least, most = self.size // self.world_size, -(-self.size // self.world_size)
         parts = [np.array_split(np.arange(images), self.blocks) for images in (least, most)]
         return np.array([[len(images) for images in blocks] for blocks in parts], dtype=np.intp)
 

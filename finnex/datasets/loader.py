@@ -9,8 +9,9 @@ import queue
 import re
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from itertools import chain
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
@@ -20,6 +21,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from finnex.datasets.batches import Batch, BatchSequence
 from finnex.datasets.epoch_order import ImagePlan, PatchPlan, Rows
 from finnex.datasets.reader import ImageReader
+from finnex.datasets.shared_columns import SharedColumns
 from finnex.errors import FinnexError, StoreCorrupt, TrainingError
 
 T = TypeVar("T")
@@ -166,10 +168,30 @@ def prefetch(items: Callable[[], Iterator[T]], depth: int = 2) -> Iterator[T]:
 
 
 class _Reading(IterableDataset[Tensor | FinnexError]):
-    """A worker's part of the reading: every so-many-th group of the plan, from the position on."""
+    """A worker's part of the reading: every so-many-th group of the plan, from the position on.
+
+    It travels as a few words and handles of shared memory, also where there are hundreds of thousands of samples.
+    """
 
     def __init__(self, plan: ImagePlan | PatchPlan, reader: ImageReader, position: Tensor) -> None:
         self._plan, self._reader, self._position = plan, reader, position
+        held = {"rows": plan.rows, **({} if plan.group is None else {"group": plan.group})}
+        self._columns, self._held = SharedColumns(reader.columns), SharedColumns(held)
+
+    def __getstate__(self) -> dict[str, Any]:
+        given = {one.name: getattr(self._plan, one.name) for one in fields(self._plan)}
+        plan = {name: value for name, value in given.items() if name not in ("rows", "group")}
+        reader = self._reader.__getstate__() | {"columns": {}}
+        return {
+            "kind": type(self._plan), "plan": plan, "held": self._held, "reader": reader, "columns": self._columns,
+            "position": self._position,
+        }  # fmt: skip
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._plan = state["kind"](**state["plan"], **state["held"].arrays())
+        self._reader = ImageReader.__new__(ImageReader)
+        self._reader.__setstate__(state["reader"] | {"columns": state["columns"].arrays()})
+        self._position, self._columns, self._held = state["position"], state["columns"], state["held"]
 
     def __iter__(self) -> Iterator[Tensor | FinnexError]:
         worker = get_worker_info()

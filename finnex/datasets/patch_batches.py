@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -46,6 +47,12 @@ class PatchBatches(BatchSequence):
         Of the permutation.
     rank, world_size
         This process' share when several train together: every `world_size`-th image, as many batches in each.
+    samples
+        Draws of an epoch; None for as many as there are rows.
+    group
+        (rows,) whole numbers: date or company of each row, all of which are drawn from equally often. None: no balance.
+    first_epoch
+        Epoch with which the draws begin, where `samples` or `group` is given.
 
     Attributes
     ----------
@@ -75,6 +82,7 @@ class PatchBatches(BatchSequence):
         self, pinned: PinnedStore, rows: Rows, batch_size: int, *,
         patch_px: int = PATCH_PX, block_images: int = BLOCK_IMAGES,
         shuffle: bool = False, seed: int = 0, rank: int = 0, world_size: int = 1,
+        samples: int | None = None, group: npt.NDArray[np.integer] | None = None, first_epoch: int = 0,
     ) -> None:  # fmt: skip
         channels, height, width = pinned.reader.shape
         if patch_px < 1 or height % patch_px or width % patch_px:
@@ -87,7 +95,11 @@ class PatchBatches(BatchSequence):
         patches = self._cut[0] * self._cut[1]
         rows = np.asarray(rows, dtype=np.intp)
         block = block_images if shuffle else max(READ_TOGETHER, -(-batch_size // patches))
-        super().__init__(pinned, PatchPlan(rows, batch_size, shuffle, seed, rank, world_size, patches, block))
+        plan = PatchPlan(
+            rows, batch_size, shuffle, seed, rank, world_size, patches, block,
+            samples=samples, group=group, first_epoch=first_epoch,
+        )  # fmt: skip
+        super().__init__(pinned, plan)
 
     def assemble(self, read: Read) -> Iterator[Batch]:
         """Deal out one block of patches while the next is read.

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
-import numpy.typing as npt
 import psutil
 import torch
 from torch import Tensor
 
 from finnex.datasets.buffers import empty_images
+from finnex.datasets.company_pins import Pin
 from finnex.datasets.epoch_order import READ_TOGETHER, Rows
 from finnex.datasets.reader import ImageReader
 from finnex.datasets.samples import Samples
 from finnex.errors import StoreCorrupt, TrainingError
-from finnex.store import NOT_A_DAY, READY, ImageStore
+from finnex.store import READY, ImageStore
 
 MEMORY_SHARE = 4
 """Images may take a quarter of what is free: the model and the reader's cache need room as well."""
@@ -63,12 +63,12 @@ class PinnedStore:
 
     def __init__(self, store: ImageStore, samples: Samples) -> None:
         self._store, self.samples = store, samples
-        self.fingerprint = store.fingerprint()
         self._settings = _settings(store)
-        self._pins = _pins(store, samples)
+        rows = _rows_by_symbol(samples)
+        self._pins, self.fingerprint = _pins(store, samples, rows)
         crc = np.zeros(len(samples), dtype=np.uint32)
         for pin in self._pins:
-            crc[pin.rows] = pin.crc
+            crc[rows[pin.symbol]] = pin.crc
         self.reader = ImageReader(store, samples, crc)
         self._memory: Tensor | None = None
         if missing := [day for pin in self._pins for day in pin.named(pin.status != READY)]:
@@ -95,6 +95,8 @@ class PinnedStore:
     def check(self) -> None:
         """Raise where what is trained on is no longer what it was.
 
+        Only companies of which the store has written something since are read.
+
         Raises
         ------
         TrainingError
@@ -106,8 +108,14 @@ class PinnedStore:
         found = _settings(store)
         moved = [f"its {name}" for name, value in self._settings.items() if found[name] != value]
         if not moved:
-            for pin, now in zip(self._pins, _pins(store, self.samples), strict=True):
-                moved += pin.moved(now)
+            versions = store.survey_versions([pin.symbol for pin in self._pins])
+            for place, pin in enumerate(self._pins):
+                if not pin.version or versions.get(pin.symbol) != pin.version:
+                    now = Pin.of(store.survey(pin.symbol), pin.index)
+                    differing = pin.moved(now)
+                    moved += differing
+                    if not differing:
+                        self._pins[place] = replace(pin, version=now.version)
         if moved:
             raise TrainingError(
                 f"{store.path} changed while a model was trained on it: fingerprint {self.fingerprint} became "
@@ -211,50 +219,29 @@ def memory_limit(processes: int = 1) -> int:
     return min(int(psutil.virtual_memory().available) // MEMORY_SHARE // processes, MEMORY_AT_MOST_BYTES)
 
 
-@dataclass(frozen=True)
-class _Pin:
-    """The store's data on the samples of one symbol; arrays in the order of `rows`."""
-
-    symbol: str
-    rows: Rows
-    days: npt.NDArray[np.datetime64]
-    status: npt.NDArray[np.int8]
-    crc: npt.NDArray[np.uint32]
-    outcomes: dict[str, npt.NDArray[Any]]
-
-    def named(self, chosen: npt.NDArray[np.bool_]) -> list[str]:
-        return [f"{self.symbol} {day}" for day in self.days[chosen]]
-
-    def moved(self, now: _Pin) -> list[str]:
-        """Say what is no longer as it was."""
-        found = self.named(self.days != now.days) + self.named((self.crc != now.crc) | (now.status != READY))
-        moved = [f"the image of {day}" for day in found]
-        for name, then in self.outcomes.items():
-            values = now.outcomes.get(name, np.zeros(0))
-            if values.shape != then.shape:
-                moved.append(f"{name} of {self.symbol}")
-            else:
-                other = _known(name, then) & (values != then)
-                moved += [f"{name} of {day}" for day in self.named(other.any(axis=1))]
-        return moved
+def _rows_by_symbol(samples: Samples) -> dict[str, Rows]:
+    """Return the samples of each symbol that has any, in the order of their positions on its axis."""
+    order = np.lexsort((samples.index, samples.symbol))
+    ends = np.cumsum(np.bincount(samples.symbol, minlength=len(samples.symbols)))
+    parts = np.split(order, ends[:-1])
+    return {name: rows for name, rows in zip(samples.symbols, parts, strict=True) if len(rows)}
 
 
-def _known(name: str, values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Return which cells held an outcome; one that was not known yet may become known."""
-    if name.startswith("return_"):
-        return np.asarray(~np.isnan(values))
-    return np.asarray(values != (NOT_A_DAY if name.startswith("label_end_") else -1))
-
-
-def _pins(store: ImageStore, samples: Samples) -> list[_Pin]:
+def _pins(store: ImageStore, samples: Samples, rows: Mapping[str, Rows]) -> tuple[list[Pin], str]:
+    """Return the samples' pins by company, and the store's fingerprint; what the samples brought is not read again."""
+    reading = samples.reading
+    known = reading is not None and reading.address == str(store.path)
+    versions = store.survey_versions() if known else {}
     pins = []
-    for number, name in enumerate(samples.symbols):
-        rows = np.flatnonzero(samples.symbol == number)
-        if len(rows):
-            state, index = store.state(name), samples.index[rows]
-            outcomes = {key: values[index] for key, values in store.outcomes(name).items()}
-            pins.append(_Pin(name, rows, state.days[index], state.status[index], state.image_crc[index], outcomes))
-    return pins
+    for symbol, own in rows.items():
+        index = samples.index[own]
+        pin = None if reading is None or not known else reading.pins.get(symbol)
+        if pin is None or not pin.version or versions.get(symbol) != pin.version:
+            pin = Pin.of(store.survey(symbol), index)
+        pins.append(pin.at(index))
+    if reading is not None and known and all(versions.values()) and versions == reading.versions:
+        return pins, reading.fingerprint
+    return pins, store.fingerprint()
 
 
 def _settings(store: ImageStore) -> dict[str, Any]:

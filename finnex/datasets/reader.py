@@ -16,7 +16,7 @@ from finnex.store import ImageStore
 
 
 class ImageReader:
-    """What a process needs to read some samples' images; it travels as a path and three numbers a sample.
+    """What a process needs to read some samples' images; it travels as a path and three columns, 12 bytes a sample.
 
     Images become float16: half the memory and bandwidth, and 'not known' stays exactly 0.
 
@@ -28,7 +28,10 @@ class ImageReader:
 
     def __init__(self, store: ImageStore, samples: Samples, crc: npt.NDArray[np.uint32]) -> None:
         self._path, self._store = store.path, store
-        self._symbols, self._symbol, self._index, self._crc = samples.symbols, samples.symbol, samples.index, crc
+        self._symbols = samples.symbols
+        self.columns: dict[str, npt.NDArray[Any]] = {
+            "symbol": samples.symbol.astype(np.int32), "index": samples.index.astype(np.int32), "crc": crc
+        }  # fmt: skip
         height, width, channels = store.image_array(samples.symbols[0]).shape[1:]
         self.shape: tuple[int, int, int] = (channels, height, width)
         self._spare: list[npt.NDArray[np.float32]] = []  # what a chunk is decoded into; one a thread
@@ -56,10 +59,10 @@ class ImageReader:
         images = self.room.take(len(rows)) if out is None else out
         planes = self._spare.pop() if self._spare else np.empty(self.shape, dtype=np.float32)
         decoded = torch.from_numpy(planes).view(images.shape[1:])
+        symbols, indexes, crcs = (self.columns[name][rows].tolist() for name in ("symbol", "index", "crc"))
         try:
-            for image, row in zip(images, rows, strict=True):
-                name = self._symbols[int(self._symbol[row])]
-                self._store.read_planes(name, int(self._index[row]), planes, int(self._crc[row]))
+            for image, symbol, index, crc in zip(images, symbols, indexes, crcs, strict=True):
+                self._store.read_planes(self._symbols[symbol], index, planes, crc)
                 image.copy_(decoded)  # while it is in the processor's cache
         finally:
             self._spare.append(planes)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from finnex.config import LabelSettings
 from finnex.data.calendar import Days
+from finnex.datasets.company_pins import Pin, StoreReading
 from finnex.datasets.epoch_order import Rows
+from finnex.datasets.panels import StoredPanels
 from finnex.errors import TrainingError
-from finnex.store import CLASS_WORDS, READY, ImageStore
+from finnex.store import CLASS_WORDS, READY, CompanySurvey, Fingerprint, ImageStore
 
 CLASSES = CLASS_WORDS
+KEPT = ("label", "label_end", "return")
+"""Arrays of a kind of label."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +40,11 @@ class Samples:
         Simple return from entry to exit.
     panels
         By symbol, normalised features of every session of its date axis, float32 (session, feature), NaN where
-        not known.
+        not known. Those of a store are read when they are asked for.
     symbol
         Company, counting into `symbols`.
+    reading
+        What the store was when the samples were collected; None where they are of no store.
 
     Examples
     --------
@@ -55,7 +62,8 @@ class Samples:
     label_end: Days
     label: npt.NDArray[np.int64]
     outcome: npt.NDArray[np.float32]
-    panels: tuple[npt.NDArray[np.float32], ...]
+    panels: Sequence[npt.NDArray[np.float32]]
+    reading: StoreReading | None = None
 
     def __len__(self) -> int:
         return len(self.label)
@@ -77,8 +85,8 @@ class Samples:
         """
         width = self.panels[0].shape[1]
         found = np.full((len(rows), len(lags), width), np.nan, dtype=np.float32)
-        for number, panel in enumerate(self.panels):
-            mine = np.flatnonzero(self.symbol[rows] == number)
+        for number in np.unique(self.symbol[rows]).tolist():
+            panel, mine = self.panels[number], np.flatnonzero(self.symbol[rows] == number)
             for place, lag in enumerate(lags):
                 position = self.index[rows[mine]] - lag
                 inside = position >= 0
@@ -103,7 +111,7 @@ class Samples:
 
 
 def labelled_samples(store: ImageStore, labels: LabelSettings, symbols: tuple[str, ...] = ()) -> Samples:
-    """Collect every published session whose label is known.
+    """Collect every published session whose label is known. Every company of the store is read once.
 
     Parameters
     ----------
@@ -131,39 +139,54 @@ def labelled_samples(store: ImageStore, labels: LabelSettings, symbols: tuple[st
     ((12,), '2015-03-02', '2015-03-09')
     """
     names = tuple(sorted(symbols)) if symbols else tuple(store.symbols)
+    number_of = {name: number for number, name in enumerate(names)}
     columns: dict[str, list[npt.NDArray[np.generic]]] = {}
-    panels = []
-    for number, name in enumerate(names):
-        state = store.state(name)
-        ready = np.flatnonzero(state.status == READY)
-        data = store.open_images(name)
-        panels.append(store.open_sessions(name)["feature_normalized"].to_numpy().astype(np.float32))
-        if f"label_{labels.kind}" not in data or labels.horizon not in data["horizon"].to_numpy():
-            raise TrainingError(
-                f"{store.path}: {name} has no label '{labels.kind}' over {labels.horizon} sessions. "
-                "Build the store with these [labels], or ask for one it has."
-            )
-        at = data.sel(horizon=labels.horizon)
-        label = at[f"label_{labels.kind}"].to_numpy()
-        known = np.flatnonzero(label >= 0)
-        rows = ready[known]
-        following = np.minimum(rows + 1, len(state.days) - 1)
-        for key, values in {
-            "symbol": np.full(len(rows), number, dtype=np.intp),
-            "index": rows,
-            "decision": state.days[rows],
-            "entry": state.days[following],
-            "label_end": at[f"label_end_{labels.kind}"].to_numpy()[known].astype("datetime64[D]"),
-            "label": label[known].astype(np.int64),
-            "outcome": at[f"return_{labels.kind}"].to_numpy()[known].astype(np.float32),
-        }.items():
+    pins, versions, axes = {}, {}, [np.empty(0, dtype="datetime64[D]")]
+    digest, published = Fingerprint(store.attrs), 0
+    for company in store.surveys():
+        digest.add(company)
+        versions[company.symbol] = company.version
+        axes[0] = np.union1d(axes[0], company.days)
+        if company.symbol not in number_of:
+            continue
+        found = _labelled(store, company, labels)
+        published += int(np.count_nonzero(company.status == READY))
+        pins[company.symbol] = Pin.of(company, found["index"])
+        columns.setdefault("symbol", []).append(np.full(len(found["index"]), number_of[company.symbol], dtype=np.intp))
+        for key, values in found.items():
             columns.setdefault(key, []).append(values)
+    if missing := [name for name in names if name not in versions]:
+        store.state(missing[0])  # says that there is no such company
     joined = {key: np.concatenate(parts) for key, parts in columns.items()}
     if not joined or len(joined["label"]) == 0:
-        published = sum(int(np.count_nonzero(store.state(name).status == READY)) for name in names)
         raise TrainingError(
             f"{store.path} has {published} published sessions and no known label '{labels.kind}' over {labels.horizon} "
             "sessions. Build more sessions; the last ones wait for their outcome."
         )
     order = np.lexsort((joined["symbol"], joined["decision"]))
-    return Samples(symbols=names, panels=tuple(panels), **{key: values[order] for key, values in joined.items()})
+    reading = StoreReading(str(store.path), digest.hexdigest(), versions, pins, axes[0])
+    return Samples(
+        symbols=names, panels=StoredPanels(store, names), reading=reading,
+        **{key: values[order] for key, values in joined.items()},
+    )  # fmt: skip
+
+
+def _labelled(store: ImageStore, company: CompanySurvey, labels: LabelSettings) -> dict[str, npt.NDArray[Any]]:
+    """Return the columns of a company's samples but `symbol`."""
+    horizons = company.horizon.tolist()
+    if f"label_{labels.kind}" not in company.outcomes or labels.horizon not in horizons:
+        raise TrainingError(
+            f"{store.path}: {company.symbol} has no label '{labels.kind}' over {labels.horizon} sessions. "
+            "Build the store with these [labels], or ask for one it has."
+        )
+    column = horizons.index(labels.horizon)
+    label, end, outcome = (company.outcomes[f"{name}_{labels.kind}"][:, column] for name in KEPT)
+    rows = np.flatnonzero((company.status == READY) & (label >= 0))
+    return {
+        "index": rows,
+        "decision": company.days[rows],
+        "entry": company.days[np.minimum(rows + 1, len(company.days) - 1)],
+        "label_end": end[rows].astype("datetime64[D]"),
+        "label": label[rows].astype(np.int64),
+        "outcome": outcome[rows].astype(np.float32),
+    }

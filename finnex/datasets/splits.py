@@ -7,7 +7,7 @@ decision it could inform. A walk-forward study is several such splits, made by t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -33,6 +33,8 @@ class TimeSplit:
         First decision date of the part.
     purged
         Samples left out because their outcome reaches into the next part or its embargo.
+    thinned
+        Training samples that were left out again by `thin`.
     """
 
     fold: int
@@ -42,6 +44,7 @@ class TimeSplit:
     validation_start: np.datetime64
     test_start: np.datetime64
     purged: int
+    thinned: Rows = field(default_factory=lambda: np.empty(0, dtype=np.intp))
 
     def parts(self) -> dict[str, Rows]:
         """Return the parts by name, in order of time."""
@@ -96,6 +99,49 @@ def cut(
         test_start,
         int(np.count_nonzero(in_train & ~train) + np.count_nonzero(in_validation & ~validation)),
     )
+
+
+def thin(split: TimeSplit, decision: Days, sessions: Days, every: int) -> TimeSplit:
+    """Train on every so-many-th session only: the same ones for all symbols. Validation and test keep all.
+
+    Sessions are counted on the calendar, from its first, and not among those that happen to have a sample: where
+    `every` is the horizon of the labels or more, no two outcomes of a symbol overlap.
+
+    Parameters
+    ----------
+    split
+        Parts of a fold.
+    decision
+        Per sample: when it was decided.
+    sessions
+        The calendar: all sessions, ascending, with every decision among them.
+    every
+        Sessions from one that is trained on to the next.
+
+    Returns
+    -------
+    TimeSplit
+        The same parts with fewer training samples.
+
+    Raises
+    ------
+    TrainingError
+        The training part has fewer sessions than that, or none is left.
+    """
+    if every == 1:
+        return split
+    days = np.unique(decision[split.train])
+    if every > len(days):
+        raise TrainingError(
+            f"every_sessions is {every}, and the training part of fold {split.fold} has {len(days)} sessions. Lower it."
+        )
+    kept = np.searchsorted(sessions, decision[split.train]) % every == 0
+    if not kept.any():
+        raise TrainingError(
+            f"every_sessions = {every} leaves no training sample of fold {split.fold}: its {len(days)} sessions from "
+            f"{days[0]} to {days[-1]} have gaps. Lower it, or build more sessions."
+        )
+    return replace(split, train=split.train[kept], thinned=split.train[~kept])
 
 
 def walk_forward(

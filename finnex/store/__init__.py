@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from finnex.store.array_writer import differing_rows
 from finnex.store.drafts import DraftTarget, Receipt
-from finnex.store.image_store import ImageStore, SymbolState
+from finnex.store.image_store import CompanySurvey, Fingerprint, ImageStore, SymbolState
 from finnex.store.lock import writing
 from finnex.store.presence import holds_a_store
 from finnex.store.publication import Publication
@@ -42,8 +42,10 @@ __all__ = [
     "QUARANTINED",
     "READY",
     "STATUS_WORDS",
+    "CompanySurvey",
     "DraftTarget",
     "Finding",
+    "Fingerprint",
     "ImageStore",
     "InputLimits",
     "Publication",

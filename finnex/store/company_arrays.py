@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -13,9 +13,11 @@ import zarr
 from finnex.errors import StoreCorrupt, StoreError, nearest
 from finnex.store.attributes import read_attributes
 from finnex.store.chunks import broken_chunks
+from finnex.store.document import Document
 from finnex.store.place import place_of
 from finnex.store.presence import holds_a_store
 from finnex.store.record import Company, RootRecord, axis_crc, read_record
+from finnex.store.small_arrays import read_small
 from finnex.store.store_template import FIXED, FORMAT
 from finnex.store.upgrade import EARLIER_FORMATS, derive_record
 from finnex.store.upgrade_chunks import is_complete
@@ -135,6 +137,46 @@ class CompanyArrays:
             found = np.asarray(array[rows])
             if name == "date" and axis_crc(found.astype("datetime64[D]")) != company.axis_crc:
                 raise ValueError("it does not match its checksum")
+        return found
+
+    def _documents(self, symbol: str) -> dict[str, Document]:
+        """Return the metadata of a symbol's arrays by name; nothing where a version of FinNeX kept it elsewhere."""
+        return arrays_of(read_document(self._place, symbol))
+
+    def _tables(
+        self, symbol: str, names: Iterable[str], company: Company, documents: Mapping[str, Document] | None = None
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Return several arrays as far as the root record goes, read without opening the group where that is possible.
+
+        Parameters
+        ----------
+        symbol
+            Symbol of the company.
+        names
+            Names of the arrays.
+        company
+            What the record says of the symbol.
+        documents
+            Result of `_documents`; absent, it is read.
+
+        Returns
+        -------
+        dict
+            The arrays by name.
+
+        Raises
+        ------
+        StoreCorrupt, StoreError
+            As `_read`.
+        """
+        documents = self._documents(symbol) if documents is None else documents
+        found = {}
+        for name in names:
+            known = documents.get(name)
+            values = None if known is None else read_small(self._place, symbol, name, known, company.sessions)
+            if values is None or (name == "date" and axis_crc(values.astype("datetime64[D]")) != company.axis_crc):
+                values = self._read(symbol, name, company)  # or it says what is wrong
+            found[name] = values
         return found
 
     @contextmanager

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 import zarr
+from upath import UPath
 
 from finnex.data.calendar import Days
 from finnex.errors import StoreCorrupt, StoreError
-from finnex.store.chunks import IMAGE
+from finnex.store.chunks import IMAGE, chunk_keys
 from finnex.store.company_arrays import CompanyArrays
+from finnex.store.document import Document
 from finnex.store.drafts import chunk_of, decode_into
 from finnex.store.journal import PUBLISH, read_intent
 from finnex.store.record import Company
@@ -25,6 +28,9 @@ from finnex.store.states import DRAFTED, EMPTY, FAILED, NO_BAR, QUARANTINED, REA
 
 LOOKS = 3
 """Reads of an image that seems damaged, before it is reported."""
+SURVEYED_TOGETHER = 16
+"""Companies of a store in a bucket whose small arrays are read at a time."""
+T = TypeVar("T")
 DRAW_AGAIN = "A `finnex build` whose symbols and range cover it draws it again."
 
 
@@ -36,6 +42,41 @@ class SymbolState:
     status: npt.NDArray[np.int8]
     input_hash: npt.NDArray[np.uint64]
     image_crc: npt.NDArray[np.uint32]
+
+
+@dataclass(frozen=True)
+class CompanySurvey:
+    """What a training goes by of one company; arrays of its date axis, outcomes (date, horizon)."""
+
+    symbol: str
+    days: Days
+    status: npt.NDArray[np.int8]
+    image_crc: npt.NDArray[np.uint32]
+    horizon: npt.NDArray[np.int64]
+    outcomes: dict[str, npt.NDArray[Any]]
+    version: str
+
+
+class Fingerprint:
+    """The version of a store's data, of its companies in order of their symbols."""
+
+    def __init__(self, attributes: Mapping[str, Any]) -> None:
+        self._digest = blake2b(digest_size=16)
+        self._digest.update(repr([attributes[key] for key in ("layout_hash", "exchange")]).encode())
+        self._digest.update(repr(sorted(attributes["label_settings"].items())).encode())
+
+    def add(self, company: CompanySurvey) -> None:
+        """Take in a company."""
+        ready = company.status == READY
+        self._digest.update(company.symbol.encode())
+        self._digest.update(company.days[ready].astype("<i8").tobytes())
+        self._digest.update(company.image_crc[ready].astype("<u4").tobytes())
+        for values in company.outcomes.values():
+            self._digest.update(values[ready].tobytes())
+
+    def hexdigest(self) -> str:
+        """Return the version, 32 hexadecimal digits."""
+        return self._digest.hexdigest()
 
 
 class ImageStore(CompanyArrays):
@@ -52,14 +93,15 @@ class ImageStore(CompanyArrays):
         return self._state(symbol, self._company(symbol))
 
     def _state(self, symbol: str, company: Company) -> SymbolState:
-        status = self._read(symbol, "status", company)
+        found = self._tables(symbol, ("status", "date", "input_hash", "image_crc"), company)
+        status = found["status"]
         moving = [i for i in self._on_its_way(symbol) if i < len(status) and status[i] in (EMPTY, FAILED, NO_BAR)]
         status[moving] = DRAFTED
         return SymbolState(
-            days=self._read(symbol, "date", company).astype("datetime64[D]"),
+            days=found["date"].astype("datetime64[D]"),
             status=status,
-            input_hash=self._read(symbol, "input_hash", company),
-            image_crc=self._read(symbol, "image_crc", company),
+            input_hash=found["input_hash"],
+            image_crc=found["image_crc"],
         )
 
     def rows_of(self, symbol: str, days: Iterable[date]) -> npt.NDArray[np.intp]:
@@ -210,9 +252,69 @@ class ImageStore(CompanyArrays):
         return self._outcomes(symbol, self._company(symbol))
 
     def _outcomes(self, symbol: str, company: Company) -> dict[str, npt.NDArray[Any]]:
-        names = self._group(symbol, company).array_keys()
-        wanted = sorted(name for name in names if name.startswith(("label_", "return_")))
-        return {name: self._read(symbol, name, company) for name in wanted}
+        documents = self._documents(symbol)
+        return self._tables(symbol, self._outcome_names(symbol, company, documents), company, documents)
+
+    def _outcome_names(self, symbol: str, company: Company, documents: Mapping[str, Document]) -> list[str]:
+        held = documents or self._group(symbol, company).array_keys()
+        return sorted(name for name in held if name.startswith(("label_", "return_")))
+
+    def surveys(self) -> Iterator[CompanySurvey]:
+        """Yield what a training goes by of every company, in order of their symbols, as one root record names them.
+
+        Each is read once, and nothing of it stays open.
+        """
+        companies = self.record().companies
+        yield from self._each(lambda symbol: self._survey(symbol, companies[symbol]), sorted(companies))
+
+    def _each(self, look: Callable[[str], T], symbols: Sequence[str]) -> Iterator[T]:
+        """Yield what is found of each symbol, in their order; of a bucket, which answers slowly, several at a time."""
+        if not isinstance(self.path, UPath):  # where threads wait for each other and not for a disk
+            yield from map(look, symbols)
+            return
+        with ThreadPoolExecutor(SURVEYED_TOGETHER, "finnex-survey") as threads:
+            for first in range(0, len(symbols), 4 * SURVEYED_TOGETHER):  # no more than these are held at a time
+                yield from threads.map(look, symbols[first : first + 4 * SURVEYED_TOGETHER])
+
+    def survey(self, symbol: str) -> CompanySurvey:
+        """Return what a training goes by of a company."""
+        return self._survey(symbol, self._company(symbol))
+
+    def _survey(self, symbol: str, company: Company) -> CompanySurvey:
+        documents = self._documents(symbol)
+        names = self._outcome_names(symbol, company, documents)
+        version = self._version(symbol, company, documents)  # first: what is written meanwhile has another one later
+        found = self._tables(symbol, ("status", "date", "image_crc", "horizon", *names), company, documents)
+        return CompanySurvey(
+            symbol, found["date"].astype("datetime64[D]"), found["status"], found["image_crc"], found["horizon"],
+            {name: found[name] for name in names}, version,
+        )  # fmt: skip
+
+    def survey_versions(self, symbols: Iterable[str] | None = None) -> dict[str, str]:
+        """Return by company what changes when something that a survey reads does; '' where it is not known.
+
+        Parameters
+        ----------
+        symbols
+            Companies; those that the store does not have are left out. Absent, all.
+        """
+        companies = self.record().companies
+        wanted = [symbol for symbol in (companies if symbols is None else symbols) if symbol in companies]
+        found = self._each(lambda one: self._version(one, companies[one], self._documents(one)), wanted)
+        return dict(zip(wanted, found, strict=True))
+
+    def _version(self, symbol: str, company: Company, documents: Mapping[str, Document]) -> str:
+        names = ("status", "date", "image_crc", *self._outcome_names(symbol, company, documents))
+        if any(name not in documents for name in names):
+            return ""
+        keys = [f"{symbol}/{name}/{part}" for name in names for part in chunk_keys(documents[name], company.sessions)]
+        found = self._place.version(keys)
+        return f"{found}-{company.generation}-{company.sessions}-{company.axis_crc}" if found else ""
+
+    def features(self, symbol: str) -> npt.NDArray[np.float32]:
+        """Return the normalised features of a symbol's axis, (session, feature) in [0.02, 1], NaN where not known."""
+        name = "feature_normalized"
+        return self._tables(symbol, (name,), self._company(symbol))[name].astype(np.float32, copy=False)
 
     def unpredicted(self, symbol: str, newest: int) -> npt.NDArray[np.intp]:
         """Return positions of the `newest` published sessions for which no model has said anything yet."""
@@ -223,15 +325,7 @@ class ImageStore(CompanyArrays):
 
     def fingerprint(self) -> str:
         """Return the version of the data: a hash over layout, published checksums, labels and their settings."""
-        digest = blake2b(digest_size=16)
-        digest.update(repr([self.attrs[key] for key in ("layout_hash", "exchange")]).encode())
-        digest.update(repr(sorted(self.attrs["label_settings"].items())).encode())
-        for symbol, company in sorted(self.record().companies.items()):
-            state = self._state(symbol, company)
-            ready = state.status == READY
-            digest.update(symbol.encode())
-            digest.update(state.days[ready].astype("<i8").tobytes())
-            digest.update(state.image_crc[ready].astype("<u4").tobytes())
-            for values in self._outcomes(symbol, company).values():
-                digest.update(values[ready].tobytes())
+        digest = Fingerprint(self.attrs)
+        for company in self.surveys():
+            digest.add(company)
         return digest.hexdigest()

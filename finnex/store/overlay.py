@@ -51,6 +51,11 @@ class Overlay:
         """Return that nothing is known: what was written here has no version."""
         return dict.fromkeys(folders, "")
 
+    def version(self, keys: Iterable[str]) -> str:
+        """Return the version that lies below, '' where one of the keys was written here."""
+        wanted = list(keys)
+        return self.below.version(wanted) if all(map(self._is_below, wanted)) else ""
+
     def draft(self, key: str, data: bytes | memoryview, *, flushed: bool = False) -> None:
         """Keep bytes in memory."""
         self.put(key, data)

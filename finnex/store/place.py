@@ -47,6 +47,12 @@ class Place(Protocol):
         '' where it cannot be known.
         """
 
+    def version(self, keys: Iterable[str]) -> str:
+        """Return what changes when something under one of the keys is written again, for any reader.
+
+        '' where something is not there, or it cannot be known.
+        """
+
     def draft(self, key: str, data: bytes | memoryview, *, flushed: bool = False) -> None:
         """Write bytes that readers do not look at; on their way to the disk, or there where `flushed`."""
 

@@ -26,6 +26,7 @@ from finnex.training.objective import Objective
 from finnex.training.predictions import predictions_table, rows_to_answer
 from finnex.training.reports import EpochReport, OnProgress, Progress
 from finnex.training.result import Member, MemberResult, Observer
+from finnex.training.study_samples import balanced_groups
 
 
 def shown_px(image_shape: tuple[int, int, int], settings: TrainingSettings) -> int:
@@ -41,6 +42,8 @@ def make_batches(
 ) -> Batches:
     """Return this process' share of the batches over some rows, of images or patches as the settings say.
 
+    What is shuffled is drawn as `samples_per_epoch` and `balance` say; what is not comes whole.
+
     Parameters
     ----------
     pinned
@@ -48,7 +51,7 @@ def make_batches(
     rows
         (rows,) samples to read.
     settings
-        Batch size, seed, input and readers.
+        Batch size, seed, input, readers and the draw of an epoch.
     accelerator
         Device and processes.
     shuffle
@@ -63,6 +66,8 @@ def make_batches(
     found = kind(
         pinned, rows, settings.batch_size, shuffle=shuffle, seed=settings.seed,
         rank=accelerator.process_index, world_size=accelerator.num_processes,
+        samples=settings.samples_per_epoch if shuffle else None,
+        group=balanced_groups(settings.balance, pinned.samples, rows) if shuffle else None, first_epoch=1,
     )  # fmt: skip
     return ReadAhead(found, settings.readers)
 

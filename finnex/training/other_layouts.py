@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from finnex.config import Config, ImageSettings, StoreSettings
 from finnex.datasets.samples import Samples, labelled_samples
@@ -62,10 +63,11 @@ def same_samples(config: Config, store: ImageStore, samples: Samples) -> Samples
         The sibling lacks one, or its label is another: the two stores were built from different inputs.
     """
     found = labelled_samples(store, config.labels, config.symbols)
-    names = np.array(found.symbols)[found.symbol]
-    place = {key: row for row, key in enumerate(zip(names.tolist(), found.decision.tolist(), strict=True))}
-    wanted = zip(np.array(samples.symbols)[samples.symbol].tolist(), samples.decision.tolist(), strict=True)
-    rows = np.array([place.get(key, -1) for key in wanted])
+    number = np.array([found.symbols.index(name) if name in found.symbols else -1 for name in samples.symbols])
+    there, wanted = _keys(found, found.symbol), _keys(samples, number[samples.symbol])
+    order = np.argsort(there)
+    place = order[np.minimum(np.searchsorted(there, wanted, sorter=order), len(order) - 1)]
+    rows = np.where(there[place] == wanted, place, -1)
     missing = np.count_nonzero(rows < 0)
     other = np.count_nonzero((found.label[rows] != samples.label) | (found.label_end[rows] != samples.label_end))
     if missing or other:
@@ -74,3 +76,8 @@ def same_samples(config: Config, store: ImageStore, samples: Samples) -> Samples
             "Bring the main store up to date with `finnex build`, and leave start and end as they were."
         )
     return found.choose(rows)
+
+
+def _keys(samples: Samples, symbol: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
+    """Return a number for the day and the symbol of each sample."""
+    return samples.decision.astype(np.int64) * 2**20 + symbol

@@ -25,6 +25,8 @@ from finnex.training.objective import Objective
 from finnex.training.reports import EpochReport
 
 READ_AT_ONCE_BYTES = 50_000_000
+OF_STUDIES = {"every_sessions", "samples_per_epoch", "balance"}
+"""Settings that parts know nothing of: a part's sessions are chosen by its maker."""
 
 
 def train_on_parts(
@@ -101,7 +103,7 @@ def train_on_parts(
             batches(validation, parts[1], len(train_rows)), Objective(settings, samples, train_rows), settings,
             folder or Path(scratch),
             about={
-                **about, **settings.model_dump(mode="json"), **augmentation.model_dump(mode="json"),
+                **about, **settings.model_dump(mode="json", exclude=OF_STUDIES), **augmentation.model_dump(mode="json"),
                 "patches_per_session": patches_per_session, "model": type(model).__name__,
                 "threads": threads, "sessions": [len(part.day) for part in parts], **what,
             },

@@ -26,14 +26,15 @@ SCHEMA = pa.schema(
 )  # fmt: skip
 """See docs/signals.md."""
 SAMPLES = TableKind("samples", tuple(SCHEMA.names))
-PURGED = "purged"
+PURGED, THINNED = "purged", "thinned"
 
 
 def sample_tables(config: Config, store: ImageStore) -> Iterator[pa.Table]:
     """Yield the samples and parts that a training with this configuration would use, one table a fold.
 
-    A sample that lies before the test part and is purged from its part has the set 'purged'. One that the fold does
-    not reach, before the rolling window or after the fold's test part, is left out.
+    A sample that lies before the test part and is purged from its part has the set 'purged', a training sample that
+    `every_sessions` leaves out 'thinned'. One that the fold does not reach, before the rolling window or after the
+    fold's test part, is left out.
 
     Parameters
     ----------
@@ -83,10 +84,11 @@ def sample_tables(config: Config, store: ImageStore) -> Iterator[pa.Table]:
 def _sets(samples: Samples, split: TimeSplit, config: Config) -> np.ndarray[tuple[int], np.dtype[np.str_]]:
     """Return the set of every sample, empty where the fold does not reach it."""
     found = np.full(len(samples), "", dtype="U10")
-    first = samples.decision[split.train].min()
+    first = samples.decision[np.concatenate([split.train, split.thinned])].min()
     if config.training.window == "expanding":
         first = samples.decision.min()
     found[(samples.decision >= first) & (samples.decision < split.test_start)] = PURGED
+    found[split.thinned] = THINNED
     for name, rows in split.parts().items():
         found[rows] = name
     return found

@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast
 
 from finnex.config import Config
+from finnex.config.training import TrainingSettings
 from finnex.datasets import PinnedStore
 from finnex.datasets.epoch_order import Rows
 from finnex.datasets.pinned import memory_limit
@@ -44,6 +45,12 @@ from finnex.training.study_samples import study_samples
 
 WITHOUT_EFFECT = ("training.preset", "training.readers", "training.checkpoint_minutes")
 """Settings that an interrupted study may be resumed without."""
+UNTIL_CHOSEN: Mapping[str, str | int] = {
+    f"training.{key}": value if isinstance(value, str | int) else str(value)
+    for key in ("every_sessions", "samples_per_epoch", "balance")
+    for value in [TrainingSettings.model_fields[key].default]
+}
+"""Settings that studies of earlier versions lack: with these values they are resumed."""
 
 
 def train(
@@ -239,7 +246,11 @@ def _identity(
     parameters: Parameters, accelerator: Accelerator, fingerprints: Mapping[str, str], threads: int
 ) -> dict[str, str | int | float]:
     """Return all that decides a study's numbers."""
-    found = {key: value for key, value in parameters.items() if key not in WITHOUT_EFFECT}
+    found = {
+        key: value
+        for key, value in parameters.items()
+        if key not in WITHOUT_EFFECT and value != UNTIL_CHOSEN.get(key, object())
+    }
     return {
         **found,
         # The number in use, not the one configured: another one sums in another order, and the last bits differ.

@@ -317,3 +317,21 @@ def test_a_writer_that_is_suspended_and_comes_back_harms_nothing(
     ended, _ = interrupt(address, number, resume)
     assert ended == LOST, f"before {keys[number]}"
     assert content(address) == wanted, f"before {keys[number]}"
+
+
+def test_a_reader_without_a_lease_sees_which_company_of_a_bucket_was_written(address: str) -> None:
+    begin(address)
+    store = ImageStore.open(store_path(address))
+    before = store.survey_versions()
+    assert before == store.survey_versions() != {}
+    assert all(before.values())
+    symbol = store.symbols[0]
+    with writing(address):
+        writer = StoreWriter.reopen(store_path(address))
+        values = writer.outcomes(symbol)["label_price_movement"]
+        values[0] = (values[0] + 2) % 3
+        assert writer.write_rows(symbol, "label_price_movement", 0, values)
+    after = store.survey_versions()
+    assert [name for name in before if after[name] != before[name]] == [symbol]
+    assert store.survey(symbol).version == after[symbol]
+    assert bucket.Bucket(address).version([f"{symbol}/label_price_movement/c.9.9"]) == ""

@@ -255,11 +255,13 @@ def _write_tables(store: StoreWriter, found: Stage1, on_axis: npt.NDArray[np.int
     Features go up to the last session asked for, labels to the last bar: an outcome that became known matures
     the labels of earlier sessions.
     """
+    tables = {}
     for name, one in (*found.features.items(), *found.outcomes.items()):
         end = sessions if name in found.features else len(on_axis)
         if len(values := one.values[: max(0, end - one.first)]):
             rows = on_axis[one.first :]
-            store.write_rows(found.symbol, name, rows[0], _spread(values, rows, one.unknown))
+            tables[name] = int(rows[0]), _spread(values, rows, one.unknown)
+    store.write_tables(found.symbol, tables)
 
 
 def _spread(values: npt.NDArray[Any], on_axis: npt.NDArray[np.intp], unknown: float) -> npt.NDArray[Any]:

@@ -22,7 +22,7 @@ from finnex.layout import load_layout
 from finnex.pipeline import build, draw_here, open_for_writing, prepare_symbol, read_run
 from finnex.pipeline.dask_workers import _send
 from finnex.store import NO_BAR, READY, ImageStore, Receipt, writing
-from finnex.store.array_writer import ArrayWriter
+from finnex.store.folder import Folder
 
 pytest_plugins = ["tests.helpers.buckets"]
 Maker = Callable[..., Config]
@@ -276,13 +276,13 @@ def test_labels_mature_when_more_days_become_known(
     first = build(early)
     assert images_of(config)["label_price_movement"].sel(horizon=5).to_numpy()[-1] == -1
     order: list[str] = []
-    write_rows = ArrayWriter.write_rows
+    move = Folder.move
 
-    def noting(store: ArrayWriter, symbol: str, name: str, *rest: Any) -> bool:
-        order.append(name)
-        return write_rows(store, symbol, name, *rest)
+    def noting(place: Folder, source: str, target: str) -> None:
+        order.extend([Path(target).parent.name] * Path(target).name.startswith("c."))
+        move(place, source, target)
 
-    monkeypatch.setattr(ArrayWriter, "write_rows", noting)
+    monkeypatch.setattr(Folder, "move", noting)
     second = build(config)
     assert second.built == 0
     assert images_of(config)["label_price_movement"].sel(horizon=5).to_numpy()[-1] != -1

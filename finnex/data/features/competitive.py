@@ -47,30 +47,55 @@ def _moves(section: Section, symbol: str) -> _Moves:
     )
 
 
+@dataclass(frozen=True)
+class _Group:
+    """What the peers of a company do together, on all sessions."""
+
+    sums: dict[int, pd.DataFrame]
+    """Of each peer, by window."""
+    returns: pd.Series[float]
+    mean_sums: dict[int, pd.Series[float]]
+    dispersion: pd.Series[float]
+    volatility: pd.Series[float]
+    busy: pd.Series[float]
+
+
+def _group(section: Section, peers: tuple[str, ...]) -> _Group:
+    each = {name: section.of_each(_moves, name) for name in peers}
+
+    def together(values: dict[str, pd.Series[float]]) -> pd.DataFrame:
+        return pd.DataFrame(values, index=range(section.sessions))
+
+    def mean(values: pd.DataFrame) -> pd.Series[float]:
+        return pd.Series(row_mean(values))
+
+    sums = {window: together({name: one.sums[window] for name, one in each.items()}) for window in WINDOWS}
+    return _Group(
+        sums,
+        mean(together({name: one.returns for name, one in each.items()})),
+        {window: mean(values) for window, values in sums.items()},
+        pd.Series(row_std(sums[20])),
+        mean(together({name: one.volatility for name, one in each.items()})),
+        mean(together({name: one.busy for name, one in each.items()})),
+    )
+
+
 def _prices(context: Context) -> dict[str, pd.Series[float]]:
-    sessions = range(context.sessions)
-    each = {name: context.section.of_each(_moves, name) for name in context.peers}
-    own = context.returns
-    peers = {name: one.returns for name, one in each.items()}
-    group = pd.Series(row_mean(pd.DataFrame(peers, index=sessions)))
-    sums = {n: pd.DataFrame({name: one.sums[n] for name, one in each.items()}, index=sessions) for n in WINDOWS}
-    mine = {window: own.rolling(window).sum() for window in sums}
-    found = {f"peer_relative_return_{n}": mine[n] - pd.Series(row_mean(sums[n])) for n in sums}
-    found |= {f"peer_rank_{n}": pd.Series(row_rank(sums[n], mine[n])) for n in (20, 60, 120)}
+    peers, own = context.section.of_some(_group, context.peers), context.returns
+    mine = {window: own.rolling(window).sum() for window in WINDOWS}
+    found = {f"peer_relative_return_{n}": mine[n] - peers.mean_sums[n] for n in WINDOWS}
+    found |= {f"peer_rank_{n}": pd.Series(row_rank(peers.sums[n], mine[n])) for n in (20, 60, 120)}
     volatility = own.rolling(20).std()
-    theirs = pd.DataFrame({name: one.volatility for name, one in each.items()}, index=sessions)
-    group_volatility = pd.Series(row_mean(theirs))
-    busy = pd.DataFrame({name: one.busy for name, one in each.items()}, index=sessions)
     found |= {
         "peer_relative_volatility_20": pd.Series(
-            np.log((volatility / group_volatility.where(group_volatility > 0)).where(volatility > 0).to_numpy())
+            np.log((volatility / peers.volatility.where(peers.volatility > 0)).where(volatility > 0).to_numpy())
         ),
-        "peer_correlation_60": own.rolling(60).corr(group),
-        "peer_beta_60": slope(own, group, 60),
-        "peer_dispersion_20": pd.Series(row_std(sums[20])),
-        "peer_momentum_20": pd.Series(row_mean(sums[20])),
-        "peer_relative_volume_20": context.section.of_each(_moves, context.symbol).busy - pd.Series(row_mean(busy)),
-        "peer_lead_1": own.rolling(60).corr(group.shift(1)),
+        "peer_correlation_60": own.rolling(60).corr(peers.returns),
+        "peer_beta_60": slope(own, peers.returns, 60),
+        "peer_dispersion_20": peers.dispersion,
+        "peer_momentum_20": peers.mean_sums[20],
+        "peer_relative_volume_20": context.section.of_each(_moves, context.symbol).busy - peers.busy,
+        "peer_lead_1": own.rolling(60).corr(peers.returns.shift(1)),
         "peer_rank_change_20": found["peer_rank_60"] - found["peer_rank_60"].shift(20),
     }
     return found

@@ -13,6 +13,7 @@ import pandas as pd
 from finnex.data.calendar import SessionCalendar
 from finnex.data.features.arithmetic import over, row_mean, trailing_rank, trailing_z
 from finnex.data.features.context import Context, Features
+from finnex.data.features.section import Section
 from finnex.data.point_in_time import Floats
 
 STREAMS = ("news", "social")
@@ -58,7 +59,7 @@ def _of_source(rows: pd.DataFrame, sessions: int) -> pd.DataFrame:
     total = daily_sum(own, weight)
     mean = over(daily_sum(own, weight * score), total)
     tones = {}
-    for provider in sorted(set(own["provider"])):
+    for provider in sorted(own["provider"].unique()):
         one = own[own["provider"] == provider]
         heard = (one["confidence"] * one["documents"]).to_numpy()
         level = over(daily_sum(one, heard * one["score"].to_numpy()), daily_sum(one, heard))
@@ -206,15 +207,15 @@ def _history(context: Context, by_source: dict[str, pd.DataFrame]) -> dict[str, 
         "agreement_news_archive_60": news.rolling(60, min_periods=30).corr(archive),
         "agreement_social_archive_60": social.rolling(60, min_periods=30).corr(archive),
         "spread_news_social_5": news.rolling(5, min_periods=1).mean() - social.rolling(5, min_periods=1).mean(),
-        "crowd_mood": _crowd(context),
+        "crowd_mood": context.section.of_some(_crowd, context.peers),
     }
 
 
-def _crowd(context: Context) -> pd.Series[float]:
+def _crowd(section: Section, peers: tuple[str, ...]) -> pd.Series[float]:
     """Mean tone of the peers' news and social records: the mood of the crowd, not of this company."""
-    records = context.tables.of_some("sentiment", context.peers)
+    records = section.tables.of_some("sentiment", peers)
     if records.empty:
-        return pd.Series(np.full(context.sessions, np.nan))
-    others = daily(records[records["source"].isin(STREAMS)], context.calendar)
+        return pd.Series(np.full(section.sessions, np.nan))
+    others = daily(records[records["source"].isin(STREAMS)], section.calendar)
     tones = {name: others[name]["tone"] for name in STREAMS if name in others}
-    return pd.Series(row_mean(pd.DataFrame(tones)) if tones else np.full(context.sessions, np.nan))
+    return pd.Series(row_mean(pd.DataFrame(tones)) if tones else np.full(section.sessions, np.nan))

@@ -98,6 +98,11 @@ class SmallArray:
         complete
             Whether every chunk exists; where not, a missing one holds `fill`.
 
+        Returns
+        -------
+        numpy.ndarray
+            The rows, of the array's dtype.
+
         Raises
         ------
         ValueError, RuntimeError

@@ -29,7 +29,7 @@ from finnex.data.names import METRICS
 from finnex.data.panel import make_panel
 from finnex.pipeline import BuildResult, build
 from finnex.pipeline.run_inputs import read_run
-from flows.clusters.cluster import cluster_client
+from flows.clusters.cluster import cluster_on_demand
 
 LAST_DAY = date(2024, 12, 31)
 PEERS, KEPT = 10, 5
@@ -144,8 +144,8 @@ def nights(folder: Path, companies: int, sessions: int, workers: int) -> tuple[f
 
 
 def _build(config: Config) -> BuildResult:
-    """Build as `finnex build` does, on workers that are started for it."""
-    with cluster_client(config) as client:
+    """Build as `finnex build` does, on workers that are started where there is enough to do."""
+    with cluster_on_demand(config) as client:
         return build(config, client=client)
 
 

@@ -23,27 +23,20 @@ from finnex.pipeline import (
     Run,
     Stage1Of,
     SymbolBuild,
-    compute_here,
-    compute_on_dask,
+    Workers,
     draw_due,
-    draw_here,
-    draw_on_dask,
     open_for_writing,
     read_run,
     sessions_wanted,
 )
 from finnex.store import writing
 from flows.batch import Batch, in_a_task
-from flows.clusters.cluster import cluster_client
+from flows.clusters.cluster import cluster_on_demand
 from flows.prefect_api.progress import ProgressArtifact, publish_table
 from flows.prefect_api.requests import BackfillRequest
 
 WAIT_FOR_STORE_SECONDS = 3600.0
 """Flows that overlap queue for the store's writer lock."""
-FEW_SESSIONS = 16
-"""Up to so many sessions (an ordinary night), drawing in this process is faster than starting workers."""
-FEW_COMPANIES = 4
-"""Up to so many companies, computing features in this process is faster than starting workers."""
 PREPARED = 0.1
 """Share of a company's progress that is its preparation."""
 
@@ -95,7 +88,8 @@ def build_images(
             progress.wait("Waiting for another process that writes to the store")
             opened.enter_context(writing(config.store.path, WAIT_FOR_STORE_SECONDS))
             run = read_run(config)  # what the other process drew may come from newer inputs than were read before
-        client = opened.enter_context(cluster_client(config)) if config.dask.address else None
+        connect = opened.enter_context(cluster_on_demand(config))
+        workers = Workers(connect, running=config.dask.address is not None, warn=log.warning)
         store = open_for_writing(
             run, symbols=symbols, start=request.start, end=request.end, force=request.force, trust=True
         )
@@ -111,12 +105,7 @@ def build_images(
             counter.add(work.symbol, work.due)
 
         def run_batch(portions: Sequence[Portion]) -> Sequence[Outcome]:
-            nonlocal client
-            due = sum(len(portion.positions) for portion in portions)
-            if client is None and due > FEW_SESSIONS:
-                client = opened.enter_context(cluster_client(config))
-            few = client is None or (due <= FEW_SESSIONS and config.dask.address is None)
-            draw = draw_here if few else draw_on_dask(client, log.warning)
+            draw = workers.draw(sum(len(portion.positions) for portion in portions))
             return in_a_task(Batch(portions, draw, config.dask.dates_per_task, counter))
 
         def unchanged(symbol: str, sessions: int) -> None:
@@ -125,13 +114,9 @@ def build_images(
 
         @contextlib.contextmanager
         def compute(given: Run, due: Sequence[str]) -> Iterator[Stage1Of]:
-            nonlocal client
-            if client is None and len(due) > FEW_COMPANIES:
-                client = opened.enter_context(cluster_client(config))
-            few = client is None or len(due) <= FEW_COMPANIES
-            if not few:
+            if due and workers.computes(len(due)):
                 log.info("The features of %d companies are computed on Dask workers", len(due))
-            with (compute_here if few else compute_on_dask(client, log.warning))(given, due) as stage_1_of:
+            with workers.compute(given, due) as stage_1_of:
                 yield stage_1_of
 
         result = draw_due(

@@ -154,7 +154,7 @@ def build(
     from finnex.config import load_config
     from finnex.errors import ConfigError
     from finnex.pipeline import build as build_images
-    from flows.clusters.cluster import cluster_client
+    from flows.clusters.cluster import cluster_on_demand
 
     began = time.perf_counter()
     settings = load_config(config)
@@ -170,7 +170,7 @@ def build(
     def say(sentence: str) -> None:
         err().print(sentence, markup=False)
 
-    with progress_bar("Drawing") as show, cluster_client(settings) as client:
+    with progress_bar("Drawing") as show, cluster_on_demand(settings) as client:
         counter = _Counter(show, len(chosen or settings.symbols))
         result = build_images(
             settings, symbols=chosen or None, start=first, end=last, force=force, client=client,

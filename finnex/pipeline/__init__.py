@@ -27,6 +27,7 @@ from finnex.pipeline.stage_1 import Compute, Stage1Of, compute_here, window_hash
 from finnex.pipeline.stage_1_on_dask import compute_on_dask
 from finnex.pipeline.store_opening import open_for_writing
 from finnex.pipeline.symbol_loop import BuildResult, RunBatch, draw_due
+from finnex.pipeline.workers import Workers
 
 __all__ = [
     "TASK_IMAGES",
@@ -43,6 +44,7 @@ __all__ = [
     "RunBatch",
     "Stage1Of",
     "SymbolBuild",
+    "Workers",
     "build",
     "compute_here",
     "compute_on_dask",

@@ -8,15 +8,12 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from finnex.config import Config
-from finnex.pipeline.dask_workers import draw_on_dask
-from finnex.pipeline.drawing import draw_here
 from finnex.pipeline.due_sessions import SymbolBuild
 from finnex.pipeline.portions import Outcome, Portion, draw_units
 from finnex.pipeline.run_inputs import read_run, sessions_wanted
-from finnex.pipeline.stage_1 import compute_here
-from finnex.pipeline.stage_1_on_dask import compute_on_dask
 from finnex.pipeline.store_opening import open_for_writing
 from finnex.pipeline.symbol_loop import BuildResult, draw_due
+from finnex.pipeline.workers import Workers
 from finnex.store import writing
 
 if TYPE_CHECKING:
@@ -30,7 +27,7 @@ def build(
     start: date | None = None,
     end: date | None = None,
     force: bool = False,
-    client: Client | None = None,
+    client: Client | Callable[[], Client | None] | None = None,
     on_mended: Callable[[str], None] = lambda _: None,
     on_redrawn: Callable[[str], None] = lambda _: None,
     on_start: Callable[[str, int], None] | None = None,
@@ -49,7 +46,8 @@ def build(
     force
         Whether to draw sessions that have an image already.
     client
-        A Dask client to draw on; absent, images are drawn in this process.
+        A Dask client to draw on, or what connects one, which is called when there is enough to do; absent, images are
+        drawn in this process.
     on_mended
         Called with a sentence where something in the store was damaged and is mended.
     on_redrawn
@@ -81,8 +79,7 @@ def build(
     """
     began = time.perf_counter()
     run = read_run(config)
-    draw = draw_here if client is None else draw_on_dask(client)
-    compute = compute_here if client is None else compute_on_dask(client)
+    workers = Workers.of(client)
     chosen = tuple(symbols or config.symbols)
     for symbol in chosen:  # before anything is made or written
         sessions_wanted(run, symbol, start, end)
@@ -98,11 +95,12 @@ def build(
             on_start(work.symbol, work.due)
 
     def run_batch(portions: Sequence[Portion]) -> Sequence[Outcome]:
+        draw = workers.draw(sum(len(portion.positions) for portion in portions))
         return draw_units(portions, draw, on_progress, config.dask.dates_per_task)
 
     with writing(config.store.path):
         opened = open_for_writing(run, symbols=chosen, start=start, end=end, force=force, trust=True)
         return draw_due(
             run, opened, chosen, run_batch, began=began, start=start, end=end, force=force,
-            on_mended=on_mended, on_unchanged=unchanged, on_prepared=prepared, compute=compute,
+            on_mended=on_mended, on_unchanged=unchanged, on_prepared=prepared, compute=workers.compute,
         )  # fmt: skip

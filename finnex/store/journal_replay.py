@@ -108,6 +108,7 @@ class StoreSteps(ArrayWriter):
         """Write what is known of images that lie in their place; their status last."""
         rows = np.array([receipt.index for receipt in receipts])
         tables: dict[str, npt.NDArray[Any]] = {}
+        company = self._company(symbol)
         for name, values in (
             ("rendered_at", [rendered_at] * len(rows)),
             ("coverage", [receipt.coverage for receipt in receipts]),
@@ -117,7 +118,7 @@ class StoreSteps(ArrayWriter):
             ("image_tag", [self._tag(symbol, receipt.index, receipt.crc) for receipt in receipts]),
             ("status", states),
         ):
-            table = tables[name] = self._read(symbol, name)
+            table = tables[name] = self._read(symbol, name, company)
             table[rows] = np.array(values, dtype=table.dtype)
         self._write(symbol, tables)
         shown = self._read(symbol, "date")[rows[np.array(states) == READY]].astype("datetime64[D]")

@@ -60,7 +60,7 @@ def cluster_client(config: Config) -> Iterator[distributed.Client | None]:
 def cluster_on_demand(config: Config) -> Iterator[Callable[[], distributed.Client | None]]:
     """Yield what connects to workers, or starts them, as `cluster_client` does; they stay as long as the block lasts.
 
-    A scheduler of `[dask] address` is connected to at once, so that one that does not answer is seen.
+    A scheduler of `[dask] address` is connected to when the block begins, so that one that does not answer is seen.
     """
     with ExitStack() as opened:
 

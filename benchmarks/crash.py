@@ -96,6 +96,7 @@ def run(options: argparse.Namespace) -> int:
     failures = 0
     if options.in_place:
         Folder.put = Folder._write  # type: ignore[method-assign]
+        Folder.put_all = lambda place, items: [place._write(key, data) for key, data in items]  # type: ignore
     if options.without_journal:
         journal.write_intent = lambda *_: None
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:

@@ -1,12 +1,15 @@
 """What a night costs as companies grow.
 
-    python -m benchmarks.panel [--companies 10 200] [--sessions 2520] [--some 10] [--workers 2]
+    python -m benchmarks.panel [--companies 10 200] [--sessions 2520] [--some 10] [--workers 2] [--opened 500]
+    python -m benchmarks.panel --backfill 1 200    (250 sessions of each company: 0.3 MB an image)
 
 Makes Parquet tables of random companies (prices, macro series, filings, one sentiment record a session; the first ten
 are the peers of all) and a store that lacks the newest session. Times in a process of its own: a build of that session,
 with the start of its workers (`--workers 0` draws in this process); the same build again; reading the tables; Stage 1
 of some companies, in this process. Prints a Markdown table: what a company costs relative to the smallest panel, then
-seconds, then the most memory of the process that writes.
+seconds, then the most memory of the process that writes; and how long it takes to list and open a store of many
+companies. With `--backfill`: images a second of sessions that are all new, of the whole build, the most memory of the
+process that writes, and the share of the time in which the least busy worker did not compute.
 """
 
 from __future__ import annotations
@@ -14,25 +17,33 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import resource
+import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import date, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from finnex.config import Config, load_config
 from finnex.data.calendar import session_calendar
+from finnex.data.features import symbol_calendar
 from finnex.data.names import METRICS
 from finnex.data.panel import make_panel
 from finnex.pipeline import BuildResult, build
 from finnex.pipeline.run_inputs import read_run
-from flows.clusters.cluster import cluster_client
+from finnex.store import ImageStore, StoreWriter, writing
+from finnex.store.place import place_of
+from finnex.store.record import write_record
+from flows.clusters.cluster import cluster_client, cluster_on_demand
 
 LAST_DAY = date(2024, 12, 31)
 PEERS, KEPT = 10, 5
+BACKFILL, FIRST_ROWS = 250, 260
 MACRO = ("DGS2", "DGS10", "VIX", "FEDFUNDS", "UNRATE", "CPILFESL")
 
 
@@ -144,8 +155,8 @@ def nights(folder: Path, companies: int, sessions: int, workers: int) -> tuple[f
 
 
 def _build(config: Config) -> BuildResult:
-    """Build as `finnex build` does, on workers that are started for it."""
-    with cluster_client(config) as client:
+    """Build as `finnex build` does, on workers that are started where there is enough to do."""
+    with cluster_on_demand(config) as client:
         return build(config, client=client)
 
 
@@ -157,6 +168,69 @@ def measure(companies: int, sessions: int, some: int, workers: int, pipe: Connec
         pipe.send((night, again, read, stage, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
 
 
+def opened(companies: int, sessions: int) -> tuple[float, float]:
+    """Return seconds to list the companies of a store with the states of their sessions, and to open one by xarray.
+
+    One company is laid out; the others are copies of it under their own names.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_tables(folder, 1, sessions)
+        config = load_config(write_config(folder, 1))
+        run, path, (first, *others) = read_run(config), folder / "images.zarr", symbols_of(companies)
+        with writing(config.store.path):
+            store = StoreWriter.prepare(config.store.path, run.template)
+            store.ensure_symbol(first, symbol_calendar(run.tables, config, first).days, run.template)
+            record = store.record()
+            for symbol in others:
+                shutil.copytree(path / first, path / symbol)
+                document = (path / first / "zarr.json").read_text().replace(f'"{first}"', f'"{symbol}"')
+                (path / symbol / "zarr.json").write_text(document)
+                record = record.with_company(symbol, record.companies[first])
+            write_record(place_of(str(path)), record)
+            StoreWriter.reopen(config.store.path)  # holds the new companies in the metadata of the root
+        began = time.perf_counter()
+        listed = ImageStore.open(path)
+        states = [listed.state(symbol) for symbol in listed.symbols]
+        seconds = time.perf_counter() - began
+        if len(states) != companies:
+            raise SystemExit(f"{len(states)} companies were opened; {companies} are there")
+        began = time.perf_counter()
+        xr.open_zarr(str(path), group=others[-1] if others else first).close()
+        return seconds, time.perf_counter() - began
+
+
+def backfill(companies: int, workers: int, pipe: Connection) -> None:
+    """Send images a second, memory and idle share of a build of `BACKFILL` new sessions; a process of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_tables(folder, companies, BACKFILL + FIRST_ROWS)
+        days = pd.read_parquet(folder / "prices.parquet", columns=["date"])["date"].unique()
+        config = load_config(write_config(folder, companies, days[-BACKFILL].date(), workers))
+        with cluster_client(config) as client:
+            before = {} if client is None else client.run(time.process_time)
+            began = time.perf_counter()
+            result = build(config, client=client)
+            seconds = time.perf_counter() - began
+            busy = [] if client is None else [now - before[one] for one, now in client.run(time.process_time).items()]
+        if (result.built, result.failed) != (companies * BACKFILL, 0):
+            raise SystemExit(f"{result.built} images were drawn and {result.failed} failed")
+        idle = 1 - min(busy, default=seconds) / seconds
+        pipe.send((result.built / seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, idle))
+
+
+def in_a_process(work: Callable[..., None], *arguments: object) -> tuple[float, ...]:
+    """Return what a function sends through a pipe, its last argument, from a process that is new."""
+    spawn = multiprocessing.get_context("spawn")
+    here, there = spawn.Pipe()
+    child = spawn.Process(target=work, args=(*arguments, there))
+    child.start()
+    there.close()
+    found: tuple[float, ...] = here.recv()
+    child.join()
+    return found
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -164,24 +238,34 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=2520)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--some", type=int, default=10, help="companies whose Stage 1 is timed")
+    parser.add_argument("--opened", type=int, default=500, help="companies of the store that is listed; 0: none")
+    parser.add_argument("--backfill", type=int, nargs="+", help="companies whose sessions are all new; nothing else")
     options = parser.parse_args()
+    if options.backfill:
+        print("| companies | images/s | to the first | memory | idle |\n|---|---|---|---|---|", flush=True)
+        single = None
+        for companies in options.backfill:
+            rate, memory, idle = in_a_process(backfill, companies, options.workers)
+            single = single or rate
+            print(f"| {companies} | {rate:.0f} | {rate / single:.2f} | {memory:.0f} MB | {idle:.2f} |", flush=True)
+        return
     heads = ("companies", "a night, to the first", "a night", "nothing to do", "tables", "Stage 1 a company", "memory")
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}", flush=True)
     first = None
-    spawn = multiprocessing.get_context("spawn")
     for companies in options.companies:
-        here, there = spawn.Pipe()
-        child = spawn.Process(target=measure, args=(companies, options.sessions, options.some, options.workers, there))
-        child.start()
-        there.close()
-        night, again, read, stage, memory = here.recv()
-        child.join()
+        night, again, read, stage, memory = in_a_process(
+            measure, companies, options.sessions, options.some, options.workers
+        )
         first = first or night / companies
         print(
             f"| {companies} | {night / companies / first:.2f} | {night:.1f} s ({night / companies:.2f} a company) "
             f"| {again:.1f} s | {read:.2f} s | {stage:.3f} s | {memory:.0f} MB |",
             flush=True,
         )
+    if options.opened:
+        listing, one = opened(options.opened, options.sessions)
+        print(f"\nA store of {options.opened} companies: listed with all states in {listing:.2f} s; xarray opens one "
+              f"in {one:.2f} s.")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -82,19 +83,21 @@ def init(
 
 
 class _Counter:
-    """Counts images symbol by symbol: the number to draw is known only when a symbol is started."""
+    """Counts images company by company: the number to draw is known only when a company is prepared."""
 
-    def __init__(self, show: Progress) -> None:
-        self._show = show
-        self._symbol, self._done, self._due = "", 0, 0
+    def __init__(self, show: Progress, companies: int) -> None:
+        self._show, self._companies = show, companies
+        self._due: dict[str, int] = {}
+        self._done: Counter[str] = Counter()
 
     def start(self, symbol: str, due: int) -> None:
-        self._symbol, self._done, self._due = symbol, 0, due
-        self.count(0)
+        self._due[symbol] = due
+        self.count(symbol, 0)
 
-    def count(self, images: int) -> None:
-        self._done += images
-        self._show(self._done, self._due, self._symbol)
+    def count(self, symbol: str, images: int) -> None:
+        self._done[symbol] += images
+        of = f", {len(self._due)} of {self._companies}" if self._companies > 1 else ""
+        self._show(self._done[symbol], self._due[symbol], f"{symbol}{of}")
 
 
 def _speed(result: BuildResult) -> str:
@@ -151,7 +154,7 @@ def build(
     from finnex.config import load_config
     from finnex.errors import ConfigError
     from finnex.pipeline import build as build_images
-    from flows.clusters.cluster import cluster_client
+    from flows.clusters.cluster import cluster_on_demand
 
     began = time.perf_counter()
     settings = load_config(config)
@@ -167,8 +170,8 @@ def build(
     def say(sentence: str) -> None:
         err().print(sentence, markup=False)
 
-    with progress_bar("Drawing") as show, cluster_client(settings) as client:
-        counter = _Counter(show)
+    with progress_bar("Drawing") as show, cluster_on_demand(settings) as client:
+        counter = _Counter(show, len(chosen or settings.symbols))
         result = build_images(
             settings, symbols=chosen or None, start=first, end=last, force=force, client=client,
             on_mended=say, on_redrawn=say, on_start=counter.start, on_progress=counter.count,

@@ -25,7 +25,7 @@ from finnex.exam.plants_labels import (
     entered_at_todays_open,
 )
 from finnex.exam.random_market import Market
-from finnex.pipeline import build, draw_here, open_for_writing, prepare_symbol, read_run
+from finnex.pipeline import Portion, build, draw_here, draw_units, open_for_writing, prepare_symbol, read_run
 from finnex.store import writing
 
 KINDS: list[Kind] = []
@@ -62,9 +62,9 @@ def draw_images_ahead(config: Config, *, lag: int, every: int) -> Path:
             (one, np.delete(one.positions, np.s_[::every])),
         ):
             if len(here):
-                failed = of.run_batch(here.tolist(), draw_here).failed
-                if failed:
-                    raise BuildError(f"{len(failed)} images of the market could not be drawn: {failed[0][1]}")
+                for outcome in draw_units([Portion(of, tuple(here.tolist()))], draw_here):
+                    if failed := outcome.failed:
+                        raise BuildError(f"{len(failed)} images of the market could not be drawn: {failed[0][1]}")
     return Path(str(config.store.path))
 
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
 from finnex.config import Config
-from finnex.pipeline.dask_workers import draw_on_dask
-from finnex.pipeline.drawing import draw_here
 from finnex.pipeline.due_sessions import SymbolBuild
+from finnex.pipeline.portions import Outcome, Portion, draw_units
 from finnex.pipeline.run_inputs import in_universe, read_run, sessions_wanted
-from finnex.pipeline.stage_1 import compute_here
-from finnex.pipeline.stage_1_on_dask import compute_on_dask
 from finnex.pipeline.store_opening import open_for_writing
-from finnex.pipeline.symbol_loop import BuildResult, RunBatch, draw_due
+from finnex.pipeline.symbol_loop import BuildResult, draw_due
+from finnex.pipeline.workers import Workers
 from finnex.store import writing
 
 if TYPE_CHECKING:
@@ -29,11 +27,11 @@ def build(
     start: date | None = None,
     end: date | None = None,
     force: bool = False,
-    client: Client | None = None,
+    client: Client | Callable[[], Client | None] | None = None,
     on_mended: Callable[[str], None] = lambda _: None,
     on_redrawn: Callable[[str], None] = lambda _: None,
     on_start: Callable[[str, int], None] | None = None,
-    on_progress: Callable[[int], None] | None = None,
+    on_progress: Callable[[str, int], None] | None = None,
 ) -> BuildResult:
     """Build every due image of a run and return what was done.
 
@@ -48,15 +46,16 @@ def build(
     force
         Whether to draw sessions that have an image already.
     client
-        A Dask client to draw on; absent, images are drawn in this process.
+        A Dask client to draw on, or what connects one, which is called when there is enough to do; absent, images are
+        drawn in this process.
     on_mended
         Called with a sentence where something in the store was damaged and is mended.
     on_redrawn
         Called with a sentence where published images of a symbol are drawn again, as this version draws otherwise.
     on_start
-        Called with each symbol and the number of its sessions that are due.
+        Called with each symbol and the number of its sessions that are due; symbols with few are drawn together.
     on_progress
-        Called with the number of sessions just drawn.
+        Called with a symbol and the number of its sessions just drawn.
 
     Returns
     -------
@@ -80,8 +79,7 @@ def build(
     """
     began = time.perf_counter()
     run = read_run(config)
-    draw = draw_here if client is None else draw_on_dask(client)
-    compute = compute_here if client is None else compute_on_dask(client)
+    workers = Workers.of(client)
     chosen = in_universe(run, tuple(symbols or config.symbols), start, end)
     for symbol in chosen:  # before anything is made or written
         sessions_wanted(run, symbol, start, end)
@@ -90,16 +88,19 @@ def build(
         if on_start is not None:
             on_start(symbol, 0)
 
-    def prepare(work: SymbolBuild) -> RunBatch:
+    def prepared(work: SymbolBuild) -> None:
         if work.why_again:
             on_redrawn(work.why_again)
         if on_start is not None:
             on_start(work.symbol, work.due)
-        return lambda batch: work.run_batch(batch, draw, on_progress, config.dask.dates_per_task)
+
+    def run_batch(portions: Sequence[Portion]) -> Sequence[Outcome]:
+        draw = workers.draw(sum(len(portion.positions) for portion in portions))
+        return draw_units(portions, draw, on_progress, config.dask.dates_per_task)
 
     with writing(config.store.path):
         opened = open_for_writing(run, symbols=chosen, start=start, end=end, force=force, trust=True)
         return draw_due(
-            run, opened, chosen, prepare, began=began, start=start, end=end, force=force,
-            on_mended=on_mended, on_unchanged=unchanged, compute=compute,
+            run, opened, chosen, run_batch, began=began, start=start, end=end, force=force,
+            on_mended=on_mended, on_unchanged=unchanged, on_prepared=prepared, compute=workers.compute,
         )  # fmt: skip

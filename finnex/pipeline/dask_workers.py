@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finnex.errors import ServiceError
-from finnex.pipeline.drawing import Block, Draw, draw_block
-from finnex.store import Receipt
+from finnex.pipeline.drawing import Block, Draw, Drawn, draw_block
+from finnex.store import DraftTarget, Receipt
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -36,14 +36,20 @@ class _Sent:
     """
 
     block: Block
+    at: DraftTarget
+    """Next to whose drafts the file lies: that of the first block, for all companies of a unit."""
     key: str
     first_byte: int
     shape: tuple[int, int]
 
+    def name(self) -> str:
+        """Return what the task is called on Dask's pages: a company and its first session there."""
+        return f"{self.block.target.symbol}-{self.block.day}"
+
     def draw(self) -> list[Receipt]:
         """Fetch the rows and draw; runs on a worker."""
         rows, columns = self.shape
-        found = self.block.target.read(self.key, self.first_byte, rows * columns * 4)
+        found = self.at.read(self.key, self.first_byte, rows * columns * 4)
         return draw_block(replace(self.block, rows=np.frombuffer(found, dtype="<f4").reshape(self.shape)))
 
 
@@ -53,7 +59,7 @@ def _send(blocks: Sequence[Block], run: str) -> list[_Sent]:
     nothing = np.empty((0, 0), dtype=np.float32)
     for block in blocks:
         rows, columns = block.rows.shape
-        sent.append(_Sent(replace(block, rows=nothing), f"rows-{run}", first, (rows, columns)))
+        sent.append(_Sent(replace(block, rows=nothing), blocks[0].target, f"rows-{run}", first, (rows, columns)))
         first += block.rows.nbytes
     if blocks:
         blocks[0].target.leave(f"rows-{run}", b"".join(np.ascontiguousarray(block.rows).data for block in blocks))
@@ -137,7 +143,7 @@ def draw_on_dask(client: Client, warn: Callable[[str], None] = lambda _: None) -
     from distributed import as_completed  # noqa: PLC0415
     from distributed.scheduler import KilledWorker  # noqa: PLC0415
 
-    def draw(blocks: Sequence[Block]) -> Iterator[list[Receipt]]:
+    def draw(blocks: Sequence[Block]) -> Iterator[Drawn]:
         run = uuid.uuid4().hex[:8]
         held: dict[Any, Block] = {}
         running = as_completed([], loop=client.loop)
@@ -151,7 +157,7 @@ def draw_on_dask(client: Client, warn: Callable[[str], None] = lambda _: None) -
                 return  # several together: each submission costs as much as several tasks
             some = [waiting.pop() for _ in range(min(room - len(held), len(waiting)))]
             # Keys of their own: Dask must not answer with another run's future of the same arguments.
-            keys = [f"image-{run}-{one.block.indexes[0]}" for one in some]
+            keys = [f"image-{run}-{one.name()}" for one in some]
             futures = client.map(_Sent.draw, some, key=keys, pure=False, retries=1)
             held.update(zip(futures, (one.block for one in some), strict=True))
             running.update(futures)
@@ -168,17 +174,17 @@ def draw_on_dask(client: Client, warn: Callable[[str], None] = lambda _: None) -
                 found = watch.gather({future.key: future for future in done if future.status == "finished"})
                 for future in done:
                     if (receipts := found.get(future.key)) is not None:
-                        del held[future]
-                        yield receipts
+                        yield held.pop(future).target.symbol, receipts
                     elif future.status in ENDED:
                         block = held.pop(future)
                         try:
-                            yield future.result()
+                            receipts = future.result()
                         except KilledWorker:
-                            yield [
+                            receipts = [
                                 Receipt(index, input_hash, error=KILLED)
                                 for index, input_hash in zip(block.indexes, block.hashes, strict=True)
                             ]
+                        yield block.target.symbol, receipts
                     else:  # its worker and the receipts are lost: Dask runs the task again
                         running.add(future)
                 refill()

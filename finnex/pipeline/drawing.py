@@ -34,10 +34,14 @@ class Block:
     indexes: tuple[int, ...]
     hashes: tuple[int, ...]
     weights: npt.NDArray[np.float32]  # (images, regions)
+    day: str
+    """Date of its first session, for the name of its task."""
 
 
-Draw = Callable[[Sequence[Block]], Iterator[list[Receipt]]]
-"""Draws blocks somewhere and yields their receipts as they finish, in any order."""
+Drawn = tuple[str, list[Receipt]]
+"""A company, and receipts of it."""
+Draw = Callable[[Sequence[Block]], Iterator[Drawn]]
+"""Draws blocks somewhere, of one company or several, and yields their receipts as they finish, in any order."""
 
 
 @lru_cache(maxsize=4)
@@ -78,7 +82,7 @@ def draw_block(block: Block) -> list[Receipt]:
     return receipts
 
 
-def draw_here(blocks: Sequence[Block]) -> Iterator[list[Receipt]]:
+def draw_here(blocks: Sequence[Block]) -> Iterator[Drawn]:
     """Draw in this process, one block after another."""
     for block in blocks:
-        yield draw_block(block)
+        yield block.target.symbol, draw_block(block)

@@ -1,11 +1,10 @@
-"""One symbol's part of a build: its panel, the sessions that are due, and batches of them drawn and published."""
+"""One symbol's part of a build: its panel, the sessions that are due, and the blocks that draw them."""
 
 from __future__ import annotations
 
-import time
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -16,27 +15,16 @@ from finnex.data.calendar import planned_sessions
 from finnex.data.panel import Panel
 from finnex.errors import BuildError
 from finnex.images.render import RENDERER_VERSION, WHAT_IS_NEW
-from finnex.pipeline.drawing import Block, Draw
+from finnex.pipeline.drawing import Block
+from finnex.pipeline.portions import Portion
 from finnex.pipeline.run_inputs import Run, sessions_wanted
 from finnex.pipeline.stage_1 import Stage1, Stage1Of, stage_1
 from finnex.pipeline.store_opening import take_out_lost_bars
-from finnex.store import QUARANTINED, READY, DraftTarget, Publication, StoreWriter
+from finnex.store import QUARANTINED, READY, DraftTarget, StoreWriter
 
-BATCH_SESSIONS = 250
-"""About a year: enough that the cost of a Prefect task does not show, few enough that a retry costs seconds."""
-"""Sessions drawn and published together: what a crash can cost, and how often progress is kept."""
 SHARES = 4
-"""A task takes at most one of so many shares of what is left of its batch, and not less than `LEAST_PER_TASK`."""
+"""A task takes at most one of so many shares of what is left of its unit, and not less than `LEAST_PER_TASK`."""
 LEAST_PER_TASK = 4
-
-
-@dataclass(frozen=True)
-class BatchOutcome:
-    """Result of a batch."""
-
-    built: int
-    failed: tuple[tuple[date, str], ...]
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -55,6 +43,8 @@ class SymbolBuild:
     """How many of the due are published, and no longer the bytes that were."""
     changed: int
     """How many of the due are published, from other inputs or by another renderer."""
+    first_row: int = 0
+    """Panel position of the first of the rows and weights that are kept."""
 
     @property
     def symbol(self) -> str:
@@ -96,20 +86,45 @@ class SymbolBuild:
         current = state.input_hash[self.on_axis] == self.stage_1.hashes
         return RENDERER_VERSION if current[published].all() else self.store.record().renderer(self.symbol)
 
-    def days(self, batch: Sequence[int]) -> tuple[date, date]:
-        """Return the first and the last date of a batch."""
-        days = self.stage_1.calendar.days
-        return days[batch[0]].item(), days[batch[-1]].item()
+    def days_at(self, rows: Sequence[int]) -> list[date]:
+        """Return the dates of rows of the store's axis."""
+        days: list[date] = self.stage_1.calendar.days[np.searchsorted(self.on_axis, rows)].tolist()
+        return days
 
-    def batches(self, size: int = BATCH_SESSIONS) -> list[list[int]]:
-        """Return the due sessions (panel positions) in batches, oldest first."""
-        return [self.positions[first : first + size].tolist() for first in range(0, self.due, size)]
+    def portion(self) -> Portion:
+        """Return all that is due, without what only the preparation needs: tables, and rows that no image shows."""
+        if not self.due:
+            return Portion(self, ())
+        first = max(self.first_row, int(self.positions[0]) - self.run.layout.lookback + 1)
+        shown = slice(first - self.first_row, int(self.positions[-1]) + 1 - self.first_row)
+        rows, weights = (values[shown].copy() for values in (self.stage_1.rows, self.stage_1.weights))
+        lean = replace(self.stage_1, rows=rows, weights=weights, features={}, outcomes={}, panel=None)
+        return Portion(replace(self, stage_1=lean, first_row=first), tuple(self.positions.tolist()))
 
-    def blocks(self, batch: Sequence[int], dates_per_task: int) -> list[Block]:
-        """Cut a batch into tasks of at most `dates_per_task` sessions that lie near each other.
+    @property
+    def held_bytes(self) -> int:
+        """How much memory its rows take."""
+        return self.stage_1.rows.nbytes + self.stage_1.weights.nbytes
+
+    def blocks(self, batch: Sequence[int], dates_per_task: int, after: int = 0) -> list[Block]:
+        """Cut sessions into tasks of at most `dates_per_task` that lie near each other.
 
         Tasks shrink towards the end, a share of what is left each, so that all workers end together (guided
         self-scheduling, Polychronopoulos and Kuck 1987).
+
+        Parameters
+        ----------
+        batch
+            Panel positions, ascending.
+        dates_per_task
+            The most sessions of one block.
+        after
+            How many sessions of other companies are drawn together with these, and after them.
+
+        Returns
+        -------
+        list of Block
+            In the order of the sessions.
         """
         lookback = self.run.layout.lookback
         target = self.store.target(self.symbol, uuid.uuid4().hex[:12])
@@ -118,14 +133,14 @@ class SymbolBuild:
         for number, position in enumerate(batch):
             if not groups or len(groups[-1]) >= room or position - groups[-1][-1] > lookback:
                 groups.append([])
-                room = min(dates_per_task, max(LEAST_PER_TASK, (len(batch) - number) // SHARES))
+                room = min(dates_per_task, max(LEAST_PER_TASK, (len(batch) - number + after) // SHARES))
             groups[-1].append(position)
         return [self._block(group, lookback, target) for group in groups]
 
     def _block(self, group: Sequence[int], lookback: int, target: DraftTarget) -> Block:
         first, last = group[0] - lookback + 1, group[-1]
         missing = max(0, -first)  # sessions before the first row of the input: not known
-        rows = slice(max(0, first), last + 1)
+        rows = slice(max(0, first) - self.first_row, last + 1 - self.first_row)
         return Block(
             layout_hash=self.run.layout.hash,
             target=target,
@@ -133,44 +148,9 @@ class SymbolBuild:
             ends=tuple(position - first for position in group),
             indexes=tuple(self.on_axis[list(group)].tolist()),
             hashes=tuple(int(self.stage_1.hashes[position]) for position in group),
-            weights=self.stage_1.weights[list(group)],
+            weights=self.stage_1.weights[[position - self.first_row for position in group]],
+            day=str(self.stage_1.calendar.days[group[0]]),
         )
-
-    def run_batch(
-        self,
-        batch: Sequence[int],
-        draw: Draw,
-        on_progress: Callable[[int], None] | None = None,
-        dates_per_task: int = 1,
-    ) -> BatchOutcome:
-        """Draw a batch and publish it: images first, then their status, so that readers see whole images or none.
-
-        Parameters
-        ----------
-        batch
-            Panel positions of the sessions to draw, as `batches` gives them.
-        draw
-            Draws blocks, here or on a cluster.
-        on_progress
-            Called with the number of sessions just drawn.
-        dates_per_task
-            The most sessions of one block.
-
-        Returns
-        -------
-        BatchOutcome
-            How many images were built, which failed and why, and the time in seconds.
-        """
-        began = time.perf_counter()
-        publication = Publication(self.store, self.symbol)
-        for receipts in draw(self.blocks(batch, dates_per_task)):
-            publication.add(receipts)
-            if on_progress is not None:
-                on_progress(len(receipts))
-        bad = publication.finish()
-        days = self.stage_1.calendar.days[np.searchsorted(self.on_axis, [receipt.index for receipt in bad])]
-        failed = tuple((day, receipt.error) for day, receipt in zip(days.tolist(), bad, strict=True))
-        return BatchOutcome(len(batch) - len(bad), failed, time.perf_counter() - began)
 
 
 def prepare_symbol(
@@ -255,11 +235,13 @@ def _write_tables(store: StoreWriter, found: Stage1, on_axis: npt.NDArray[np.int
     Features go up to the last session asked for, labels to the last bar: an outcome that became known matures
     the labels of earlier sessions.
     """
+    tables = {}
     for name, one in (*found.features.items(), *found.outcomes.items()):
         end = sessions if name in found.features else len(on_axis)
         if len(values := one.values[: max(0, end - one.first)]):
             rows = on_axis[one.first :]
-            store.write_rows(found.symbol, name, rows[0], _spread(values, rows, one.unknown))
+            tables[name] = int(rows[0]), _spread(values, rows, one.unknown)
+    store.write_tables(found.symbol, tables)
 
 
 def _spread(values: npt.NDArray[Any], on_axis: npt.NDArray[np.intp], unknown: float) -> npt.NDArray[Any]:

@@ -18,7 +18,8 @@ from finnex.errors import BuildError, ConfigError
 from finnex.layout import Layout
 from finnex.pipeline.daily_features import DailyFeatures
 from finnex.pipeline.drawing import draw_here
-from finnex.pipeline.due_sessions import BATCH_SESSIONS, SymbolBuild
+from finnex.pipeline.due_sessions import SymbolBuild
+from finnex.pipeline.portions import Portion, draw_units
 from finnex.pipeline.run_inputs import Run
 from finnex.pipeline.specification_files import prepare
 from finnex.store import ImageStore, writing
@@ -97,8 +98,9 @@ class OneCompany:
         stale = set(prepared.positions.tolist()) - self._done
         batch = [row for row in wanted.tolist() if row in stale or prepared.panel.calendar.days[row] not in held]
         with writing(path):
-            for first in range(0, len(batch), BATCH_SESSIONS):
-                outcome = prepared.run_batch(batch[first : first + BATCH_SESSIONS], draw_here)
+            for outcome in draw_units([Portion(prepared, tuple(batch))], draw_here):
+                if outcome.corrupt is not None:
+                    raise outcome.corrupt
                 if outcome.failed:
                     day, error = outcome.failed[0]
                     raise BuildError(f"{len(outcome.failed)} images could not be drawn; {self.symbol} {day}: {error}.")

@@ -1,7 +1,8 @@
-"""The loop over symbols and batches: one for a build in this process, on Dask, and under Prefect.
+"""The loop over symbols: one for a build in this process, on Dask, and under Prefect.
 
-Companies of which nothing changed are not looked at. Where a read of one meets damage that neither size nor time shows,
-the store is opened again, which mends it, and the read is repeated.
+Companies are prepared one after the other, and drawn together once as many images are due as a batch takes. Companies
+of which nothing changed are not looked at. Where a read of one meets damage that neither size nor time shows, the store
+is opened again, which mends it, and the read is repeated.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from functools import partial
 from typing import TypeVar
 
 from finnex.errors import StoreCorrupt
-from finnex.pipeline.due_sessions import BatchOutcome, SymbolBuild, prepare_symbol
+from finnex.pipeline.due_sessions import SymbolBuild, prepare_symbol
+from finnex.pipeline.portions import TASK_BYTES, UNIT_IMAGES, Outcome, Portion
 from finnex.pipeline.run_inputs import Run
 from finnex.pipeline.stage_1 import Compute, Stage1Of, compute_here
 from finnex.pipeline.store_opening import Opened, open_for_writing
@@ -63,26 +65,28 @@ class BuildResult:
     notes: tuple[str, ...] = field(default=())
 
 
-RunBatch = Callable[[Sequence[int]], BatchOutcome]
-"""Draws and publishes a batch of panel positions."""
+RunBatch = Callable[[Sequence[Portion]], Sequence[Outcome]]
+"""Draws and publishes portions of companies that differ; gives one outcome or several of each."""
 
 
 def draw_due(
     run: Run,
     opened: Opened,
     symbols: Iterable[str],
-    prepare: Callable[[SymbolBuild], RunBatch],
+    run_batch: RunBatch,
     *,
     began: float,
+    images: int = UNIT_IMAGES,
     start: date | None = None,
     end: date | None = None,
     force: bool = False,
     on_blocked: Callable[[str], None] = lambda _: None,
     on_mended: Callable[[str], None] = lambda _: None,
     on_unchanged: Callable[[str, int], None] = lambda _, __: None,
+    on_prepared: Callable[[SymbolBuild], None] = lambda _: None,
     compute: Compute = compute_here,
 ) -> BuildResult:
-    """Draw what is due of each symbol, batch by batch, and record where the inputs end; call under `writing`.
+    """Draw what is due of all symbols, batch by batch, and record where the inputs end; call under `writing`.
 
     Parameters
     ----------
@@ -92,10 +96,12 @@ def draw_due(
         The store, as `open_for_writing` gives it.
     symbols
         Symbols to draw.
-    prepare
-        Called with the work of each symbol; returns what runs its batches.
+    run_batch
+        Draws and publishes a batch.
     began
         When the build began, by `time.perf_counter`.
+    images
+        Companies are put together until so many images are due.
     start, end
         Range to draw; absent, as `sessions_wanted` says.
     force
@@ -107,6 +113,8 @@ def draw_due(
     on_unchanged
         Called with a symbol that is not looked at, as nothing of it changed, and how many of its sessions have their
         image.
+    on_prepared
+        Called with the work of each other symbol before it is drawn.
     compute
         Has Stage 1 of the symbols computed that are not left alone.
 
@@ -121,8 +129,9 @@ def draw_due(
         Something in the store is damaged that cannot be made again; what other symbols were due is drawn.
     """
     drawing = _Drawing(
-        run, opened, tuple(symbols), prepare, start, end, on_blocked, on_mended, on_unchanged, force=force
-    )
+        run, opened, tuple(symbols), run_batch, images, start, end,
+        on_blocked, on_mended, on_unchanged, on_prepared, force=force,
+    )  # fmt: skip
     with compute(run, drawing.computed()) as stage_1_of:
         return drawing.result(began, stage_1_of)
 
@@ -135,19 +144,25 @@ class _Drawing:
         run: Run,
         opened: Opened,
         symbols: tuple[str, ...],
-        prepare: Callable[[SymbolBuild], RunBatch],
+        run_batch: RunBatch,
+        images: int,
         start: date | None,
         end: date | None,
         on_blocked: Callable[[str], None],
         on_mended: Callable[[str], None],
         on_unchanged: Callable[[str, int], None],
+        on_prepared: Callable[[SymbolBuild], None],
         *,
         force: bool,
     ) -> None:
-        self._run, self._opened, self._symbols, self._prepare = run, opened, symbols, prepare
+        self._run, self._opened, self._symbols = run, opened, symbols
+        self._run_batch, self._images = run_batch, images
         self._start, self._end, self._force = start, end, force
-        self._on_blocked, self._on_mended, self._on_unchanged = on_blocked, on_mended, on_unchanged
+        self._on_blocked, self._on_mended = on_blocked, on_mended
+        self._on_unchanged, self._on_prepared = on_unchanged, on_prepared
         self._left = deque(symbols)
+        self._waiting: dict[str, Portion] = {}
+        """Prepared, and not drawn yet."""
         self._built: Counter[str] = Counter()
         self._skipped: dict[str, int] = {}
         self._seconds = 0.0
@@ -202,6 +217,11 @@ class _Drawing:
         except StoreCorrupt:
             if not self._opened.whole:
                 raise
+        self._open_again()
+        return work()
+
+    def _open_again(self) -> None:
+        """Open the store without trust, which mends it; what waits is prepared anew."""
         blocked = self._opened.blocked
         self._opened = open_for_writing(
             self._run, symbols=self._symbols, start=self._start, end=self._end, force=self._force
@@ -209,18 +229,22 @@ class _Drawing:
         if self._opened.mended:
             self._on_mended(self._opened.mended)
         self._record = self._opened.store.record()
+        self._left.extendleft(reversed(self._waiting))
+        self._waiting.clear()
         again = self._opened.touched.difference(blocked, self._left)
         self._left.extend(symbol for symbol in self._symbols if symbol in again)
-        return work()
 
     def _draw_all(self) -> str:
         """Draw what is left, record where the inputs end, and return the fingerprint, '' where a symbol is blocked."""
-        while self._left:
+        while self._left or self._waiting:
+            if not self._left or self._is_enough():
+                self._draw_waiting()
+                continue
             symbol = self._left.popleft()
             try:
-                self._trusting(partial(self._draw, symbol))
+                self._trusting(partial(self._look_at, symbol))
             except StoreCorrupt as error:
-                self._on_blocked(self._opened.block(symbol, error))
+                self._block(symbol, error)
         completed: dict[str, list[str]] = {}
         for symbol, renderer in self._renderer.items():
             completed.setdefault(renderer, []).append(symbol)
@@ -233,7 +257,17 @@ class _Drawing:
         known = self._known.fingerprint if self._opened.is_untouched(self._symbols) and not self._damaged else ""
         return known or self._opened.fingerprint(())
 
-    def _draw(self, symbol: str) -> None:
+    def _block(self, symbol: str, error: StoreCorrupt) -> None:
+        self._on_blocked(self._opened.block(symbol, error))
+
+    def _is_enough(self) -> bool:
+        """Return whether what waits is a batch: by its images, or by the memory that it takes."""
+        waiting = self._waiting.values()
+        due = sum(len(portion.positions) for portion in waiting)
+        return due >= self._images or sum(portion.work.held_bytes for portion in waiting) >= TASK_BYTES
+
+    def _look_at(self, symbol: str) -> None:
+        """Prepare a symbol, and let it wait to be drawn."""
         opened = self._opened
         self._renderer.pop(symbol, None)
         if symbol in opened.blocked:
@@ -249,14 +283,35 @@ class _Drawing:
             self._run, opened.store, symbol,
             start=self._start, end=self._end, force=self._force, compute=self._stage_1_of,
         )  # fmt: skip
-        run_batch = self._prepare(work)
-        for batch in work.batches():
-            outcome = run_batch(batch)
-            self._built[symbol] += outcome.built
-            self._seconds += outcome.seconds
-            self._failures[symbol] += [(symbol, day, reason) for day, reason in outcome.failed]
-        self._skipped[symbol] = work.due + work.skipped - self._built[symbol] - len(self._failures[symbol])
-        self._renderer[symbol] = work.renderer()
+        self._on_prepared(work)
+        self._waiting[symbol] = work.portion()
+
+    def _draw_waiting(self) -> None:
+        """Draw what waits, and note what is complete; where damage is met, open the store again, or block symbols."""
+        waiting = list(self._waiting.values())
+        self._waiting.clear()
+        damaged: dict[str, StoreCorrupt] = {}
+        due = [portion for portion in waiting if portion.positions]
+        for one in self._run_batch(due) if due else ():
+            self._built[one.symbol] += one.built
+            self._seconds += one.seconds
+            self._failures[one.symbol] += [(one.symbol, day, reason) for day, reason in one.failed]
+            if one.corrupt is not None:
+                damaged[one.symbol] = one.corrupt
+        for work in (portion.work for portion in waiting if portion.symbol not in damaged):
+            symbol = work.symbol
+            done = self._built[symbol] + len(self._failures[symbol])
+            self._skipped[symbol] = work.due + work.skipped - done
+            try:
+                self._renderer[symbol] = work.renderer()
+            except StoreCorrupt as error:
+                damaged[symbol] = error
+        if damaged and self._opened.whole:
+            self._left.extendleft(damaged)
+            self._open_again()
+            return
+        for symbol, found in damaged.items():
+            self._block(symbol, found)
 
 
 def _still_damaged(opened: Opened, symbol: str, days: Sequence[date]) -> str:

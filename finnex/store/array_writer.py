@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import zarr
 
 from finnex.errors import StoreCorrupt
 from finnex.store.image_store import ImageStore
+from finnex.store.small_arrays import SmallArray
+from finnex.store.zarr_metadata import read_document
 from finnex.store_path import StorePath
 
 
@@ -39,7 +42,7 @@ class ArrayWriter(ImageStore):
         return found.with_config({"write_empty_chunks": True})  # Zarr would delete chunks that are all fill value
 
     def write_rows(self, symbol: str, name: str, first: int, values: npt.NDArray[Any]) -> bool:
-        """Write the chunks of a small array in which rows differ from what is stored; return whether any do.
+        """Write the chunks of one small array in which rows differ from what is stored.
 
         Parameters
         ----------
@@ -58,19 +61,61 @@ class ArrayWriter(ImageStore):
         StoreCorrupt
             What is stored is damaged.
         """
-        array = self.writable(symbol, name)
-        with self._reading(symbol, name):
-            stored = np.asarray(array[first : first + len(values)])
-        wanted = values.astype(stored.dtype)
-        differing = first + differing_rows(stored, wanted)
-        of_chunk = array.chunks[0]
-        for chunk in np.unique(differing // of_chunk).tolist():
-            begin, end = max(first, chunk * of_chunk), min(first + len(wanted), (chunk + 1) * of_chunk)
-            array[begin:end] = wanted[begin - first : end - first]
-        return len(differing) > 0
+        return bool(self.write_tables(symbol, {name: (first, values)}))
 
-    def _write(self, symbol: str, name: str, values: npt.NDArray[Any]) -> None:
-        self.writable(symbol, name)[: len(values)] = values
+    def write_tables(self, symbol: str, tables: Mapping[str, tuple[int, npt.NDArray[Any]]]) -> list[str]:
+        """Write the chunks of small arrays in which rows differ from what is stored; return the arrays that do.
+
+        Parameters
+        ----------
+        symbol
+            The company.
+        tables
+            By array the first row, and what is written from it on: (rows, ...), converted to the array's dtype. Readers
+            see the arrays change in this order.
+
+        Returns
+        -------
+        list
+            Names of the arrays of which anything was written.
+
+        Raises
+        ------
+        StoreCorrupt
+            What is stored is damaged.
+        """
+        chunks: list[tuple[str, bytes]] = []
+        changed = []
+        for name, (first, values) in tables.items():
+            array = self._written_array(symbol, name)
+            with self._reading(symbol, name):
+                stored = array.read(self._place, first, first + len(values))
+                wanted = values.astype(array.dtype)
+                rows = first + differing_rows(stored, wanted)
+                for chunk in np.unique(rows // array.rows_of_chunk).tolist():
+                    begin = max(first, chunk * array.rows_of_chunk)
+                    end = min(first + len(wanted), (chunk + 1) * array.rows_of_chunk)
+                    chunks += array.written(self._place, begin, wanted[begin - first : end - first])
+            changed += [name] * bool(len(rows))
+        self._place.put_all(chunks)
+        return changed
+
+    def _written_array(self, symbol: str, name: str) -> SmallArray:
+        """Return an array by its own metadata, which has the size of now while the company's has that of before."""
+        found = read_document(self._place, f"{symbol}/{name}")
+        if found is None:
+            raise StoreCorrupt(f"{self.path} has no array {symbol}/{name}. `finnex repair` makes it anew.")
+        with self._reading(symbol, name):
+            return SmallArray.of(f"{symbol}/{name}", found)
+
+    def _write(self, symbol: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Write arrays from their first row on; readers see them change in this order."""
+        chunks: list[tuple[str, bytes]] = []
+        for name, values in arrays.items():
+            array = self._written_array(symbol, name)
+            with self._reading(symbol, name):
+                chunks += array.written(self._place, 0, np.asarray(values, dtype=array.dtype))
+        self._place.put_all(chunks)
 
 
 def differing_rows(stored: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> npt.NDArray[np.intp]:

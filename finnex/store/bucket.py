@@ -6,7 +6,7 @@ replaces; once a later writer has replaced that object, S3 refuses the write, ho
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,6 +57,11 @@ class Bucket:
         except FileNotFoundError:
             return None
         return _unmarked(found) if key == JOURNAL else found
+
+    def put_all(self, items: Sequence[tuple[str, bytes]]) -> None:
+        """Replace objects one after the other."""
+        for key, data in items:
+            self.put(key, data)
 
     def claim(self, key: str) -> bytes | None:
         """Write what lies under a key again, under this lease: what an earlier writer sends now is refused."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -17,8 +17,8 @@ from finnex.store.document import Document
 from finnex.store.place import place_of
 from finnex.store.presence import holds_a_store
 from finnex.store.record import Company, RootRecord, axis_crc, read_record
-from finnex.store.small_arrays import read_small
-from finnex.store.store_template import FIXED, FORMAT
+from finnex.store.small_arrays import SmallArray
+from finnex.store.store_template import FIXED, FORMAT, WORDS
 from finnex.store.upgrade import EARLIER_FORMATS, derive_record
 from finnex.store.upgrade_chunks import is_complete
 from finnex.store.zarr_metadata import arrays_of, read_document
@@ -38,6 +38,7 @@ class CompanyArrays:
         """The store's own description: layout, catalogue, exchange, label settings."""
         self._place = place_of(str(path))
         self._opened: dict[str, tuple[Company, zarr.Group]] = {}
+        self._documents: dict[str, tuple[Company, Document, dict[str, Document]]] = {}
 
     @classmethod
     def open(cls, path: StorePath | str) -> Self:
@@ -83,20 +84,28 @@ class CompanyArrays:
             raise StoreError(f"{self.path} has no symbol '{symbol}'. {nearest(symbol, sorted(companies))}")
         return companies[symbol]
 
+    def _document(self, symbol: str, company: Company) -> tuple[Document, dict[str, Document]]:
+        """Return the metadata of a symbol, and that of its arrays, which have the sizes that they had together."""
+        known = self._documents.get(symbol)
+        if known is None or known[0].generation != company.generation:
+            document = read_document(self._place, symbol) or {}
+            arrays = arrays_of(document)
+            if not arrays and self.attrs["finnex_format"] == FORMAT:
+                raise StoreCorrupt(f"{self.path}/{symbol}/zarr.json is damaged or gone. `finnex repair` makes it anew.")
+            known = self._documents[symbol] = (company, document, arrays)
+        return known[1:]
+
     def _group(self, symbol: str, company: Company) -> zarr.Group:
         """Return the group of a symbol, with the sizes that its arrays had together."""
         known = self._opened.get(symbol)
         if known is None or known[0].generation != company.generation:
-            document = read_document(self._place, symbol) or {}
-            has_all = bool(arrays_of(document))
-            if not has_all and self.attrs["finnex_format"] == FORMAT:
-                raise StoreCorrupt(f"{self.path}/{symbol}/zarr.json is damaged or gone. `finnex repair` makes it anew.")
+            document, arrays = self._document(symbol, company)
             store = self._place.zarr(read_only=True, folder=symbol)
             try:
                 opened = zarr.open_group(
                     WithoutGaps(store) if is_complete(document) else WithoutEmptyFolders(store),
                     mode="r",
-                    use_consolidated=has_all,
+                    use_consolidated=bool(arrays),
                 )
             except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
                 raise StoreCorrupt(
@@ -113,6 +122,14 @@ class CompanyArrays:
         if not isinstance(found, zarr.Array):
             raise StoreCorrupt(f"{self.path} has no array {symbol}/{name}. `finnex repair` makes it anew.")
         return found
+
+    def _small(self, symbol: str, name: str, company: Company) -> SmallArray:
+        """Return an array of numbers of a symbol, as its metadata describes it."""
+        arrays = self._document(symbol, company)[1]
+        found = arrays[name] if name in arrays else read_document(self._place, f"{symbol}/{name}")
+        if found is None:
+            raise StoreCorrupt(f"{self.path} has no array {symbol}/{name}. `finnex repair` makes it anew.")
+        return SmallArray.of(f"{symbol}/{name}", found)
 
     def _read(self, symbol: str, name: str, company: Company | None = None) -> npt.NDArray[Any]:
         """Return an array as far as the root record goes.
@@ -131,53 +148,19 @@ class CompanyArrays:
             This account may not read it.
         """
         company = company or self._company(symbol)
-        array = self._array(symbol, name, company)
-        rows = slice(None) if name in FIXED and name != "date" else slice(company.sessions)
         with self._reading(symbol, name):
-            found = np.asarray(array[rows])
+            if name in WORDS:
+                return np.asarray(self._array(symbol, name, company)[...])
+            array, complete = self._small(symbol, name, company), is_complete(self._document(symbol, company)[0])
+            rows = array.shape[0] if name in FIXED and name != "date" else company.sessions
+            found = array.read(self._place, 0, rows, complete=complete)
             if name == "date" and axis_crc(found.astype("datetime64[D]")) != company.axis_crc:
                 raise ValueError("it does not match its checksum")
         return found
 
-    def _documents(self, symbol: str) -> dict[str, Document]:
-        """Return the metadata of a symbol's arrays by name; nothing where a version of FinNeX kept it elsewhere."""
-        return arrays_of(read_document(self._place, symbol))
-
-    def _tables(
-        self, symbol: str, names: Iterable[str], company: Company, documents: Mapping[str, Document] | None = None
-    ) -> dict[str, npt.NDArray[Any]]:
-        """Return several arrays as far as the root record goes, read without opening the group where that is possible.
-
-        Parameters
-        ----------
-        symbol
-            Symbol of the company.
-        names
-            Names of the arrays.
-        company
-            What the record says of the symbol.
-        documents
-            Result of `_documents`; absent, it is read.
-
-        Returns
-        -------
-        dict
-            The arrays by name.
-
-        Raises
-        ------
-        StoreCorrupt, StoreError
-            As `_read`.
-        """
-        documents = self._documents(symbol) if documents is None else documents
-        found = {}
-        for name in names:
-            known = documents.get(name)
-            values = None if known is None else read_small(self._place, symbol, name, known, company.sessions)
-            if values is None or (name == "date" and axis_crc(values.astype("datetime64[D]")) != company.axis_crc):
-                values = self._read(symbol, name, company)  # or it says what is wrong
-            found[name] = values
-        return found
+    def _tables(self, symbol: str, names: Iterable[str], company: Company) -> dict[str, npt.NDArray[Any]]:
+        """Return several arrays as `_read` gives them, by name."""
+        return {name: self._read(symbol, name, company) for name in names}
 
     @contextmanager
     def _reading(self, symbol: str, name: str) -> Iterator[None]:
@@ -210,7 +193,7 @@ class CompanyArrays:
 
     def is_written(self, symbol: str, name: str) -> npt.NDArray[np.bool_]:
         """Return for every session whether its row of a table holds anything but what an empty one holds."""
-        values, empty = self._read(symbol, name), self._array(symbol, name).fill_value
+        values, empty = self._read(symbol, name), self._small(symbol, name, self._company(symbol)).fill
         same = np.isnan(values) if values.dtype.kind == "f" else values == empty
         found: npt.NDArray[np.bool_] = ~same.all(axis=1)
         return found

@@ -8,7 +8,8 @@ import os
 import shutil
 import stat
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -24,6 +25,8 @@ SET_ASIDE = f"{WORKING}/set_aside"
 """Folder of what lay where a file or folder of the store belongs."""
 ODD, MASK = 0x9E3779B97F4A7C15, 2**64 - 1
 """Of a hash of 64 bits: Knuth's multiplier, The Art of Computer Programming 3, 6.4."""
+FLUSHES = 8
+"""Files and folders that are flushed side by side."""
 NOTHING_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}
 """Answers at a key that holds no file: none, one above it that is no folder, links that lead nowhere, a socket."""
 NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES}
@@ -48,6 +51,26 @@ def flush_folder(path: str) -> None:
             raise
     finally:
         os.close(file)
+
+
+def _flush_file(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        file = os.open(path, os.O_RDONLY)
+        try:
+            flush(file)
+        finally:
+            os.close(file)
+
+
+def _together(flushes: Callable[[str], None], paths: Sequence[str]) -> None:
+    """Flush paths side by side: a file system writes its own journal once for those that wait at the same time."""
+    if len(paths) < 2:
+        for path in paths:
+            flushes(path)
+        return
+    with ThreadPoolExecutor(min(len(paths), FLUSHES), "finnex-flush") as threads:
+        for _ in threads.map(flushes, paths):
+            pass
 
 
 def _signature(root: str) -> str:
@@ -146,6 +169,33 @@ class Folder:
                 self.delete(partial)
             raise
 
+    def put_all(self, items: Sequence[tuple[str, bytes]]) -> None:
+        """Write all files under temporary names, flush them together, then rename them in this order.
+
+        Raises
+        ------
+        StoreError
+            This process holds the lock of the store, and its path does not lead there any more.
+        """
+        if len(items) < 2:
+            for key, data in items:
+                self.put(key, data)
+            return
+        check_right_to_write(self.address)
+        partials = [f"{PARTIAL}/{uuid.uuid4().hex}" for _ in items]
+        try:
+            for partial, (_, data) in zip(partials, items, strict=True):
+                self._write(partial, data, flushed=False)
+            self.flush(partials)
+            check_right_to_write(self.address)
+            for partial, (key, _) in zip(partials, items, strict=True):
+                self.move(partial, key)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                for partial in partials:
+                    self.delete(partial)
+            raise
+
     def draft(self, key: str, data: bytes | memoryview, *, flushed: bool = False) -> None:
         """Write a file; it is not whole until `flush`, which then finds little to wait for.
 
@@ -159,14 +209,8 @@ class Folder:
         self._write(key, data, flushed=flushed)
 
     def flush(self, keys: Iterable[str]) -> None:
-        """Wait for drafts that other processes of this machine wrote."""
-        for key in keys:
-            with contextlib.suppress(FileNotFoundError):  # moved by a writer that crashed
-                file = os.open(f"{self.address}/{key}", os.O_RDONLY)
-                try:
-                    flush(file)
-                finally:
-                    os.close(file)
+        """Wait until files are on the disk; one that a writer that crashed has moved is left out."""
+        _together(_flush_file, [f"{self.address}/{key}" for key in keys])
 
     def _write(self, key: str, data: bytes | memoryview, *, flushed: bool = True) -> None:
         path = f"{self.address}/{key}"
@@ -234,8 +278,9 @@ class Folder:
 
     def sync(self) -> None:
         """Flush the folders whose names changed; their files were flushed before they were renamed."""
-        while self._changed:
-            flush_folder(f"{self.address}/{self._changed.pop()}")
+        changed = sorted(self._changed)
+        _together(flush_folder, [f"{self.address}/{folder}" for folder in changed])
+        self._changed.difference_update(changed)
 
     def keys(self, folder: str) -> list[str]:
         """Return the files of a folder."""

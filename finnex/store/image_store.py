@@ -20,7 +20,6 @@ from finnex.data.calendar import Days
 from finnex.errors import StoreCorrupt, StoreError
 from finnex.store.chunks import IMAGE, chunk_keys
 from finnex.store.company_arrays import CompanyArrays
-from finnex.store.document import Document
 from finnex.store.drafts import chunk_of, decode_into
 from finnex.store.journal import PUBLISH, read_intent
 from finnex.store.record import Company
@@ -252,11 +251,10 @@ class ImageStore(CompanyArrays):
         return self._outcomes(symbol, self._company(symbol))
 
     def _outcomes(self, symbol: str, company: Company) -> dict[str, npt.NDArray[Any]]:
-        documents = self._documents(symbol)
-        return self._tables(symbol, self._outcome_names(symbol, company, documents), company, documents)
+        return self._tables(symbol, self._outcome_names(symbol, company), company)
 
-    def _outcome_names(self, symbol: str, company: Company, documents: Mapping[str, Document]) -> list[str]:
-        held = documents or self._group(symbol, company).array_keys()
+    def _outcome_names(self, symbol: str, company: Company) -> list[str]:
+        held = self._document(symbol, company)[1] or self._group(symbol, company).array_keys()
         return sorted(name for name in held if name.startswith(("label_", "return_")))
 
     def surveys(self) -> Iterator[CompanySurvey]:
@@ -281,10 +279,10 @@ class ImageStore(CompanyArrays):
         return self._survey(symbol, self._company(symbol))
 
     def _survey(self, symbol: str, company: Company) -> CompanySurvey:
-        documents = self._documents(symbol)
-        names = self._outcome_names(symbol, company, documents)
-        version = self._version(symbol, company, documents)  # first: what is written meanwhile has another one later
-        found = self._tables(symbol, ("status", "date", "image_crc", "horizon", *names), company, documents)
+        version = self._version(symbol, company)  # first: what is written meanwhile has another one later
+        names = self._outcome_names(symbol, company)
+        found = self._tables(symbol, ("status", "date", "image_crc", "horizon", *names), company)
+        self._documents.pop(symbol, None)  # of hundreds of companies they take more memory than the samples
         return CompanySurvey(
             symbol, found["date"].astype("datetime64[D]"), found["status"], found["image_crc"], found["horizon"],
             {name: found[name] for name in names}, version,
@@ -300,11 +298,13 @@ class ImageStore(CompanyArrays):
         """
         companies = self.record().companies
         wanted = [symbol for symbol in (companies if symbols is None else symbols) if symbol in companies]
-        found = self._each(lambda one: self._version(one, companies[one], self._documents(one)), wanted)
+        found = self._each(lambda one: self._version(one, companies[one]), wanted)
         return dict(zip(wanted, found, strict=True))
 
-    def _version(self, symbol: str, company: Company, documents: Mapping[str, Document]) -> str:
-        names = ("status", "date", "image_crc", *self._outcome_names(symbol, company, documents))
+    def _version(self, symbol: str, company: Company) -> str:
+        documents = self._document(symbol, company)[1]
+        names = ("status", "date", "image_crc", *self._outcome_names(symbol, company))
+        self._documents.pop(symbol, None)
         if any(name not in documents for name in names):
             return ""
         keys = [f"{symbol}/{name}/{part}" for name in names for part in chunk_keys(documents[name], company.sessions)]

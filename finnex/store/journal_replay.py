@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import zarr
 
 from finnex.store import journal
@@ -73,7 +74,8 @@ class StoreSteps(ArrayWriter):
         write_document(self._place, symbol, document)
         self._place.sync()
         write_document(self._place, "", root_document(read_document(self._place) or {}, {symbol: document}))
-        self._opened.pop(symbol, None)
+        for known in (self._opened, self._documents):
+            known.pop(symbol, None)  # they lack the new arrays
 
     def _do_extend(self, symbol: str, details: dict[str, Any]) -> None:
         days = np.array(details["days"], dtype="int64").astype("datetime64[D]")
@@ -84,7 +86,7 @@ class StoreSteps(ArrayWriter):
             write_document(self._place, f"{symbol}/{name}", document)
             if name not in {IMAGE, *FIXED}:
                 fill_missing(self._place, self._root, symbol, name, document, earlier)
-        self.writable(symbol, "date")[...] = days.astype("int64")
+        self._write(symbol, {"date": days.astype("int64")})
         write_document(self._place, symbol, company_document(group, arrays))
         self._place.sync()
         record = self.record()
@@ -124,6 +126,8 @@ class StoreSteps(ArrayWriter):
     def _record(self, symbol: str, receipts: Sequence[Receipt], states: Sequence[int], rendered_at: int) -> None:
         """Write what is known of images that lie in their place; their status last."""
         rows = np.array([receipt.index for receipt in receipts])
+        tables: dict[str, npt.NDArray[Any]] = {}
+        company = self._company(symbol)
         for name, values in (
             ("rendered_at", [rendered_at] * len(rows)),
             ("coverage", [receipt.coverage for receipt in receipts]),
@@ -133,9 +137,9 @@ class StoreSteps(ArrayWriter):
             ("image_tag", [self._tag(symbol, receipt.index, receipt.crc) for receipt in receipts]),
             ("status", states),
         ):
-            table = self._read(symbol, name)
+            table = tables[name] = self._read(symbol, name, company)
             table[rows] = np.array(values, dtype=table.dtype)
-            self._write(symbol, name, table)
+        self._write(symbol, tables)
         shown = self._read(symbol, "date")[rows[np.array(states) == READY]].astype("datetime64[D]")
         self._note_quarantine(symbol, released=[str(day) for day in shown])
 
@@ -150,14 +154,14 @@ class StoreSteps(ArrayWriter):
             self._note_quarantine(symbol, withheld=dict.fromkeys(details["days"], details["reason"]))
         status = self._read(symbol, "status")
         status[rows] = target
-        self._write(symbol, "status", status)
+        self._write(symbol, {"status": status})
         if target != QUARANTINED:
             self._note_quarantine(symbol, released=details["days"])
         if len(images := np.array(details["images"], dtype=np.intp)):
-            for name in ("image_tag", "image_crc", "input_hash"):
-                table = self._read(symbol, name)
+            tables = {name: self._read(symbol, name) for name in ("image_tag", "image_crc", "input_hash")}
+            for table in tables.values():
                 table[images] = 0
-                self._write(symbol, name, table)
+            self._write(symbol, tables)
             for row in images:
                 self._place.delete(chunk_of(symbol, int(row)))
 
@@ -173,11 +177,11 @@ class StoreSteps(ArrayWriter):
 
     def _do_predict(self, symbol: str, details: dict[str, Any]) -> None:
         rows = np.array(details["rows"], dtype=np.intp)
-        for name in ("prediction", "predicted_at", "prediction_version"):
-            table = self._read(symbol, name)
+        tables = {name: self._read(symbol, name) for name in ("prediction", "predicted_at", "prediction_version")}
+        for name, table in tables.items():
             table[rows] = details[name]
-            self._write(symbol, name, table)
-        self._note_predictions(symbol, int(np.count_nonzero(table)))  # of the versions: 0 is none
+        self._write(symbol, tables)
+        self._note_predictions(symbol, int(np.count_nonzero(tables["prediction_version"])))  # 0 is none
 
     def _note_predictions(self, symbol: str, number: int) -> None:
         """Keep in the root record how many sessions have a prediction."""

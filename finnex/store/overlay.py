@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,11 @@ class Overlay:
     def put(self, key: str, data: bytes | memoryview) -> None:
         """Keep bytes in memory."""
         self._written[key] = bytes(data)
+
+    def put_all(self, items: Sequence[tuple[str, bytes]]) -> None:
+        """Keep bytes of several keys in memory."""
+        for key, data in items:
+            self.put(key, data)
 
     def claim(self, key: str) -> bytes | None:
         """Return what lies under a key; nothing is claimed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Protocol
@@ -28,6 +28,15 @@ class Place(Protocol):
 
     def put(self, key: str, data: bytes | memoryview) -> None:
         """Replace the bytes under a key as a whole: a reader sees the old bytes or the new ones.
+
+        Raises
+        ------
+        StoreError
+            This process held the lock of the store and holds it no longer.
+        """
+
+    def put_all(self, items: Sequence[tuple[str, bytes]]) -> None:
+        """Replace what lies under several keys, each as `put` does, one after the other in this order.
 
         Raises
         ------

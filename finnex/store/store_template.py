@@ -36,6 +36,8 @@ FEATURE_TABLES = (
 """Per date and feature: what was drawn, what it was drawn from, and what turns one into the other."""
 FIXED = ("date", "horizon", "region", "feature", "channel", "class")
 """Coordinates: all other arrays of a group have `date` as their first dimension."""
+WORDS = ("region", "feature", "channel", "class")
+"""Arrays of words; all others are of numbers."""
 
 
 STATUS_FLAGS: dict[str, Any] = {

@@ -159,14 +159,14 @@ class StoreWriter(StatusChanges):
         whole = np.isin(indexes, np.setdiff1d(suspects, found)) & (now != 0)
         if whole.any():  # published by a version of FinNeX that kept no tags
             tags[indexes[whole]] = now[whole]
-            self._write(symbol, "image_tag", tags)
+            self._write(symbol, {"image_tag": tags})
         return found
 
     def forget_tags(self, symbol: str, indexes: npt.NDArray[np.intp]) -> None:
         """Have the next `lost` read some images: their bytes are not those that were published."""
         tags = self._read(symbol, "image_tag")
         tags[indexes] = 0
-        self._write(symbol, "image_tag", tags)
+        self._write(symbol, {"image_tag": tags})
 
     def sweep(self) -> int:
         """Remove drafts and half-written files that an interrupted run left behind; return how many."""
@@ -228,7 +228,8 @@ class StoreWriter(StatusChanges):
         generation = self.record().companies[symbol].generation
         days = np.asarray(days, dtype="datetime64[D]")
         self._do_extend(symbol, {"days": days.astype("int64").tolist(), "generation": generation, "earlier": earlier})
-        self._opened.pop(symbol, None)  # it has the shapes of before
+        for known in (self._opened, self._documents):  # they have the shapes of before
+            known.pop(symbol, None)
 
     def is_short(self, symbol: str) -> bool:
         """Return whether an array of a symbol has fewer sessions than the root record names."""

@@ -38,7 +38,7 @@ def build_sibling(config: Config, layout: str, on_progress: OnProgress = ignore_
         nonlocal due
         due += more
 
-    def on_drawn(more: int) -> None:
+    def on_drawn(_: str, more: int) -> None:
         nonlocal drawn
         drawn += more
         on_progress(Progress("draw", drawn, due))

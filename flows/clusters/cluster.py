@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Any
 
 import dask
@@ -53,6 +54,23 @@ def cluster_client(config: Config) -> Iterator[distributed.Client | None]:
                 _wait_for_workers(client, WORKERS_SECONDS, f"{where} gave no worker within {WORKERS_SECONDS} s")
                 _check_versions(client, where)
                 yield client
+
+
+@contextmanager
+def cluster_on_demand(config: Config) -> Iterator[Callable[[], distributed.Client | None]]:
+    """Yield what connects to workers, or starts them, as `cluster_client` does; they stay as long as the block lasts.
+
+    A scheduler of `[dask] address` is connected to when the block begins, so that one that does not answer is seen.
+    """
+    with ExitStack() as opened:
+
+        @cache
+        def connected() -> distributed.Client | None:
+            return opened.enter_context(cluster_client(config))
+
+        if config.dask.address is not None:
+            connected()
+        yield connected
 
 
 def security(settings: DaskSettings) -> distributed.Security | None:

@@ -28,13 +28,13 @@ from finnex.config import Config, StoreSettings, load_config
 from finnex.data.freshness import expected_session
 from finnex.datasets.samples import CLASSES
 from finnex.errors import BuildError, FinnexError, InputsLate, ServiceError
-from finnex.pipeline import Block, build, draw_here, open_for_writing, prepare_symbol, read_run
-from finnex.store import READY, ImageStore, Receipt, writing
+from finnex.pipeline import Block, Drawn, build, draw_here, open_for_writing, prepare_symbol, read_run
+from finnex.store import READY, ImageStore, writing
 from finnex.store.scrub import SCRUB
 from finnex.tracking import load_champion, promote
 from finnex.training.baselines import BASELINES
 from finnex.training.published_sessions import ask_about
-from flows.build import Batch
+from flows.batch import Batch
 from flows.deploy.deployments import DEPLOYMENTS
 from flows.nightly import nightly
 from flows.predict import predict
@@ -418,20 +418,20 @@ def test_a_stopped_stack_cancels_what_runs_and_leaves_alone_what_has_ended(
     assert all(len(store.damaged(symbol)) == 0 for symbol in store.symbols)
 
 
-Flaky = Callable[[Sequence[Block]], Iterator[list[Receipt]]]
+Flaky = Callable[[Sequence[Block]], Iterator[Drawn]]
 
 
 def fails_once(position: int) -> Flaky:
     """Draw as usual, but fail one session the first time."""
     failed = []
 
-    def draw(blocks: Sequence[Block]) -> Iterator[list[Receipt]]:
-        for receipts in draw_here(blocks):
+    def draw(blocks: Sequence[Block]) -> Iterator[Drawn]:
+        for symbol, receipts in draw_here(blocks):
             if receipts[0].index == position and not failed:
                 failed.append(position)
-                yield [replace(receipts[0], error="the disk was full")]
+                yield symbol, [replace(receipts[0], error="the disk was full")]
             else:
-                yield receipts
+                yield symbol, receipts
 
     return draw
 
@@ -442,13 +442,13 @@ def test_a_retried_batch_draws_only_the_sessions_that_failed(sample_config: Call
     drawn: list[int] = []
     with writing(config.store.path):
         work = prepare_symbol(run, open_for_writing(run).store, "NVDA")
-        [positions] = work.batches(100)
-        batch = Batch(work, positions, fails_once(int(work.on_axis[positions[3]])), 1, drawn.append)
+        broken = fails_once(int(work.on_axis[work.positions[3]]))
+        batch = Batch([work.portion()], broken, 1, lambda _, count: drawn.append(count))
         with pytest.raises(
-            BuildError, match="1 sessions could not be drawn, the first is 2015-03-05: the disk was full"
+            BuildError, match="1 sessions could not be drawn, the first is NVDA 2015-03-05: the disk was full"
         ):
             batch.run()
-        assert list(batch.failed) == [date(2015, 3, 5)]
+        assert list(batch.failed) == [("NVDA", date(2015, 3, 5))]
         assert batch.built == 21
         batch.run()
         assert not batch.failed
@@ -458,19 +458,18 @@ def test_a_retried_batch_draws_only_the_sessions_that_failed(sample_config: Call
 
 
 def test_a_batch_that_is_given_up_says_what_stopped_it(sample_config: Callable[..., Config]) -> None:
-    def full(blocks: Sequence[Block]) -> Iterator[list[Receipt]]:
-        yield [replace(receipt) for receipt in next(iter(draw_here(blocks)))]
+    def full(blocks: Sequence[Block]) -> Iterator[Drawn]:
+        yield next(iter(draw_here(blocks)))
         raise OSError(28, "No space left on device")
 
     config = sample_config()
     run = read_run(config)
     with writing(config.store.path):
         work = prepare_symbol(run, open_for_writing(run).store, "NVDA")
-        [positions] = work.batches(100)
-        batch = Batch(work, positions, full, 1, lambda count: None)
+        batch = Batch([work.portion()], full, 1, lambda _, __: None)
         with pytest.raises(OSError, match="No space left"):
             batch.run()
-        assert set(batch.failed) == {work.days([position])[0] for position in positions}
+        assert set(batch.failed) == {("NVDA", day) for day in work.portion().days()}
         assert set(batch.failed.values()) == {"not drawn: OSError: [Errno 28] No space left on device"}
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from finnex.config import StoreSettings, load_config
 from finnex.pipeline import build
+from finnex.pipeline.workers import FEW_COMPANIES
 from finnex.store import ImageStore
-from flows.build import FEW_COMPANIES
 from flows.prefect_api.requests import BackfillRequest
 from flows.prefect_api.runs import FlowRuns
 from tests.helpers.flow_runs import BACKFILL, ends, log_of, other_project, says

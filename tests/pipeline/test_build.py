@@ -19,10 +19,10 @@ from finnex.data.calendar import _reach, session_calendar
 from finnex.data.features.calendar_events import _wide
 from finnex.errors import ConfigError, InputError, LayoutError
 from finnex.layout import load_layout
-from finnex.pipeline import build, draw_here, open_for_writing, prepare_symbol, read_run
+from finnex.pipeline import Drawn, build, draw_here, draw_unit, open_for_writing, prepare_symbol, read_run
 from finnex.pipeline.dask_workers import _send
-from finnex.store import NO_BAR, READY, ImageStore, Receipt, writing
-from finnex.store.array_writer import ArrayWriter
+from finnex.store import NO_BAR, READY, ImageStore, writing
+from finnex.store.folder import Folder
 
 pytest_plugins = ["tests.helpers.buckets"]
 Maker = Callable[..., Config]
@@ -276,13 +276,13 @@ def test_labels_mature_when_more_days_become_known(
     first = build(early)
     assert images_of(config)["label_price_movement"].sel(horizon=5).to_numpy()[-1] == -1
     order: list[str] = []
-    write_rows = ArrayWriter.write_rows
+    move = Folder.move
 
-    def noting(store: ArrayWriter, symbol: str, name: str, *rest: Any) -> bool:
-        order.append(name)
-        return write_rows(store, symbol, name, *rest)
+    def noting(place: Folder, source: str, target: str) -> None:
+        order.extend([Path(target).parent.name] * Path(target).name.startswith("c."))
+        move(place, source, target)
 
-    monkeypatch.setattr(ArrayWriter, "write_rows", noting)
+    monkeypatch.setattr(Folder, "move", noting)
     second = build(config)
     assert second.built == 0
     assert images_of(config)["label_price_movement"].sel(horizon=5).to_numpy()[-1] != -1
@@ -298,16 +298,16 @@ def test_one_session_that_fails_costs_no_other(sample_config: Maker) -> None:
     with writing(config.store.path):
         store = open_for_writing(run).store
         one = prepare_symbol(run, store, "NVDA")
-        batch = one.batches()[0]
+        batch = one.positions.tolist()
 
-        def with_a_broken_bar(blocks: object) -> Iterator[list[Receipt]]:
+        def with_a_broken_bar(blocks: object) -> Iterator[Drawn]:
             for block in one.blocks(batch, dates_per_task=1):
                 broken = block.indexes[0] == one.on_axis[batch[4]]
                 yield from draw_here(
                     [replace(block, rows=np.empty((len(block.rows), 3), dtype=np.float32)) if broken else block]
                 )
 
-        outcome = one.run_batch(batch, with_a_broken_bar)
+        [outcome] = draw_unit([one.portion()], with_a_broken_bar)
     assert outcome.built == len(batch) - 1
     assert [day.isoformat() for day, _ in outcome.failed] == ["2015-03-06"]
     assert "IndexError" in outcome.failed[0][1]
@@ -346,7 +346,7 @@ def test_a_task_reads_the_rows_its_images_look_back_on_and_no_other(sample_confi
     with writing(config.store.path):
         store = open_for_writing(run).store
         one = prepare_symbol(run, store, "NVDA")
-        blocks = one.blocks(one.batches()[0], dates_per_task=5)
+        blocks = one.blocks(one.positions.tolist(), dates_per_task=5)
         sent = _send(blocks, "test")
         kept = store.path / ".finnex" / "drafts" / "NVDA" / "rows-test"
         rows = np.frombuffer(kept.read_bytes(), dtype="<f4")
@@ -357,7 +357,7 @@ def test_a_task_reads_the_rows_its_images_look_back_on_and_no_other(sample_confi
             last = one.stage_1.rows[np.searchsorted(one.on_axis, block.indexes[-1])]
             np.testing.assert_array_equal(block.rows[-1], last)  # nothing after the newest image's own session
         drawn_there = [receipt.crc for task in sent for receipt in task.draw()]
-        drawn_here = [receipt.crc for receipts in draw_here(blocks) for receipt in receipts]
+        drawn_here = [receipt.crc for _, receipts in draw_here(blocks) for receipt in receipts]
         assert drawn_there == drawn_here
 
 
@@ -365,8 +365,8 @@ def test_a_task_that_was_made_for_another_layout_draws_nothing(sample_config: Ma
     run = read_run(sample_config(end=date(2015, 3, 4)))
     with writing(run.config.store.path):
         one = prepare_symbol(run, open_for_writing(run).store, "NVDA")
-        [block] = one.blocks(one.batches()[0], dates_per_task=3)
-        [receipts] = draw_here([replace(block, layout_hash="ffffffff")])
+        [block] = one.blocks(one.positions.tolist(), dates_per_task=3)
+        [(_, receipts)] = draw_here([replace(block, layout_hash="ffffffff")])
     assert {(receipt.draft, receipt.error.partition(":")[0]) for receipt in receipts} == {("", "StoreMismatch")}
 
 

@@ -22,7 +22,7 @@ from finnex.config import Config, load_config
 from finnex.data.panel import make_panel
 from finnex.errors import BuildError, StoreCorrupt
 from finnex.layout import load_layout
-from finnex.pipeline import build, due_sessions, input_keys, read_run, stage_1
+from finnex.pipeline import build, input_keys, read_run, stage_1, symbol_loop
 from finnex.pipeline.input_keys import InputKeys
 from finnex.store import ImageStore, StoreWriter, still_verified, writing
 from finnex.store.folder import Folder
@@ -206,8 +206,7 @@ def test_inputs_that_are_taken_back_after_a_crash_are_computed_again(
         raise BuildError("killed after the features were written")
 
     with monkeypatch.context() as killed:
-        killed.setattr(due_sessions.SymbolBuild, "run_batch", crash)
-        killed.setattr(due_sessions.SymbolBuild, "batches", lambda _: [[0]])
+        killed.setattr(symbol_loop._Drawing, "_draw_waiting", crash)
         with pytest.raises(BuildError):
             build(of(panel))
     before.write_bytes(kept)

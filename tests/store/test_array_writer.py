@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 
 from finnex.store import StoreWriter, writing
 from finnex.store.folder import Folder
+from finnex.store.store_template import FEATURE_ROWS
 from tests.helpers.stores import sessions, template
 
 ROWS, NAME = 700, "feature_normalized"
@@ -43,17 +43,17 @@ def test_what_is_stored_is_what_was_given_and_only_chunks_that_differ_are_writte
     part = wanted[first : first + length]
     differing = {row for row in changed if first <= row < first + length and before[row, 1] != value}
     differing = {row for row in differing if not (np.isnan(before[row, 1]) and np.isnan(value))}
-    written, put = set(), Folder.put
+    written, put_all = set(), Folder.put_all
 
-    def noting(place: Folder, key: str, data: Any) -> None:
-        written.add(key)
-        put(place, key, data)
+    def noting(place: Folder, items: Sequence[tuple[str, bytes]]) -> None:
+        written.update(key for key, _ in items)
+        put_all(place, items)
 
     with pytest.MonkeyPatch.context() as watched:
-        watched.setattr(Folder, "put", noting)
+        watched.setattr(Folder, "put_all", noting)
         assert store.write_rows("A", NAME, first, part) == bool(differing)
     before[first : first + length] = part
     assert store.values("A", NAME).tobytes() == before.tobytes()
-    of_chunk = store.writable("A", NAME).chunks[0]
+    of_chunk = FEATURE_ROWS
     assert of_chunk < ROWS
     assert {int(Path(key).name.split(".")[1]) for key in written} == {row // of_chunk for row in differing}

@@ -289,7 +289,7 @@ def test_no_image_is_read_where_the_listing_agrees_and_each_once_where_no_versio
         store = StoreWriter.reopen(store_path(address))
         assert store.lost("A", np.arange(4)).tolist() == []
         assert reads == []
-        store._write("A", "image_tag", np.zeros(len(store.state("A").days), dtype=np.uint64))  # as after an upgrade
+        store._write("A", {"image_tag": np.zeros(len(store.state("A").days), dtype=np.uint64)})  # as after an upgrade
         assert store.lost("A", np.arange(4)).tolist() == []
         assert len(reads) == 4
         assert store.lost("A", np.arange(4)).tolist() == []

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from finnex.data.features.arithmetic import YEAR, log, over, row_mean, row_rank, row_std, slope
-from finnex.data.features.context import Context, Features
+from finnex.data.features.context import NO_MASKS, Context, Features, masked
 from finnex.data.features.fundamental import MAX_AGE, company_views, market_value
 from finnex.data.features.section import Section
 from finnex.data.point_in_time import as_of
+from finnex.data.universe import Mask
 
 RERATINGS = {"valuation_change_60": 60, "valuation_change_252": YEAR}
 """Change of price over sales, compared with the peers', to its sessions."""
@@ -47,28 +49,56 @@ def _moves(section: Section, symbol: str) -> _Moves:
     )
 
 
+@dataclass(frozen=True)
+class _Group:
+    """What the peers of a company do together, on all sessions."""
+
+    sums: dict[int, pd.DataFrame]
+    """Of each peer, by window."""
+    returns: pd.Series[float]
+    mean_sums: dict[int, pd.Series[float]]
+    dispersion: pd.Series[float]
+    volatility: pd.Series[float]
+    busy: pd.Series[float]
+
+
+def _group(section: Section, peers: tuple[str, ...], masks: Mapping[str, Mask] = NO_MASKS) -> _Group:
+    """Return what peers do together; a peer that has a mask counts at its sessions alone."""
+    each = {name: section.of_each(_moves, name) for name in peers}
+
+    def together(values: dict[str, pd.Series[float]]) -> pd.DataFrame:
+        return masked(values, masks, section.sessions)
+
+    def mean(values: pd.DataFrame) -> pd.Series[float]:
+        return pd.Series(row_mean(values))
+
+    sums = {window: together({name: one.sums[window] for name, one in each.items()}) for window in WINDOWS}
+    return _Group(
+        sums,
+        mean(together({name: one.returns for name, one in each.items()})),
+        {window: mean(values) for window, values in sums.items()},
+        pd.Series(row_std(sums[20])),
+        mean(together({name: one.volatility for name, one in each.items()})),
+        mean(together({name: one.busy for name, one in each.items()})),
+    )
+
+
 def _prices(context: Context) -> dict[str, pd.Series[float]]:
-    each = {name: context.section.of_each(_moves, name) for name in context.peers}
-    own = context.returns
-    group = pd.Series(row_mean(context.of_peers({name: one.returns for name, one in each.items()})))
-    sums = {n: context.of_peers({name: one.sums[n] for name, one in each.items()}) for n in WINDOWS}
-    mine = {window: own.rolling(window).sum() for window in sums}
-    found = {f"peer_relative_return_{n}": mine[n] - pd.Series(row_mean(sums[n])) for n in sums}
-    found |= {f"peer_rank_{n}": pd.Series(row_rank(sums[n], mine[n])) for n in (20, 60, 120)}
+    peers, own = context.of_group(_group), context.returns
+    mine = {window: own.rolling(window).sum() for window in WINDOWS}
+    found = {f"peer_relative_return_{n}": mine[n] - peers.mean_sums[n] for n in WINDOWS}
+    found |= {f"peer_rank_{n}": pd.Series(row_rank(peers.sums[n], mine[n])) for n in (20, 60, 120)}
     volatility = own.rolling(20).std()
-    theirs = context.of_peers({name: one.volatility for name, one in each.items()})
-    group_volatility = pd.Series(row_mean(theirs))
-    busy = context.of_peers({name: one.busy for name, one in each.items()})
     found |= {
         "peer_relative_volatility_20": pd.Series(
-            np.log((volatility / group_volatility.where(group_volatility > 0)).where(volatility > 0).to_numpy())
+            np.log((volatility / peers.volatility.where(peers.volatility > 0)).where(volatility > 0).to_numpy())
         ),
-        "peer_correlation_60": own.rolling(60).corr(group),
-        "peer_beta_60": slope(own, group, 60),
-        "peer_dispersion_20": pd.Series(row_std(sums[20])),
-        "peer_momentum_20": pd.Series(row_mean(sums[20])),
-        "peer_relative_volume_20": context.section.of_each(_moves, context.symbol).busy - pd.Series(row_mean(busy)),
-        "peer_lead_1": own.rolling(60).corr(group.shift(1)),
+        "peer_correlation_60": own.rolling(60).corr(peers.returns),
+        "peer_beta_60": slope(own, peers.returns, 60),
+        "peer_dispersion_20": peers.dispersion,
+        "peer_momentum_20": peers.mean_sums[20],
+        "peer_relative_volume_20": context.section.of_each(_moves, context.symbol).busy - peers.busy,
+        "peer_lead_1": own.rolling(60).corr(peers.returns.shift(1)),
         "peer_rank_change_20": found["peer_rank_60"] - found["peer_rank_60"].shift(20),
     }
     return found
@@ -103,7 +133,7 @@ def _filings(context: Context) -> Features:
     for name in (*FILED, *RERATINGS):
         columns = {symbol: one[name] for symbol, one in each.items() if one}
         own = mine.get(name, np.full(context.sessions, np.nan))
-        found[f"peer_relative_{name}"] = own - row_mean(context.of_peers(columns))
+        found[f"peer_relative_{name}"] = own - row_mean(masked(columns, context.masks, context.sessions))
     return found
 
 

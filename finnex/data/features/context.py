@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -14,9 +16,20 @@ from finnex.data.features.arithmetic import log_returns
 from finnex.data.features.section import Section
 from finnex.data.point_in_time import Floats
 from finnex.data.tables import Tables
+from finnex.data.universe import Mask
 
 Features = dict[str, Floats]
 """Feature name to one float64 per session, in the feature's own unit, NaN where not known."""
+
+
+NO_MASKS: Mapping[str, Mask] = MappingProxyType({})
+T = TypeVar("T")
+
+
+def masked(values: Mapping[str, pd.Series[float] | Floats], masks: Mapping[str, Mask], sessions: int) -> pd.DataFrame:
+    """Return a column for each company, NaN at the sessions that its mask, where it has one, leaves out."""
+    columns = {name: np.where(masks[name], one, np.nan) if name in masks else one for name, one in values.items()}
+    return pd.DataFrame(columns, index=range(sessions))
 
 
 @dataclass(frozen=True)
@@ -61,13 +74,17 @@ class Context:
         spread[self.bars.index.to_numpy()] = np.asarray(traded, dtype="float64")
         return spread
 
-    def of_peers(self, each: Mapping[str, pd.Series[float] | Floats]) -> pd.DataFrame:
-        """Return a column for each peer, NaN at sessions at which it is none to compare with (`Section.compared`)."""
-        columns = {}
-        for name, values in each.items():
-            when = self.section.compared(self.symbol, name)
-            columns[name] = values if when is None else np.where(when, values, np.nan)
-        return pd.DataFrame(columns, index=range(self.sessions))
+    @cached_property
+    def masks(self) -> Mapping[str, Mask]:
+        """Sessions at which a peer is one to compare with, of the peers that are not always (`Section.compared`)."""
+        found = {name: self.section.compared(self.symbol, name) for name in self.peers}
+        return {name: mask for name, mask in found.items() if mask is not None}
+
+    def of_group(self, work: Callable[..., T]) -> T:
+        """Return what a function gives of the peers; computed once for all companies that always have the same."""
+        if self.masks:
+            return work(self.section, self.peers, self.masks)
+        return self.section.of_some(work, self.peers)
 
     @cached_property
     def close(self) -> pd.Series[float]:

@@ -23,6 +23,8 @@ from finnex.data.tables import Tables
 from finnex.data.universe import NO_INDUSTRY, Mask
 
 T = TypeVar("T")
+GROUPS = 64
+"""Groups of symbols, by function, of which a section keeps what was computed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,7 @@ class Section:
     observations: Mapping[str, Observations]
     priced: frozenset[str]
     _known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
+    _groups: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def sessions(self) -> int:
@@ -62,6 +65,18 @@ class Section:
     def of_each(self, work: Callable[[Section, str], T], symbol: str) -> T:
         """Return what a function gives of a symbol of this section; it is called once for each symbol."""
         return self._kept((work, symbol), lambda: work(self, symbol))
+
+    def of_some(self, work: Callable[[Section, tuple[str, ...]], T], symbols: tuple[str, ...]) -> T:
+        """Return what a function gives of several symbols together; kept for the last few groups that were asked for.
+
+        Companies of an industry, and all that are no peer of others, ask for the same group.
+        """
+        key = (work, symbols)
+        if key not in self._groups:
+            if len(self._groups) >= GROUPS:
+                del self._groups[next(iter(self._groups))]
+            self._groups[key] = work(self, symbols)
+        return cast(T, self._groups[key])
 
     def _kept(self, key: Any, work: Callable[[], T]) -> T:
         if key not in self._known:

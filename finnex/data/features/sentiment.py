@@ -7,13 +7,17 @@ providers. Reposts count as attention, not as opinion.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from finnex.data.calendar import SessionCalendar
 from finnex.data.features.arithmetic import over, row_mean, trailing_rank, trailing_z
-from finnex.data.features.context import Context, Features
+from finnex.data.features.context import NO_MASKS, Context, Features
+from finnex.data.features.section import Section
 from finnex.data.point_in_time import Floats
+from finnex.data.universe import Mask
 
 STREAMS = ("news", "social")
 VOICES = ("analyst", "management")
@@ -58,7 +62,7 @@ def _of_source(rows: pd.DataFrame, sessions: int) -> pd.DataFrame:
     total = daily_sum(own, weight)
     mean = over(daily_sum(own, weight * score), total)
     tones = {}
-    for provider in sorted(set(own["provider"])):
+    for provider in sorted(own["provider"].unique()):
         one = own[own["provider"] == provider]
         heard = (one["confidence"] * one["documents"]).to_numpy()
         level = over(daily_sum(one, heard * one["score"].to_numpy()), daily_sum(one, heard))
@@ -206,31 +210,23 @@ def _history(context: Context, by_source: dict[str, pd.DataFrame]) -> dict[str, 
         "agreement_news_archive_60": news.rolling(60, min_periods=30).corr(archive),
         "agreement_social_archive_60": social.rolling(60, min_periods=30).corr(archive),
         "spread_news_social_5": news.rolling(5, min_periods=1).mean() - social.rolling(5, min_periods=1).mean(),
-        "crowd_mood": _crowd(context),
+        "crowd_mood": context.of_group(_crowd),
     }
 
 
-def _of_peers(context: Context) -> pd.DataFrame:
-    """Return the records of the peers, each at a session at which the company is compared with its peer."""
-    records = context.tables.of_some("sentiment", context.peers)
-    masks = {name: context.section.compared(context.symbol, name) for name in context.peers}
-    if records.empty or all(mask is None for mask in masks.values()):
-        return records
-    session = context.calendar.first_session_knowing(records["timestamp"].to_numpy())
-    session = np.minimum(session, context.sessions - 1)  # a record behind the last session is left out by `daily`
-    keep = np.ones(len(records), dtype=bool)
-    for name, mask in masks.items():
-        if mask is not None:
+def _crowd(section: Section, peers: tuple[str, ...], masks: Mapping[str, Mask] = NO_MASKS) -> pd.Series[float]:
+    """Mean tone of the peers' news and social records: the mood of the crowd, not of this company."""
+    records = section.tables.of_some("sentiment", peers)
+    if masks and not records.empty:
+        session = section.calendar.first_session_knowing(records["timestamp"].to_numpy())
+        session = np.minimum(session, section.sessions - 1)  # a record behind the last session is left out by `daily`
+        keep = np.ones(len(records), dtype=bool)
+        for name, mask in masks.items():
             own = (records["symbol"] == name).to_numpy()
             keep[own] = mask[session[own]]
-    return records[keep]
-
-
-def _crowd(context: Context) -> pd.Series[float]:
-    """Mean tone of the peers' news and social records: the mood of the crowd, not of this company."""
-    records = _of_peers(context)
+        records = records[keep]
     if records.empty:
-        return pd.Series(np.full(context.sessions, np.nan))
-    others = daily(records[records["source"].isin(STREAMS)], context.calendar)
+        return pd.Series(np.full(section.sessions, np.nan))
+    others = daily(records[records["source"].isin(STREAMS)], section.calendar)
     tones = {name: others[name]["tone"] for name in STREAMS if name in others}
-    return pd.Series(row_mean(pd.DataFrame(tones)) if tones else np.full(context.sessions, np.nan))
+    return pd.Series(row_mean(pd.DataFrame(tones)) if tones else np.full(section.sessions, np.nan))

@@ -20,14 +20,15 @@ import pandas as pd
 import xarray as xr
 
 import finnex.pipeline.build_loop
+import finnex.pipeline.portions
 import finnex.pipeline.stage_1
 from finnex.config import Config, parse_config
 from finnex.config.images import ACROSS_THE_SECTION
 from finnex.data.calendar import planned_sessions, session_calendar
 from finnex.data.labels import KINDS
 from finnex.data.panel import Panel, make_panel
-from finnex.pipeline import BuildResult, Run, SymbolBuild, build, read_run
-from finnex.pipeline.drawing import Block, draw_block
+from finnex.pipeline import BuildResult, Run, build, read_run
+from finnex.pipeline.drawing import Block, Drawn, draw_block
 from finnex.store import Receipt, StoreWriter, restore, writing
 from finnex.store.place import place_of
 
@@ -62,7 +63,7 @@ features = ["{feature}"]
 """
     for channel, feature in zip(("red", "green", "blue"), FEATURES, strict=True)
 )
-BATCH_SESSIONS = 2
+UNIT_IMAGES = 2
 FIRST_IMAGE, YEAR_END = date(2015, 12, 28), date(2015, 12, 31)
 FORMAT_3 = Path(__file__).parents[2] / "store" / "store_format_3.tar.xz"
 CORRECTED, LOST = "2015-12-30", "2015-12-30"
@@ -100,7 +101,7 @@ class World:
         self.write_tables(folder)
         finnex.pipeline.build_loop.read_run = self._read_run  # type: ignore[assignment]
         finnex.pipeline.stage_1.make_panel = self._make_panel  # type: ignore[assignment]
-        SymbolBuild.batches.__defaults__ = (BATCH_SESSIONS,)
+        finnex.pipeline.portions.units.__defaults__ = (UNIT_IMAGES,)
         for version, symbols in reads:
             config = self.config(Path("unused"), version, symbols)
             run = self._read_run(config)
@@ -165,7 +166,7 @@ Act = Callable[[World, Path], object]
 def drawing_fails_at(index_from_end: int) -> Iterator[None]:
     """Let one session fail to draw, as a worker reports it."""
 
-    def draw(blocks: Sequence[Block]) -> Iterator[list[Receipt]]:
+    def draw(blocks: Sequence[Block]) -> Iterator[Drawn]:
         last = max(index for block in blocks for index in block.indexes)
         for block in blocks:
             receipts = []
@@ -175,7 +176,7 @@ def drawing_fails_at(index_from_end: int) -> Iterator[None]:
                     receipts.append(Receipt(one.index, one.input_hash, error="no memory"))
                 else:
                     receipts.append(one)
-            yield receipts
+            yield block.target.symbol, receipts
 
     real = finnex.pipeline.build_loop.draw_here
     finnex.pipeline.build_loop.draw_here = draw

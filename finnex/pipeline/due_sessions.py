@@ -222,23 +222,36 @@ def prepare_symbol(
     fresh = published & (state.input_hash[rows] == hashes[drawable])
     changed = int(np.count_nonzero(published & ~fresh))
     damaged = np.isin(rows, store.lost(symbol, rows[fresh]))
+    if symbol in run.depending:  # drawn again when the peers that are left out are back
+        fresh = published.copy()
     fresh[damaged] = False
     due = drawable if force else drawable[~fresh]
-    _write_tables(store, found, on_axis, int(wanted[-1]) + 1)
+    kept = np.isin(state.status[on_axis], (READY, QUARANTINED)) & ~np.isin(on_axis, on_axis[due])
+    _write_tables(store, found, on_axis, int(wanted[-1]) + 1, kept if symbol in run.depending else None)
     skipped = len(drawable) - len(due)
     return SymbolBuild(run, store, found, on_axis, due, skipped, int(damaged.sum()), changed)
 
 
-def _write_tables(store: StoreWriter, found: Stage1, on_axis: npt.NDArray[np.intp], sessions: int) -> None:
+def _write_tables(
+    store: StoreWriter,
+    found: Stage1,
+    on_axis: npt.NDArray[np.intp],
+    sessions: int,
+    kept: npt.NDArray[np.bool_] | None,
+) -> None:
     """Write features and labels of the panel's sessions, where they differ from what is stored.
 
     Features go up to the last session asked for, labels to the last bar: an outcome that became known matures
-    the labels of earlier sessions.
+    the labels of earlier sessions. Features of `kept` sessions, by panel position, stay as they are.
     """
     for name, one in (*found.features.items(), *found.outcomes.items()):
         end = sessions if name in found.features else len(on_axis)
         if len(values := one.values[: max(0, end - one.first)]):
             rows = on_axis[one.first :]
+            if kept is not None and name in found.features:
+                own, stored = kept[one.first : one.first + len(values)], store.values(found.symbol, name)
+                values = values.astype(stored.dtype)
+                values[own] = stored[rows[: len(values)]][own]
             store.write_rows(found.symbol, name, rows[0], _spread(values, rows, one.unknown))
 
 

@@ -28,7 +28,7 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -207,6 +207,10 @@ class Problem:
     value: object = None
     further: int = 0
     """Further rows with the same problem, which have no `Problem` of their own."""
+    companies: tuple[str, ...] = field(default=(), compare=False)
+    """Whose rows these are, with the further ones; none where the problem is of no company, or may be of any."""
+    table: str = field(default="", compare=False)
+    """The table that the file was read for."""
 
     @property
     def kind(self) -> tuple[str, str, str | None]:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from prefect import get_run_logger
 
 from finnex.config import Config
+from finnex.data.bad_companies import counted
 from finnex.data.remarks import where_notes_are
 from finnex.errors import BuildError, ConfigError, StoreBusy
 from finnex.pipeline import (
@@ -26,15 +27,18 @@ from finnex.pipeline import (
     Workers,
     draw_due,
     in_universe,
-    open_for_writing,
+    opened_without,
     read_run,
     sessions_wanted,
+    unexcused,
+    with_sessions,
 )
 from finnex.store import writing
 from flows.batch import Batch, in_a_task
 from flows.clusters.cluster import cluster_on_demand
 from flows.prefect_api.progress import ProgressArtifact, publish_table
 from flows.prefect_api.requests import BackfillRequest
+from flows.warned import tell_bad
 
 WAIT_FOR_STORE_SECONDS = 3600.0
 """Flows that overlap queue for the store's writer lock."""
@@ -69,18 +73,18 @@ def build_images(
         Bad input, or a store or cluster that cannot be used; nothing stored was changed. Or a cluster whose workers
         are gone: what was drawn before is published.
     BuildError
-        Some sessions could not be drawn, even on retry; all others are published.
+        Some sessions could not be drawn, even on retry; all others are published. Where the configuration leaves bad
+        companies out: of no company could all be drawn.
     """
     began = time.perf_counter()
     log = get_run_logger()
-    symbols = tuple(dict.fromkeys(request.symbols)) or config.symbols
     progress = ProgressArtifact("images", "Reading inputs")
     run = run or read_run(config)
     for warning in run.warnings:
         log.warning(warning)
     if run.notes:
         log.info(where_notes_are(run.notes))
-    symbols = _with_sessions(run, symbols, request, skip_missing=skip_missing)  # before anything is made or written
+    run, symbols = _with_sessions(run, request, skip_missing=skip_missing)  # before anything is made or written
     with contextlib.ExitStack() as opened:
         try:
             opened.enter_context(writing(config.store.path))
@@ -89,12 +93,10 @@ def build_images(
             progress.wait("Waiting for another process that writes to the store")
             opened.enter_context(writing(config.store.path, WAIT_FOR_STORE_SECONDS))
             run = read_run(config)  # what the other process drew may come from newer inputs than were read before
+            run, symbols = _with_sessions(run, request, skip_missing=skip_missing)
         connect = opened.enter_context(cluster_on_demand(config))
         workers = Workers(connect, running=config.dask.address is not None, warn=log.warning)
-        store = open_for_writing(
-            run, symbols=symbols, start=request.start, end=request.end, force=request.force, trust=True
-        )
-
+        run, symbols, store = opened_without(run, symbols, start=request.start, end=request.end, force=request.force)
         counter = _Counter(progress, len(symbols))
 
         def prepared(work: SymbolBuild) -> None:
@@ -129,23 +131,22 @@ def build_images(
     return result
 
 
-def _with_sessions(
-    run: Run, symbols: Sequence[str], request: BackfillRequest, *, skip_missing: bool
-) -> tuple[str, ...]:
+def _with_sessions(run: Run, request: BackfillRequest, *, skip_missing: bool) -> tuple[Run, tuple[str, ...]]:
     """Return the symbols that have a session in the range; raise `ConfigError` where one has none that must."""
+    symbols = tuple(dict.fromkeys(request.symbols)) or run.config.symbols
+    if not skip_missing:
+        return with_sessions(run, symbols, request.start, request.end)
     refused: dict[str, ConfigError] = {}
     symbols = in_universe(run, symbols, request.start, request.end)
     for symbol in symbols:
         try:
             sessions_wanted(run, symbol, request.start, request.end)
         except ConfigError as error:
-            if not skip_missing:
-                raise
             get_run_logger().warning("Left out: %s", error)
             refused[symbol] = error
     if len(refused) == len(symbols):
         raise refused[symbols[0]]
-    return tuple(symbol for symbol in symbols if symbol not in refused)
+    return run, tuple(symbol for symbol in symbols if symbol not in refused)
 
 
 class _Counter:
@@ -188,12 +189,15 @@ def _tell(result: BuildResult, progress: ProgressArtifact) -> None:
         "fingerprint": result.fingerprint,
     }
     publish_table("build-result", [summary], "What the build did")
+    tell_bad(result.bad)
     if result.failures:
         rows = [{"symbol": symbol, "session": day, "reason": reason} for symbol, day, reason in result.failures]
         publish_table("failed-sessions", rows, "Sessions without an image, and why")
-        symbol, day, reason = result.failures[0]
+    if failures := unexcused(result):
+        symbol, day, reason = failures[0]
         raise BuildError(
             f"{result.failed} of {result.built + result.failed} sessions could not be drawn, the first is "
             f"{symbol} {day}: {reason}. All others are published; the next run tries these again."
         )
-    progress.finish(f"{result.built} images drawn, {result.skipped} were up to date")
+    without = f"; {counted(result.bad)}" if result.bad else ""
+    progress.finish(f"{result.built} images drawn, {result.skipped} were up to date{without}")

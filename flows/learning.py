@@ -10,7 +10,7 @@ from finnex.errors import StoreError
 from finnex.evaluation.scorecard import Scorecard
 from finnex.evaluation.trading_card import TradingCard
 from finnex.files.output import write_output
-from finnex.pipeline import read_run
+from finnex.pipeline import Run, read_run
 from finnex.pipeline.lacking import lacking
 from finnex.quality import drawn_again
 from finnex.reporting.report import Report, make_report
@@ -44,7 +44,13 @@ def progress_words(progress: Progress) -> tuple[float, str]:
 
 
 def write_report(
-    config: Config, store: ImageStore, result: TrainingResult | None = None, *, sample: int = 64, champion: str = ""
+    config: Config,
+    store: ImageStore,
+    result: TrainingResult | None = None,
+    *,
+    sample: int = 64,
+    champion: str = "",
+    run: Run | None = None,
 ) -> tuple[Report, StorePath]:
     """Check the store, judge the training, and write the report and its pictures next to the store.
 
@@ -62,6 +68,8 @@ def write_report(
         Sessions whose pixels the quality checks read.
     champion
         Which version is the champion and how it became one, as `champion_words` says it.
+    run
+        The inputs, where they have been read already.
 
     Returns
     -------
@@ -77,8 +85,8 @@ def write_report(
     """
     redrawn, lacks = None, None
     if result is None:
-        run = read_run(config)
-        redrawn, lacks = drawn_again(run, store), lacking(run, config.symbols)
+        run = run or read_run(config)
+        redrawn, lacks = drawn_again(run, store), lacking(run, run.config.symbols)
     report = make_report(config, store, result, sample=sample, champion=champion, redrawn=redrawn, lacks=lacks)
     path = config.store.path.parent / "report" / ("quality.html" if result is None else "report.html")
     try:

@@ -11,10 +11,11 @@ from prefect.client.schemas.objects import State, TaskRun
 
 from finnex.data.freshness import expected_session, late_inputs, still_written
 from finnex.errors import FinnexError, InputError, InputsLate, InputsMissing
-from finnex.pipeline import Run, read_run
+from finnex.pipeline import BuildResult, Run, read_run
 from flows.build import build_images
 from flows.prefect_api.requests import BackfillRequest, NightlyRequest
 from flows.prefect_api.settling import WHEN_IT_ENDS
+from flows.warned import ending
 
 LOOK_AGAIN_SECONDS = 600
 
@@ -42,24 +43,37 @@ def read_inputs(request: NightlyRequest, now: np.datetime64) -> Run:
     expected = expected_session(config, now)
     get_run_logger().info("The newest session to draw is %s.", expected)
     run = read_run(config)
+    wrong = InputError(list(dict.fromkeys(problem for one in run.bad for problem in one.problems)))
+    if still_written(wrong):  # what is wrong with a company may be mended by the rest of its file
+        raise wrong
     if late := late_inputs(run.tables, config, expected):
         raise InputsLate(late)
     return run
 
 
 @flow(name="finnex-nightly", **WHEN_IT_ENDS)
-def nightly(request: NightlyRequest) -> None:
+def nightly(request: NightlyRequest) -> State[Any]:
     """Draw every missing session up to the last close; do nothing on a day without a session.
 
     The range does not depend on the scheduled time: a late or repeated run does the same work. The run waits for inputs
     that are missing or incomplete. After `wait_minutes` it fails and reports which table ends where, or what is wrong
     with it. Where only the newest rows are missing, it draws the available sessions first.
     """
-    draw_tonight(request)
+    return ending(draw_tonight(request).bad)
 
 
-def draw_tonight(request: NightlyRequest) -> None:
+def draw_tonight(request: NightlyRequest) -> BuildResult:
     """Wait for the inputs and draw what is missing; call inside a flow.
+
+    Parameters
+    ----------
+    request
+        Configuration, and how long to wait.
+
+    Returns
+    -------
+    BuildResult
+        What was drawn, and which companies were left out.
 
     Raises
     ------
@@ -80,6 +94,8 @@ def draw_tonight(request: NightlyRequest) -> None:
         except FinnexError as error:
             get_run_logger().error("Not all available sessions could be drawn: %s", error)
         raise found
+    if isinstance(found, InputError) and request.load().on_bad_company == "leave out":
+        return build_images(request.load(), everything, skip_missing=True)
     if isinstance(found, Exception):
         raise found
-    build_images(found.config, everything, found, skip_missing=True)
+    return build_images(request.load(), everything, found, skip_missing=True)

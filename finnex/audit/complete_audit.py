@@ -104,7 +104,7 @@ def audit(
     began = time.perf_counter()
     run = read_run(config) if tables is None else replace(read_run(config), tables=tables)
     later = None if vintage is None else _read_vintage(run, vintage)
-    chosen = tuple(dict.fromkeys(symbols or config.symbols))
+    chosen = tuple(dict.fromkeys(symbols or run.config.symbols))
     for symbol in chosen:
         sessions_wanted(run, symbol)
     counter = _Counter(on_progress)

@@ -19,6 +19,7 @@ from finnex.cli.terminal import (
     err,
     out,
     parse_date,
+    print_bad,
     print_json,
     print_warnings,
     progress_bar,
@@ -110,6 +111,7 @@ def _sessions(settings: Config, symbols: Sequence[str]) -> Iterator[str]:
     from finnex.store import READY, ImageStore
 
     store = ImageStore.open(settings.store.path)
+    symbols = [symbol for symbol in symbols if symbol in store.symbols]
     for symbol in symbols[:SYMBOLS_SHOWN]:
         state = store.state(symbol)
         if len(days := state.days[state.status == READY]):
@@ -150,10 +152,15 @@ def build(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw every session that is missing or whose picture changed, and publish it in the store."""
+    """Draw every session that is missing or whose picture changed, and publish it in the store.
+
+    Exit code 0, too, where companies were left out because the configuration says on_bad_company = "leave out".
+    """
     from finnex.config import load_config
+    from finnex.data.bad_companies import rows_of
     from finnex.errors import ConfigError
     from finnex.pipeline import build as build_images
+    from finnex.pipeline import unexcused
     from flows.clusters.cluster import cluster_on_demand
 
     began = time.perf_counter()
@@ -187,6 +194,7 @@ def build(
                 "seconds": round(seconds, 3),
                 "images_per_second": round(result.images_per_second, 1),
                 "fingerprint": result.fingerprint,
+                "left_out": rows_of(result.bad),
             }
         )
     else:
@@ -196,7 +204,8 @@ def build(
         )
         for sentence in _sessions(settings, chosen or settings.symbols):
             out().print(sentence)
-    if result.failed:
-        for name, day, reason in result.failures[:10]:
+    print_bad(result.bad)
+    if failures := unexcused(result):
+        for name, day, reason in failures[:10]:
             err().print(f"{name} {day}: {reason}")
         raise typer.Exit(2)

@@ -13,6 +13,7 @@ from finnex.cli.terminal import (
     SymbolOption,
     check_symbols,
     err,
+    print_bad,
     print_json,
     print_warnings,
     print_wrapped,
@@ -37,23 +38,26 @@ def inputs(
     be wrong is printed last, as a warning, as `build` does.
     """
     from finnex.config import load_config
+    from finnex.data.bad_companies import rows_of
     from finnex.pipeline import read_run
     from finnex.pipeline.inputs_report import MOST_SYMBOLS, inputs_report
 
     settings = load_config(config)
     chosen = check_symbols(symbol or [], settings.symbols, f"the symbols of {config}")
-    asked = chosen or settings.symbols[:MOST_SYMBOLS]
     with err().status("Reading the inputs"):
         run = read_run(settings)
+        left = run.config.symbols  # without those that are left out
+        asked = tuple(one for one in chosen if one in left) or left[:MOST_SYMBOLS]
         found = inputs_report(run, asked, every=every)
     if as_json:
-        print_json(_answer(found, asked, run.warnings))
+        print_json(_answer(found, asked, run.warnings) | {"left_out": rows_of(run.bad)})
         return
     for table in found:
         if table.files:
             print_wrapped(_lines_of(table, every=every))
-    print_wrapped(_features(found, asked, len(settings.symbols), every=every))
+    print_wrapped(_features(found, asked, len(left), every=every))
     print_warnings(run.warnings)
+    print_bad(run.bad)
 
 
 def _answer(found: Sequence[TableReport], asked: Sequence[str], warnings: Sequence[str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from finnex.cli.terminal import ConfigOption, JsonOption, err, out, print_json, print_warnings, print_wrapped
+from finnex.cli.terminal import ConfigOption, JsonOption, err, out, print_bad, print_json, print_warnings, print_wrapped
 
 if TYPE_CHECKING:
     from finnex.quality import Check
@@ -28,6 +28,7 @@ def qa(
     What no table feeds is not judged. Exit code 1 where a check fails: docs/operations.md says what each one means.
     """
     from finnex.config import load_config
+    from finnex.data.bad_companies import rows_of
     from finnex.errors import ConfigError
     from finnex.files.output import write_output
     from finnex.pipeline import read_run
@@ -40,7 +41,7 @@ def qa(
     with err().status("Checking the store"):
         store = ImageStore.open(settings.store.path)
         run = read_run(settings)
-        redrawn, lacks = drawn_again(run, store), lacking(run, settings.symbols)
+        redrawn, lacks = drawn_again(run, store), lacking(run, run.config.symbols)
         report = make_report(settings, store, sample=sample, redrawn=redrawn, lacks=lacks)
     if output is not None:
         try:
@@ -53,6 +54,7 @@ def qa(
         print_json(
             {
                 "passed": not report.failed,
+                "left_out": rows_of(run.bad),
                 "report": None if output is None else str(output),
                 "warnings": list(run.warnings),
                 "checks": [vars(check) for check in report.checks],
@@ -66,6 +68,7 @@ def qa(
         judged = len(report.checks) - without
         words = f"{judged - len(report.failed)} of {judged} checks pass{f', {without} have no input' * bool(without)}."
         out().print(words if output is None else f"{words} Report: {output}")
+    print_bad(run.bad)
     if report.failed:
         raise typer.Exit(1)
 

@@ -26,6 +26,8 @@ _TEMPLATE = """\
 # sectors = ["XLB", "XLC", "XLE", "XLF", "XLI", "XLK", "XLP", "XLRE", "XLU", "XLV", "XLY"]
 # Competitors; absent: every other symbol of the prices table that is no sector fund.
 # peers = []
+# Where rows of a company are refused: "refuse" the run, or "leave out" that company (docs/operations.md).
+# on_bad_company = "refuse"
 
 [inputs]                     # CSV or Parquet: files, lists, patterns, folders (docs/inputs.md)
 {inputs}

@@ -25,6 +25,8 @@ from finnex.plain_text import plain_text
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from finnex.data.bad_companies import BadCompany
+
 ConfigOption = Annotated[
     Path,
     typer.Option("--config", "-c", metavar="FILE", help="The run configuration; `finnex init DIR` writes one."),
@@ -77,15 +79,15 @@ def print_error(message: object) -> None:
     print(plain_text(f"finnex: {message}"), file=sys.stderr)
 
 
-def print_wrapped(lines: Iterable[tuple[int, str]]) -> None:
-    """Print lines on stdout, each with its indentation, wrapped at `WIDTH` columns between words."""
+def print_wrapped(lines: Iterable[tuple[int, str]], console: Console | None = None) -> None:
+    """Print lines, on stdout unless a console is given, each with its indentation, wrapped at `WIDTH` columns."""
     for indent, text in lines:
         room = " " * indent
         parts = textwrap.wrap(
             text, WIDTH - indent, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
         )
         for part in parts or [""]:
-            out().print(room + part)
+            (console or out()).print(room + part)
 
 
 def print_warnings(warnings: Iterable[str], notes: Sequence[str] = (), config: Path | None = None) -> None:
@@ -106,6 +108,14 @@ def print_warnings(warnings: Iterable[str], notes: Sequence[str] = (), config: P
         err().print(f"warning: {warning}")
     if notes:
         err().print(where_notes_are(notes, f"finnex inputs --config {shlex.quote(str(config))}"))
+
+
+def print_bad(bad: Sequence[BadCompany]) -> None:
+    """Print on stderr which companies a run left out and why, a line for each kind of problem; nothing without any."""
+    from finnex.data.bad_companies import sentences, title
+
+    if bad:
+        print_wrapped([(0, f"warning: {title(bad)}"), *((2, sentence) for sentence in sentences(bad))], err())
 
 
 def ask(question: str) -> bool:

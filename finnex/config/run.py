@@ -7,7 +7,7 @@ import re
 import sys
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
@@ -43,6 +43,8 @@ class Config(Section):
     sectors: tuple[str, ...] = SECTOR_ETFS
     peers: tuple[str, ...] = ()
     """Competitors; absent, every other symbol of the prices table that is no sector fund, of 50 at most."""
+    on_bad_company: Literal["refuse", "leave out"] = "refuse"
+    """Where rows of a company are refused, or it cannot be drawn: refuse the run, or draw the others."""
     store: StoreSettings
     image: ImageSettings = ImageSettings()
     labels: LabelSettings = LabelSettings()

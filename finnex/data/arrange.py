@@ -170,6 +170,7 @@ def _parts(
     part.frame = fill_words(part.frame, part.said, table, preset, source, faults.path)
     map_words(part.frame, part.file_names, preset, faults)
     map_symbols(part.frame, preset, source)
+    faults.symbols = part.frame["symbol"] if "symbol" in part.frame.columns else None
     _read_days(part, table, preset, source, faults)
     if faults.whole:
         return []

@@ -12,7 +12,7 @@ import pandas as pd
 from finnex.data.cells import distinct, is_text
 from finnex.data.faults import Faults
 from finnex.data.remarks import some
-from finnex.data.rows import Rows, Where, place_of
+from finnex.data.rows import Rows, Where, all_named, place_of
 from finnex.errors import Problem
 
 REMEDY: Final = 'An image is of a session: download daily bars, one for each session (yfinance: interval = "1d").'
@@ -81,7 +81,7 @@ def _longer(frame: pd.DataFrame, where: Where, length: str, alike: list[tuple[st
     symbols, days = [symbol for symbol, _ in alike], alike[0][1]
     file, _ = place_of(where, int(frame.index[(frame["symbol"] == symbols[0]).to_numpy()][0]))
     what = f"the bars of {some(symbols)} are a {length} apart, so they are not of a session each"
-    return Problem(file, what, REMEDY, column="date", value=", ".join(days))
+    return Problem(file, what, REMEDY, column="date", value=", ".join(days), companies=all_named(symbols))
 
 
 def several_of_a_day(frame: pd.DataFrame, where: Where) -> list[Problem]:
@@ -112,7 +112,7 @@ def _intraday(first: pd.Series[int], where: Where, middle: pd.Series[Any]) -> It
         symbols = [str(symbol) for _, symbol in own.index]
         file, _ = place_of(where, int(first[number]))
         what = f"has {own.iloc[0]:.0f} bars a day of {some(symbols)}, as of hours or minutes"
-        yield Problem(file, what, REMEDY, column="date")
+        yield Problem(file, what, REMEDY, column="date", companies=all_named(symbols))
 
 
 def refuse_times_of_a_day(frame: pd.DataFrame, file_names: Mapping[str, str], faults: Faults) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pandas as pd
 
 from finnex.config.key_folders import words_of_folders
 from finnex.config.table_source import CONSTANTS
-from finnex.data.rows import Where, place_of
+from finnex.data.rows import Where, companies_of, place_of
 from finnex.errors import Problem, first_of, nearest, shortened, shown
 
 COLUMN_MISSING = "the column is missing"
@@ -60,12 +61,16 @@ def cell_problems(text: pd.Series[Any], bad: pd.Series[bool], path: Where, what:
     if not bad.any():
         return []
     found = []
-    for row, further in first_of(text.index[bad].tolist()):
-        file, line = place_of(path, int(row))
-        found.append(
-            Problem(file, what, remedy, row=line, column=str(text.name), value=shown(text[row]), further=further)
-        )
+    for row, further, companies in _first_of(text.index[bad].tolist(), path):
+        file, line = place_of(path, row)
+        found.append(Problem(file, what, remedy, line, str(text.name), shown(text[row]), further, companies))
     return found
+
+
+def _first_of(labels: list[int], path: Where) -> Iterator[tuple[int, int, tuple[str, ...]]]:
+    """Yield the first of some rows with the number of further ones, and whose they all are."""
+    for number, (label, further) in enumerate(first_of(labels)):
+        yield int(label), further, companies_of(path, labels[number : number + 1 + further])
 
 
 def refuse(
@@ -96,12 +101,12 @@ def refuse(
         One for each of the first such rows; the last says how many more there are.
     """
     found = []
-    for row, further in first_of(frame.index[bad.to_numpy(dtype=bool)].tolist()):
-        file, line = place_of(path, int(row))
+    for row, further, companies in _first_of(frame.index[bad.to_numpy(dtype=bool)].tolist(), path):
+        file, line = place_of(path, row)
         value: object = _plainly(frame.at[row, column])
         if than is not None:
             value = f"{value}, {than} {_plainly(frame.at[row, than])}"
-        found.append(Problem(file, what, remedy, row=line, column=column, value=value, further=further))
+        found.append(Problem(file, what, remedy, line, column, value, further, companies))
     return found
 
 
@@ -119,11 +124,11 @@ def duplicates(frame: pd.DataFrame, key: list[str], path: Where) -> list[Problem
     if not again.any():
         return []
     problems = []
-    for row, further in first_of(frame.index[again].tolist()):
+    for row, further, companies in _first_of(frame.index[again].tolist(), path):
         key_of_row = ", ".join(
             str(value.date()) if isinstance(value, pd.Timestamp) else shortened(value) for value in frame.loc[row, key]
         )
-        file, line = place_of(path, int(row))
+        file, line = place_of(path, row)
         first = frame.index[(frame[key] == frame.loc[row, key]).all(axis=1)][0]
         before = place_of(path, int(first))
         where = "an earlier row" if before[0] == file else f"{before[0]} too"
@@ -136,6 +141,7 @@ def duplicates(frame: pd.DataFrame, key: list[str], path: Where) -> list[Problem
                 column=key[-1],
                 value=f"({key_of_row})" + ("" if before[0] == file else f" of its row {before[1]}"),
                 further=further,
+                companies=companies,
             )
         )
     return problems

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pandas as pd
 
 from finnex.config.table_source import TableSource
 from finnex.data.csv_file import line_of
+from finnex.data.rows import all_named
 from finnex.errors import Problem, first_of, shown
 
 
@@ -32,6 +34,8 @@ class Faults:
         same cell a second time, in other words.
     whole
         Whether the file cannot be read on.
+    symbols
+        Whose each row is, by the rows of the file; None before that is known.
     """
 
     path: Path
@@ -39,6 +43,7 @@ class Faults:
     source: TableSource | None = None
     rows: set[Any] = field(default_factory=set)
     whole: bool = False
+    symbols: pd.Series[Any] | None = None
 
     def of_cells(self, cells: pd.Series[Any], bad: npt.NDArray[np.bool_], column: str, what: str, remedy: str) -> None:
         """Add a problem for each of the first cells at fault; the last says how many more there are.
@@ -62,9 +67,13 @@ class Faults:
             Problem(
                 str(self.path), what, remedy, row=line_of(self.path, int(row), self.source), column=column,
                 value=shown(str(cells.at[row])), further=further,
+                companies=self._companies(labels[number : number + 1 + further]),
             )
-            for row, further in first_of(labels)
+            for number, (row, further) in enumerate(first_of(labels))
         ]  # fmt: skip
+
+    def _companies(self, labels: Sequence[Any]) -> tuple[str, ...]:
+        return () if self.symbols is None else all_named(self.symbols.loc[labels])
 
     def of_file(self, what: str, remedy: str, column: str | None = None) -> None:
         """Add a problem that keeps the file from being read."""

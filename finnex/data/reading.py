@@ -70,6 +70,11 @@ class Reading:
     said_by_folders: tuple[str, ...] = ()
 
     @property
+    def company(self) -> str:
+        """Whose the whole file is, as that is known before it is read; '' where its rows alone say it."""
+        return "" if self.assumed else self.source.constants.get("symbol", "")
+
+    @property
     def zone(self) -> str | None:
         """Zone of times that carry none, and in which midnight counts as a date."""
         return self.source.timezone or self.preset.timezone

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
@@ -84,8 +84,25 @@ class TableReader:
         """Return the table of one file."""
         return self.read([(path, reading or Reading(self.table))], problems)
 
-    def read(self, files: Sequence[tuple[Path, Reading]], problems: list[Problem]) -> pd.DataFrame:
+    def read(
+        self, files: Sequence[tuple[Path, Reading]], problems: list[Problem], *, leave_out: bool = False
+    ) -> pd.DataFrame:
         """Return the table of some files, in the order given.
+
+        Parameters
+        ----------
+        files
+            Path of each, and how it is read.
+        problems
+            List that problems are added to.
+        leave_out
+            Leave out all rows of companies that have a problem; a file of one company is that company's. The result is
+            to be used where every problem names its companies.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The checked rows.
 
         Raises
         ------
@@ -96,7 +113,7 @@ class TableReader:
         frames: list[pd.DataFrame] = []
         file_of, rows, reports = [], [], []
         for number, (path, reading) in enumerate(files):
-            parts, report = self._file(path, reading, found)
+            parts, report = self._of(path, reading, found) if leave_out else self._file(path, reading, found)
             reports.append(report)
             for frame in parts:
                 frames.append(frame)
@@ -106,13 +123,14 @@ class TableReader:
             remedy = "Give at least one value, or leave the file out."
             problems += found or [Problem(str(path), "has no row with a value", remedy) for path, _ in files]
             return pd.DataFrame()
-        where = Rows(
-            [(path, reading.written) for path, reading in files], np.concatenate(file_of), np.concatenate(rows)
-        )
         said = [sentence for frame in frames for sentence in remarks(frame)]
         whole = frames[0].reset_index(drop=True) if len(frames) == 1 else pd.concat(frames, ignore_index=True)
         whole.attrs.clear()
-        table = self.finish(whole, where, found)
+        where = Rows(
+            [(path, reading.written) for path, reading in files], np.concatenate(file_of), np.concatenate(rows),
+            whole["symbol"] if "symbol" in whole.columns else None,
+        )  # fmt: skip
+        table = self._finished(whole, where, found) if leave_out else self.finish(whole, where, found)
         by_path = {str(path): reading for path, reading in files}
         of_file: dict[str, list[Problem]] = {}
         for problem in found:
@@ -122,6 +140,36 @@ class TableReader:
         finished = remarks(table)
         table.attrs.clear()
         return with_reports(remark(table, [*dict.fromkeys(said), *finished]), reports)
+
+    def _of(self, path: Path, reading: Reading, found: list[Problem]) -> tuple[list[pd.DataFrame], FileReport]:
+        """Return the parts of a file, none of one that cannot be read and is of one company."""
+        company, own = reading.company, list[Problem]()
+        try:
+            parts, report = self._file(path, reading, own)
+        except InputError as error:
+            if not company:
+                raise
+            own += error.problems
+            parts, report = [], FileReport(self.table, path, "refused")
+        found += [replace(one, companies=(company,)) if company and not one.companies else one for one in own]
+        return parts, report
+
+    def _finished(self, whole: pd.DataFrame, where: Rows, found: list[Problem]) -> pd.DataFrame:
+        """Return the checked rows of companies that have no problem; of all where a problem names no company."""
+        left_out: set[str] | None = None
+        while all(one.companies for one in found):
+            bad = {name for one in found for name in one.companies}
+            if bad == left_out:
+                break  # what is wrong is not gone with their rows
+            left_out = bad
+            if bad:
+                whole = whole[~whole["symbol"].isin(bad).to_numpy()]
+            more: list[Problem] = []
+            table = self.finish(whole, where, more)
+            if not more:
+                return table
+            found += more
+        return self.finish(whole, where, found)
 
     def _file(self, path: Path, reading: Reading, problems: list[Problem]) -> tuple[list[pd.DataFrame], FileReport]:
         """Return the checked parts of a file, none where it lacks a column, and what was found in it."""
@@ -144,7 +192,8 @@ class TableReader:
             said += cells.attrs.get(SAID, ())
             labels = int(cells.index.max()) + 1 if len(cells) else 0
             rows = max(rows, labels)
-            where = Rows([(path, reading.written)], np.zeros(labels, dtype=np.int64), np.arange(labels))
+            symbols = cells["symbol"] if "symbol" in cells.columns else None
+            where = Rows([(path, reading.written)], np.zeros(labels, dtype=np.int64), np.arange(labels), symbols)
             own, absent = _wanted(cells, reading.wanted, blank=self.table in MAY_LACK_SYMBOLS)
             others.update(absent)
             frame = self.part(Part(own, where, reading), problems)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date
 from functools import cached_property
@@ -14,11 +14,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from finnex.config import Config
+from finnex.data.bad_companies import ABSENT
 from finnex.data.calendar import last_close
 from finnex.data.names import SERIES
 from finnex.data.readers import READERS, read_bars_of_enhanced
 from finnex.data.reading import readings
-from finnex.data.remarks import left_out
+from finnex.data.remarks import left_out, reports
 from finnex.data.universe import DATED, Universe, universe_of
 from finnex.data.universe_checks import configured_but_no_company, members_without_bars
 from finnex.errors import InputError, Problem, nearest
@@ -110,6 +111,48 @@ def read_tables(config: Config) -> Tables:
     InputError
         With every problem of every file, and the configured symbols and peers that have no prices.
     """
+    tables, problems = _read(config, leave_out=False)
+    if problems:
+        raise InputError(problems)
+    return tables
+
+
+def read_sound_tables(config: Config) -> tuple[Tables, list[Problem]]:
+    """Read every table without the rows of companies that have a problem in it.
+
+    Parameters
+    ----------
+    config
+        Configuration; sector funds and other references are no companies: all features look at them.
+
+    Returns
+    -------
+    Tables
+        A company that has a problem in one table keeps its rows of the others.
+    list of Problem
+        What is wrong with companies, each with their names.
+
+    Raises
+    ------
+    InputError
+        With every problem, where one is of no company, or of all that are configured.
+    """
+    tables, problems = _read(config, leave_out=True)
+    bad = {symbol for problem in problems for symbol in problem.companies}
+    references = {*config.sectors, *SERIES}
+    known = {*config.symbols, *config.peers, *(name for one in reports(tables.prices) for name in one.names)}
+    if (
+        not all(problem.companies for problem in problems)
+        or bad & references
+        or bad.issuperset(config.symbols)
+        or any(problem.row is None and not known.issuperset(problem.companies) for problem in problems)
+    ):
+        raise InputError(problems)
+    return tables, problems
+
+
+def _read(config: Config, *, leave_out: bool) -> tuple[Tables, list[Problem]]:
+    """Return the tables, to be used only where every problem names its companies, and the problems."""
     problems: list[Problem] = []
     frames: dict[str, pd.DataFrame] = {}
     bars = "prices" if config.inputs.prices else "enhanced"
@@ -117,22 +160,23 @@ def read_tables(config: Config) -> Tables:
         wanted = _wanted(config, name, frames)
         files = [(path, replace(reading, wanted=wanted)) for path, reading in readings(config, name)]
         found: list[Problem] = []
+        alone = leave_out and name not in (*OF_NO_COMPANY, "companies")
         try:
-            frames[name] = READERS[name].read(files, found)
+            frames[name] = READERS[name].read(files, found, leave_out=alone)
             if name == bars == "enhanced":
-                frames["prices"] = read_bars_of_enhanced.read(files, found)
+                frames["prices"] = read_bars_of_enhanced.read(files, found, leave_out=alone)
         except InputError as error:
             found += error.problems
-        if name == bars and not found:
+        if name == bars and (not found or (leave_out and all(problem.companies for problem in found))):
             found += _not_closed(frames["prices"], files[0][0], config.exchange)
-            found += _without_bars(frames["prices"], [path for path, _ in files], config)
-            found += members_without_bars(frames.get("companies"), frames["prices"], config)
+            bad = {symbol for problem in found for symbol in problem.companies}
+            found += _without_bars(frames["prices"], [path for path, _ in files], config, bad)
+            frames["prices"] = _without(frames["prices"], bad)
+            found += members_without_bars(frames.get("companies"), frames["prices"], config, bad)
         if name == "companies" and not found:
             found += configured_but_no_company(frames[name], config)
-        problems += dict.fromkeys(found)
-    if problems:
-        raise InputError(problems)
-    return Tables(**frames)
+        problems += [replace(one, table=one.table or name) for one in dict.fromkeys(found)]
+    return Tables(**{"prices": pd.DataFrame(), **frames}), problems
 
 
 def read_bars(config: Config) -> pd.DataFrame:
@@ -167,25 +211,34 @@ def _wanted(config: Config, table: str, frames: Mapping[str, pd.DataFrame]) -> f
     return frozenset((*config.symbols, *config.peers, *prices["symbol"].unique()))
 
 
-def _without_bars(prices: pd.DataFrame, files: list[Path], config: Config) -> list[Problem]:
+def _without(prices: pd.DataFrame, symbols: Collection[str]) -> pd.DataFrame:
+    """Return the bars of other companies than some."""
+    if not symbols or prices.empty:
+        return prices
+    kept = prices[~prices["symbol"].isin(symbols)].reset_index(drop=True)
+    kept.attrs = prices.attrs
+    return kept
+
+
+def _without_bars(prices: pd.DataFrame, files: list[Path], config: Config, refused: Collection[str]) -> list[Problem]:
     """Refuse symbols and peers without a row: their names are wrong, or the file was cut short."""
-    known = set(prices["symbol"].unique())
+    known = set(prices["symbol"].unique()) if len(prices) else set()
     where = "this file" if len(files) == 1 else f"these {len(files)} files"
     return [
         Problem(
             str(files[0]) if len(files) == 1 else str(files[0].parent),
             f"symbol '{symbol}' has no rows in {where}", nearest(symbol, (*known, *left_out(prices))), column="symbol",
+            companies=(symbol,), table=ABSENT,
         )
         for symbol in dict.fromkeys((*config.symbols, *config.peers))
-        if symbol not in known
+        if symbol not in known and symbol not in refused
     ]  # fmt: skip
 
 
 def _not_closed(prices: pd.DataFrame, path: Path, exchange: str) -> list[Problem]:
     """Refuse bars of sessions that have not closed: an image or prediction made from one would be kept."""
     closed = last_close(exchange, np.datetime64("now"))
-    late = prices[prices["date"] > pd.Timestamp(closed)]
-    if late.empty:
+    if prices.empty or (late := prices[prices["date"] > pd.Timestamp(closed)]).empty:
         return []
     first = late.iloc[0]
     return [
@@ -195,5 +248,6 @@ def _not_closed(prices: pd.DataFrame, path: Path, exchange: str) -> list[Problem
             f"is of {first['symbol']}, {first['date'].date()}",
             "Read the file again after the close, or remove these rows.",
             column="date",
+            companies=tuple(late["symbol"].unique()),
         )
     ]

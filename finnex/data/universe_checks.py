@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import pandas as pd
@@ -27,22 +27,25 @@ def configured_but_no_company(companies: pd.DataFrame, config: Config) -> list[P
             f"{nearest(symbol, known)} Add its row, or take the symbol out of the configuration.",
             column="symbol",
             further=further,
+            companies=(symbol,),
         )
         for symbol, further in first_of([symbol for symbol in config.symbols if symbol not in known])
     ]
 
 
-def members_without_bars(companies: pd.DataFrame | None, prices: pd.DataFrame, config: Config) -> list[Problem]:
+def members_without_bars(
+    companies: pd.DataFrame | None, prices: pd.DataFrame, config: Config, left_out: Collection[str] = ()
+) -> list[Problem]:
     """Refuse members without any bar, where memberships are dated: a cross-section without them would be another one.
 
-    Memberships that ended before the first bar of the table do not count.
+    Memberships that ended before the first bar of the table do not count, nor companies whose rows are left out.
     """
     universe = universe_of(companies)
     if universe is None or companies is None or not universe.dated or prices.empty:
         return []
     priced, first = set(prices["symbol"].unique()), prices["date"].min()
     inside = companies[companies["to"].isna() | (companies["to"] >= first)]
-    absent = [name for name in inside["symbol"].unique() if name not in priced]
+    absent = [name for name in inside["symbol"].unique() if name not in priced and name not in left_out]
     return [
         Problem(
             config.inputs.place_of("companies"),

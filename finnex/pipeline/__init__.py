@@ -8,9 +8,11 @@ sessions that are due; `draw_units` has the images of one company or several dra
 from __future__ import annotations
 
 from finnex.pipeline.build_loop import build
+from finnex.pipeline.build_result import BuildResult, unexcused
 from finnex.pipeline.dask_workers import draw_on_dask
 from finnex.pipeline.drawing import Block, Draw, Drawn, draw_block, draw_here
 from finnex.pipeline.due_sessions import SymbolBuild, prepare_symbol
+from finnex.pipeline.leaving_out import opened_without, with_sessions
 from finnex.pipeline.portions import (
     TASK_IMAGES,
     UNIT_IMAGES,
@@ -26,7 +28,7 @@ from finnex.pipeline.run_inputs import Run, in_universe, read_run, sessions_want
 from finnex.pipeline.stage_1 import Compute, Stage1Of, compute_here, window_hashes
 from finnex.pipeline.stage_1_on_dask import compute_on_dask
 from finnex.pipeline.store_opening import open_for_writing
-from finnex.pipeline.symbol_loop import BuildResult, RunBatch, draw_due
+from finnex.pipeline.symbol_loop import RunBatch, draw_due
 from finnex.pipeline.workers import Workers
 
 __all__ = [
@@ -56,10 +58,13 @@ __all__ = [
     "draw_units",
     "in_universe",
     "open_for_writing",
+    "opened_without",
     "prepare_symbol",
     "reach_of",
     "read_run",
     "sessions_wanted",
+    "unexcused",
     "units",
     "window_hashes",
+    "with_sessions",
 ]

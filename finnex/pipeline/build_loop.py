@@ -8,11 +8,12 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from finnex.config import Config
+from finnex.pipeline.build_result import BuildResult
 from finnex.pipeline.due_sessions import SymbolBuild
+from finnex.pipeline.leaving_out import opened_without, with_sessions
 from finnex.pipeline.portions import Outcome, Portion, draw_units
-from finnex.pipeline.run_inputs import in_universe, read_run, sessions_wanted
-from finnex.pipeline.store_opening import open_for_writing
-from finnex.pipeline.symbol_loop import BuildResult, draw_due
+from finnex.pipeline.run_inputs import read_run
+from finnex.pipeline.symbol_loop import draw_due
 from finnex.pipeline.workers import Workers
 from finnex.store import writing
 
@@ -65,7 +66,8 @@ def build(
     Raises
     ------
     InputError, ConfigError, LayoutError, StoreError
-        Nothing stored is changed.
+        Nothing stored is changed. With `on_bad_company = "leave out"` not because of one company, while another is
+        drawn.
     StoreCorrupt
         Something in the store is damaged that cannot be made again; what other companies were due is drawn.
 
@@ -80,9 +82,7 @@ def build(
     began = time.perf_counter()
     run = read_run(config)
     workers = Workers.of(client)
-    chosen = in_universe(run, tuple(symbols or config.symbols), start, end)
-    for symbol in chosen:  # before anything is made or written
-        sessions_wanted(run, symbol, start, end)
+    run, chosen = with_sessions(run, tuple(symbols or run.config.symbols), start, end)  # before anything is written
 
     def unchanged(symbol: str, _: int) -> None:
         if on_start is not None:
@@ -99,7 +99,7 @@ def build(
         return draw_units(portions, draw, on_progress, config.dask.dates_per_task)
 
     with writing(config.store.path):
-        opened = open_for_writing(run, symbols=chosen, start=start, end=end, force=force, trust=True)
+        run, chosen, opened = opened_without(run, chosen, start=start, end=end, force=force)
         return draw_due(
             run, opened, chosen, run_batch, began=began, start=start, end=end, force=force,
             on_mended=on_mended, on_unchanged=unchanged, on_prepared=prepared, compute=workers.compute,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from finnex.config.images import ACROSS_THE_SECTION
 from finnex.data.calendar import planned_sessions
 from finnex.data.panel import Panel
 from finnex.errors import BuildError
@@ -222,24 +223,43 @@ def prepare_symbol(
     fresh = published & (state.input_hash[rows] == hashes[drawable])
     changed = int(np.count_nonzero(published & ~fresh))
     damaged = np.isin(rows, store.lost(symbol, rows[fresh]))
+    if symbol in run.depending:  # drawn again when the peers that are left out are back
+        fresh = published.copy()
     fresh[damaged] = False
     due = drawable if force else drawable[~fresh]
-    _write_tables(store, found, on_axis, int(wanted[-1]) + 1)
+    kept = np.isin(state.status[on_axis], (READY, QUARANTINED)) & ~np.isin(on_axis, on_axis[due])
+    depends = kept if symbol in run.depending else None
+    _write_tables(store, found, on_axis, int(wanted[-1]) + 1, depends, section_is_short=run.section_is_short)
     skipped = len(drawable) - len(due)
     return SymbolBuild(run, store, found, on_axis, due, skipped, int(damaged.sum()), changed)
 
 
-def _write_tables(store: StoreWriter, found: Stage1, on_axis: npt.NDArray[np.intp], sessions: int) -> None:
+def _write_tables(
+    store: StoreWriter,
+    found: Stage1,
+    on_axis: npt.NDArray[np.intp],
+    sessions: int,
+    kept: npt.NDArray[np.bool_] | None,
+    *,
+    section_is_short: bool,
+) -> None:
     """Write features and labels of the panel's sessions, where they differ from what is stored.
 
     Features go up to the last session asked for, labels to the last bar: an outcome that became known matures
-    the labels of earlier sessions.
+    the labels of earlier sessions. Features of `kept` sessions, by panel position, stay as they are, and
+    labels across a section of which a member is left out.
     """
     tables = {}
     for name, one in (*found.features.items(), *found.outcomes.items()):
+        if section_is_short and name.endswith(ACROSS_THE_SECTION):
+            continue
         end = sessions if name in found.features else len(on_axis)
         if len(values := one.values[: max(0, end - one.first)]):
             rows = on_axis[one.first :]
+            if kept is not None and name in found.features:
+                own, stored = kept[one.first : one.first + len(values)], store.values(found.symbol, name)
+                values = values.astype(stored.dtype)
+                values[own] = stored[rows[: len(values)]][own]
             tables[name] = int(rows[0]), _spread(values, rows, one.unknown)
     store.write_tables(found.symbol, tables)
 

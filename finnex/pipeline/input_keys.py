@@ -39,7 +39,9 @@ where they are installed."""
 AROUND = timedelta(days=400)
 """More than features look beyond the first and the last session of a company's calendar."""
 CODE = (".py", ".csv", ".toml", ".txt", ".json")
-OF_A_RUN = {"symbols", "store", "state", "mlflow", "dask", "model", "training", "augmentation", "trading"}
+OF_A_RUN = {
+    *("symbols", "on_bad_company", "store", "state", "mlflow", "dask", "model", "training", "augmentation", "trading"),
+}
 """Parts of the configuration that no image, feature or label follows from."""
 
 

@@ -5,24 +5,26 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
 import numpy.typing as npt
 
 from finnex.config import HORIZONS, Config
+from finnex.data.bad_companies import ABSENT, PEERS_READ, BadCompany, bad_companies
 from finnex.data.enhanced_file import generated_entries
 from finnex.data.features import SECTION_FEATURES, symbol_calendar
 from finnex.data.label_kinds import label_kinds
+from finnex.data.peers import peers_of
 from finnex.data.remarks import some
-from finnex.data.tables import Tables, read_tables
+from finnex.data.tables import Tables, read_sound_tables, read_tables
 from finnex.data.warnings import input_warnings, reading_notes
-from finnex.errors import MOST_OF_A_KIND, ConfigError, LayoutError, nearest
+from finnex.errors import MOST_OF_A_KIND, ConfigError, InputError, LayoutError, Problem, nearest
 from finnex.images.blending import blend_inputs
 from finnex.layout import Catalogue, Layout, load_catalogue, load_layout, parse_catalogue, parse_layout
 from finnex.layout.direction import COLUMN
-from finnex.store import StoreTemplate
+from finnex.store import ImageStore, StoreTemplate, holds_a_store
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,48 @@ class Run:
     """Warnings about the inputs, one sentence each: no reason to refuse them."""
     notes: tuple[str, ...] = ()
     """How files are read that do not say it themselves, one sentence each: nothing is odd about it."""
+    bad: tuple[BadCompany, ...] = ()
+    """Companies that are left out; `config` and `tables` are without them, `tables` where their rows are refused."""
+    depending: frozenset[str] = frozenset()
+    """Companies with a peer whose rows are left out: their published images and features stay as they are."""
+    section_is_short: bool = False
+    """Whether rows of a member of the universe are left out: labels across the section stay as they are."""
+
+    def without(self, problems: Sequence[Problem]) -> Run:
+        """Return the run without the companies that some problems name.
+
+        Raises
+        ------
+        InputError
+            No company is left.
+        """
+        every = [*(one for company in self.bad for one in company.problems), *problems]
+        bad = bad_companies(every)
+        names = {one.symbol for one in bad}
+        symbols = tuple(symbol for symbol in self.config.symbols if symbol not in names)
+        if not symbols:
+            raise InputError(list(dict.fromkeys(every)))
+        lost = {symbol for one in every if self._loses_rows(one) for symbol in one.companies}
+        priced = frozenset((*self.tables.prices["symbol"].unique(), *lost))
+        universe = self.tables.universe
+        short = universe is not None and not lost.isdisjoint(universe.symbols)
+        ranked = short and self.config.image.cross_section
+        depending = {
+            one
+            for one in symbols
+            if ranked or (lost and lost.intersection(peers_of(self.config, one, priced, universe)))
+        }
+        config = self.config.model_copy(update={"symbols": symbols})
+        return replace(self, config=config, bad=bad, depending=frozenset(depending), section_is_short=short)
+
+    def _loses_rows(self, problem: Problem) -> bool:
+        """Return whether rows that peers of its companies looked at, in earlier runs too, are no longer there."""
+        inputs, path = self.config.inputs, self.config.store.path
+        if problem.table == ABSENT:  # a wrong name never had rows
+            return problem.companies[0] in self.config.peers or (
+                holds_a_store(path) and problem.companies[0] in ImageStore.open(path).symbols
+            )
+        return problem.table in PEERS_READ or (problem.table == "enhanced" and not inputs.prices)
 
 
 def read_run(config: Config) -> Run:
@@ -45,13 +89,19 @@ def read_run(config: Config) -> Run:
     Raises
     ------
     InputError, ConfigError, LayoutError
-        With everything that is wrong.
+        With everything that is wrong; with `on_bad_company` set to leave them out, not of companies while one is left.
     """
-    image, tables = config.image, read_tables(config)
+    problems: list[Problem] = []
+    if config.on_bad_company == "leave out":
+        tables, problems = read_sound_tables(config)
+    else:
+        tables = read_tables(config)
+    image, bad = config.image, {symbol for problem in problems for symbol in problem.companies}
+    sound = config.model_copy(update={"symbols": tuple(one for one in config.symbols if one not in bad)})
     layout = load_layout(
         image.layout, image.lookback, image.catalogue, blending=image.blending, cross_section=image.cross_section
     )
-    warnings = [*input_warnings(tables, config), *_direction_warnings(layout.catalogue)]
+    warnings = [*input_warnings(tables, sound), *_direction_warnings(layout.catalogue)]
     if tables.enhanced is not None:
         layout = _with_columns(layout, list(tables.enhanced.columns), config.inputs.enhanced_heatmaps)
     _check_sources(layout, [] if tables.enhanced is None else list(tables.enhanced.columns))
@@ -72,7 +122,8 @@ def read_run(config: Config) -> Run:
         exchange=config.exchange,
         synthetic_tables=tuple(sorted(config.inputs.synthetic)),
     )
-    return Run(config, tables, layout, template, tuple(warnings), tuple(reading_notes(tables, config)))
+    run = Run(config, tables, layout, template, tuple(warnings), tuple(reading_notes(tables, sound)))
+    return run.without(problems) if problems else run
 
 
 def _with_columns(layout: Layout, columns: Sequence[str], heatmaps: Sequence[str]) -> Layout:
@@ -185,10 +236,15 @@ def sessions_wanted(run: Run, symbol: str, start: date | None = None, end: date 
 
     Raises
     ------
+    InputError
+        The symbol is left out.
     ConfigError
         The symbol is not configured, or the range holds no session of it.
     """
     config = run.config
+    for one in run.bad:
+        if one.symbol == symbol:
+            raise InputError(one.problems)
     if symbol not in config.symbols:
         raise ConfigError(f"symbol '{symbol}' is not among the configured symbols. {nearest(symbol, config.symbols)}")
     calendar = symbol_calendar(run.tables, config, symbol)

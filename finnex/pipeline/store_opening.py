@@ -290,6 +290,8 @@ class _Bars:
                         f"{self._run.config.store.path}, from {days[0]} to {days[-1]}",
                         "Give the rows back; or, if they were wrong, draw this range again by force, which takes these "
                         "images out.",
+                        companies=(symbol,),
+                        table="prices",
                     )
                 )
         if problems:

@@ -10,13 +10,16 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
 from datetime import date
 from functools import partial
 from typing import TypeVar
 
-from finnex.errors import StoreCorrupt
+from finnex.data.bad_companies import problem_of
+from finnex.errors import FinnexError, InputError, StoreCorrupt
+from finnex.pipeline.build_result import BuildResult, of_failures
 from finnex.pipeline.due_sessions import SymbolBuild, prepare_symbol
+from finnex.pipeline.leaving_out import leaves_out
 from finnex.pipeline.portions import TASK_BYTES, UNIT_IMAGES, Outcome, Portion
 from finnex.pipeline.run_inputs import Run
 from finnex.pipeline.stage_1 import Compute, Stage1Of, compute_here
@@ -24,45 +27,6 @@ from finnex.pipeline.store_opening import Opened, open_for_writing
 from finnex.store import read_verified, scrub
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class BuildResult:
-    """What a build did.
-
-    Attributes
-    ----------
-    built, skipped, failed
-        Sessions that were drawn, that had their image, and that could not be drawn.
-    seconds
-        Wall clock of the build.
-    images_per_second
-        Over the time that drawing took.
-    fingerprint
-        Of the store's data after the build.
-    failures
-        Symbol, session and reason of each that failed.
-    warnings
-        What is odd about the inputs and refuses nothing.
-    notes
-        How files are read that do not say it themselves.
-
-    Examples
-    --------
-    >>> result = finnex.build(finnex.load_config("finnex.toml"))
-    >>> result.built + result.skipped, result.failures
-    (12, ())
-    """
-
-    built: int
-    skipped: int
-    failed: int
-    seconds: float
-    images_per_second: float
-    fingerprint: str
-    failures: tuple[tuple[str, date, str], ...] = field(default=())
-    warnings: tuple[str, ...] = field(default=())
-    notes: tuple[str, ...] = field(default=())
 
 
 RunBatch = Callable[[Sequence[Portion]], Sequence[Outcome]]
@@ -198,6 +162,8 @@ class _Drawing:
             if not self._force and not self._failures[symbol]
         }
         self._opened.verify(complete, fingerprint, scrubbed.finished if scrubbed else ())
+        with suppress(InputError):  # where no company could be drawn whole, nothing excuses the failures
+            self._run = self._run.without(of_failures(failures)) if leaves_out(self._run) and failures else self._run
         return BuildResult(
             built=built,
             skipped=sum(self._skipped.values()),
@@ -208,6 +174,7 @@ class _Drawing:
             failures=failures,
             warnings=(*self._run.warnings, *self._still_damaged),
             notes=self._run.notes,
+            bad=self._run.bad,
         )
 
     def _trusting(self, work: Callable[[], T]) -> T:
@@ -245,6 +212,10 @@ class _Drawing:
                 self._trusting(partial(self._look_at, symbol))
             except StoreCorrupt as error:
                 self._block(symbol, error)
+            except FinnexError as error:
+                if not leaves_out(self._run, error):
+                    raise
+                self._run = self._run.without(problem_of(symbol, error))
         completed: dict[str, list[str]] = {}
         for symbol, renderer in self._renderer.items():
             completed.setdefault(renderer, []).append(symbol)

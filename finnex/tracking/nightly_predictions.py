@@ -88,8 +88,11 @@ def predict_newest(config: Config, uri: str, sessions: int, *, wait_seconds: flo
     found = []
     with writing(config.store.path, wait_seconds):
         store = StoreWriter.reopen(config.store.path)
-        with still_verified(store, config.symbols):
-            for symbol in config.symbols:
+        symbols = config.symbols
+        if config.on_bad_company == "leave out":  # one that was never drawn has no session to predict
+            symbols = tuple(symbol for symbol in symbols if symbol in store.symbols)
+        with still_verified(store, symbols):
+            for symbol in symbols:
                 indexes = store.unpredicted(symbol, sessions)
                 answers = ask_about(champion.model, store, symbol, indexes.tolist())
                 store.record_predictions(symbol, indexes.tolist(), answers, champion.version.version)

@@ -24,7 +24,11 @@ OURS = "FinNeX: "
 
 ALIVE = {f"prefect.flow-run.{sign}" for sign in ("heartbeat", "Running", "Cancelling")}
 """After each of these another event must come. A cancelled run whose process is gone stays Cancelling."""
-ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed", "TimedOut")}
+WITH_WARNINGS = "CompletedWithWarnings"
+"""Name of the state, of the type Completed, of a run that left companies out."""
+ENDED = {
+    f"prefect.flow-run.{state}" for state in ("Completed", WITH_WARNINGS, "Failed", "Cancelled", "Crashed", "TimedOut")
+}
 
 
 def automations(

@@ -21,7 +21,7 @@ from finnex.cli import main
 from finnex.cli.template import FILE, configuration_text
 from finnex.config import Config, Section, parse_config
 
-BUILD_KEYS = {"built", "skipped", "failed", "seconds", "images_per_second", "fingerprint"}
+BUILD_KEYS = {"left_out", "built", "skipped", "failed", "seconds", "images_per_second", "fingerprint"}
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

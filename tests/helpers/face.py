@@ -12,7 +12,7 @@ MODULES = (
     "finnex.evaluation", "finnex.datasets",
 )  # fmt: skip
 RETURNED = (
-    "finnex.datasets.image_dataset.ImageDataset", "finnex.pipeline.symbol_loop.BuildResult",
+    "finnex.datasets.image_dataset.ImageDataset", "finnex.pipeline.build_result.BuildResult",
     "finnex.tracking.nightly_predictions.Prediction", "finnex.explain.PixelAnswer", "finnex.explain.explain",
 )  # fmt: skip
 """What those functions give, and what they refer to; not the result of a training, which takes too long to show."""

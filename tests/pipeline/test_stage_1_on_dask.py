@@ -105,6 +105,12 @@ def test_a_panel_has_one_task_a_date_and_company_unless_dates_are_grouped(
     }
     assert built == COMPANIES * (KEPT - 1)
     assert found == {"image-": built // dates_per_task, "stage_1-": COMPANIES}
+    # One batch mixes companies; each task is visible as a company and its first date.
+    new = set(client.run_on_scheduler(completed, kind="image-")) - set(before["image-"])
+    days = pd.read_parquet(tmp_path / "panel" / "prices.parquet")["date"].unique()[1 - KEPT :][::dates_per_task]
+    assert {tuple(key.split("-", 3)[2:]) for key in new} == {
+        (f"C{number:04d}", str(day.date())) for number in range(COMPANIES) for day in days
+    }
 
 
 def test_of_an_ordinary_night_only_new_rows_are_sent(nights: Path, tmp_path: Path) -> None:

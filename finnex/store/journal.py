@@ -14,8 +14,8 @@ from finnex.store.keys import JOURNAL
 from finnex.store.place import Place
 from finnex.store.sealed import seal, unseal
 
-LAY_OUT, EXTEND, PUBLISH, SET_STATUS, PREDICT, REMOVE, CHECK, INPUTS = (
-    "lay_out", "extend", "publish", "set_status", "predict", "remove", "check", "inputs",
+LAY_OUT, EXTEND, PUBLISH, SET_STATUS, PREDICT, REMOVE, CHECK, INPUTS, COMPACT, TAKE_OUT = (
+    "lay_out", "extend", "publish", "set_status", "predict", "remove", "check", "inputs", "compact", "take_out",
 )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ def compact(
     """Move the published images of closed years into one file a company and year.
 
     For stores in S3 or on a file system short of inodes. Images, their checksums and the fingerprint stay what they
-    are; a session that is drawn again takes its year out. Exit code 1 where a year was left because of damage.
+    are; a session that is drawn again takes its year out. Exit code 1 where something was left because of damage.
     Example: finnex compact --before 2024 --config finnex.toml
     """
     from finnex.config import load_config

@@ -91,7 +91,7 @@ def _describe(store: ImageStore, symbol: str) -> dict[str, Any]:
         "failed": int((state.status == FAILED).sum()),
         "no_bar": int((state.status == NO_BAR).sum()),
         "quarantined": int((state.status == QUARANTINED).sum()),
-        "compacted": store.compacted(symbol),
+        "compacted": sorted(store.record().companies[symbol].years),
         "quarantine_reasons": dict(store.record().companies[symbol].quarantined),
         "first": str(days[0]) if len(days) else None,
         "last": str(days[-1]) if len(days) else None,

@@ -6,7 +6,7 @@ One process writes each shard whole: of two that write parts of one shard, Zarr 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from finnex.errors import StoreCorrupt, StoreError
@@ -22,6 +22,8 @@ class CompactedYear:
 
     Attributes
     ----------
+    year
+        The year; '' for all years of a company that cannot be read.
     images
         How many its shard holds, or would hold.
     left
@@ -73,11 +75,15 @@ def compaction_plan(store: ImageStore, before: int, symbols: Sequence[str]) -> l
         A year before it is not over.
     """
     check_closed(before)
-    return [
-        CompactedYear(symbol, number, images)
-        for symbol in symbols
-        for number, images in to_compact(store, symbol, before).items()
-    ]
+    found = []
+    for symbol in symbols:
+        try:
+            years = to_compact(store, symbol, before)
+        except StoreCorrupt as error:
+            found.append(CompactedYear(symbol, "", 0, str(error)))
+        else:
+            found += [CompactedYear(symbol, number, images) for number, images in years.items()]
+    return found
 
 
 def compact(
@@ -88,7 +94,8 @@ def compact(
 ) -> list[CompactedYear]:
     """Compact the closed years of companies; call under `finnex.store.writing`.
 
-    A year of which an image is damaged is left as it is, and the others are compacted. What is interrupted is taken up
+    A year of which an image is damaged, and a company that cannot be read, are left as they are, and the others are
+    compacted. What is interrupted is taken up
     by the next writer; the years that were not reached, by the next compaction.
 
     Parameters
@@ -115,10 +122,12 @@ def compact(
     done = []
     with still_verified(store, symbols):
         for planned in compaction_plan(store, before, symbols):
-            try:
-                found = CompactedYear(planned.symbol, planned.year, store.compact(planned.symbol, planned.year))
-            except StoreCorrupt as error:
-                found = CompactedYear(planned.symbol, planned.year, 0, str(error))
+            found = planned
+            if not planned.left:
+                try:
+                    found = replace(planned, images=store.compact(planned.symbol, planned.year))
+                except StoreCorrupt as error:
+                    found = replace(planned, images=0, left=str(error))
             done.append(found)
             on_year(found)
     return done

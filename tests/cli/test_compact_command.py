@@ -71,6 +71,15 @@ def test_a_year_left_because_of_damage_is_said_and_is_exit_code_1(
     assert said.endswith("BBB 2015: 3 images in one file 3 images. They lie in 1 file.")
 
 
+def test_a_company_that_cannot_be_read_stops_no_other(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "images.zarr/AAA/status/c.0").write_bytes(b"damaged")
+    code, said = run(capsys, "--before", "2016")
+    assert code == 1
+    assert "the array AAA/status of" in said
+    assert "`finnex repair` makes it anew." in said
+    assert said.endswith("BBB 2015: 3 images in one file 3 images. They lie in 1 file.")
+
+
 def test_it_refuses_a_year_that_is_not_over_and_a_company_that_is_not_there(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -43,6 +43,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.build
 	$(BIN)/python -m benchmarks.encryption
 	$(BIN)/python -m benchmarks.streaming
+	$(BIN)/python -m benchmarks.compaction
 	$(BIN)/python -m benchmarks.export
 	$(BIN)/python -m benchmarks.durability
 	$(BIN)/python -m benchmarks.trading --speed

@@ -14,6 +14,7 @@ import typer
 from finnex.cli.audit import audit
 from finnex.cli.benchmark import benchmark
 from finnex.cli.build import build, init
+from finnex.cli.compact import compact
 from finnex.cli.demo import demo
 from finnex.cli.deploy import deploy
 from finnex.cli.explain import explain
@@ -50,7 +51,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     *(demo, init, fetch, inputs, build, info, show, explain, train, models, promote, predict, up, deploy, audit),
-    *(qa, export, features, dataset, quarantine, release, repair),
+    *(qa, export, features, dataset, quarantine, release, repair, compact),
 )
 for command in COMMANDS:
     app.command()(command)

@@ -91,6 +91,7 @@ def _describe(store: ImageStore, symbol: str) -> dict[str, Any]:
         "failed": int((state.status == FAILED).sum()),
         "no_bar": int((state.status == NO_BAR).sum()),
         "quarantined": int((state.status == QUARANTINED).sum()),
+        "compacted": sorted(store.record().companies[symbol].years),
         "quarantine_reasons": dict(store.record().companies[symbol].quarantined),
         "first": str(days[0]) if len(days) else None,
         "last": str(days[-1]) if len(days) else None,
@@ -133,6 +134,8 @@ def _print_tables(answer: dict[str, Any]) -> None:
             )
         console.print(images)
         for symbol, found in answer["symbols"].items():
+            if found["compacted"]:
+                console.print(f"compacted: {symbol}: {', '.join(found['compacted'])}", soft_wrap=True)
             for day, reason in found["quarantine_reasons"].items():
                 console.print(f"quarantined: {symbol} {day}: {reason}")
         regions = Table("region", *answer["symbols"], title="known pixels", title_justify="left")

@@ -9,6 +9,7 @@ on disk against the receipt, moves the draft into place and only then sets `stat
 from __future__ import annotations
 
 from finnex.store.array_writer import differing_rows
+from finnex.store.compaction import CompactedYear, compact, compaction_plan
 from finnex.store.drafts import DraftTarget, Receipt
 from finnex.store.image_store import CompanySurvey, Fingerprint, ImageStore, SymbolState
 from finnex.store.lock import writing
@@ -42,6 +43,7 @@ __all__ = [
     "QUARANTINED",
     "READY",
     "STATUS_WORDS",
+    "CompactedYear",
     "CompanySurvey",
     "DraftTarget",
     "Finding",
@@ -56,6 +58,8 @@ __all__ = [
     "StoreWriter",
     "SymbolState",
     "Verified",
+    "compact",
+    "compaction_plan",
     "differing_rows",
     "holds_a_store",
     "read_verified",

@@ -14,7 +14,7 @@ from finnex.store.keys import ATTRIBUTES
 from finnex.store.place import Place
 from finnex.store.record import RECORD
 from finnex.store.sealed import seal, unseal
-from finnex.store.store_template import FORMAT, StoreTemplate
+from finnex.store.store_template import COMPACTED_FORMAT, FORMAT, READABLE, StoreTemplate
 from finnex.store.upgrade import EARLIER_FORMATS
 from finnex.store.zarr_metadata import FILE, read_document, write_document
 
@@ -25,6 +25,7 @@ TYPES: dict[str, type] = {
 }  # fmt: skip
 MUST_AGREE = ("layout_hash", "exchange", "label_settings", "synthetic_tables")
 """What a store was made with and a run must have too."""
+FORMAT_NAME = "finnex_format"
 CATALOGUE = "catalogue_csv"
 HASHED = ("layout_name", "layout_toml", CATALOGUE, "lookback_sessions", "blending")
 """What the hash of the layout is made of, and its name: equal where the hash is, unless it was damaged."""
@@ -52,7 +53,9 @@ def well_formed(attributes: Attributes) -> Attributes:
 
 
 def differs(name: str, one: Any, other: Any) -> bool:
-    """Return whether two values of an attribute differ by more than directions of the catalogue's features."""
+    """Return whether two values of an attribute differ by more than `renew_catalogue` and `raise_format` change."""
+    if name == FORMAT_NAME and one in READABLE and other in READABLE:
+        return False
     if name == CATALOGUE and isinstance(one, str) and isinstance(other, str):
         return one != other and drawn_text(one) != drawn_text(other)
     return bool(one != other)
@@ -80,7 +83,7 @@ def read_attributes(place: Place) -> Attributes:
         return found
     if different := [name for name in TYPES if differs(name, copy[name], known[name])]:
         raise _damaged(place, f"its attribute {different[0]} is not what was written")
-    return {**found, CATALOGUE: copy[CATALOGUE]}
+    return {**found, CATALOGUE: copy[CATALOGUE], FORMAT_NAME: max(found[FORMAT_NAME], copy[FORMAT_NAME])}
 
 
 def check_format(place: Place, attributes: Attributes) -> None:
@@ -94,9 +97,9 @@ def check_format(place: Place, attributes: Attributes) -> None:
         The format is gone from the attributes.
     """
     version = attributes.get("finnex_format")
-    if type(version) is int and version in {FORMAT, *EARLIER_FORMATS}:
+    if type(version) is int and version in {*READABLE, *EARLIER_FORMATS}:
         return
-    if type(version) is int and version > FORMAT:
+    if type(version) is int and version > max(READABLE):
         raise StoreError(
             f"{place.address} was made by a later version of FinNeX (format {version}). Install that version."
         )
@@ -165,6 +168,20 @@ def renew_catalogue(place: Place, attributes: Attributes, catalogue: str) -> Att
         write_document(place, "", {**root, "attributes": {**root["attributes"], CATALOGUE: catalogue}})
         place.sync()
     return renewed
+
+
+def raise_format(place: Place, attributes: Attributes) -> Attributes:
+    """Keep earlier versions of FinNeX from a store that is compacted, and return its attributes.
+
+    The copy is written first: between the two writes earlier versions find a store whose attributes differ.
+    """
+    raised = {**attributes, FORMAT_NAME: COMPACTED_FORMAT}
+    root = read_document(place) or {}
+    write_copy(place, raised)
+    if root["attributes"][FORMAT_NAME] != COMPACTED_FORMAT:
+        write_document(place, "", {**root, "attributes": {**root["attributes"], FORMAT_NAME: COMPACTED_FORMAT}})
+        place.sync()
+    return raised
 
 
 def disagreement(address: str, found: Attributes, template: StoreTemplate) -> StoreMismatch | None:

@@ -14,15 +14,16 @@ from finnex.errors import StoreCorrupt, StoreError, nearest
 from finnex.store.attributes import read_attributes
 from finnex.store.chunks import broken_chunks
 from finnex.store.document import Document
+from finnex.store.image_bytes import ImageBytes
 from finnex.store.place import place_of
 from finnex.store.presence import holds_a_store
 from finnex.store.record import Company, RootRecord, axis_crc, read_record
 from finnex.store.small_arrays import SmallArray
-from finnex.store.store_template import FIXED, FORMAT, WORDS
+from finnex.store.store_template import FIXED, READABLE, WORDS
 from finnex.store.upgrade import EARLIER_FORMATS, derive_record
 from finnex.store.upgrade_chunks import is_complete
 from finnex.store.zarr_metadata import arrays_of, read_document
-from finnex.store.zarr_store import WithoutEmptyFolders, WithoutGaps
+from finnex.store.zarr_store import WithoutEmptyFolders, WithoutGaps, WithYears
 from finnex.store_path import StorePath, store_path
 
 
@@ -37,6 +38,7 @@ class CompanyArrays:
         self.attrs = attributes
         """The store's own description: layout, catalogue, exchange, label settings."""
         self._place = place_of(str(path))
+        self._images = ImageBytes(self._place)
         self._opened: dict[str, tuple[Company, zarr.Group]] = {}
         self._documents: dict[str, tuple[Company, Document, dict[str, Document]]] = {}
 
@@ -90,7 +92,7 @@ class CompanyArrays:
         if known is None or known[0].generation != company.generation:
             document = read_document(self._place, symbol) or {}
             arrays = arrays_of(document)
-            if not arrays and self.attrs["finnex_format"] == FORMAT:
+            if not arrays and self.attrs["finnex_format"] in READABLE:
                 raise StoreCorrupt(f"{self.path}/{symbol}/zarr.json is damaged or gone. `finnex repair` makes it anew.")
             known = self._documents[symbol] = (company, document, arrays)
         return known[1:]
@@ -102,8 +104,10 @@ class CompanyArrays:
             document, arrays = self._document(symbol, company)
             store = self._place.zarr(read_only=True, folder=symbol)
             try:
+                self._images.years(symbol)
+                checked = WithoutGaps(store) if is_complete(document) else WithoutEmptyFolders(store)
                 opened = zarr.open_group(
-                    WithoutGaps(store) if is_complete(document) else WithoutEmptyFolders(store),
+                    WithYears(checked, self._images, symbol),
                     mode="r",
                     use_consolidated=bool(arrays),
                 )

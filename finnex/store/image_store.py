@@ -155,10 +155,11 @@ class ImageStore(CompanyArrays):
                 f"{self.path} has no published image of {symbol} for {day}. `finnex info` lists what it has."
             )
         index = int(position[0])
-        encoded = self._place.get(chunk_of(symbol, index))
-        crc = -1 if encoded is None else zlib.crc32(encoded)
-        if encoded is None or (crc != int(state.image_crc[index]) and crc != self._on_its_way(symbol).get(index)):
-            raise StoreCorrupt(f"the image of {symbol} for {day} is damaged on disk. {DRAW_AGAIN}")
+        try:
+            crcs = (int(state.image_crc[index]), self._on_its_way(symbol).get(index))
+            encoded = self._images.checked(symbol, index, *crcs)
+        except ValueError:
+            raise StoreCorrupt(f"the image of {symbol} for {day} is damaged on disk. {DRAW_AGAIN}") from None
         height, width, channels = self.image_array(symbol).shape[1:]
         planes = np.empty((channels, height, width), dtype=np.float32)
         decode_into(encoded, planes)
@@ -185,12 +186,10 @@ class ImageStore(CompanyArrays):
         StoreCorrupt
             There is no chunk, its bytes are others, or it cannot be decoded.
         """
-        encoded = self._place.get(chunk_of(symbol, index))
         try:
+            encoded = self._images.get(symbol, index) if crc is None else self._images.checked(symbol, index, crc)
             if encoded is None:
                 raise ValueError("it is missing")
-            if crc is not None and zlib.crc32(encoded) != crc:
-                raise ValueError("its bytes do not match their checksum")
             decode_into(encoded, out)
         except (ValueError, RuntimeError) as error:
             raise StoreCorrupt(
@@ -215,7 +214,7 @@ class ImageStore(CompanyArrays):
                 i
                 for i in suspects
                 if state.status[i] in (READY, QUARANTINED)
-                and self._crc_on_disk(chunk_of(symbol, int(i))) not in (int(state.image_crc[i]), moving.get(int(i)))
+                and self._crc_of(symbol, int(i)) not in (int(state.image_crc[i]), moving.get(int(i)))
             ]
             if not suspects:
                 break
@@ -226,13 +225,32 @@ class ImageStore(CompanyArrays):
         crcs = self._read(symbol, "image_crc")
         found = np.zeros(len(crcs), dtype=bool)
         for index in np.flatnonzero(crcs):
-            found[index] = self._crc_on_disk(chunk_of(symbol, int(index))) == int(crcs[index])
+            found[index] = self._crc_of(symbol, int(index)) == int(crcs[index])
         return found
 
     def has_chunk(self, symbol: str) -> npt.NDArray[np.bool_]:
         """Return for every session whether a chunk of its image exists, of any status and with any bytes."""
-        there = set(self._place.keys(f"{symbol}/{IMAGE}"))
-        return np.array([chunk_of(symbol, i) in there for i in range(self._company(symbol).sessions)], dtype=bool)
+        there, joined = set(self._place.keys(f"{symbol}/{IMAGE}")), self.in_shards(symbol)
+        alone = np.array([chunk_of(symbol, row) in there for row in range(len(joined))], dtype=bool)
+        found: npt.NDArray[np.bool_] = joined | alone
+        return found
+
+    def in_shards(self, symbol: str) -> npt.NDArray[np.bool_]:
+        """Return for every session whether its image lies in the shard of a compacted year."""
+        found = np.zeros(self._company(symbol).sessions, dtype=bool)
+        found[sorted(self._images.rows(symbol))] = True
+        return found
+
+    def compacted(self, symbol: str) -> dict[str, int]:
+        """Return how many images the shard of each compacted year holds; 0 where it is gone or cannot be read."""
+        years = self._images.renewed(symbol)
+        indexes = {number: self._images.index(symbol, number, year) for number, year in sorted(years.items())}
+        return {number: 0 if index is None else len(index.there) for number, index in indexes.items()}
+
+    def _crc_of(self, symbol: str, index: int) -> int:
+        """Return the crc32 of an image's bytes, -1 where there are none."""
+        found = self._images.get(symbol, index)
+        return -1 if found is None else zlib.crc32(found)
 
     def _crc_on_disk(self, key: str) -> int:
         """Return the crc32 of what lies under a key, -1 where nothing does."""

@@ -14,8 +14,9 @@ from finnex.store.keys import JOURNAL
 from finnex.store.place import Place
 from finnex.store.sealed import seal, unseal
 
-LAY_OUT, EXTEND, PUBLISH, SET_STATUS, PREDICT, REMOVE, CHECK, INPUTS, LABELS = (
-    "lay_out", "extend", "publish", "set_status", "predict", "remove", "check", "inputs", "labels",
+LAY_OUT, EXTEND, PUBLISH, SET_STATUS, PREDICT, REMOVE, CHECK, INPUTS, LABELS, COMPACT, TAKE_OUT = (
+    "lay_out", "extend", "publish", "set_status", "predict", "remove", "check", "inputs", "labels", "compact",
+    "take_out",
 )  # fmt: skip
 
 

@@ -12,7 +12,6 @@ import numpy.typing as npt
 import zarr
 
 from finnex.store import journal
-from finnex.store.array_writer import ArrayWriter
 from finnex.store.chunks import IMAGE
 from finnex.store.damage import readable
 from finnex.store.drafts import Receipt, chunk_of
@@ -21,6 +20,7 @@ from finnex.store.record import FIRST_RENDERER, Company, InputLimits, write_reco
 from finnex.store.states import EMPTY, QUARANTINED, READY
 from finnex.store.store_template import FIXED, lay_out_labels
 from finnex.store.upgrade_chunks import fill_missing
+from finnex.store.year_steps import YearSteps
 from finnex.store.zarr_metadata import (
     arrays_of,
     company_document,
@@ -32,7 +32,7 @@ from finnex.store.zarr_metadata import (
 )
 
 
-class StoreSteps(ArrayWriter):
+class StoreSteps(YearSteps):
     """What a writer does to a store, by the actions of the journal."""
 
     def _change(self, intent: Intent) -> None:
@@ -52,6 +52,8 @@ class StoreSteps(ArrayWriter):
             journal.CHECK: self._do_check,
             journal.INPUTS: self._do_record_inputs,
             journal.LABELS: self._do_add_labels,
+            journal.COMPACT: self._do_compact,
+            journal.TAKE_OUT: self._do_take_out,
         }
         steps[intent.action](intent.symbol, intent.details)
 
@@ -93,7 +95,9 @@ class StoreSteps(ArrayWriter):
         if record.companies[symbol].generation != details["generation"]:
             before = record.companies[symbol]
             company = Company.of(days, details["generation"])
-            company = replace(company, quarantined=before.quarantined, predictions=before.predictions)
+            company = replace(
+                company, quarantined=before.quarantined, predictions=before.predictions, years=before.years
+            )
             write_record(self._place, record.with_company(symbol, company))
         self._hold_companies([symbol])
 
@@ -143,11 +147,6 @@ class StoreSteps(ArrayWriter):
         shown = self._read(symbol, "date")[rows[np.array(states) == READY]].astype("datetime64[D]")
         self._note_quarantine(symbol, released=[str(day) for day in shown])
 
-    def _tag(self, symbol: str, index: int, crc: int) -> int:
-        """Return the version of an image as `image_tag` keeps it: bound to the checksum, 0 where there are none."""
-        tag = self._place.tag(chunk_of(symbol, index))
-        return tag ^ crc if tag else 0
-
     def _do_set_status(self, symbol: str, details: dict[str, Any]) -> None:
         rows, target = np.array(details["rows"], dtype=np.intp), int(details["status"])
         if target == QUARANTINED:
@@ -194,6 +193,9 @@ class StoreSteps(ArrayWriter):
         """Withdraw every image whose bytes are not those that were published."""
         for name in self.record().companies:
             rows = self.damaged(name)
+            for number in self.years_with(name, rows):
+                self._do_take_out(name, {"year": number})
+            self._remove_other_years(name)
             if len(rows):
                 days = [str(day) for day in self._read(name, "date")[rows].astype("datetime64[D]")]
                 self._do_set_status(name, {

@@ -11,12 +11,36 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from finnex.data.calendar import Days
-from finnex.errors import StoreCorrupt
+from finnex.errors import StoreCorrupt, StoreError
 from finnex.store.place import Place
 from finnex.store.sealed import seal, unseal
 
 RECORD = ".finnex/root.json"
 FIRST_RENDERER = "1"
+YEAR_LAYOUT = 1
+"""Of the files of a compacted year, `finnex.store.year_shard`."""
+
+
+@dataclass(frozen=True)
+class Year:
+    """A year whose images lie in one file.
+
+    Attributes
+    ----------
+    first
+        Row of its first session on the company's date axis.
+    sessions
+        How many rows of the axis it has, with an image or without.
+    generation
+        Of the record when it was compacted.
+    layout
+        Of its files; later versions of FinNeX may have others.
+    """
+
+    first: int
+    sessions: int
+    generation: int
+    layout: int = YEAR_LAYOUT
 
 
 @dataclass(frozen=True)
@@ -37,6 +61,8 @@ class Company:
         Why a session is withheld, by its day.
     predictions
         How many sessions have one; None where it is not known.
+    years
+        The compacted years, by their number.
     """
 
     sessions: int
@@ -46,6 +72,7 @@ class Company:
     axis_crc: int
     quarantined: Mapping[str, str] = field(default_factory=dict)
     predictions: int | None = None
+    years: Mapping[str, Year] = field(default_factory=dict)
 
     @classmethod
     def of(cls, days: Days, generation: int) -> Company:
@@ -118,6 +145,16 @@ class RootRecord:
         return self._renderers.get(symbol, "")
 
     @cached_property
+    def later_years(self) -> tuple[str, ...]:
+        """Compacted years whose files a later version of FinNeX wrote, as SYMBOL/years/YEAR."""
+        return tuple(
+            f"{symbol}/years/{number}"
+            for symbol, company in self.companies.items()
+            for number, year in company.years.items()
+            if year.layout != YEAR_LAYOUT
+        )
+
+    @cached_property
     def _renderers(self) -> dict[str, str]:
         return {symbol: known.renderer for known in self.inputs for symbol in known.symbols}
 
@@ -151,17 +188,24 @@ def read_record(place: Place) -> RootRecord | None:
     ------
     StoreCorrupt
         It is damaged.
+    StoreError
+        A later version of FinNeX compacted a year.
     """
     found = place.get(RECORD)
     if found is None:
         return None
     try:
-        return _parse(found)
+        record = _parse(found)
     except (ValueError, ValidationError) as error:
         raise StoreCorrupt(
             f"{place.address}/{RECORD} is damaged ({type(error).__name__}). "
             "`finnex repair` makes it anew from what lies in the store."
         ) from None
+    if record.later_years:
+        raise StoreError(
+            f"{place.address}/{record.later_years[0]} was compacted by a later version of FinNeX. Install that version."
+        )
+    return record
 
 
 @lru_cache(maxsize=8)
@@ -172,4 +216,8 @@ def _parse(data: bytes) -> RootRecord:
 
 def write_record(place: Place, record: RootRecord) -> None:
     """Replace the root record."""
-    place.put(RECORD, seal(asdict(record)))
+    content = asdict(record)
+    for company in content["companies"].values():
+        if not company["years"]:  # a store without compacted years is what earlier versions write
+            del company["years"]
+    place.put(RECORD, seal(content))

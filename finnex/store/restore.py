@@ -21,7 +21,7 @@ from finnex.store.repair import mend_metadata
 from finnex.store.repair_findings import Finding, Step
 from finnex.store.restore_company import array_steps, metadata_step, rebuilt_metadata, removal
 from finnex.store.restore_root import root_steps
-from finnex.store.store_template import FORMAT, StoreTemplate
+from finnex.store.store_template import READABLE, StoreTemplate
 from finnex.store.upgrade import UNREADABLE, company_values, derive_record
 from finnex.store.writer import StoreWriter
 from finnex.store.zarr_metadata import FILE, arrays_of, held_by_company
@@ -129,7 +129,7 @@ def _groups(path: StorePath, place: Place, template: StoreTemplate) -> Iterator[
 
 def _has_record(place: Place) -> bool:
     document = readable(place, "") or {}
-    if document.get("attributes", {}).get("finnex_format") != FORMAT:
+    if document.get("attributes", {}).get("finnex_format") not in READABLE:
         return True  # an earlier format has none
     try:
         return read_record(place) is not None

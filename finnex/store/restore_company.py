@@ -23,6 +23,7 @@ from finnex.store.rebuildable import Reaches, losing_images, losing_rows
 from finnex.store.record import axis_crc, write_record
 from finnex.store.repair import mend_metadata
 from finnex.store.repair_findings import Finding, Step
+from finnex.store.restore_years import year_steps
 from finnex.store.states import EMPTY, QUARANTINED, READY
 from finnex.store.store_template import CLASS_WORDS, FEATURE_TABLES, FIXED, StoreTemplate
 from finnex.store.writer import UNKNOWN_INPUTS, StoreWriter
@@ -139,6 +140,7 @@ def array_steps(
         yield losing_rows(store, finding, name, reaches), partial(fill, store, symbol, name)
     if lost := [name for name in PREDICTIONS if name in broken]:
         yield _predictions(store, symbol, lost)
+    yield from year_steps(store, symbol)
 
 
 def _axis(store: StoreWriter, symbol: str) -> Step:

@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from finnex.store import journal
 from finnex.store.journal import Intent
-from finnex.store.journal_replay import StoreSteps
 from finnex.store.states import EMPTY, FAILED, NO_BAR, QUARANTINED, READY, check_transition
+from finnex.store.year_changes import YearChanges
 
 
-class StatusChanges(StoreSteps):
+class StatusChanges(YearChanges):
     """A store whose sessions this process may withhold, show again, or mark."""
 
     def mark_failed(self, symbol: str, indexes: Sequence[int]) -> None:
@@ -61,6 +61,8 @@ class StatusChanges(StoreSteps):
             return 0
         for source in np.unique(status[rows]):
             check_transition(symbol, int(source), event, target)
+        if target != READY:  # a compacted year has no status: what is withheld does not lie in it
+            self.take_out(symbol, rows)
         days = [str(day) for day in self._read(symbol, "date")[rows].astype("datetime64[D]")]
         drawn = rows[self._read(symbol, "image_crc")[rows] != 0] if target in (NO_BAR, EMPTY) else rows[:0]
         details = {

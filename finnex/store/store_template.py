@@ -16,6 +16,9 @@ from finnex.store.chunks import COMPLETE, IMAGE
 from finnex.store.states import EMPTY, STORED_STATES
 
 FORMAT = 4
+COMPACTED_FORMAT = 5
+"""Of a store that has or had compacted years: earlier versions of FinNeX would take their images for lost."""
+READABLE = (FORMAT, COMPACTED_FORMAT)
 LABEL_WORDS = {-1: "unknown", 0: "sell", 1: "hold", 2: "buy"}
 CLASS_WORDS = tuple(LABEL_WORDS[code] for code in (0, 1, 2))
 RELATIVE = "market_relative"

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
+from finnex.data.calendar import Days
 from finnex.errors import StoreCorrupt, StoreError
 from finnex.store.damage import is_company, readable
 from finnex.store.document import Document
@@ -19,9 +20,10 @@ from finnex.store.drafts import Receipt
 from finnex.store.folder import Folder
 from finnex.store.journal import PUBLISH, Intent, write_intent
 from finnex.store.place import Place
-from finnex.store.record import Company, RootRecord, write_record
+from finnex.store.record import Company, RootRecord, Year, write_record
 from finnex.store.states import READY
 from finnex.store.store_template import FORMAT, NOT_A_DAY, STATUS_FLAGS, TAG_ATTRIBUTES
+from finnex.store.year_shard import YEARS, index_bytes, read_index, shard_of
 from finnex.store.zarr_metadata import (
     arrays_of,
     company_document,
@@ -70,9 +72,25 @@ def derive_record(place: Place) -> RootRecord:
             predictions = int(np.count_nonzero(company_values(place, symbol, "prediction_version")))
         except UNREADABLE:
             predictions = None
-        company = replace(Company.of(days, record.generation + 1), predictions=predictions)
+        generation = record.generation + 1
+        years = _derive_years(place, symbol, days, generation)
+        company = replace(Company.of(days, generation), predictions=predictions, years=years)
         record = record.with_company(symbol, company)
     return record
+
+
+def _derive_years(place: Place, symbol: str, days: Days, generation: int) -> dict[str, Year]:
+    """Return the compacted years of a company whose shards have an index that is whole.
+
+    Where a change of the year was interrupted its images lie in the shard and in files of their own, the same bytes.
+    """
+    found, of_day = dict[str, Year](), days.astype("datetime64[Y]").astype(str)
+    for number in place.folders(f"{symbol}/{YEARS}"):
+        rows = np.flatnonzero(of_day == number)
+        head = place.get(shard_of(symbol, number), 0, index_bytes(len(rows)))
+        if len(rows) and read_index(head, len(rows)) is not None:
+            found[number] = Year(int(rows[0]), len(rows), generation)
+    return found
 
 
 def company_values(place: Place, symbol: str, name: str) -> npt.NDArray[Any]:

@@ -139,6 +139,8 @@ class StoreWriter(StatusChanges):
         if missing or any(name.split("/")[0] not in companies for name in held):
             self._hold_companies(missing)
         complete(self._place, self._root, [symbol for symbol in companies if symbol not in whole])
+        if any(company.years for company in companies.values()):
+            self.raise_format()
         self.sweep()
 
     def _can_be_finished(self, intent: Intent) -> bool:
@@ -262,6 +264,7 @@ class StoreWriter(StatusChanges):
             wanted.append(QUARANTINED if same else READY)
             event = "drawn again from the same inputs" if same else "published"
             check_transition(symbol, int(status[one.index]), event, wanted[-1])
+        self.take_out(symbol, [one.index for one in receipts])
         self._place.flush(one.draft for one in receipts)
         details = {"receipts": [asdict(one) for one in receipts], "status": wanted, "rendered_at": int(time.time())}
         self._change(Intent(journal.PUBLISH, symbol, details))

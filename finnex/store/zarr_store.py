@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest, Store
     from zarr.core.buffer import BufferPrototype
 
+    from finnex.store.image_bytes import ImageBytes
     from finnex.store.place import Place
+
+OF_IMAGES = f"{IMAGE}/c."
+"""How the key of an image's chunk begins, below the company."""
 
 
 class WithoutGaps(WrapperStore["Store"]):
@@ -40,6 +44,35 @@ class WithoutGaps(WrapperStore["Store"]):
         if found is None and not key.startswith(f"{IMAGE}/") and key.partition("/")[2][:1] == "c":
             raise ValueError(f"its chunk {key.partition('/')[2]} is gone")
         return found
+
+
+class WithYears(WrapperStore["Store"]):
+    """A company whose compacted years are joined: their images are found where the company's own array has none.
+
+    It wraps the store of the company, for reading.
+    """
+
+    def __init__(self, store: Store, images: ImageBytes, symbol: str) -> None:
+        super().__init__(store)
+        self._images, self._symbol = images, symbol
+
+    def _with_store(self, store: Store) -> Self:
+        return type(self)(store, self._images, self._symbol)
+
+    async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
+        """Return what lies under a key."""
+        if not key.startswith(OF_IMAGES):
+            return await super().get(key, prototype, byte_range)
+        if not self._images.years(self._symbol):
+            found = await super().get(key, prototype, byte_range)
+            if found is not None or not await asyncio.to_thread(self._images.renewed, self._symbol):
+                return found
+        row = int(key.removeprefix(OF_IMAGES).partition(".")[0])
+        joined = await asyncio.to_thread(self._images.get, self._symbol, row)
+        return None if joined is None else prototype.buffer.from_bytes(joined)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self._store, self._images, self._symbol))
 
 
 class WithoutEmptyFolders(WrapperStore["Store"]):

@@ -29,7 +29,7 @@ from finnex.data.labels import KINDS
 from finnex.data.panel import Panel, make_panel
 from finnex.pipeline import BuildResult, Run, build, read_run
 from finnex.pipeline.drawing import Block, Drawn, draw_block
-from finnex.store import Receipt, StoreWriter, restore, writing
+from finnex.store import Receipt, StoreWriter, compact, restore, writing
 from finnex.store.place import place_of
 
 LOOKBACK, CANVAS_PX = 4, 16
@@ -247,6 +247,25 @@ def release(world: World, path: Path) -> None:
         store.release("A", store.rows_of("A", [FIRST_IMAGE, YEAR_END]))
 
 
+def compaction(world: World, path: Path) -> None:
+    """The closed year of every company moves into one file each."""
+    with writing(path):
+        compact(StoreWriter.reopen(path), 2016, "AB")
+
+
+def compacted(world: World, path: Path) -> None:
+    """A first build whose year is compacted."""
+    first_build(world, path)
+    compaction(world, path)
+
+
+def released_in_compacted(world: World, path: Path) -> None:
+    """A compacted year in which two sessions were withheld, and were released since: they have files of their own."""
+    quarantined(world, path)
+    compaction(world, path)
+    release(world, path)
+
+
 def removed_company(world: World, path: Path) -> None:
     """A company leaves the store with all that it has there."""
     with writing(path):
@@ -323,6 +342,12 @@ SCENARIOS: dict[str, Scenario] = {
     "quarantine": Scenario(quarantine),
     "release": Scenario(release, quarantined),
     "further labels": Scenario(further_labels),
+    "compaction": Scenario(compaction),
+    "compacted again": Scenario(compaction, released_in_compacted),
+    "redraw in a compacted year": Scenario(
+        redraw, compacted, reads=(("first", "AB"), ("corrected", "AB")), redraws=True
+    ),
+    "quarantine in a compacted year": Scenario(quarantine, compacted),
     "repair": Scenario(repair, damage=damage),
     "upgrade": Scenario(upgrade, format_3, reads=()),
 }

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import finnex.pipeline.due_sessions
 import finnex.store.writer
+import finnex.store.year_changes
 from finnex.store.folder import PARTIAL
 from tests.helpers.crash.states import NOTES
 
@@ -33,6 +34,7 @@ def same_names_and_clock(seed: int = 0) -> None:
     rng = random.Random(seed)
     seeded = SimpleNamespace(uuid4=lambda: uuid.UUID(int=rng.getrandbits(128), version=4))
     finnex.pipeline.due_sessions.uuid = seeded  # type: ignore[attr-defined]
+    finnex.store.year_changes.uuid = seeded  # type: ignore[attr-defined]
     finnex.store.writer.time = SimpleNamespace(time=lambda: CLOCK_SECONDS)  # type: ignore[attr-defined]
     finnex.store.writer.datetime = _FixedClock  # type: ignore[misc]
 

@@ -61,6 +61,17 @@ def read_group(data: xr.Dataset) -> tuple[Arrays, dict[np.datetime64, bytes]]:
     return arrays, {days[index]: image.tobytes() for index, image in zip(ready, images, strict=True)}
 
 
+def read_plainly(path: Path, symbol: str) -> tuple[Arrays, dict[np.datetime64, bytes]]:
+    """Read a company by plain xarray: where its own array has no image of a ready session, its year has it."""
+    with xr.open_zarr(str(path), group=symbol, chunks=None) as data:
+        arrays, images = read_group(data)
+    for day, image in images.items():
+        if np.isnan(np.frombuffer(image, dtype=np.float32)).all():
+            with xr.open_zarr(str(path / symbol / "years" / str(day)[:4]), chunks=None) as year:
+                images[day] = year["image"].sel(date=day.astype("datetime64[ns]")).to_numpy().tobytes()
+    return arrays, images
+
+
 def files_of(path: Path) -> frozenset[str]:
     """List the files in and beside a store, but for its locks."""
     found = (str(file.relative_to(path.parent)) for file in path.parent.rglob("*") if not file.is_dir())
@@ -73,8 +84,7 @@ def stored(path: Path) -> Stored:
         return NOTHING
     arrays, images, store = {}, {}, ImageStore.open(path)
     for symbol in store.symbols:
-        with xr.open_zarr(str(path), group=symbol, chunks=None) as data:
-            arrays[symbol], images[symbol] = read_group(data)
+        arrays[symbol], images[symbol] = read_plainly(path, symbol)
     return Stored(arrays, images, files_of(path), store.record().limits())
 
 
@@ -179,13 +189,11 @@ class Between:
 
     def _plain_reader(self, path: Path, symbol: str) -> Iterable[str]:
         try:
-            opened = xr.open_zarr(str(path), group=symbol, chunks=None)
+            arrays, images = read_plainly(path, symbol)
         except (KeyError, FileNotFoundError):
             if symbol in self.after.arrays:
                 raise
             return  # a company that is removed is there as a whole, or not at all
-        with opened as data:
-            arrays, images = read_group(data)
         yield from self._group_faults(symbol, arrays, images, "xarray")
 
     def result_faults(self, path: Path, undisturbed: Path) -> list[str]:

@@ -39,6 +39,20 @@ def members_without_bars(
     """Refuse members without any bar, where memberships are dated: a cross-section without them would be another one.
 
     Memberships that ended before the first bar of the table do not count, nor companies whose rows are left out.
+
+    Parameters
+    ----------
+    companies, prices
+        The two tables; None where there is no table of companies.
+    config
+        Configuration, for the place that a problem names.
+    left_out
+        Companies whose rows of the prices are left out.
+
+    Returns
+    -------
+    list of Problem
+        One for each of the first members without a bar.
     """
     universe = universe_of(companies)
     if universe is None or companies is None or not universe.dated or prices.empty:

@@ -140,3 +140,31 @@ def test_a_store_takes_up_labels_across_the_section_and_draws_nothing_again(fold
     plain = xr.open_zarr(asked.store.path, group="C0000", mask_and_scale=False)
     np.testing.assert_array_equal(plain["label_section_rank"].sel(date=days_of(folder)[-DRAWN:-3]), labels)
     assert build(bare).built == 0
+
+
+def test_labels_across_a_section_wait_for_a_member_that_is_left_out(folder: Path) -> None:
+    days = days_of(folder)
+    whole = pd.read_parquet(folder / "prices.parquet")
+    before = whole["date"] < days[-1]
+    whole[before].to_parquet(folder / "prices.parquet", index=False)
+    config = configured(folder, {})
+    build(config)
+    store = ImageStore.open(config.store.path)
+    stored = {name: store.values("C0000", name) for name in ("label_section_rank", "return_market_relative")}
+    broken = whole.copy()
+    broken.loc[(broken["symbol"] == "C0002") & (broken["date"] == days[-3]), "high"] = -1.0
+    broken.to_parquet(folder / "prices.parquet", index=False)
+    lines = (folder / "finnex.toml").read_text(encoding="utf-8")
+    (folder / "finnex.toml").write_text('on_bad_company = "leave out"\n' + lines, encoding="utf-8")
+    found = build(load_config(folder / "finnex.toml"))
+    assert found.built == COMPANIES - 1
+    assert [one.symbol for one in found.bad] == ["C0002"]
+    for name, values in stored.items():
+        np.testing.assert_array_equal(ImageStore.open(config.store.path).values("C0000", name), values)
+    whole.to_parquet(folder / "prices.parquet", index=False)
+    healed = build(load_config(folder / "finnex.toml"))
+    label = (
+        ImageStore.open(config.store.path).open_sessions("C0000").sel(date=days[-2])["label_section_rank"].to_numpy()
+    )
+    assert label[0] >= 0
+    assert healed.failed == 0

@@ -54,7 +54,23 @@ class Universe:
         self.has_industries = bool(words)
 
     def industries(self, symbol: str, days: Days) -> tuple[Mask, npt.NDArray[np.int64]]:
-        """Return at which days a company is a member, and the number of its industry then, -1 where it has none."""
+        """Return at which days a company is a member, and the number of its industry, -1 where it has none.
+
+        Outside its periods it has the industry of the one before, before the first that of the first: an image of a
+        company that has just joined looks back on sessions at which it was no member, and compares it there too.
+
+        Parameters
+        ----------
+        symbol
+            A company, in the table or not.
+        days
+            (days,) ascending.
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            (days,) bool and (days,) int64.
+        """
         member, industry = np.zeros(len(days), dtype=bool), np.full(len(days), NO_INDUSTRY)
         for start, end, code in self._periods.get(symbol, ()):
             inside = np.ones(len(days), dtype=bool)
@@ -64,6 +80,9 @@ class Universe:
                 inside &= days <= end
             member |= inside
             industry[inside] = code
+        if member.any():
+            before = np.maximum.accumulate(np.where(member, np.arange(len(days)), -1))
+            industry = industry[np.where(before < 0, np.flatnonzero(member)[0], before)]
         return member, industry
 
     def members(self, symbol: str, days: Days) -> Mask:

@@ -173,6 +173,25 @@ def test_peers_are_those_of_the_industry_at_the_session(open_universe: tuple[Con
     np.testing.assert_array_equal(after[251:], make_panel(without, config, "C0000", SPECS).original[251:, relative])
 
 
+def test_a_company_that_joins_is_compared_where_its_first_image_looks_back(
+    open_universe: tuple[Config, Tables],
+) -> None:
+    config, tables = open_universe
+    relative = [at for at, spec in enumerate(SPECS) if spec.name in ("peer_momentum_20", "peer_rank_60")]
+    always = make_panel(tables, config, "C0001", SPECS).original[:, relative]
+    joined = make_panel(changed(tables, "C0001", from_=day(tables, 400)), config, "C0001", SPECS).original[:, relative]
+    assert not np.isnan(joined[300:]).any()
+    np.testing.assert_array_equal(joined, always)
+    # To the others it is no peer before.
+    other = [at for at, spec in enumerate(SPECS) if spec.name == "peer_momentum_20"]
+    before, after = (
+        make_panel(one, config, "C0000", SPECS).original[:, other]
+        for one in (tables, changed(tables, "C0001", from_=day(tables, 400)))
+    )
+    assert not np.array_equal(before[300:400], after[300:400])
+    np.testing.assert_array_equal(before[400:], after[400:])
+
+
 def test_a_company_that_is_added_changes_no_bit_of_one_of_another_industry(
     open_universe: tuple[Config, Tables],
 ) -> None:

@@ -49,11 +49,11 @@ _TEMPLATE = """\
 # layout = "mega"            # a bundled layout, or a layout file of your own
 # lookback = 56              # sessions an image shows; absent: the layout's own window
 # blending = false           # blend sources by trust and regime: drawn nearer to neutral where they say less
-# cross_section = false      # adds ranks among the companies of [inputs] companies to the images
+# cross_section = false      # adds ranks among the members of the table of companies to the images
 # catalogue = "my_catalogue.csv"   # a catalogue of your own; absent: the bundled one
 
 [labels]                     # what a model is asked
-# kind = "{labels.kind}"    # or "triple_barrier"; with [inputs] companies "market_relative", "section_rank"
+# kind = "{labels.kind}"    # or "triple_barrier"; with companies "market_relative", "section_rank"
 # horizon = {labels.horizon}                # sessions from the next open: 1, 3, 5, 10 or 20
 # Buy above and Sell below this multiple of trailing volatility over the horizon.
 # threshold_volatility = {labels.threshold_volatility}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+import finnex.data.label_kinds
 import finnex.pipeline.stage_1
 from finnex.config import Config
 from finnex.data.normalize import FeatureSpec
@@ -102,7 +103,8 @@ def panel_ahead(tables: Tables, config: Config, symbol: str, specs: Sequence[Fea
 
 def build_with(config: Config, *, name: str, value: object) -> Path:
     """Build a store with another function in the place of one of the build's."""
-    with patched(finnex.pipeline.stage_1, name, value):
+    owner = finnex.data.label_kinds if hasattr(finnex.data.label_kinds, name) else finnex.pipeline.stage_1
+    with patched(owner, name, value):
         build(config)
     return Path(str(config.store.path))
 

@@ -50,6 +50,7 @@ ARGUMENTS = {
     "release": [SYMBOL, DAYS[0]],
     "features": ["--out", "x.csv"],
     "dataset": ["--out", "x.csv"],
+    "compact": ["--before", "2015"],
 }
 ARGUMENTS |= {"explain": SUCCEEDS["explain"][0], "quarantine": SUCCEEDS["quarantine"][0]}
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import finnex.pipeline.build_loop
+import finnex.pipeline.workers
 from benchmarks.panel import symbols_of, write_tables
 from finnex.config import Config, load_config
 from finnex.data.bad_companies import rows_of, sentences, title
@@ -311,7 +311,7 @@ def test_a_company_that_cannot_be_drawn_is_listed_and_the_run_excuses_it(
 ) -> None:
     config = load_config(night / "finnex.toml")
     with monkeypatch.context() as broken:
-        broken.setattr(finnex.pipeline.build_loop, "draw_here", failing([BAD]))
+        broken.setattr(finnex.pipeline.workers, "draw_here", failing([BAD]))
         result = build(config)
     assert (result.built, result.failed, unexcused(result)) == (OTHERS, 1, ())
     [row] = rows_of(result.bad)
@@ -322,7 +322,7 @@ def test_a_company_that_cannot_be_drawn_is_listed_and_the_run_excuses_it(
 
 def test_where_no_company_can_be_drawn_nothing_is_excused(night: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = load_config(night / "finnex.toml")
-    monkeypatch.setattr(finnex.pipeline.build_loop, "draw_here", failing(config.symbols))
+    monkeypatch.setattr(finnex.pipeline.workers, "draw_here", failing(config.symbols))
     result = build(config)
     assert len(unexcused(result)) == result.failed == COMPANIES
     assert not result.bad

@@ -1,6 +1,7 @@
 """How long tables take to be read and checked, next to bare reads of the same files by other libraries.
 
     python -m benchmarks.readers [--rows 1260000] [--records 5000000] [--columns 2000 8000] [--repeats 3]
+    python -m benchmarks.readers --kept 100    (the tables of `benchmarks.panel`, read, and taken as they were kept)
 
 Writes tables of random bars (CSV and Parquet), sentiment records (Parquet) and a table of many columns (CSV) to a
 temporary folder, reads each with FinNeX's reader, with pandas and pyarrow, and with polars and DuckDB where they are
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import shutil
 import sys
 import tempfile
 import time
@@ -25,7 +27,11 @@ import pandas as pd
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
+from benchmarks.panel import write_config, write_tables
+from finnex.config import load_config
 from finnex.data.readers import READERS
+from finnex.data.tables import read_tables
+from finnex.data.warnings import input_warnings
 from finnex.errors import Problem
 
 GOALS = {"prices, CSV": 2.0, "prices, Parquet": 1.0, "sentiment, Parquet": 8.0}
@@ -116,6 +122,35 @@ def seconds(action: Callable[[], object], repeats: int) -> tuple[float, float]:
     return min(one for one, _ in found), min(one for _, one in found)
 
 
+def kept(companies: int, sessions: int, repeats: int) -> None:
+    """Print how long the tables of a panel and their warnings take: nothing kept, and everything kept."""
+    print(
+        "| files | tables: kept to read | read, s | kept, s | warnings: made, s | kept, s |\n|---|---|---|---|---|---|"
+    )
+    for ending in ("parquet", "csv"):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            write_tables(folder, companies, sessions)
+            path = write_config(folder, companies)
+            path.write_text(path.read_text().replace(".parquet", f".{ending}") + f'[state]\npath = "{folder}/state"\n')
+            if ending == "csv":
+                for table in folder.glob("*.parquet"):
+                    pd.read_parquet(table).to_csv(table.with_suffix(".csv"), index=False)
+            config, took = load_config(path), []
+            for run in range(2 * repeats):
+                if run < repeats:
+                    shutil.rmtree(folder / "state", ignore_errors=True)
+                began = time.perf_counter()
+                tables = read_tables(config)
+                between = time.perf_counter()
+                input_warnings(tables, config)
+                took.append((between - began, time.perf_counter() - between))
+            (read_, made), (found, said) = (np.min(part, axis=0) for part in (took[:repeats], took[repeats:]))
+            print(
+                f"| {ending} | {found / read_:.2f} | {read_:.2f} | {found:.2f} | {made:.2f} | {said:.3f} |", flush=True
+            )
+
+
 def main() -> int:
     """Measure, print, and compare with the goals."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -123,7 +158,11 @@ def main() -> int:
     parser.add_argument("--records", type=int, default=5_000_000)
     parser.add_argument("--columns", type=int, nargs=2, default=[2000, 8000])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--kept", type=int, help="companies of the panel whose tables are kept")
     given = parser.parse_args()
+    if given.kept:
+        kept(given.kept, 2520, given.repeats)
+        return 0
     rng = np.random.default_rng(0)
     missed = []
     peers = {name: action for name, action in PEERS.items() if importlib.util.find_spec(name)}

@@ -16,9 +16,10 @@ import pandas as pd
 from finnex.config import Config
 from finnex.data.bad_companies import ABSENT
 from finnex.data.calendar import last_close
+from finnex.data.kept_tables import KeptSentences, KeptTables
 from finnex.data.names import SERIES
 from finnex.data.readers import READERS, read_bars_of_enhanced
-from finnex.data.reading import readings
+from finnex.data.reading import Reading, readings
 from finnex.data.remarks import left_out, reports
 from finnex.data.universe import DATED, Universe, universe_of
 from finnex.data.universe_checks import configured_but_no_company, members_without_bars
@@ -156,15 +157,17 @@ def _read(config: Config, *, leave_out: bool) -> tuple[Tables, list[Problem]]:
     problems: list[Problem] = []
     frames: dict[str, pd.DataFrame] = {}
     bars = "prices" if config.inputs.prices else "enhanced"
+    kept = KeptTables(config)
     for name, _ in config.inputs.tables():
         wanted = _wanted(config, name, frames)
-        files = [(path, replace(reading, wanted=wanted)) for path, reading in readings(config, name)]
+        files = _files(config, name, wanted)
         found: list[Problem] = []
         alone = leave_out and name not in (*OF_NO_COMPANY, "companies")
         try:
-            frames[name] = READERS[name].read(files, found, leave_out=alone)
+            frames[name] = kept.read(READERS[name], files, found, leave_out=alone)
             if name == bars == "enhanced":
-                frames["prices"] = read_bars_of_enhanced.read(files, found, leave_out=alone)
+                again = _files(config, name, wanted)  # a reading fills while its file is read
+                frames["prices"] = kept.read(read_bars_of_enhanced, again, found, leave_out=alone)
         except InputError as error:
             found += error.problems
         if name == bars and (not found or (leave_out and all(problem.companies for problem in found))):
@@ -176,7 +179,16 @@ def _read(config: Config, *, leave_out: bool) -> tuple[Tables, list[Problem]]:
         if name == "companies" and not found:
             found += configured_but_no_company(frames[name], config)
         problems += [replace(one, table=one.table or name) for one in dict.fromkeys(found)]
-    return Tables(**{"prices": pd.DataFrame(), **frames}), problems
+    tables = Tables(**{"prices": pd.DataFrame(), **frames})
+    sentences = kept.sentences()
+    if not problems:  # else rows are left out
+        tables.memo[KeptSentences] = sentences
+    return tables, problems
+
+
+def _files(config: Config, table: str, wanted: frozenset[str] | None) -> list[tuple[Path, Reading]]:
+    """Return the files of a table with how each is read."""
+    return [(path, replace(reading, wanted=wanted)) for path, reading in readings(config, table)]
 
 
 def read_bars(config: Config) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from finnex.data.features import symbol_calendar
 from finnex.data.features.fundamental import SPLIT_JUMP, on_prices_basis, views
 from finnex.data.flow_warnings import odd_periods
 from finnex.data.freshness import ended, ends
+from finnex.data.kept_tables import KeptSentences
 from finnex.data.names import EVENTS, METRICS, SERIES, unread
 from finnex.data.odd_units import odd_units
 from finnex.data.remarks import SHOWN, Caution, FileReport, left_out, remarks, reports, rows_by_symbol, some
@@ -146,14 +147,28 @@ def _files(found: list[FileReport]) -> str:
 
 
 def input_warnings(tables: Tables, config: Config) -> list[str]:
-    """Return one sentence for each kind of oddity of each symbol, with its first cases and what to do."""
-    found = [
+    """Return one sentence for each kind of oddity of each symbol, with its first cases and what to do.
+
+    Of tables as `read_tables` returns them they are kept, under the hash of the files and the configuration.
+    """
+    unended = [
         f"{name}: the last line of {path} has no end; its last cell may be cut. Give the file again, or end the line."
         for name, sources in config.inputs.tables()
         for source, path in files_of(sources)
         if is_unended(path, source)
     ]
-    found += [sentence for name, _ in config.inputs.tables() for sentence in _cautions(getattr(tables, name))]
+    kept = tables.memo.get(KeptSentences)
+    found = kept.get(config) if isinstance(kept, KeptSentences) else None
+    if found is None:
+        found = _warnings(tables, config)
+        if isinstance(kept, KeptSentences):
+            kept.put(config, found)
+    return unended + found
+
+
+def _warnings(tables: Tables, config: Config) -> list[str]:
+    """Return the sentences that follow from the tables and the configuration alone."""
+    found = [sentence for name, _ in config.inputs.tables() for sentence in _cautions(getattr(tables, name))]
     found += [said for name, _ in config.inputs.tables() for said in remarks(getattr(tables, name))]
     found += odd_memberships(tables.companies, tables.prices)
     found += _matches_nothing(tables, config)

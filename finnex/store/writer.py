@@ -25,7 +25,7 @@ from finnex.store.keys import DRAFTS
 from finnex.store.layout_changes import LayoutChanges
 from finnex.store.place import place_of
 from finnex.store.presence import holds_a_store
-from finnex.store.record import RECORD, InputLimits, RootRecord, write_record
+from finnex.store.record import InputLimits, RootRecord, read_record, write_record
 from finnex.store.repair import mend_metadata
 from finnex.store.states import QUARANTINED, READY, check_transition
 from finnex.store.store_template import StoreTemplate
@@ -67,7 +67,7 @@ class StoreWriter(LayoutChanges):
         """
         wanted, place = attributes_of(template), place_of(str(path))
         if not holds_a_store(path):
-            if place.get(RECORD) is not None:
+            if read_record(place) not in (None, RootRecord()):  # an empty one is left by a crash before the root's file
                 raise StoreCorrupt(f"{path}/{FILE} is gone. `finnex repair` makes it anew.")
             if path.exists() and any(one.name != ".finnex" for one in path.iterdir()):
                 raise StoreError(f"{path} exists and is no image store. Choose an empty or new [store] path.")

@@ -16,7 +16,7 @@ import xarray as xr
 from finnex.config.images import ACROSS_THE_SECTION
 from finnex.data.calendar import session_calendar
 from finnex.data.labels import KINDS
-from finnex.errors import StoreMismatch
+from finnex.errors import StoreCorrupt, StoreMismatch
 from finnex.store import ImageStore, StoreWriter, journal, writing
 from finnex.store.folder import Folder
 from finnex.store.journal import Intent
@@ -200,3 +200,19 @@ def test_a_company_that_a_repair_removes_takes_no_other_out_of_the_journal(
     (path / "A" / FILE).unlink()
     removal(StoreWriter.unrecovered(path), "A", "A")[1]()
     assert shown(path) == {"B": (len(LONG), False)}
+
+
+def test_a_store_whose_making_was_killed_before_any_write_is_made_by_the_next_writer(tmp_path: Path) -> None:
+    with writing(tmp_path / "calm"), killed_at(None) as written:
+        StoreWriter.prepare(tmp_path / "calm", PLAIN)
+    assert written[-1] == FILE
+    for number in range(1, len(written) + 1):
+        path = tmp_path / str(number)
+        with writing(path):
+            with killed_at(number), pytest.raises(Killed):
+                StoreWriter.prepare(path, PLAIN)
+            laid_out(path)
+        assert shown(path) == dict.fromkeys(OLD, (len(SHORT), False))
+    (path / FILE).unlink()
+    with writing(path), pytest.raises(StoreCorrupt, match="is gone"):  # it has companies
+        StoreWriter.prepare(path, PLAIN)

@@ -10,9 +10,9 @@ with the start of its workers (`--workers 0` draws in this process); the same bu
 of some companies, in this process. Prints a Markdown table: what a company costs relative to the smallest panel, then
 seconds, then the most memory of the process that writes; and how long it takes to list and open a store of many
 companies. With `--backfill`: images a second of sessions that are all new, of the whole build, the most memory of the
-process that writes, and the share of the time in which the least busy worker did not compute. With `--layout`: how long
-it takes to lay out the calendars of companies in an empty store, and to extend them by a year, together relative to one
-after the other.
+process that writes, and the share of the time in which the least busy worker did not compute. With `--layout`: seconds
+of the processor to lay out the calendars of companies in an empty store, and to extend them by a year, together
+relative to one by one.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ def backfill(companies: int, workers: int, pipe: Connection) -> None:
 
 
 def layout(companies: int, sessions: int, *, together: bool) -> tuple[float, float]:
-    """Return seconds to lay out the calendars of companies in an empty store, and to extend them by a year."""
+    """Return seconds of the processor to lay out calendars in an empty store, and to extend them by a year."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_tables(folder, 1, sessions)
@@ -235,13 +235,13 @@ def layout(companies: int, sessions: int, *, together: bool) -> tuple[float, flo
         with writing(config.store.path):
             store = StoreWriter.prepare(config.store.path, run.template)
             for days in (calendar.days, longer):
-                began = time.perf_counter()
+                began = time.process_time()
                 if together:
                     store.ensure_symbols(dict.fromkeys(symbols_of(companies), days), run.template)
                 else:
                     for symbol in symbols_of(companies):
                         store.ensure_symbol(symbol, days, run.template)
-                seconds.append(time.perf_counter() - began)
+                seconds.append(time.process_time() - began)
         return seconds[0], seconds[1]
 
 

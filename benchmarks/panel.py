@@ -2,6 +2,7 @@
 
     python -m benchmarks.panel [--companies 10 200] [--sessions 2520] [--some 10] [--workers 2] [--opened 500]
     python -m benchmarks.panel --backfill 1 200    (250 sessions of each company: 0.3 MB an image)
+    python -m benchmarks.panel --layout 100
 
 Makes Parquet tables of random companies (prices, macro series, filings, one sentiment record a session; the first ten
 are the peers of all) and a store that lacks the newest session. Times in a process of its own: a build of that session,
@@ -9,7 +10,9 @@ with the start of its workers (`--workers 0` draws in this process); the same bu
 of some companies, in this process. Prints a Markdown table: what a company costs relative to the smallest panel, then
 seconds, then the most memory of the process that writes; and how long it takes to list and open a store of many
 companies. With `--backfill`: images a second of sessions that are all new, of the whole build, the most memory of the
-process that writes, and the share of the time in which the least busy worker did not compute.
+process that writes, and the share of the time in which the least busy worker did not compute. With `--layout`: seconds
+of the processor to lay out the calendars of companies in an empty store, and to extend them by a year, together
+relative to one by one.
 """
 
 from __future__ import annotations
@@ -219,6 +222,37 @@ def backfill(companies: int, workers: int, pipe: Connection) -> None:
         pipe.send((result.built / seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, idle))
 
 
+def layout(companies: int, sessions: int, *, together: bool) -> tuple[float, float]:
+    """Return seconds of the processor to lay out calendars in an empty store, and to extend them by a year."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_tables(folder, 1, sessions)
+        config = load_config(write_config(folder, 1))
+        run = read_run(config)
+        calendar = symbol_calendar(run.tables, config, symbols_of(1)[0])
+        longer = session_calendar("XNYS", calendar.days[0].item(), LAST_DAY + timedelta(days=366)).days
+        seconds = []
+        with writing(config.store.path):
+            store = StoreWriter.prepare(config.store.path, run.template)
+            for days in (calendar.days, longer):
+                began = time.process_time()
+                if together:
+                    store.ensure_symbols(dict.fromkeys(symbols_of(companies), days), run.template)
+                else:
+                    for symbol in symbols_of(companies):
+                        store.ensure_symbol(symbol, days, run.template)
+                seconds.append(time.process_time() - began)
+        return seconds[0], seconds[1]
+
+
+def print_layout(companies: int, sessions: int) -> None:
+    """Print what calendars cost."""
+    print(f"| {companies} companies | together, to one by one | together | one by one |\n|---|---|---|---|")
+    measured = [layout(companies, sessions, together=together) for together in (True, False)]
+    for what, one, other in zip(("laid out", "extended by a year"), *measured, strict=True):
+        print(f"| {what} | {one / other:.2f} | {one:.1f} s | {other:.1f} s |", flush=True)
+
+
 def in_a_process(work: Callable[..., None], *arguments: object) -> tuple[float, ...]:
     """Return what a function sends through a pipe, its last argument, from a process that is new."""
     spawn = multiprocessing.get_context("spawn")
@@ -240,7 +274,11 @@ def main() -> None:
     parser.add_argument("--some", type=int, default=10, help="companies whose Stage 1 is timed")
     parser.add_argument("--opened", type=int, default=500, help="companies of the store that is listed; 0: none")
     parser.add_argument("--backfill", type=int, nargs="+", help="companies whose sessions are all new; nothing else")
+    parser.add_argument("--layout", type=int, help="companies whose calendars are laid out; nothing else")
     options = parser.parse_args()
+    if options.layout:
+        print_layout(options.layout, options.sessions)
+        return
     if options.backfill:
         print("| companies | images/s | to the first | memory | idle |\n|---|---|---|---|---|", flush=True)
         single = None

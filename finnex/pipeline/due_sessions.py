@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from finnex.config.images import ACROSS_THE_SECTION
-from finnex.data.calendar import planned_sessions
 from finnex.data.panel import Panel
 from finnex.errors import BuildError
 from finnex.images.render import RENDERER_VERSION, WHAT_IS_NEW
 from finnex.pipeline.drawing import Block
+from finnex.pipeline.laying_out import axis_of
 from finnex.pipeline.portions import Portion
 from finnex.pipeline.run_inputs import Run, sessions_wanted
 from finnex.pipeline.stage_1 import Stage1, Stage1Of, stage_1
@@ -164,7 +164,7 @@ def prepare_symbol(
     force: bool = False,
     compute: Stage1Of | None = None,
 ) -> SymbolBuild:
-    """Compute a symbol's panel, lay out its calendar, write its features and labels, and find what is due.
+    """Compute a symbol's panel, see to its calendar, write its features and labels, and find what is due.
 
     Features are computed from the first row of the inputs for any `start`, so a nightly run and a full build agree
     bit for bit. A session is due when it has no image, when its window, the layout or the renderer changed since, or
@@ -202,17 +202,7 @@ def prepare_symbol(
     calendar, hashes = found.calendar, found.hashes
     if force:
         take_out_lost_bars(run, store, symbol, start, end)
-    first_year, last_year = (
-        calendar.days[0].astype("datetime64[Y]"),
-        calendar.days[-1].astype("datetime64[Y]"),
-    )
-    axis = planned_sessions(
-        config.exchange,
-        first_year.astype("datetime64[D]").item(),
-        (last_year + 2).astype("datetime64[D]").item(),
-    )
-    # The last day asked for is 1 January two years on: never a session, so whole years are laid out.
-    store.ensure_symbol(symbol, axis.days, run.template)
+    store.ensure_symbol(symbol, axis_of(config, calendar), run.template)
     state = store.state(symbol)
     on_axis = np.searchsorted(state.days, calendar.days)
     drawable = wanted[found.traded[wanted]]

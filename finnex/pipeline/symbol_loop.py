@@ -1,8 +1,8 @@
 """The loop over symbols: one for a build in this process, on Dask, and under Prefect.
 
-Companies are prepared one after the other, and drawn together once as many images are due as a batch takes. Companies
-of which nothing changed are not looked at. Where a read of one meets damage that neither size nor time shows, the store
-is opened again, which mends it, and the read is repeated.
+Calendars of many companies are laid out together. Companies are prepared one after the other, and drawn together once
+as many images are due as a batch takes. Companies of which nothing changed are not looked at. Where a read of one meets
+damage that neither size nor time shows, the store is opened again, which mends it, and the read is repeated.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from functools import partial
+from itertools import islice
 from typing import TypeVar
 
 from finnex.data.bad_companies import problem_of
 from finnex.errors import FinnexError, InputError, StoreCorrupt
 from finnex.pipeline.build_result import BuildResult, of_failures
 from finnex.pipeline.due_sessions import SymbolBuild, prepare_symbol
+from finnex.pipeline.laying_out import LAID_OUT_TOGETHER, lay_out_ahead
 from finnex.pipeline.leaving_out import leaves_out
 from finnex.pipeline.portions import TASK_BYTES, UNIT_IMAGES, Outcome, Portion
 from finnex.pipeline.run_inputs import Run
@@ -125,6 +127,8 @@ class _Drawing:
         self._on_blocked, self._on_mended = on_blocked, on_mended
         self._on_unchanged, self._on_prepared = on_unchanged, on_prepared
         self._left = deque(symbols)
+        self._laid_out: set[str] = set()
+        """Companies whose calendars were looked at, ahead of their turn."""
         self._waiting: dict[str, Portion] = {}
         """Prepared, and not drawn yet."""
         self._built: Counter[str] = Counter()
@@ -207,6 +211,8 @@ class _Drawing:
             if not self._left or self._is_enough():
                 self._draw_waiting()
                 continue
+            if self._left[0] not in self._laid_out:
+                self._trusting(self._lay_out_ahead)
             symbol = self._left.popleft()
             try:
                 self._trusting(partial(self._look_at, symbol))
@@ -227,6 +233,14 @@ class _Drawing:
             return ""
         known = self._known.fingerprint if self._opened.is_untouched(self._symbols) and not self._damaged else ""
         return known or self._opened.fingerprint(())
+
+    def _lay_out_ahead(self) -> None:
+        """Lay out the calendars of the next companies, but for those that are left alone, and for what is damaged."""
+        ahead = list(islice((one for one in self._left if one not in self._laid_out), LAID_OUT_TOGETHER))
+        spared = self._opened.blocked.keys() | (self._opened.current - self._damaged.keys())
+        drawn = [symbol for symbol in ahead if symbol not in spared]
+        lay_out_ahead(self._run, self._opened.store, drawn, self._start, self._end)
+        self._laid_out.update(ahead)
 
     def _block(self, symbol: str, error: StoreCorrupt) -> None:
         self._on_blocked(self._opened.block(symbol, error))

@@ -9,30 +9,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import zarr
 
 from finnex.store import journal
-from finnex.store.chunks import IMAGE
-from finnex.store.damage import readable
 from finnex.store.drafts import Receipt, chunk_of
 from finnex.store.journal import Intent
-from finnex.store.record import FIRST_RENDERER, Company, InputLimits, write_record
+from finnex.store.layout_steps import LayoutSteps
+from finnex.store.record import FIRST_RENDERER, InputLimits, write_record
 from finnex.store.states import EMPTY, QUARANTINED, READY
-from finnex.store.store_template import FIXED, lay_out_labels
-from finnex.store.upgrade_chunks import fill_missing
-from finnex.store.year_steps import YearSteps
-from finnex.store.zarr_metadata import (
-    arrays_of,
-    company_document,
-    extended,
-    read_document,
-    root_document,
-    without_companies,
-    write_document,
-)
 
 
-class StoreSteps(YearSteps):
+class StoreSteps(LayoutSteps):
     """What a writer does to a store, by the actions of the journal."""
 
     def _change(self, intent: Intent) -> None:
@@ -43,72 +29,17 @@ class StoreSteps(YearSteps):
 
     def _take_steps(self, intent: Intent) -> None:
         steps = {
-            journal.LAY_OUT: self._undo_lay_out,
-            journal.EXTEND: self._do_extend,
+            journal.ENSURE: self._do_ensure,
             journal.PUBLISH: self._do_publish,
             journal.SET_STATUS: self._do_set_status,
             journal.PREDICT: self._do_predict,
             journal.REMOVE: self._do_remove,
             journal.CHECK: self._do_check,
             journal.INPUTS: self._do_record_inputs,
-            journal.LABELS: self._do_add_labels,
             journal.COMPACT: self._do_compact,
             journal.TAKE_OUT: self._do_take_out,
         }
         steps[intent.action](intent.symbol, intent.details)
-
-    def _undo_lay_out(self, symbol: str, details: dict[str, Any]) -> None:
-        """Remove a company whose layout a crash interrupted; a company that the root record names is complete."""
-        if symbol not in self.record().companies:
-            self._place.delete_folder(symbol)
-
-    def _do_add_labels(self, symbol: str, details: dict[str, Any]) -> None:
-        """Add the arrays of further kinds of labels to a company, all unknown; readers see them when all are there."""
-        sessions, group = self.record().companies[symbol].sessions, read_document(self._place, symbol) or {}
-        arrays = arrays_of(group)
-        horizons = int(arrays["horizon"]["shape"][0])
-        company = self._root[symbol]
-        assert isinstance(company, zarr.Group)
-        lay_out_labels(company, details["kinds"], sessions, horizons)
-        names = [f"{part}_{kind}" for kind in details["kinds"] for part in ("label", "return", "label_end")]
-        arrays |= {name: read_document(self._place, f"{symbol}/{name}") or {} for name in names}
-        document = company_document(group, arrays)
-        write_document(self._place, symbol, document)
-        self._place.sync()
-        write_document(self._place, "", root_document(read_document(self._place) or {}, {symbol: document}))
-        for known in (self._opened, self._documents):
-            known.pop(symbol, None)  # they lack the new arrays
-
-    def _do_extend(self, symbol: str, details: dict[str, Any]) -> None:
-        days = np.array(details["days"], dtype="int64").astype("datetime64[D]")
-        group = read_document(self._place, symbol) or {}
-        arrays = extended(arrays_of(group), len(days))
-        earlier = details.get("earlier", self.record().companies[symbol].sessions)
-        for name, document in arrays.items():
-            write_document(self._place, f"{symbol}/{name}", document)
-            if name not in {IMAGE, *FIXED}:
-                fill_missing(self._place, self._root, symbol, name, document, earlier)
-        self._write(symbol, {"date": days.astype("int64")})
-        write_document(self._place, symbol, company_document(group, arrays))
-        self._place.sync()
-        record = self.record()
-        if record.companies[symbol].generation != details["generation"]:
-            before = record.companies[symbol]
-            company = Company.of(days, details["generation"])
-            company = replace(
-                company, quarantined=before.quarantined, predictions=before.predictions, years=before.years
-            )
-            write_record(self._place, record.with_company(symbol, company))
-        self._hold_companies([symbol])
-
-    def _hold_companies(self, symbols: Sequence[str]) -> None:
-        """Copy the metadata of companies into the root's, for `xarray.open_zarr(store, group=SYMBOL)`."""
-        root = read_document(self._place) or {}
-        held = {name.split("/")[0] for name in (root.get("consolidated_metadata") or {}).get("metadata", {})}
-        root = without_companies(root, held - set(self.record().companies))
-        documents = {symbol: readable(self._place, symbol) for symbol in symbols}
-        whole = {symbol: found for symbol, found in documents.items() if found is not None and arrays_of(found)}
-        write_document(self._place, "", root_document(root, whole))
 
     def _do_publish(self, symbol: str, details: dict[str, Any]) -> None:
         """Move what is still a draft and record what lies in its place with the bytes that were checked."""

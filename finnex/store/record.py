@@ -120,7 +120,11 @@ class RootRecord:
 
     def with_company(self, symbol: str, company: Company) -> RootRecord:
         """Return the next record, with a company laid out, extended or changed."""
-        return replace(self, generation=self.generation + 1, companies={**self.companies, symbol: company})
+        return self.with_companies({symbol: company})
+
+    def with_companies(self, companies: Mapping[str, Company]) -> RootRecord:
+        """Return the next record, with several companies laid out, extended or changed."""
+        return replace(self, generation=self.generation + 1, companies={**self.companies, **companies})
 
     def with_inputs(self, inputs: InputLimits) -> RootRecord:
         """Return the next record, in which some companies have other limits; the same limits stay one entry."""

@@ -156,7 +156,7 @@ def _record(path: StorePath, place: Place, template: StoreTemplate) -> Iterator[
         write_record(place, derive_record(place))
         with suppress(StoreCorrupt):  # one that is damaged is mended next
             intent = journal.read_intent(place)
-            if intent is not None and intent.symbol in removed:
+            if intent is not None and intent.symbol in removed:  # `ENSURE` passes over those that are not there
                 journal.clear_intent(place)
 
     done = "made again from what lies in the store"
@@ -187,8 +187,8 @@ def _companies(
 ) -> Iterator[Step]:
     store = StoreWriter.unrecovered(path)
     intent = journal.read_intent(place)
-    if intent is not None and intent.symbol in store.symbols:
-        mend_metadata(place, [intent.symbol])  # it differs as the change was interrupted
+    if intent is not None and (changed := intent.symbols.intersection(store.symbols)):
+        mend_metadata(place, sorted(changed))  # it differs as the change was interrupted
     held = held_by_company(readable(place, ""))  # a step below changes the copies of its own company only
     for symbol in _but(store.symbols, whole):
         if (step := metadata_step(store, place, symbol, template, held.get(symbol, {}))) is not None:

@@ -93,8 +93,11 @@ def removal(store: StoreWriter, symbol: str, where: str) -> Step:
     finding = Finding(where, "the company is removed; a build draws what its symbols and range cover", lost, symbol)
 
     def remove() -> None:
-        intent = journal.read_intent(place_of(str(store.path)))
-        if intent is not None and intent.symbol != symbol:  # the journal has one entry: that of another is kept
+        place = place_of(str(store.path))
+        intent = journal.read_intent(place)
+        others = None if intent is None else intent.without(symbol)
+        if others is not None:  # the journal has one entry: what it says of others is kept
+            journal.write_intent(place, others)
             with suppress(StoreCorrupt):
                 store.recover()
         store.remove(symbol)

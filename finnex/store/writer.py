@@ -14,8 +14,7 @@ from datetime import UTC, date, datetime
 import numpy as np
 import numpy.typing as npt
 
-from finnex.data.calendar import Days
-from finnex.errors import StoreCorrupt, StoreError, StoreMismatch
+from finnex.errors import StoreCorrupt, StoreError
 from finnex.store import journal
 from finnex.store.attributes import attributes_of, check_agreement, renew_catalogue, write_copy
 from finnex.store.drafts import DraftTarget, Receipt, drafts_of
@@ -23,23 +22,23 @@ from finnex.store.folder import PARTIAL
 from finnex.store.image_store import ImageStore
 from finnex.store.journal import Intent
 from finnex.store.keys import DRAFTS
+from finnex.store.layout_changes import LayoutChanges
 from finnex.store.place import place_of
 from finnex.store.presence import holds_a_store
-from finnex.store.record import RECORD, Company, InputLimits, RootRecord, write_record
+from finnex.store.record import InputLimits, RootRecord, read_record, write_record
 from finnex.store.repair import mend_metadata
-from finnex.store.states import EMPTY, QUARANTINED, READY, check_transition
-from finnex.store.status_changes import StatusChanges
-from finnex.store.store_template import StoreTemplate, lay_out
-from finnex.store.upgrade import EARLIER_FORMATS, array_documents, upgrade
+from finnex.store.states import QUARANTINED, READY, check_transition
+from finnex.store.store_template import StoreTemplate
+from finnex.store.upgrade import EARLIER_FORMATS, upgrade
 from finnex.store.upgrade_chunks import complete
-from finnex.store.zarr_metadata import FILE, arrays_of, company_document, read_document, root_document, write_document
+from finnex.store.zarr_metadata import FILE, read_document, root_document, write_document
 from finnex.store_path import StorePath
 
 UNKNOWN_INPUTS = 0
 """Input hash of a session whose hash was lost, and of one that has no image."""
 
 
-class StoreWriter(StatusChanges):
+class StoreWriter(LayoutChanges):
     """An image store that this process may write to; open one with `StoreWriter.prepare`."""
 
     @classmethod
@@ -68,7 +67,7 @@ class StoreWriter(StatusChanges):
         """
         wanted, place = attributes_of(template), place_of(str(path))
         if not holds_a_store(path):
-            if place.get(RECORD) is not None:
+            if read_record(place) not in (None, RootRecord()):  # an empty one is left by a crash before the root's file
                 raise StoreCorrupt(f"{path}/{FILE} is gone. `finnex repair` makes it anew.")
             if path.exists() and any(one.name != ".finnex" for one in path.iterdir()):
                 raise StoreError(f"{path} exists and is no image store. Choose an empty or new [store] path.")
@@ -145,7 +144,7 @@ class StoreWriter(StatusChanges):
 
     def _can_be_finished(self, intent: Intent) -> bool:
         """Return whether the company of a change is there; it is not where a repair had to remove it."""
-        of_absent = {journal.LAY_OUT, journal.REMOVE, journal.CHECK, journal.INPUTS}
+        of_absent = {journal.ENSURE, journal.REMOVE, journal.CHECK, journal.INPUTS}
         return intent.action in of_absent or intent.symbol in self.record().companies
 
     def lost(self, symbol: str, indexes: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
@@ -177,78 +176,6 @@ class StoreWriter(StatusChanges):
         for key in left:
             self._place.delete(key)
         return len(left)
-
-    def ensure_symbol(self, symbol: str, days: Days, template: StoreTemplate) -> None:
-        """Lay out the calendar of a symbol, or extend it; sessions that hold anything keep their positions.
-
-        Kinds of labels that the template has and the company lacks are added to it.
-
-        A planned session on which the exchange stayed shut keeps its row, without a bar; one that was announced after
-        the plan was made takes its place among those that hold nothing yet.
-
-        Raises
-        ------
-        StoreMismatch
-            `days` begins before the stored axis, lacks a session that is published, or has one among those that are.
-        """
-        days = np.asarray(days, dtype="datetime64[D]")
-        if symbol not in self.record().companies:
-            self._lay_out(symbol, days, template)
-            return
-        held = set(self.array_names(symbol))
-        if lacking := [kind for kind in template.label_kinds if f"label_{kind}" not in held]:
-            self._change(Intent(journal.LABELS, symbol, {"kinds": lacking}))
-        stored = self._read(symbol, "date").astype("datetime64[D]")
-        status = self._read(symbol, "status")
-        if days[0] < stored[0]:
-            raise StoreMismatch(
-                f"{self.path}: {symbol} begins at {stored[0]}, the inputs now begin at {days[0]}. "
-                "Build into a new [store] path: features depend on the first row."
-            )
-        remedy = "Put the earlier version of exchange_calendars back, or use a new [store] path."
-        shut = (stored >= days[0]) & (stored <= days[-1]) & ~np.isin(stored, days)
-        if (gone := stored[shut & np.isin(status, (READY, QUARANTINED))]).size:
-            raise StoreMismatch(
-                f"{self.path}: {symbol} has an image of {gone[0]}, which is no session of its calendar now. {remedy}"
-            )
-        kept = int(np.flatnonzero(status != EMPTY).max(initial=-1)) + 1
-        new = days[~np.isin(days, stored)]
-        if (among := new[np.searchsorted(stored, new) < kept]).size:
-            raise StoreMismatch(
-                f"{self.path}: {among[0]} is a session of the calendar of {symbol} now, and later ones are stored "
-                f"already. {remedy}"
-            )
-        if len(new):
-            axis = np.concatenate([stored[:kept], np.union1d(stored[kept:], new)])
-            details = {"days": axis.astype("int64").tolist(), "generation": self.record().generation + 1}
-            self._change(Intent(journal.EXTEND, symbol, details))
-
-    def lengthen(self, symbol: str, days: Days) -> None:
-        """Extend the arrays of a symbol to the axis that the root record has already: they come from an older copy."""
-        arrays = arrays_of(read_document(self._place, symbol))
-        earlier = min(one["shape"][0] for one in arrays.values() if one.get("dimension_names", [None])[0] == "date")
-        generation = self.record().companies[symbol].generation
-        days = np.asarray(days, dtype="datetime64[D]")
-        self._do_extend(symbol, {"days": days.astype("int64").tolist(), "generation": generation, "earlier": earlier})
-        for known in (self._opened, self._documents):  # they have the shapes of before
-            known.pop(symbol, None)
-
-    def is_short(self, symbol: str) -> bool:
-        """Return whether an array of a symbol has fewer sessions than the root record names."""
-        sessions = self.record().companies[symbol].sessions
-        arrays = arrays_of(read_document(self._place, symbol)).values()
-        return any(one["shape"][0] < sessions for one in arrays if one.get("dimension_names", [None])[0] == "date")
-
-    def _lay_out(self, symbol: str, days: Days, template: StoreTemplate) -> None:
-        journal.write_intent(self._place, Intent(journal.LAY_OUT, symbol))
-        lay_out(self._root, symbol, days, template)
-        group = read_document(self._place, symbol) or {}
-        write_document(self._place, symbol, company_document(group, array_documents(self._place, symbol)))
-        record = self.record()
-        self._place.sync()
-        write_record(self._place, record.with_company(symbol, Company.of(days, record.generation + 1)))
-        self._hold_companies([symbol])
-        journal.clear_intent(self._place)
 
     def target(self, symbol: str, token: str) -> DraftTarget:
         """Return where workers of the run `token` write their drafts of a symbol."""

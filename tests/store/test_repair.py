@@ -168,7 +168,7 @@ def kill_at_the_steps(path: Path, action: str) -> None:
     with pytest.MonkeyPatch.context() as patch, writing(path):
         store = StoreWriter.prepare(path, TEMPLATE)
         patch.setattr(StoreWriter, "_take_steps", die)
-        patch.setattr("finnex.store.writer.lay_out", die)
+        patch.setattr(StoreWriter, "_lay_out_arrays", die)
         with pytest.raises(Killed):
             CHANGES[action](store)
     assert (path / ".finnex/journal.json").exists()

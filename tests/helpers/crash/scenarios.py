@@ -303,9 +303,8 @@ def further_labels(world: World, path: Path) -> None:
     template = world.read(path, "first").template
     with writing(path):
         store = StoreWriter.reopen(path)
-        for symbol in store.symbols:
-            days = store.values(symbol, "date").astype("datetime64[D]")
-            store.ensure_symbol(symbol, days, replace(template, label_kinds=(*KINDS, *ACROSS_THE_SECTION)))
+        axes = {symbol: store.values(symbol, "date").astype("datetime64[D]") for symbol in store.symbols}
+        store.ensure_symbols(axes, replace(template, label_kinds=(*KINDS, *ACROSS_THE_SECTION)))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from prefect import Task, flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
+from finnex.config import Config
 from finnex.data.freshness import expected_session, late_inputs, still_written
 from finnex.errors import FinnexError, InputError, InputsLate, InputsMissing
 from finnex.pipeline import BuildResult, Run, read_run
@@ -28,8 +29,12 @@ def _may_arrive(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> b
     return isinstance(error, InputsLate | InputsMissing)
 
 
+class CompaniesUnfinished(InputError):
+    """Files of companies that could be left out are wrong, and were written lately."""
+
+
 @task(name="read inputs", retry_condition_fn=_may_arrive, cache_policy=NO_CACHE, persist_result=False)
-def read_inputs(request: NightlyRequest, now: np.datetime64) -> Run:
+def read_inputs(request: NightlyRequest, now: np.datetime64) -> tuple[Config, Run]:
     """Read and check all inputs; fail, to be tried again, where the last close before `now` (UTC) is not in them.
 
     Raises
@@ -43,12 +48,12 @@ def read_inputs(request: NightlyRequest, now: np.datetime64) -> Run:
     expected = expected_session(config, now)
     get_run_logger().info("The newest session to draw is %s.", expected)
     run = read_run(config)
-    wrong = InputError(list(dict.fromkeys(problem for one in run.bad for problem in one.problems)))
+    wrong = CompaniesUnfinished(list(dict.fromkeys(problem for one in run.bad for problem in one.problems)))
     if still_written(wrong):  # what is wrong with a company may be mended by the rest of its file
         raise wrong
     if late := late_inputs(run.tables, config, expected):
         raise InputsLate(late)
-    return run
+    return config, run
 
 
 @flow(name="finnex-nightly", **WHEN_IT_ENDS)
@@ -94,8 +99,9 @@ def draw_tonight(request: NightlyRequest) -> BuildResult:
         except FinnexError as error:
             get_run_logger().error("Not all available sessions could be drawn: %s", error)
         raise found
-    if isinstance(found, InputError) and request.load().on_bad_company == "leave out":
+    if isinstance(found, CompaniesUnfinished):
         return build_images(request.load(), everything, skip_missing=True)
     if isinstance(found, Exception):
         raise found
-    return build_images(request.load(), everything, found, skip_missing=True)
+    config, run = found
+    return build_images(config, everything, run, skip_missing=True)

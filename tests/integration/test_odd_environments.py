@@ -25,19 +25,20 @@ pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
 FINNEX = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from finnex.cli import main; main()"
 SYMBOL = "MÜN"
-READY_SESSIONS = 3
+READY_SESSIONS = 20
+"""More than `finnex build` draws without its workers."""
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    """A study whose names are not ASCII: one company, 150 sessions, three images."""
+    """A study whose names are not ASCII: one company, 150 sessions, twenty images."""
     folder = tmp_path / "étude"
     folder.mkdir()
     days = session_calendar("XNYS", date(2015, 1, 2), date(2015, 8, 6)).days
     close = (100 * np.exp(np.random.default_rng(3).normal(0, 0.01, len(days)).cumsum())).round(4)
     bars = {"symbol": SYMBOL, "date": days, "open": close, "high": close + 1, "low": close - 1, "close": close}
     pd.DataFrame(bars | {"volume": 1e6}).to_csv(folder / "prés.csv", index=False)
-    text = configuration_text({"prices": "prés.csv"}, [SYMBOL], start=days[-3].item(), end=days[-1].item())
+    text = configuration_text({"prices": "prés.csv"}, [SYMBOL], start=days[-READY_SESSIONS].item(), end=days[-1].item())
     (folder / "finnex.toml").write_text(text, encoding="utf-8")
     return folder
 
@@ -131,4 +132,4 @@ def test_full_shared_memory_is_named(full: str, study: Path) -> None:
 def test_no_folder_for_temporary_files_is_named(study: Path) -> None:
     if not read_only_is_possible():
         pytest.skip("no mount namespaces here")
-    run(study, before=f"unshare --mount sh -ec '{READ_ONLY}' sh --", workers=1).refused("TMPDIR")
+    run(study, before=f"unshare --mount sh -ec '{READ_ONLY}' sh \"$PWD\" --", workers=1).refused("TMPDIR")

@@ -22,6 +22,7 @@ import xarray as xr
 import finnex.pipeline.build_loop
 import finnex.pipeline.portions
 import finnex.pipeline.stage_1
+import finnex.pipeline.workers
 from finnex.config import Config, parse_config
 from finnex.config.images import ACROSS_THE_SECTION
 from finnex.data.calendar import planned_sessions, session_calendar
@@ -178,12 +179,12 @@ def drawing_fails_at(index_from_end: int) -> Iterator[None]:
                     receipts.append(one)
             yield block.target.symbol, receipts
 
-    real = finnex.pipeline.build_loop.draw_here
-    finnex.pipeline.build_loop.draw_here = draw
+    real = finnex.pipeline.workers.draw_here
+    finnex.pipeline.workers.draw_here = draw
     try:
         yield
     finally:
-        finnex.pipeline.build_loop.draw_here = real
+        finnex.pipeline.workers.draw_here = real
 
 
 def first_build(world: World, path: Path, **options: Any) -> None:

@@ -79,9 +79,15 @@ path = "images.zarr"
 
 
 def task_names(runs: FlowRuns, run: UUID) -> list[str]:
-    with runs.client() as client:
-        found = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run])))
-    return [task.name for task in found]
+    """Return the names of the tasks of a run that has drawn; the server learns of them by events, which may be late."""
+
+    def names() -> list[str]:
+        with runs.client() as client:
+            found = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run])))
+        return [task.name for task in found]
+
+    until(lambda: any("images" in name for name in names()))
+    return names()
 
 
 def events(runs: FlowRuns, run: UUID) -> set[str]:

@@ -132,4 +132,10 @@ def test_full_shared_memory_is_named(full: str, study: Path) -> None:
 def test_no_folder_for_temporary_files_is_named(study: Path) -> None:
     if not read_only_is_possible():
         pytest.skip("no mount namespaces here")
-    run(study, before=f"unshare --mount sh -ec '{READ_ONLY}' sh \"$PWD\" --", workers=1).refused("TMPDIR")
+    (study.parent / "stores").mkdir()  # the store can be written, and the folder of the process cannot
+    config = study / "finnex.toml"
+    config.write_text(config.read_text(encoding="utf-8").replace('"images.zarr"', '"../stores/images.zarr"'))
+    ended = run(study, before=f"unshare --mount sh -ec '{READ_ONLY}' sh \"${{PWD%/*}}/stores\" --", workers=1)
+    assert ended.code == 2, ended.errors
+    assert re.fullmatch(r"finnex: [^\n]*TMPDIR[^\n]*\n", ended.errors), ended.errors
+    assert build(load_config(config)).failed == 0

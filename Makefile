@@ -44,6 +44,8 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.encryption
 	$(BIN)/python -m benchmarks.streaming
 	$(BIN)/python -m benchmarks.compaction
+	$(BIN)/python -m benchmarks.panel --companies 10 200 --opened 500
+	$(BIN)/python -m benchmarks.panel_training
 	$(BIN)/python -m benchmarks.export
 	$(BIN)/python -m benchmarks.durability
 	$(BIN)/python -m benchmarks.trading --speed
@@ -57,6 +59,7 @@ accept: $(STAMP)
 	$(BIN)/python -m benchmarks.crash --live
 	$(BIN)/python -m benchmarks.crash --random-kills 100 --seed 1
 	$(BIN)/python -m benchmarks.crash --rivals 24 --seed 1
+	$(BIN)/python -m benchmarks.panel_store
 	$(BIN)/python -m benchmarks.power_cuts
 	$(BIN)/python -m benchmarks.trading
 	$(BIN)/python -m benchmarks.accept_models

@@ -8,11 +8,11 @@ Makes Parquet tables of random companies (prices, macro series, filings, one sen
 are the peers of all) and a store that lacks the newest session. Times in a process of its own: a build of that session,
 with the start of its workers (`--workers 0` draws in this process); the same build again; reading the tables; Stage 1
 of some companies, in this process. Prints a Markdown table: what a company costs relative to the smallest panel, then
-seconds, then the most memory of the process that writes; and how long it takes to list and open a store of many
-companies. With `--backfill`: images a second of sessions that are all new, of the whole build, the most memory of the
-process that writes, and the share of the time in which the least busy worker did not compute. With `--layout`: seconds
-of the processor to lay out the calendars of companies in an empty store, and to extend them by a year, together
-relative to one by one.
+seconds, for the first build those of the processor in the process that writes too, then the most memory of that
+process; and how long it takes to list and open a store of many companies. With `--backfill`: images a second of
+sessions that are all new, of the whole build, the most memory of the process that writes, and the share of the time in
+which the least busy worker did not compute. With `--layout`: seconds of the processor to lay out the calendars of
+companies in an empty store, and to extend them by a year, together relative to one by one.
 """
 
 from __future__ import annotations
@@ -135,8 +135,8 @@ def stage_1(path: Path, some: int) -> tuple[float, float]:
     return read, (time.perf_counter() - began) / len(symbols)
 
 
-def nights(folder: Path, companies: int, sessions: int, workers: int) -> tuple[float, float]:
-    """Return seconds of a build with one new session of each company, and of the same build again.
+def nights(folder: Path, companies: int, sessions: int, workers: int) -> tuple[float, float, float]:
+    """Return seconds of a build with one new session of each company, its processor time here, and of the same again.
 
     The store holds the `KEPT` sessions before, so that reading their bytes costs little.
     """
@@ -147,14 +147,15 @@ def nights(folder: Path, companies: int, sessions: int, workers: int) -> tuple[f
     prices[prices["date"] < days[-1]].to_parquet(folder / "prices.parquet", index=False)
     _build(load_config(path))
     prices.to_parquet(folder / "prices.parquet", index=False)
-    seconds = []
+    seconds, processor = [], []
     for new in (companies, 0):
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), time.process_time()
         result = _build(load_config(path))
         seconds.append(time.perf_counter() - began)
+        processor.append(time.process_time() - busy)
         if (result.built, result.failed) != (new, 0):
             raise SystemExit(f"{result.built} images were drawn and {result.failed} failed; {new} were due")
-    return seconds[0], seconds[1]
+    return seconds[0], processor[0], seconds[1]
 
 
 def _build(config: Config) -> BuildResult:
@@ -166,9 +167,9 @@ def _build(config: Config) -> BuildResult:
 def measure(companies: int, sessions: int, some: int, workers: int, pipe: Connection) -> None:
     """Send what a panel costs; runs in a process of its own."""
     with tempfile.TemporaryDirectory() as name:
-        night, again = nights(Path(name), companies, sessions, workers)
+        night, busy, again = nights(Path(name), companies, sessions, workers)
         read, stage = stage_1(Path(name) / "finnex.toml", some)
-        pipe.send((night, again, read, stage, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+        pipe.send((night, busy, again, read, stage, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
 
 
 def opened(companies: int, sessions: int) -> tuple[float, float]:
@@ -287,17 +288,19 @@ def main() -> None:
             single = single or rate
             print(f"| {companies} | {rate:.0f} | {rate / single:.2f} | {memory:.0f} MB | {idle:.2f} |", flush=True)
         return
-    heads = ("companies", "a night, to the first", "a night", "nothing to do", "tables", "Stage 1 a company", "memory")
+    heads = ("companies", "a night, to the first", "a night", "processor of the process that writes", "nothing to do",
+             "tables", "Stage 1 a company", "memory")  # fmt: skip
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}", flush=True)
     first = None
     for companies in options.companies:
-        night, again, read, stage, memory = in_a_process(
+        night, busy, again, read, stage, memory = in_a_process(
             measure, companies, options.sessions, options.some, options.workers
         )
         first = first or night / companies
         print(
             f"| {companies} | {night / companies / first:.2f} | {night:.1f} s ({night / companies:.2f} a company) "
-            f"| {again:.1f} s | {read:.2f} s | {stage:.3f} s | {memory:.0f} MB |",
+            f"| {busy:.1f} s ({busy / companies:.2f} a company) | {again:.1f} s | {read:.2f} s | {stage:.3f} s "
+            f"| {memory:.0f} MB |",
             flush=True,
         )
     if options.opened:

@@ -89,7 +89,7 @@ class Config(Section):
         if asks:
             raise ValueError(
                 f"{' and '.join(asks)} compares a company with the members of a universe. Name them: "
-                '[inputs] companies = "companies.csv" (docs/inputs.md)'
+                '[inputs] companies = "companies.csv" (docs/universe.md)'
             )
         return self
 

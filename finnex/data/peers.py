@@ -43,7 +43,7 @@ def peers_of(config: Config, symbol: str, priced: Collection[str], universe: Uni
     named: Collection[str] = config.peers
     if not named and universe is not None:
         if universe.has_industries:
-            return tuple(name for name in universe.peers(symbol) if name in priced and name not in config.sectors)
+            return tuple(sorted(universe.peers(symbol).intersection(priced).difference(config.sectors)))
         priced = [name for name in universe.symbols if name in priced]
     if not named and len(priced) <= MOST_PEERS + len(config.sectors):  # else the set would be made for each company
         companies = set(priced).difference(config.sectors)

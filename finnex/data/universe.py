@@ -52,6 +52,7 @@ class Universe:
         self.symbols: tuple[str, ...] = tuple(sorted(self._periods))
         """All companies of the table, whether they are members today or not."""
         self.has_industries = bool(words)
+        self._peers: dict[str, frozenset[str]] = {}
 
     def industries(self, symbol: str, days: Days) -> tuple[Mask, npt.NDArray[np.int64]]:
         """Return at which days a company is a member, and the number of its industry, -1 where it has none.
@@ -102,10 +103,17 @@ class Universe:
         ends = [end for _, end, _ in self._periods.get(symbol, ())]
         return bool(ends) and not np.isnat(ends).any() and bool(max(ends) <= day)
 
-    def peers(self, symbol: str) -> tuple[str, ...]:
-        """Return the companies that are of an industry of a company at any time, sorted, without itself."""
-        found = {other for _, _, code in self._periods.get(symbol, ()) for other in self._of_industry.get(code, ())}
-        return tuple(sorted(found - {symbol}))
+    def __contains__(self, symbol: str) -> bool:
+        """Return whether the table has a company."""
+        return symbol in self._periods
+
+    def peers(self, symbol: str) -> frozenset[str]:
+        """Return the companies that are of an industry of a company at any time, without itself."""
+        if symbol not in self._peers:  # asked for by each of them
+            codes = {code for _, _, code in self._periods.get(symbol, ())}
+            found = {other for code in codes for other in self._of_industry.get(code, ())}
+            self._peers[symbol] = frozenset(found - {symbol})
+        return self._peers[symbol]
 
     @cached_property
     def _of_industry(self) -> Mapping[int, set[str]]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from finnex.config import LabelSettings
+from finnex.config.images import ACROSS_THE_SECTION
 from finnex.data.calendar import Days
 from finnex.datasets.company_pins import Pin, StoreReading
 from finnex.datasets.epoch_order import Rows
@@ -141,12 +142,13 @@ def labelled_samples(store: ImageStore, labels: LabelSettings, symbols: tuple[st
     names = tuple(sorted(symbols)) if symbols else tuple(store.symbols)
     number_of = {name: number for number, name in enumerate(names)}
     columns: dict[str, list[npt.NDArray[np.generic]]] = {}
-    pins, versions, axes = {}, {}, [np.empty(0, dtype="datetime64[D]")]
+    pins, versions = {}, {}
+    sessions: Days = np.empty(0, dtype="datetime64[D]")
     digest, published = Fingerprint(store.attrs), 0
     for company in store.surveys():
         digest.add(company)
         versions[company.symbol] = company.version
-        axes[0] = np.union1d(axes[0], company.days)
+        sessions = np.union1d(sessions, company.days)
         if company.symbol not in number_of:
             continue
         found = _labelled(store, company, labels)
@@ -164,7 +166,7 @@ def labelled_samples(store: ImageStore, labels: LabelSettings, symbols: tuple[st
             "sessions. Build more sessions; the last ones wait for their outcome."
         )
     order = np.lexsort((joined["symbol"], joined["decision"]))
-    reading = StoreReading(str(store.path), digest.hexdigest(), versions, pins, axes[0])
+    reading = StoreReading(str(store.path), digest.hexdigest(), versions, pins, sessions)
     return Samples(
         symbols=names, panels=StoredPanels(store, names), reading=reading,
         **{key: values[order] for key, values in joined.items()},
@@ -175,9 +177,11 @@ def _labelled(store: ImageStore, company: CompanySurvey, labels: LabelSettings) 
     """Return the columns of a company's samples but `symbol`."""
     horizons = company.horizon.tolist()
     if f"label_{labels.kind}" not in company.outcomes or labels.horizon not in horizons:
+        remedy = "Build the store with these [labels], or ask for one it has."
+        if labels.kind in ACROSS_THE_SECTION:
+            remedy = "Build it again with [inputs] companies, which adds them and draws no image again."
         raise TrainingError(
-            f"{store.path}: {company.symbol} has no label '{labels.kind}' over {labels.horizon} sessions. "
-            "Build the store with these [labels], or ask for one it has."
+            f"{store.path}: {company.symbol} has no label '{labels.kind}' over {labels.horizon} sessions. {remedy}"
         )
     column = horizons.index(labels.horizon)
     label, end, outcome = (company.outcomes[f"{name}_{labels.kind}"][:, column] for name in KEPT)

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from finnex.store import ImageStore
 
 SURVIVORSHIP = (
-    "survivorship: today's members. The companies were chosen knowing which ones exist today; give from and to in a "
-    "table of companies (docs/inputs.md)."
+    "survivorship: today's members. No table of companies says from when to when they were members, so companies that "
+    "are gone may be missing (docs/universe.md)."
 )
 DATED = "members by the table of companies, with days from {first} to {last}"
 

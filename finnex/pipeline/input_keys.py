@@ -7,7 +7,7 @@ code of FinNeX and the releases of the libraries that compute.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import date, timedelta
 from hashlib import blake2b
@@ -56,17 +56,23 @@ class InputKeys:
         shared = [code_digest(), RENDERER_VERSION, settings, run.layout.hash, run.layout.catalogue.text]
         shared += [str(start), str(end), *(f"{name} {_heads(run.tables, name)}" for name in tables)]
         shared += [blake2b(rows.tobytes()).hexdigest() for rows in self._rows.values() if not isinstance(rows, Mapping)]
+        universe = run.tables.universe  # labels across the section follow from the rows of all members
+        shared += [] if universe is None else [self._of_rows(universe.symbols)]
         self._shared = "\n".join(shared).encode()
 
     def of(self, symbol: str) -> str:
         """Return the key of a company."""
         peers = peers_of(self._config, symbol, self._priced, self._tables.universe)
-        universe = self._tables.universe
-        members = () if universe is None else universe.symbols  # labels across the section follow from all of them
         digest = blake2b(self._shared, digest_size=16)
         calendar = symbol_calendar(self._tables, self._config, symbol)
         digest.update(calendar.days.tobytes() + calendar.decision_time.tobytes() + self._planned(calendar))
-        for name in dict.fromkeys((symbol, *peers, *members, *self._config.sectors, *sorted(SERIES))):
+        digest.update(self._of_rows((symbol, *peers, *self._config.sectors, *sorted(SERIES))).encode())
+        return digest.hexdigest()
+
+    def _of_rows(self, names: Iterable[str]) -> str:
+        """Return a digest of the rows of some symbols in all tables."""
+        digest = blake2b(digest_size=16)
+        for name in dict.fromkeys(names):
             digest.update(f"\n{name}".encode())
             for table, rows in self._rows.items():
                 if isinstance(rows, Mapping) and name in rows:

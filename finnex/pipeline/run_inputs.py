@@ -63,7 +63,7 @@ class Run:
         lost = {symbol for one in every if self._loses_rows(one) for symbol in one.companies}
         priced = frozenset((*self.tables.prices["symbol"].unique(), *lost))
         universe = self.tables.universe
-        short = universe is not None and not lost.isdisjoint(universe.symbols)
+        short = universe is not None and any(symbol in universe for symbol in lost)
         ranked = short and self.config.image.cross_section
         depending = {
             one

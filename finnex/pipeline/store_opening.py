@@ -279,6 +279,8 @@ class _Bars:
                             f"{self._run.config.store.path}, from {outside[0]} to {outside[-1]}",
                             "Correct its row; or, if it is right, draw this range again by force, which takes these "
                             "images out.",
+                            companies=(symbol,),
+                            table="companies",
                         )
                     )
                     days = days[universe.members(symbol, days)]

@@ -95,8 +95,8 @@ def compact(
     """Compact the closed years of companies; call under `finnex.store.writing`.
 
     A year of which an image is damaged, and a company that cannot be read, are left as they are, and the others are
-    compacted. What is interrupted is taken up
-    by the next writer; the years that were not reached, by the next compaction.
+    compacted. What is interrupted is taken up by the next writer; the years that were not reached, by the next
+    compaction.
 
     Parameters
     ----------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from finnex.store.drafts import chunk_of
@@ -92,15 +92,7 @@ class ImageBytes:
 
     def get(self, symbol: str, row: int) -> bytes | None:
         """Return the bytes of an image, None where there is none; they may be damaged."""
-        years = self.years(symbol)
-        while True:
-            where = self.location(symbol, row, years)
-            found = self._place.get(where.key, where.first, where.length)
-            if found is not None and where.crc in (None, zlib.crc32(found)):
-                return found
-            before, years = years, self.renewed(symbol)
-            if before == years:
-                return found
+        return self._found(symbol, row, lambda where, data: where.crc in (None, zlib.crc32(data)))[0]
 
     def checked(self, symbol: str, row: int, *crcs: int | None) -> bytes:
         """Return the bytes of an image.
@@ -124,15 +116,22 @@ class ImageBytes:
         ValueError
             There is none, or its bytes are others.
         """
+        found, good = self._found(symbol, row, lambda _, data: zlib.crc32(data) in crcs)
+        if found is None or not good:
+            raise ValueError("it is missing" if found is None else "its bytes do not match their checksum")
+        return found
+
+    def _found(self, symbol: str, row: int, is_good: Callable[[Location, bytes], bool]) -> tuple[bytes | None, bool]:
+        """Return the bytes of an image, and whether they are good; bytes that are not are looked for a second time."""
         years = self.years(symbol)
         while True:
             where = self.location(symbol, row, years)
             found = self._place.get(where.key, where.first, where.length)
-            if found is not None and zlib.crc32(found) in crcs:
-                return found
+            if found is not None and is_good(where, found):
+                return found, True
             before, years = years, self.renewed(symbol)
             if before == years:
-                raise ValueError("it is missing" if found is None else "its bytes do not match their checksum")
+                return found, False
 
     def rows(self, symbol: str) -> set[int]:
         """Return the rows whose images lie in shards now."""

@@ -316,13 +316,18 @@ class ImageStore(CompanyArrays):
         """
         companies = self.record().companies
         wanted = [symbol for symbol in (companies if symbols is None else symbols) if symbol in companies]
-        found = self._each(lambda one: self._version(one, companies[one]), wanted)
+
+        def version(symbol: str) -> str:
+            found = self._version(symbol, companies[symbol])
+            self._documents.pop(symbol, None)  # as in `_survey`
+            return found
+
+        found = self._each(version, wanted)
         return dict(zip(wanted, found, strict=True))
 
     def _version(self, symbol: str, company: Company) -> str:
         documents = self._document(symbol, company)[1]
         names = ("status", "date", "image_crc", *self._outcome_names(symbol, company))
-        self._documents.pop(symbol, None)
         if any(name not in documents for name in names):
             return ""
         keys = [f"{symbol}/{name}/{part}" for name in names for part in chunk_keys(documents[name], company.sessions)]

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from finnex.config import Config
-from finnex.config.images import ACROSS_THE_SECTION
 from finnex.config.training import TrainingSettings
 from finnex.datasets.epoch_order import Rows
 from finnex.datasets.samples import CLASSES, Samples, labelled_samples
@@ -112,13 +111,6 @@ def balanced_groups(
 
 
 def _check_labels(config: Config, store: ImageStore) -> None:
-    if config.labels.kind in ACROSS_THE_SECTION:
-        lacking = [one for one in store.symbols if f"label_{config.labels.kind}" not in store.array_names(one)]
-        if lacking:
-            raise TrainingError(
-                f"{store.path} has no labels of the kind '{config.labels.kind}': it was built without a table of "
-                "companies. Build it again with [inputs] companies: no image is drawn again."
-            )
     made = store.attrs["label_settings"]
     wanted = config.labels.model_dump()
     for key in sorted(set(made) & set(wanted) - {"kind", "horizon"}):

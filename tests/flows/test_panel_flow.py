@@ -25,6 +25,7 @@ from finnex.store.states import DRAFTED
 from flows.prefect_api.requests import BackfillRequest, NightlyRequest, QaRequest
 from flows.prefect_api.runs import FlowRuns
 from flows.warned import LEFT_OUT, WITH_WARNINGS
+from tests.helpers.csv_panel import csv_config
 from tests.helpers.flow_runs import BACKFILL, draws, ends, log_of, other_project, process_of, says, until
 
 pytest_plugins = ("tests.helpers.servers",)
@@ -61,20 +62,8 @@ def panel(tmp_path: Path) -> Path:
     prices = pd.read_csv(tmp_path / "prices.csv")
     days = sorted(prices["date"].unique())
     path = tmp_path / "finnex.toml"
-    path.write_text(f"""\
-symbols = {symbols_of(COMPANIES)}
-sectors = []
-start = {days[-2]}
-end = {days[-1]}
-on_bad_company = "leave out"
-[inputs]
-prices = "prices.csv"
-fundamentals = "filings.csv"
-sentiment = "sentiment.csv"
-macro = "macro.csv"
-[store]
-path = "images.zarr"
-""")
+    lines = (f"start = {days[-2]}", f"end = {days[-1]}", 'on_bad_company = "leave out"')
+    path.write_text(csv_config(symbols_of(COMPANIES), *lines))
     return path
 
 

@@ -19,31 +19,19 @@ from finnex.errors import ConfigError, FinnexError, InputError
 from finnex.pipeline import Block, BuildResult, Drawn, Run, build, draw_here, read_run, stage_1, unexcused
 from finnex.quality import drawn_again
 from finnex.store import READY, ImageStore
+from tests.helpers.csv_panel import csv_config
 
 COMPANIES, SESSIONS, KEPT = 12, 90, 2
 BAD = "C0003"
 OTHERS = COMPANIES - 1
 TABLES = ("prices", "filings", "sentiment", "macro")
 LEAVE_OUT = 'on_bad_company = "leave out"'
-CONFIG = """\
-symbols = {symbols}
-sectors = []
-start = {start}
-{line}
-[inputs]
-prices = "prices.csv"
-fundamentals = "filings.csv"
-sentiment = "sentiment.csv"
-macro = "macro.csv"
-[store]
-path = "images.zarr"
-"""
 
 
 def write_config(folder: Path, line: str, symbols: Sequence[str] = symbols_of(COMPANIES)) -> Path:
     start = sorted(table(folder, "all_prices")["date"].unique())[-KEPT - 1]
     path = folder / "finnex.toml"
-    path.write_text(CONFIG.format(symbols=list(symbols), start=start, line=line))
+    path.write_text(csv_config(symbols, f"start = {start}", line))
     return path
 
 

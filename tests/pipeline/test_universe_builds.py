@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from finnex.audit import audit
 from finnex.config import Config, load_config
 from finnex.errors import ConfigError, InputError, StoreError, TrainingError
 from finnex.evaluation.universe_words import SURVIVORSHIP, universe_words
-from finnex.pipeline import build
+from finnex.pipeline import build, read_run
+from finnex.pipeline.input_keys import InputKeys
 from finnex.store import ImageStore
 from finnex.store.states import NO_BAR, READY
 from finnex.training.study_samples import study_samples
@@ -130,7 +132,7 @@ def test_a_store_takes_up_labels_across_the_section_and_draws_nothing_again(fold
     (folder / "finnex.toml").write_text(text.replace('companies = "companies.csv"\n', ""), encoding="utf-8")
     build(load_config(folder / "finnex.toml"))
     asked = bare.model_copy(update={"labels": bare.labels.model_copy(update={"kind": "section_rank"})})
-    with pytest.raises(TrainingError, match=r"built without a table of companies. Build it again with \[inputs\] comp"):
+    with pytest.raises(TrainingError, match=r"has no label 'section_rank'.*Build it again with \[inputs\] companies"):
         study_samples(asked, ImageStore.open(asked.store.path))
     found = build(bare)
     assert (found.built, found.skipped) == (0, COMPANIES * DRAWN)
@@ -168,3 +170,28 @@ def test_labels_across_a_section_wait_for_a_member_that_is_left_out(folder: Path
     )
     assert label[0] >= 0
     assert healed.failed == 0
+
+
+def test_a_company_with_images_outside_its_membership_is_left_out_where_that_is_asked(folder: Path) -> None:
+    days = days_of(folder)
+    build(configured(folder, {}))
+    configured(folder, {"C0004": f",{days[-3]}"})
+    text = (folder / "finnex.toml").read_text(encoding="utf-8")
+    (folder / "finnex.toml").write_text(f'on_bad_company = "leave out"\n{text}', encoding="utf-8")
+    found = build(load_config(folder / "finnex.toml"))
+    assert [one.symbol for one in found.bad] == ["C0004"]
+    assert "no member on 2 sessions" in str(found.bad[0].problems[0])
+    # The others are compared with it no more on the last two sessions, so these are drawn again.
+    assert (found.built, found.skipped) == (2 * (COMPANIES - 1), (COMPANIES - 1) * (DRAWN - 2))
+    status = ImageStore.open(load_config(folder / "finnex.toml").store.path).open_sessions("C0004")["status"]
+    assert (status.to_numpy() == READY).sum() == DRAWN
+
+
+def test_the_key_of_a_company_follows_from_the_rows_of_every_member(folder: Path) -> None:
+    config = configured(folder, {})
+    run = read_run(config)
+    before = {symbol: InputKeys(run).of(symbol) for symbol in SYMBOLS}
+    prices = run.tables.prices.copy()
+    prices.loc[prices.index[prices["symbol"] == "C0003"][5], "volume"] += 1
+    after = InputKeys(replace(run, tables=replace(run.tables, prices=prices)))
+    assert all(after.of(symbol) != before[symbol] for symbol in SYMBOLS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from finnex.reporting.figures import _legend, contact_sheet, show_session
 from finnex.reporting.html import render_report
 from finnex.reporting.report import make_report
 from finnex.reporting.style import figure
+from finnex.store import ImageStore, StoreWriter, writing
 from tests.helpers.predictions import table
 from tests.helpers.reports import AREAS, Area, content, picture_of
 from tests.helpers.stores import blank, make_config, make_store, sessions
@@ -161,3 +163,17 @@ def test_a_store_has_a_report_without_any_training(small_report: tuple[str, list
     assert "Synthetic data: the input tables fundamentals" in html
     assert "<dt>champion</dt><dd>version 3. Promoted by --force, not earned.</dd>" in html
     assert len(html.encode()) < REPORT_LIMIT_BYTES
+
+
+def test_the_report_says_whose_members_a_study_is_of(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "s.zarr", sessions(40), lambda _, i: picture_of(i), {"AAA": np.arange(40) % 3})
+
+    def said() -> str:
+        return make_report(make_config(store, tmp_path), ImageStore.open(store.path), sample=8).html
+
+    assert "survivorship: today&#39;s members" in said()
+    with writing(store.path):
+        writer = StoreWriter.reopen(store.path)
+        writer.record_inputs(["AAA"], {"companies": (date(2015, 1, 2), date(2019, 12, 31))}, "")
+    assert "survivorship" not in said()
+    assert "with days from 2015-01-02 to 2019-12-31" in said()

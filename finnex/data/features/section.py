@@ -110,7 +110,7 @@ class Section:
     def membership(self, symbol: str) -> tuple[Mask, npt.NDArray[np.int64]] | None:
         """Return at which sessions a company is a member, and its industry then; None where the universe lacks it."""
         universe = self.tables.universe
-        if universe is None or symbol not in universe.symbols:
+        if universe is None or symbol not in universe:
             return None
         return self.of_each(_membership, symbol)
 

@@ -10,9 +10,10 @@ with the start of its workers (`--workers 0` draws in this process); the same bu
 of some companies, in this process. Prints a Markdown table: what a company costs relative to the smallest panel, then
 seconds, for the first build those of the processor in the process that writes too, then the most memory of that
 process; and how long it takes to list and open a store of many companies. With `--backfill`: images a second of
-sessions that are all new, of the whole build, the most memory of the process that writes, and the share of the time in
-which the least busy worker did not compute. With `--layout`: seconds of the processor to lay out the calendars of
-companies in an empty store, and to extend them by a year, together relative to one by one.
+sessions that are all new, of the whole build, the most memory of the process that writes, and of the least busy worker
+the share of the time in which it held no task, and in which its processor did not compute: workers share cores with the
+process that writes. With `--layout`: seconds of the processor to lay out the calendars of companies in an empty store,
+and to extend them by a year, together relative to one by one.
 """
 
 from __future__ import annotations
@@ -23,14 +24,18 @@ import resource
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from datetime import date, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from distributed import get_task_stream
 
 from finnex.config import Config, load_config
 from finnex.data.calendar import session_calendar
@@ -205,7 +210,7 @@ def opened(companies: int, sessions: int) -> tuple[float, float]:
 
 
 def backfill(companies: int, workers: int, pipe: Connection) -> None:
-    """Send images a second, memory and idle share of a build of `BACKFILL` new sessions; a process of its own."""
+    """Send images a second, memory and idle shares of a build of `BACKFILL` new sessions; a process of its own."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_tables(folder, companies, BACKFILL + FIRST_ROWS)
@@ -213,14 +218,27 @@ def backfill(companies: int, workers: int, pipe: Connection) -> None:
         config = load_config(write_config(folder, companies, days[-BACKFILL].date(), workers))
         with cluster_client(config) as client:
             before = {} if client is None else client.run(time.process_time)
+            held = None if client is None else get_task_stream(client, plot=False)
             began = time.perf_counter()
-            result = build(config, client=client)
-            seconds = time.perf_counter() - began
+            with held or nullcontext():
+                result = build(config, client=client)
+                seconds = time.perf_counter() - began
             busy = [] if client is None else [now - before[one] for one, now in client.run(time.process_time).items()]
+            without = 1 - min(_with_a_task(held.data if held else ()).values(), default=0) / seconds
         if (result.built, result.failed) != (companies * BACKFILL, 0):
             raise SystemExit(f"{result.built} images were drawn and {result.failed} failed")
         idle = 1 - min(busy, default=seconds) / seconds
-        pipe.send((result.built / seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, idle))
+        pipe.send((result.built / seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, without, idle))
+
+
+def _with_a_task(tasks: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Return by worker the seconds in which it ran a task: workers have one thread, so tasks do not overlap."""
+    seconds: dict[str, float] = defaultdict(float)
+    for task in tasks:
+        for part in task["startstops"]:
+            if part["action"] == "compute":
+                seconds[task["worker"]] += part["stop"] - part["start"]
+    return seconds
 
 
 def layout(companies: int, sessions: int, *, together: bool) -> tuple[float, float]:
@@ -281,12 +299,15 @@ def main() -> None:
         print_layout(options.layout, options.sessions)
         return
     if options.backfill:
-        print("| companies | images/s | to the first | memory | idle |\n|---|---|---|---|---|", flush=True)
+        print(f"| companies | images/s | to the first | memory | no task | no processor |\n|{'---|' * 6}", flush=True)
         single = None
         for companies in options.backfill:
-            rate, memory, idle = in_a_process(backfill, companies, options.workers)
+            rate, memory, without, idle = in_a_process(backfill, companies, options.workers)
             single = single or rate
-            print(f"| {companies} | {rate:.0f} | {rate / single:.2f} | {memory:.0f} MB | {idle:.2f} |", flush=True)
+            print(
+                f"| {companies} | {rate:.0f} | {rate / single:.2f} | {memory:.0f} MB | {without:.2f} | {idle:.2f} |",
+                flush=True,
+            )
         return
     heads = ("companies", "a night, to the first", "a night", "processor of the process that writes", "nothing to do",
              "tables", "Stage 1 a company", "memory")  # fmt: skip

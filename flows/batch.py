@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
 from finnex.errors import BuildError, FinnexError, ServiceError
-from finnex.pipeline import Draw, OnDrawn, Outcome, Portion, draw_unit, units
+from finnex.pipeline import Draw, OnDrawn, Outcome, Portion, draw_units
 from flows.clusters.arguments import untouched
 
 RETRY_AFTER_SECONDS = (2.0, 20.0)
@@ -72,14 +72,13 @@ class Batch:
             Some sessions failed; the next call draws these alone.
         """
         self._reasons.clear()
-        for unit in list(units([portion for portion in self._left.values() if portion.positions])):
-            try:
-                found = draw_unit(unit, self._draw, self._on_drawn, self._dates_per_task)
-            except Exception as error:
-                self._why = str(error) if isinstance(error, FinnexError) else f"{type(error).__name__}: {error}"
-                raise
-            for portion, outcome in zip(unit, found, strict=True):
+        left = [portion for portion in self._left.values() if portion.positions]
+        try:
+            for portion, outcome in draw_units(left, self._draw, self._on_drawn, self._dates_per_task):
                 self._note(portion, outcome)
+        except Exception as error:
+            self._why = str(error) if isinstance(error, FinnexError) else f"{type(error).__name__}: {error}"
+            raise
         if failed := self.failed:
             (symbol, day), reason = next(iter(failed.items()))
             raise BuildError(f"{len(failed)} sessions could not be drawn, the first is {symbol} {day}: {reason}")

@@ -17,7 +17,6 @@ from finnex.data.bad_companies import counted
 from finnex.data.remarks import where_notes_are
 from finnex.errors import BuildError, ConfigError, StoreBusy
 from finnex.pipeline import (
-    TASK_IMAGES,
     BuildResult,
     Outcome,
     Portion,
@@ -123,7 +122,7 @@ def build_images(
                 yield stage_1_of
 
         result = draw_due(
-            run, store, symbols, run_batch, began=began, images=TASK_IMAGES,
+            run, store, symbols, run_batch, began=began,
             start=request.start, end=request.end, force=request.force, on_blocked=log.error,
             on_mended=log.warning, on_unchanged=unchanged, on_prepared=prepared, compute=compute,
         )  # fmt: skip

@@ -63,7 +63,7 @@ def draw_images_ahead(config: Config, *, lag: int, every: int) -> Path:
             (one, np.delete(one.positions, np.s_[::every])),
         ):
             if len(here):
-                for outcome in draw_units([Portion(of, tuple(here.tolist()))], draw_here):
+                for _, outcome in draw_units([Portion(of, tuple(here.tolist()))], draw_here):
                     if failed := outcome.failed:
                         raise BuildError(f"{len(failed)} images of the market could not be drawn: {failed[0][1]}")
     return Path(str(config.store.path))

@@ -19,7 +19,6 @@ from finnex.pipeline.portions import (
     OnDrawn,
     Outcome,
     Portion,
-    draw_unit,
     draw_units,
     units,
 )
@@ -54,7 +53,6 @@ __all__ = [
     "draw_due",
     "draw_here",
     "draw_on_dask",
-    "draw_unit",
     "draw_units",
     "in_universe",
     "open_for_writing",

@@ -96,7 +96,7 @@ def build(
 
     def run_batch(portions: Sequence[Portion]) -> Sequence[Outcome]:
         draw = workers.draw(sum(len(portion.positions) for portion in portions))
-        return draw_units(portions, draw, on_progress, config.dask.dates_per_task)
+        return [outcome for _, outcome in draw_units(portions, draw, on_progress, config.dask.dates_per_task)]
 
     with writing(config.store.path):
         run, chosen, opened = opened_without(run, chosen, start=start, end=end, force=force)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -143,7 +143,7 @@ def draw_on_dask(client: Client, warn: Callable[[str], None] = lambda _: None) -
     from distributed import as_completed  # noqa: PLC0415
     from distributed.scheduler import KilledWorker  # noqa: PLC0415
 
-    def draw(blocks: Sequence[Block]) -> Iterator[Drawn]:
+    def drawing(blocks: Sequence[Block]) -> Generator[Drawn | None, None, None]:
         run = uuid.uuid4().hex[:8]
         held: dict[Any, Block] = {}
         running = as_completed([], loop=client.loop)
@@ -165,6 +165,7 @@ def draw_on_dask(client: Client, warn: Callable[[str], None] = lambda _: None) -
         try:
             waiting += _send(blocks, run)[::-1]
             refill()
+            yield None
             while held:
                 watch.look()
                 done = watch.next_batch(running)
@@ -193,5 +194,10 @@ def draw_on_dask(client: Client, warn: Callable[[str], None] = lambda _: None) -
             client.cancel(list(held))
             if blocks:
                 blocks[0].target.clear(f"rows-{run}")
+
+    def draw(blocks: Sequence[Block]) -> Generator[Drawn, None, None]:
+        running = drawing(blocks)
+        next(running)  # the first tasks are sent before the receipts are asked for
+        return cast("Generator[Drawn, None, None]", running)
 
     return draw

@@ -7,7 +7,7 @@ receipts. It may run twice, anywhere, in any order: the same window gives the sa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -40,8 +40,10 @@ class Block:
 
 Drawn = tuple[str, list[Receipt]]
 """A company, and receipts of it."""
-Draw = Callable[[Sequence[Block]], Iterator[Drawn]]
-"""Draws blocks somewhere, of one company or several, and yields their receipts as they finish, in any order."""
+Draw = Callable[[Sequence[Block]], Generator[Drawn, None, None]]
+"""Draws blocks somewhere, of one company or several, and yields their receipts as they finish, in any order.
+
+What runs elsewhere begins with the call, and ends where the generator is closed."""
 
 
 @lru_cache(maxsize=4)
@@ -82,7 +84,7 @@ def draw_block(block: Block) -> list[Receipt]:
     return receipts
 
 
-def draw_here(blocks: Sequence[Block]) -> Iterator[Drawn]:
+def draw_here(blocks: Sequence[Block]) -> Generator[Drawn, None, None]:
     """Draw in this process, one block after another."""
     for block in blocks:
         yield block.target.symbol, draw_block(block)

@@ -98,7 +98,7 @@ class OneCompany:
         stale = set(prepared.positions.tolist()) - self._done
         batch = [row for row in wanted.tolist() if row in stale or prepared.panel.calendar.days[row] not in held]
         with writing(path):
-            for outcome in draw_units([Portion(prepared, tuple(batch))], draw_here):
+            for _, outcome in draw_units([Portion(prepared, tuple(batch))], draw_here):
                 if outcome.corrupt is not None:
                     raise outcome.corrupt
                 if outcome.failed:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
 from finnex.errors import StoreCorrupt
-from finnex.pipeline.drawing import Draw
+from finnex.pipeline.drawing import Block, Draw
 from finnex.store import Publication
 
 if TYPE_CHECKING:
@@ -93,10 +93,8 @@ def units(portions: Sequence[Portion], size: int = UNIT_IMAGES) -> Iterator[list
         yield unit
 
 
-def draw_unit(
-    portions: Sequence[Portion], draw: Draw, on_drawn: OnDrawn | None = None, dates_per_task: int = 1
-) -> list[Outcome]:
-    """Draw a unit and publish it: images first, then their status, so that readers see whole images or none.
+class _Begun:
+    """A unit whose drawing is begun: its blocks are on their way, and their receipts are to be taken up.
 
     Parameters
     ----------
@@ -104,46 +102,50 @@ def draw_unit(
         Of companies that differ, as `units` gives them.
     draw
         Draws blocks, here or on a cluster.
-    on_drawn
-        Called as sessions are drawn.
     dates_per_task
         The most sessions of one block.
-
-    Returns
-    -------
-    list of Outcome
-        Of each portion, in their order. Damage of one company keeps no other from being published.
     """
-    began = time.perf_counter()
-    left = sum(len(portion.positions) for portion in portions)
-    total, blocks = left, []
-    publications: dict[str, Publication] = {}
-    for portion in portions:
-        left -= len(portion.positions)
-        blocks += portion.work.blocks(portion.positions, dates_per_task, left)
-        publications[portion.symbol] = Publication(portion.work.store, portion.symbol)
-    for symbol, receipts in draw(blocks):
-        publications[symbol].add(receipts)
-        if on_drawn is not None:
-            on_drawn(symbol, len(receipts))
-    outcomes = []
-    for portion in portions:
+
+    def __init__(self, portions: Sequence[Portion], draw: Draw, dates_per_task: int) -> None:
+        self.portions = portions
+        self.images = left = sum(len(portion.positions) for portion in portions)
+        self._publications: dict[str, Publication] = {}
+        blocks: list[Block] = []
+        for portion in portions:
+            left -= len(portion.positions)
+            blocks += portion.work.blocks(portion.positions, dates_per_task, left)
+            self._publications[portion.symbol] = Publication(portion.work.store, portion.symbol)
+        self.running = draw(blocks)
+
+    def take_up(self, on_drawn: OnDrawn | None) -> None:
+        """Check every draft as its receipt comes."""
+        for symbol, receipts in self.running:
+            self._publications[symbol].add(receipts)
+            if on_drawn is not None:
+                on_drawn(symbol, len(receipts))
+
+    def publish(self, damaged: Mapping[str, StoreCorrupt]) -> list[Outcome]:
+        """Publish the images of each portion, but for companies that are damaged; one outcome of each."""
+        return [self._outcome(portion, damaged.get(portion.symbol)) for portion in self.portions]
+
+    def _outcome(self, portion: Portion, damage: StoreCorrupt | None) -> Outcome:
+        if damage is not None:
+            return Outcome(portion.symbol, corrupt=damage)
         try:
-            bad = publications[portion.symbol].finish()
+            bad = self._publications[portion.symbol].finish()
         except StoreCorrupt as error:
-            outcomes.append(Outcome(portion.symbol, corrupt=error))
-            continue
+            return Outcome(portion.symbol, corrupt=error)
         days = portion.work.days_at([receipt.index for receipt in bad])
         failed = tuple((day, receipt.error) for day, receipt in zip(days, bad, strict=True))
-        outcomes.append(Outcome(portion.symbol, len(portion.positions) - len(bad), failed))
-    each = (time.perf_counter() - began) / max(1, total)
-    return [replace(one, seconds=each * len(of.positions)) for one, of in zip(outcomes, portions, strict=True)]
+        return Outcome(portion.symbol, len(portion.positions) - len(bad), failed)
 
 
 def draw_units(
     portions: Sequence[Portion], draw: Draw, on_drawn: OnDrawn | None = None, dates_per_task: int = 1
-) -> list[Outcome]:
-    """Draw and publish portions unit by unit.
+) -> Iterator[tuple[Portion, Outcome]]:
+    """Draw portions unit by unit and publish each: images first, then their status, so that readers see whole images.
+
+    Workers draw the next unit while one is published.
 
     Parameters
     ----------
@@ -156,14 +158,42 @@ def draw_units(
     dates_per_task
         The most sessions of one block.
 
-    Returns
-    -------
-    list of Outcome
-        One or several of each company.
+    Yields
+    ------
+    tuple of Portion and Outcome
+        Each part of a portion that a unit held, once the unit is published. Damage of one company keeps no other from
+        being published, and what is left of that company from being drawn.
     """
-    found: list[Outcome] = []
-    for unit in units(portions):
-        damaged = {one.symbol for one in found if one.corrupt}
-        if whole := [portion for portion in unit if portion.symbol not in damaged]:
-            found += draw_unit(whole, draw, on_drawn, dates_per_task)
-    return found
+    damaged: dict[str, StoreCorrupt] = {}
+
+    def begun() -> _Begun | None:
+        for unit in waiting:
+            if whole := [portion for portion in unit if portion.symbol not in damaged]:
+                return _Begun(whole, draw, dates_per_task)
+        return None
+
+    waiting, since = units(portions), time.perf_counter()
+    unit = begun()
+    while unit is not None:
+        following, failure = None, None
+        try:
+            unit.take_up(on_drawn)
+            try:
+                following = begun()
+            except Exception as error:  # what is drawn is published first
+                failure = error
+            outcomes = unit.publish(damaged)
+            now = time.perf_counter()
+            each, since = (now - since) / max(1, unit.images), now
+            for portion, one in zip(unit.portions, outcomes, strict=True):
+                if one.corrupt is not None:
+                    damaged[one.symbol] = one.corrupt
+                yield portion, replace(one, seconds=each * len(portion.positions))
+            if failure is not None:
+                raise failure
+        except BaseException:
+            for under_way in (unit, following):
+                if under_way is not None:
+                    under_way.running.close()
+            raise
+        unit = following

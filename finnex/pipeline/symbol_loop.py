@@ -22,7 +22,7 @@ from finnex.pipeline.build_result import BuildResult, of_failures
 from finnex.pipeline.due_sessions import SymbolBuild, prepare_symbol
 from finnex.pipeline.laying_out import LAID_OUT_TOGETHER, lay_out_ahead
 from finnex.pipeline.leaving_out import leaves_out
-from finnex.pipeline.portions import TASK_BYTES, UNIT_IMAGES, Outcome, Portion
+from finnex.pipeline.portions import TASK_BYTES, TASK_IMAGES, Outcome, Portion
 from finnex.pipeline.run_inputs import Run
 from finnex.pipeline.stage_1 import Compute, Stage1Of, compute_here
 from finnex.pipeline.store_opening import Opened, open_for_writing
@@ -42,7 +42,6 @@ def draw_due(
     run_batch: RunBatch,
     *,
     began: float,
-    images: int = UNIT_IMAGES,
     start: date | None = None,
     end: date | None = None,
     force: bool = False,
@@ -66,8 +65,6 @@ def draw_due(
         Draws and publishes a batch.
     began
         When the build began, by `time.perf_counter`.
-    images
-        Companies are put together until so many images are due.
     start, end
         Range to draw; absent, as `sessions_wanted` says.
     force
@@ -95,7 +92,7 @@ def draw_due(
         Something in the store is damaged that cannot be made again; what other symbols were due is drawn.
     """
     drawing = _Drawing(
-        run, opened, tuple(symbols), run_batch, images, start, end,
+        run, opened, tuple(symbols), run_batch, start, end,
         on_blocked, on_mended, on_unchanged, on_prepared, force=force,
     )  # fmt: skip
     with compute(run, drawing.computed()) as stage_1_of:
@@ -111,7 +108,6 @@ class _Drawing:
         opened: Opened,
         symbols: tuple[str, ...],
         run_batch: RunBatch,
-        images: int,
         start: date | None,
         end: date | None,
         on_blocked: Callable[[str], None],
@@ -122,7 +118,7 @@ class _Drawing:
         force: bool,
     ) -> None:
         self._run, self._opened, self._symbols = run, opened, symbols
-        self._run_batch, self._images = run_batch, images
+        self._run_batch = run_batch
         self._start, self._end, self._force = start, end, force
         self._on_blocked, self._on_mended = on_blocked, on_mended
         self._on_unchanged, self._on_prepared = on_unchanged, on_prepared
@@ -249,7 +245,7 @@ class _Drawing:
         """Return whether what waits is a batch: by its images, or by the memory that it takes."""
         waiting = self._waiting.values()
         due = sum(len(portion.positions) for portion in waiting)
-        return due >= self._images or sum(portion.work.held_bytes for portion in waiting) >= TASK_BYTES
+        return due >= TASK_IMAGES or sum(portion.work.held_bytes for portion in waiting) >= TASK_BYTES
 
     def _look_at(self, symbol: str) -> None:
         """Prepare a symbol, and let it wait to be drawn."""

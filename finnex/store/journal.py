@@ -6,7 +6,7 @@ step is idempotent.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from finnex.errors import StoreCorrupt
@@ -56,7 +56,7 @@ class Intent:
 
 def write_intent(place: Place, intent: Intent) -> None:
     """Write the entry; it survives a power cut when this returns."""
-    place.put(JOURNAL, seal(asdict(intent)))
+    place.put(JOURNAL, seal(vars(intent)))
     place.sync()
 
 

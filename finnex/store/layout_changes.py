@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,9 +17,8 @@ from finnex.store.journal import Intent
 from finnex.store.record import RootRecord, axis_crc
 from finnex.store.states import EMPTY, QUARANTINED, READY
 from finnex.store.status_changes import StatusChanges
-from finnex.store.store_template import StoreTemplate, lay_out
-from finnex.store.upgrade import array_documents
-from finnex.store.zarr_metadata import arrays_of, company_document, read_document, write_document
+from finnex.store.store_template import StoreTemplate, files_of_company
+from finnex.store.zarr_metadata import FILE, arrays_of, company_document, read_document, write_document
 
 
 @dataclass(frozen=True)
@@ -122,10 +122,20 @@ class LayoutChanges(StatusChanges):
         journal.clear_intent(self._place)
 
     def _lay_out_arrays(self, new: Mapping[str, Days], template: StoreTemplate) -> None:
+        """Write the files of new companies: those of companies with one calendar differ in the symbol alone."""
+        of_one_axis: dict[bytes, list[str]] = {}
         for symbol, days in new.items():
-            lay_out(self._root, symbol, days, template)
-            group = read_document(self._place, symbol) or {}
-            write_document(self._place, symbol, company_document(group, array_documents(self._place, symbol)))
+            of_one_axis.setdefault(days.tobytes(), []).append(symbol)
+        for symbols in of_one_axis.values():
+            files = files_of_company(new[symbols[0]], template)
+            group = json.loads(files.pop(FILE))
+            metadata = {key.removesuffix(f"/{FILE}"): data for key, data in files.items() if key.endswith(FILE)}
+            arrays = {name: json.loads(data) for name, data in metadata.items()}
+            for symbol in symbols:
+                self._place.delete_folder(symbol)  # one that was not finished
+                self._place.put_all([(f"{symbol}/{key}", data) for key, data in files.items()])
+                own = {**group, "attributes": {**group["attributes"], "symbol": symbol}}
+                write_document(self._place, symbol, company_document(own, arrays))
 
     def lengthen(self, symbol: str, days: Days) -> None:
         """Extend the arrays of a symbol to the axis that the root record has already: they come from an older copy."""

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, TransposeCodec
+from zarr.storage import MemoryStore
 
 from finnex.data.calendar import Days
 from finnex.store.chunks import COMPLETE, IMAGE
 from finnex.store.states import EMPTY, STORED_STATES
+
+if TYPE_CHECKING:
+    from zarr.core.buffer import Buffer
 
 FORMAT = 4
 COMPACTED_FORMAT = 5
@@ -125,27 +129,26 @@ def lay_out_labels(group: zarr.Group, kinds: Iterable[str], sessions: int, horiz
         add(f"label_end_{kind}", dims, shape, chunks, "int64", NOT_A_DAY, _FillValue=NOT_A_DAY, **UNITS)
 
 
-def lay_out(root: zarr.Group, symbol: str, days: Days, template: StoreTemplate) -> None:
-    """Create the group of a symbol: every array, its calendar ahead, every chunk of the small ones, no image yet.
+def files_of_company(days: Days, template: StoreTemplate) -> dict[str, bytes]:
+    """Return the files of a company: every array, its calendar ahead, every chunk of the small ones, no image yet.
 
     Readers find it when its metadata is held by its own file and the root record names it.
 
     Parameters
     ----------
-    root
-        The store's group.
-    symbol
-        Symbol of the company.
     days
         (sessions,) `datetime64[D]`: the calendar, ascending.
     template
         Shape of the images, and the names of regions, features and horizons.
+
+    Returns
+    -------
+    dict
+        Bytes by key below the company. Its own `zarr.json` names no symbol.
     """
-    group = root.create_group(
-        symbol,
-        overwrite=True,  # one that was not finished
-        attributes={"symbol": symbol, "synthetic_tables": list(template.synthetic_tables), COMPLETE: True},
-    )
+    files: dict[str, Buffer] = {}
+    store = MemoryStore(files)
+    group = zarr.create_group(store, attributes={"synthetic_tables": list(template.synthetic_tables), COMPLETE: True})
     n, regions, features = len(days), len(template.regions), len(template.features)
     horizons = len(template.horizons)
 
@@ -221,3 +224,4 @@ def lay_out(root: zarr.Group, symbol: str, days: Days, template: StoreTemplate) 
         )[...] = np.array(words, dtype=text)  # fmt: skip
     dates = add("date", ("date",), (n,), per_date, "int64", NOT_A_DAY, _FillValue=NOT_A_DAY, **UNITS)
     dates[...] = days.astype("int64")
+    return {key: data.to_bytes() for key, data in files.items()}

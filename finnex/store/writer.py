@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -193,7 +192,7 @@ class StoreWriter(LayoutChanges):
             check_transition(symbol, int(status[one.index]), event, wanted[-1])
         self.take_out(symbol, [one.index for one in receipts])
         self._place.flush(one.draft for one in receipts)
-        details = {"receipts": [asdict(one) for one in receipts], "status": wanted, "rendered_at": int(time.time())}
+        details = {"receipts": [vars(one) for one in receipts], "status": wanted, "rendered_at": int(time.time())}
         self._change(Intent(journal.PUBLISH, symbol, details))
 
     def is_whole(self, receipt: Receipt) -> bool:

@@ -23,7 +23,7 @@ from finnex.data.normalize import FeatureSpec
 from finnex.data.panel import Panel, make_panel
 from finnex.data.tables import Tables
 from finnex.errors import FinnexError, StoreError
-from finnex.pipeline import Run, build, draw_here, draw_unit, open_for_writing, prepare_symbol, read_run, units
+from finnex.pipeline import Run, build, draw_here, draw_units, open_for_writing, prepare_symbol, read_run, units
 from finnex.pipeline.dask_workers import KILLED
 from finnex.store import READY, ImageStore, writing
 from flows.clusters.cluster import cluster_client
@@ -42,7 +42,7 @@ def draw_all(run: Run, force: bool = False) -> tuple[int, int]:
         for symbol in run.config.symbols:
             one = prepare_symbol(run, store, symbol, force=force)
             for unit in units([one.portion()], 4):
-                [outcome] = draw_unit(unit, draw_here, dates_per_task=2)
+                [(_, outcome)] = draw_units(unit, draw_here, dates_per_task=2)
                 built, failed = built + outcome.built, failed + len(outcome.failed)
     return built, failed
 

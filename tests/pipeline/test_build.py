@@ -19,7 +19,7 @@ from finnex.data.calendar import _reach, session_calendar
 from finnex.data.features.calendar_events import _wide
 from finnex.errors import ConfigError, InputError, LayoutError
 from finnex.layout import load_layout
-from finnex.pipeline import Drawn, build, draw_here, draw_unit, open_for_writing, prepare_symbol, read_run
+from finnex.pipeline import Drawn, build, draw_here, draw_units, open_for_writing, prepare_symbol, read_run
 from finnex.pipeline.dask_workers import _send
 from finnex.store import NO_BAR, READY, ImageStore, writing
 from finnex.store.folder import Folder
@@ -307,7 +307,7 @@ def test_one_session_that_fails_costs_no_other(sample_config: Maker) -> None:
                     [replace(block, rows=np.empty((len(block.rows), 3), dtype=np.float32)) if broken else block]
                 )
 
-        [outcome] = draw_unit([one.portion()], with_a_broken_bar)
+        [(_, outcome)] = draw_units([one.portion()], with_a_broken_bar)
     assert outcome.built == len(batch) - 1
     assert [day.isoformat() for day, _ in outcome.failed] == ["2015-03-06"]
     assert "IndexError" in outcome.failed[0][1]

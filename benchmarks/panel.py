@@ -232,12 +232,15 @@ def backfill(companies: int, workers: int, pipe: Connection) -> None:
 
 
 def _with_a_task(tasks: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """Return by worker the seconds in which it ran a task: workers have one thread, so tasks do not overlap."""
-    seconds: dict[str, float] = defaultdict(float)
+    """Return by worker the seconds in which it ran a task, on any of its threads."""
+    running = defaultdict(list)
     for task in tasks:
-        for part in task["startstops"]:
-            if part["action"] == "compute":
-                seconds[task["worker"]] += part["stop"] - part["start"]
+        running[task["worker"]] += [(p["start"], p["stop"]) for p in task["startstops"] if p["action"] == "compute"]
+    seconds = {}
+    for worker, parts in running.items():
+        begin, end = np.array(sorted(parts)).T
+        before = np.maximum.accumulate(np.concatenate([begin[:1], end[:-1]]))
+        seconds[worker] = float(np.maximum(end - np.maximum(begin, before), 0).sum())
     return seconds
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, JsonValue, PlainValidator, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, JsonValue, PlainSerializer, PlainValidator, ValidationInfo, model_validator
 from upath import UPath
 
 from finnex.config.section import PositiveInt, Section
@@ -42,7 +42,7 @@ def _store_path(given: object, info: ValidationInfo) -> StorePath:
 class StoreSettings(Section):
     """Where the images are stored."""
 
-    path: Annotated[StorePath, PlainValidator(_store_path)]
+    path: Annotated[StorePath, PlainValidator(_store_path), PlainSerializer(str, when_used="json")]
     """A folder, or `s3://bucket/prefix`."""
     scrub_share: Annotated[float, Field(ge=0, le=1)] = 0.033
     """Part of the published images, a thirtieth, that the first build of a day reads and compares: 0 none, 1 all."""

@@ -21,6 +21,8 @@ TASK_IMAGES = 4000
 """Images of one Prefect task: a million are 250 tasks, and a night of 500 companies is one."""
 TASK_BYTES = 256 << 20
 """Rows that wait to be drawn; more are not gathered for one task."""
+LAST_IMAGES = 32
+"""Images of a unit that are still drawn when the next is begun: workers take longer for them than that takes."""
 
 OnDrawn = Callable[[str, int], None]
 """Called with a company and the number of its sessions just drawn."""
@@ -108,7 +110,7 @@ class _Begun:
 
     def __init__(self, portions: Sequence[Portion], draw: Draw, dates_per_task: int) -> None:
         self.portions = portions
-        self.images = left = sum(len(portion.positions) for portion in portions)
+        self.images = self.drawing = left = sum(len(portion.positions) for portion in portions)
         self._publications: dict[str, Publication] = {}
         blocks: list[Block] = []
         for portion in portions:
@@ -117,12 +119,15 @@ class _Begun:
             self._publications[portion.symbol] = Publication(portion.work.store, portion.symbol)
         self.running = draw(blocks)
 
-    def take_up(self, on_drawn: OnDrawn | None) -> None:
-        """Check every draft as its receipt comes."""
+    def take_up(self, on_drawn: OnDrawn | None, left: int = 0) -> None:
+        """Check every draft as its receipt comes, until so few images are still drawn; with 0 to the end of drawing."""
         for symbol, receipts in self.running:
+            self.drawing -= len(receipts)
             self._publications[symbol].add(receipts)
             if on_drawn is not None:
                 on_drawn(symbol, len(receipts))
+            if self.drawing <= left and left:
+                return
 
     def publish(self, damaged: Mapping[str, StoreCorrupt]) -> list[Outcome]:
         """Publish the images of each portion, but for companies that are damaged; one outcome of each."""
@@ -145,7 +150,7 @@ def draw_units(
 ) -> Iterator[tuple[Portion, Outcome]]:
     """Draw portions unit by unit and publish each: images first, then their status, so that readers see whole images.
 
-    Workers draw the next unit while one is published.
+    Workers draw the next unit while one is published: it is begun when few images of the one before are left.
 
     Parameters
     ----------
@@ -177,11 +182,12 @@ def draw_units(
     while unit is not None:
         following, failure = None, None
         try:
-            unit.take_up(on_drawn)
+            unit.take_up(on_drawn, LAST_IMAGES)
             try:
                 following = begun()
             except Exception as error:  # what is drawn is published first
                 failure = error
+            unit.take_up(on_drawn)
             outcomes = unit.publish(damaged)
             now = time.perf_counter()
             each, since = (now - since) / max(1, unit.images), now

@@ -22,6 +22,8 @@ from flows.servers.access import LOOPBACK
 STARTS = 3
 """Attempts to start a cluster: a worker that is killed while it starts ends the whole cluster."""
 START_SECONDS = 120.0
+THREADS = 2
+"""Of a worker: one draws while the other waits for the scheduler; more would wait for each other."""
 FILES, FILES_PER_WORKER = 40, 16
 """Open files that this process needs without a cluster, and per worker of a cluster; measured: 22 and 12."""
 SAFE_PATH = "PYTHONSAFEPATH"
@@ -30,7 +32,7 @@ NO_HTTP = "flows.clusters.no_http"
 
 @contextmanager
 def local_cluster(workers: int, memory_limit: str) -> Iterator[distributed.Client]:
-    """Start `workers` processes of one thread each, and a client of theirs.
+    """Start `workers` processes of two threads each, and a client of theirs.
 
     They speak TLS with a key of their own and serve no web pages; key and scratch files lie in a folder that no other
     account can enter.
@@ -107,7 +109,7 @@ def _start(opened: ExitStack, workers: int, memory_limit: str, identity: distrib
         try:
             with ExitStack() as attempt:
                 cluster = distributed.LocalCluster(
-                    n_workers=workers, threads_per_worker=1, processes=True, memory_limit=memory_limit,
+                    n_workers=workers, threads_per_worker=THREADS, processes=True, memory_limit=memory_limit,
                     host=LOOPBACK, protocol="tls", security=identity, death_timeout=START_SECONDS,
                     dashboard_address=f"{LOOPBACK}:0", scheduler_kwargs={"dashboard": False},
                     silence_logs=logging.CRITICAL,

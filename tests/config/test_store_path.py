@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -188,3 +189,13 @@ def test_a_relative_path_starts_at_the_configuration(sample_inputs: dict[str, Pa
         "store": {"path": "images.zarr"},
     }
     assert parse_config(document, tmp_path / "finnex.toml").store.path == tmp_path / "images.zarr"
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/study/images.zarr", "/data/images.zarr"])
+def test_a_configuration_is_written_as_json_with_the_address_that_it_was_given(
+    address: str, sample_config: Maker
+) -> None:
+    config = sample_config(store={"path": address})
+    written = json.loads(config.model_dump_json())
+    assert written["store"]["path"] == address
+    assert type(config).model_validate(written).store.path == config.store.path

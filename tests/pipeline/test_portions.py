@@ -100,6 +100,7 @@ class Notes:
 @pytest.fixture
 def in_units_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(portions, "units", lambda all_of_them: units(all_of_them, 2))
+    monkeypatch.setattr(portions, "LAST_IMAGES", 1)
 
 
 @pytest.fixture
@@ -129,15 +130,15 @@ def run(sample_config: Callable[..., Config]) -> Run:
 
 
 @pytest.mark.usefixtures("in_units_of_two")
-def test_the_next_unit_is_begun_before_one_is_published(run: Run, noted: Notes) -> None:
+def test_the_next_unit_is_begun_when_few_images_are_left_and_before_they_are_published(run: Run, noted: Notes) -> None:
     with writing(run.config.store.path):
         store = open_for_writing(run).store
         outcomes = list(draw_units([first_sessions(run, store, 6)], noted))
         assert [outcome.built for _, outcome in outcomes] == [2, 2, 2]
         assert ready(run) == 6
     assert noted.notes == [
-        "begun 0", "drawn 0", "closed 0", "begun 1", "published",
-        "drawn 1", "closed 1", "begun 2", "published",
+        "begun 0", "begun 1", "drawn 0", "closed 0", "published",
+        "begun 2", "drawn 1", "closed 1", "published",
         "drawn 2", "closed 2", "published",
     ]  # fmt: skip
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from prefect import flow, get_run_logger
+from prefect.client.schemas.objects import State
 
 from finnex.audit import audit
 from finnex.errors import QualityError
@@ -10,11 +13,15 @@ from finnex.store import ImageStore, holds_a_store
 from flows.prefect_api.progress import ProgressArtifact, publish_table
 from flows.prefect_api.requests import AuditRequest
 from flows.prefect_api.settling import WHEN_IT_ENDS
+from flows.warned import ending, tell_bad
 
 
 @flow(name="finnex-audit", **WHEN_IT_ENDS)
-def look_ahead_audit(request: AuditRequest) -> None:
-    """Rebuild sampled sessions from tables with an altered future; fail on any finding, each named with its row."""
+def look_ahead_audit(request: AuditRequest) -> State[Any]:
+    """Rebuild sampled sessions from tables with an altered future; fail on any finding, each named with its row.
+
+    Companies that are left out are listed.
+    """
     progress = ProgressArtifact("audit", "Reading inputs")
     config = request.load()
     store = ImageStore.open(config.store.path) if holds_a_store(config.store.path) else None
@@ -50,6 +57,7 @@ def look_ahead_audit(request: AuditRequest) -> None:
         "What was asked of the figures of each company's next filing",
     )  # fmt: skip
     get_run_logger().info("%s at %d sessions", said, sum(len(days) for days in report.sessions.values()))
+    tell_bad(report.left_out)
     if not report.passed:
         rows = [
             {"kind": one.kind, "table": one.table, "evidence": one.evidence, "remedy": one.remedy,
@@ -62,3 +70,4 @@ def look_ahead_audit(request: AuditRequest) -> None:
             f"{len(report.findings)} findings, the first is {first.kind}: {first.evidence} {first.remedy}"
         )
     progress.finish(said)
+    return ending(report.left_out)

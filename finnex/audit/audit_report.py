@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
+from finnex.data.bad_companies import BadCompany, rows_of
 from finnex.errors import nearest
 
 AVAILABILITY_FINDINGS = frozenset(
@@ -47,6 +48,8 @@ CAVEATS = {
     "supplier_rows": "rows are taken as supplied; nothing shows whether they were corrected afterwards.",
     "split_basis": "splits that came later are read ahead of their day, to undo the adjustment that prices carry: "
     "market value is then that of the day. A later split moves no picture.",
+    "members_as_supplied": "members and their dates are taken as supplied: the file cannot show on which day a "
+    "membership was known, nor which companies are absent from it.",
     "calendar_closures": "the exchange calendar knows closures not announced before (2001-09-11, 2012-10-29): counts "
     "of sessions ahead of one are short by it.",
     "enhanced_as_given": "an enhanced column is used as it is: only a later vintage of the file shows whether its "
@@ -62,6 +65,7 @@ CAVEATS_OF = {
     "options": ("supplier_rows",),
     "events": ("supplier_rows",),
     "splits": ("split_basis",),
+    "companies": ("members_as_supplied",),
     "calendar": ("calendar_closures",),
     "enhanced": ("enhanced_as_given",),
 }
@@ -165,6 +169,8 @@ class AuditReport:
         What was seen of the published store, in a sentence.
     next_filing
         Symbol to what was asked of the figures of its next filing: of how many quarters, or why not.
+    left_out
+        Configured companies that were not audited, because their rows are refused.
     """
 
     sessions: Mapping[str, tuple[date, ...]]
@@ -177,6 +183,7 @@ class AuditReport:
     findings: tuple[Finding, ...]
     store: str = ""
     next_filing: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[BadCompany, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -229,6 +236,7 @@ class AuditReport:
             "store": self.store,
             "next_filing": dict(self.next_filing),
             "not_shown": dict(self.caveats),
+            "left_out": rows_of(self.left_out),
         }
 
 

@@ -27,7 +27,7 @@ from finnex.audit.filled_bars import bars_filled_backwards, bars_on_a_line, clos
 from finnex.audit.foreknown_series import ask, others_of
 from finnex.audit.label_inputs import MakeLabels, label_inputs
 from finnex.audit.quote_clocks import quotes_of_other_markets
-from finnex.audit.sampling import sampled, special
+from finnex.audit.sampling import companies_to_audit, sampled, special
 from finnex.audit.stored_images import StoredAudit, audit_stored, what_was_compared
 from finnex.audit.time_of_day import released_at_midnight, sentiment_clocks
 from finnex.audit.timing import SEVERAL, Leak, Make, Timing
@@ -104,9 +104,7 @@ def audit(
     began = time.perf_counter()
     run = read_run(config) if tables is None else replace(read_run(config), tables=tables)
     later = None if vintage is None else _read_vintage(run, vintage)
-    chosen = tuple(dict.fromkeys(symbols or run.config.symbols))
-    for symbol in chosen:
-        sessions_wanted(run, symbol)
+    chosen = companies_to_audit(run, symbols)
     counter = _Counter(on_progress)
     findings: list[Finding] = []
     timings: list[Timing] = []
@@ -128,6 +126,7 @@ def audit(
         for position in kinds.values():
             timing.session(position, ("scrambled",))
         timing.later_split(positions[-1])
+        timing.later_members(positions[0])
         every = sorted({*positions, *kinds.values()})
         timings.append(timing)
         days[symbol] = tuple(timing.full.calendar.days[every].tolist())
@@ -163,10 +162,11 @@ def audit(
         seconds=time.perf_counter() - began,
         tables=table_verdicts(timings, findings, of_tables, coarse),
         features=feature_verdicts(run, timings, findings, seen, tested),
-        caveats=caveats([*timings[0].frames, *(["splits"] if run.tables.splits is not None else [])], coarse),
+        caveats=caveats([*timings[0].frames, *timings[0].without_a_clock], coarse),
         findings=tuple(findings),
         store=_of_store(published, store),
         next_filing=filings,
+        left_out=run.bad,
     )
 
 

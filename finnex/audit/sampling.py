@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,8 @@ import pandas as pd
 
 from finnex.audit.clock import CLOCKS
 from finnex.data.calendar import SessionCalendar
+from finnex.errors import InputError
+from finnex.pipeline import Run, sessions_wanted
 
 Positions = npt.NDArray[np.intp]
 
@@ -126,3 +128,13 @@ def _expiries(days: npt.NDArray[np.datetime64]) -> npt.NDArray[np.bool_]:
     is_one = np.zeros(len(days), dtype=bool)
     is_one[at[(at >= 0) & (days[at] > fridays - 7) & (fridays <= days[-1])]] = True
     return is_one
+
+
+def companies_to_audit(run: Run, symbols: Iterable[str] | None) -> tuple[str, ...]:
+    """Return the companies to audit; raise where one is left out, is not configured or has no session to audit."""
+    chosen = tuple(dict.fromkeys(symbols or run.config.symbols))
+    if refused := [problem for one in run.bad if one.symbol in chosen for problem in one.problems]:
+        raise InputError(refused)
+    for symbol in chosen:
+        sessions_wanted(run, symbol)
+    return chosen

@@ -28,6 +28,7 @@ from finnex.pipeline import Run
 
 Make = Callable[[Tables, Config, str, Sequence[FeatureSpec]], Panel]
 """Makes the panel of a symbol: `finnex.data.panel.make_panel`, or a replacement."""
+COMPANIES = "companies"
 SEVERAL = "several tables"
 FAILURES = (FinnexError, ArithmeticError, LookupError, ValueError, TypeError)
 """What code that needs the future raises without it: an answer, not an accident."""
@@ -96,6 +97,11 @@ class Timing:
         """The tables that have a clock, by name."""
         given = {field.name: getattr(self.run.tables, field.name) for field in fields(Tables)}
         return {name: frame for name, frame in given.items() if frame is not None and name in CLOCKS}
+
+    @property
+    def without_a_clock(self) -> tuple[str, ...]:
+        """The tables that are given and have no clock, and whose later rows are altered all the same."""
+        return tuple(name for name in ("splits", COMPANIES) if getattr(self.run.tables, name) is not None)
 
     def describe(self, table: str, row: pd.Series[Any], *, added: bool = False) -> LeakedRow:
         """Return a row of a table as a person finds it."""
@@ -215,6 +221,28 @@ class Timing:
         if fresh:
             row = LeakedRow("splits", self.symbol, str(ahead), added=True)
             self.leaks.append(Leak(self.symbol, day.item(), "splits", "added", fresh, row, shown=False))
+
+    def later_members(self, position: int) -> None:
+        """Compare with a table of companies without what begins or ends after a session, of all other companies."""
+        companies = self.run.tables.companies
+        if companies is None:
+            return
+        day = self.full.calendar.days[position]
+        others = companies["symbol"] != self.symbol
+        begun = others & (companies["from"] > pd.Timestamp(day))
+        ended = others & ~begun & (companies["to"] > pd.Timestamp(day))
+        if not (begun | ended).any():
+            return
+        self._tick(f"{self.symbol} {day}, later members")
+        known = companies.assign(to=companies["to"].mask(ended))[~begun].reset_index(drop=True)
+        found, seen = self._compare({COMPANIES: known}, position)
+        self.altered[COMPANIES] += int((begun | ended).sum())
+        self.fed.setdefault(COMPANIES, set()).update(moved_after(self.full, seen, position) if seen else ())
+        if fresh := {name: where for name, where in found.items() if name not in self.sessions_of}:
+            first = companies[begun | ended].iloc[0]
+            dated = first["from"] if begun[begun | ended].iloc[0] else first["to"]
+            row = LeakedRow(COMPANIES, str(first["symbol"]), str(dated.date()))
+            self.leaks.append(Leak(self.symbol, day.item(), COMPANIES, "cut", fresh, row, shown=False))
 
     def without_what_was_opened(self) -> tuple[str, ...]:
         """Return the features that differ in tables cut half-way where the other files that were opened are absent."""

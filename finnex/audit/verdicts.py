@@ -18,7 +18,7 @@ from finnex.audit.audit_report import (
 )
 from finnex.audit.clock import CLOCKS
 from finnex.audit.enhanced import Vintage, columns_of
-from finnex.audit.timing import Timing
+from finnex.audit.timing import COMPANIES, Timing
 from finnex.pipeline import Run
 
 COARSE = "coarse_stamps"
@@ -110,7 +110,7 @@ def table_verdicts(
     Returns
     -------
     tuple of Verdict
-        In the order of the tables; splits, where there are any, and the calendar are last.
+        In the order of the tables; splits and companies, where there are any, and the calendar are last.
     """
     found, no_series = [], answer_of_table({})
     for table in timings[0].frames:
@@ -140,10 +140,29 @@ def table_verdicts(
             else Answer("causal", "a later split, with the prices it adjusts, changed nothing before it")
         )
         found.append(_verdict("splits", computation, own, no_series, ("splits",), CAVEATS_OF["splits"]))
+    if timings[0].run.tables.companies is not None:
+        own = [finding for finding in findings if finding.table == COMPANIES]
+        computation = _of_companies(timings, own)
+        found.append(_verdict(COMPANIES, computation, own, no_series, (COMPANIES,), CAVEATS_OF[COMPANIES]))
     own = [finding for finding in findings if finding.table == "calendar"]
     computation = Answer("not shown", "sessions are taken from the exchange's calendar")
     found.append(_verdict("calendar", computation, own, no_series, (), CAVEATS_OF["calendar"]))
     return tuple(found)
+
+
+def _of_companies(timings: Sequence[Timing], own: Sequence[Finding]) -> Answer:
+    rows = sum(timing.altered[COMPANIES] for timing in timings)
+    fed = set().union(*(timing.fed.get(COMPANIES, set()) for timing in timings))
+    if kinds := _kinds(own, None):
+        return Answer("leak", kinds)
+    if not rows:
+        return Answer("not shown", "no other company joins or leaves after the sessions compared")
+    if not fed:
+        return Answer("not shown", "no feature of a later session follows its dates: nothing could have failed")
+    reason = (
+        f"{_count(rows, 'later first or last day')} changed nothing before, and {_count(len(fed), 'feature')} after"
+    )
+    return Answer("causal", reason)
 
 
 def feature_verdicts(

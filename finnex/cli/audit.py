@@ -13,6 +13,7 @@ from finnex.cli.terminal import (
     SymbolOption,
     check_symbols,
     out,
+    print_bad,
     print_json,
     progress_bar,
 )
@@ -64,6 +65,7 @@ def audit(
         print_json(report.as_dict())
     else:
         _print(out(), report)
+    print_bad(report.left_out)
     if not report.passed:
         raise typer.Exit(1)
 

@@ -95,7 +95,13 @@ def load_network(client: MlflowClient, uri: str, version: ModelVersion, remedy: 
 
 
 def predictions_of(
-    client: MlflowClient, uri: str, version: ModelVersion, remedy: str, parts: Sequence[str] = ("test",)
+    client: MlflowClient,
+    uri: str,
+    version: ModelVersion,
+    remedy: str,
+    parts: Sequence[str] = ("test",),
+    *,
+    every_fold: bool = False,
 ) -> pd.DataFrame:
     """Return the answers of a version's study for parts of its training; raises as `load_network` does.
 
@@ -111,11 +117,13 @@ def predictions_of(
         What an error asks for.
     parts
         Of 'validation' and 'test', those whose answers are wanted.
+    every_fold
+        Whether those of all folds are wanted, not only of the fold whose network was registered.
 
     Returns
     -------
     pandas.DataFrame
-        The columns of `finnex.training.predictions`, of the version's fold.
+        The columns of `finnex.training.predictions`.
     """
     said = version.said
     wanted = {PREDICTIONS: said.predictions}
@@ -127,7 +135,7 @@ def predictions_of(
         except ModelRefused as error:
             raise _refused(error, version, remedy) from None
         table = pd.read_parquet(Path(folder) / PREDICTIONS)
-    return table[table["split"].isin(parts) & (table["fold"] == said.fold)]
+    return table[table["split"].isin(parts) & (every_fold | (table["fold"] == said.fold))]
 
 
 def own_answers(table: pd.DataFrame, version: ModelVersion) -> pd.DataFrame:

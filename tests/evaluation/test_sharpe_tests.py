@@ -124,7 +124,7 @@ def test_bad_input_is_refused_with_its_value_and_a_remedy(call: Any, words: str)
     assert any(remedy in str(raised.value) for remedy in (". Give ", ". Leave "))
 
 
-@pytest.mark.parametrize("module", ["sharpe_evidence", "sharpe_tests", "track_record"])
+@pytest.mark.parametrize("module", ["overfitting", "sharpe_evidence", "sharpe_tests", "track_record"])
 def test_the_examples_run(module: str) -> None:
     found = doctest.testmod(import_module(f"finnex.evaluation.{module}"), optionflags=doctest.ELLIPSIS)
     assert found.attempted > 0

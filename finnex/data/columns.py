@@ -14,7 +14,8 @@ from finnex.data.preset import plain
 
 WORD_NAME = re.compile(
     "<?(symbols?|tickers?|codes?|stocks?|series|source|provider|platform|publisher|author|peer|competitor|company|name"
-    "|origin|metric|concept|tag|unit|units|uom|currency|text|title|headline|cusip|isin|cik|start|end|filed|announced"
+    "|sector|industry|from|to|origin|metric|concept|tag|unit|units|uom|currency|text|title|headline|cusip|isin|cik"
+    "|start|end|filed|announced"
     "|published|created|day|period|quarter|as_of|known|collected|accn|form|fp|fy|frame"
     "|(.*_)?(date|time|datetime|timestamp|stamp|utc|at|start|end|symbol|ticker))>?"
 )

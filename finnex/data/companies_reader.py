@@ -22,7 +22,7 @@ def _companies(part: Part, problems: list[Problem]) -> pd.DataFrame:
     cells, where = part.cells, part.where
     frame = pd.DataFrame({"symbol": parse.word(cells["symbol"], where, problems)})
     for name in WORDS:
-        frame[name] = parse.text_of(cells[name]).str.strip() if name in cells.columns else ""
+        frame[name] = parse.text_of(cells[name]) if name in cells.columns else ""
     for name in DATED:
         frame[name] = _day(cells[name], part, problems) if name in cells.columns else pd.NaT
         frame[name] = frame[name].astype("datetime64[ns]")

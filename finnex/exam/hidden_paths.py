@@ -135,10 +135,28 @@ def _all_sessions(exchange: str) -> SessionCalendar:
     return session_calendar(exchange, date(2011, 12, 1), date(2026, 3, 31))
 
 
-def make_paths(sessions: int, seed: int, exchange: str) -> Paths:
-    """Return the sessions of a market; where they start follows from the seed."""
+def make_paths(sessions: int, seed: int, exchange: str, start: np.datetime64 | None = None) -> Paths:
+    """Return the sessions of a market.
+
+    Parameters
+    ----------
+    sessions
+        How many.
+    seed
+        Of the market.
+    exchange
+        Whose sessions, of `ZONES`.
+    start
+        First day; absent, it follows from the seed.
+
+    Returns
+    -------
+    Paths
+        Sessions, and what moves all symbols on them.
+    """
     calendar = _all_sessions(exchange)
-    start = FIRST_START + int(generator(seed, "start").integers(STARTS))
+    if start is None:
+        start = FIRST_START + int(generator(seed, "start").integers(STARTS))
     here = slice(first := int(np.searchsorted(calendar.days, start)), first + sessions)
     return Paths(exchange, seed, calendar.days[here], calendar.decision_time[here])
 

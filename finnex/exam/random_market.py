@@ -161,7 +161,7 @@ def as_file(frame: pd.DataFrame, zone: str | None = None) -> pd.DataFrame:
         Write time stamps as local times of this zone, without saying so; None writes them in UTC.
     """
     written = frame.drop(columns=[name for name in ("available_is_date",) if name in frame.columns])
-    for name in ("date", "period_end", "announced"):
+    for name in ("date", "period_end", "announced", "from", "to"):
         if name in written.columns:
             written[name] = written[name].dt.strftime("%Y-%m-%d")
     if "available" in written.columns:

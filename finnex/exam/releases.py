@@ -108,8 +108,15 @@ def splits(paths: Paths) -> pd.DataFrame:
     ).astype({"symbol": "str"})
 
 
-def fundamentals(paths: Paths) -> tuple[pd.DataFrame, dict[str, Floats]]:
-    """Return the filings of the symbol and its peers, and what each adds to the return of the next session.
+def fundamentals(paths: Paths, symbols: tuple[str, ...] = (SYMBOL, *PEERS)) -> tuple[pd.DataFrame, dict[str, Floats]]:
+    """Return the filings of companies, and what each adds to the return of the next session.
+
+    Parameters
+    ----------
+    paths
+        Sessions and seed of the market.
+    symbols
+        Companies that file; absent, those of a random market.
 
     Returns
     -------
@@ -124,7 +131,7 @@ def fundamentals(paths: Paths) -> tuple[pd.DataFrame, dict[str, Floats]]:
     ends = ((quarters + 1) * 3).astype("datetime64[M]").astype("datetime64[D]") - 1
     parts: list[pd.DataFrame] = []
     jumps: dict[str, Floats] = {}
-    for symbol in (SYMBOL, *PEERS):
+    for symbol in symbols:
         random = generator(paths.seed, f"filings of {symbol}")
         usual, scale, margin = random.integers(27, 41), random.uniform(1e9, 2e10), random.uniform(0.35, 0.6)
         noise = random.standard_normal((len(quarters), 10))

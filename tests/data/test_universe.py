@@ -82,6 +82,16 @@ def day(tables: Tables, position: int) -> pd.Timestamp:
     return pd.Timestamp(np.sort(tables.prices["date"].unique())[position])
 
 
+@pytest.mark.parametrize(("industry", "read"), [("", ["", ""]), ("0700", ["0700", "0700"])])
+def test_industries_are_words_though_all_are_empty_or_digits(folder: Path, industry: str, read: list[str]) -> None:
+    rows = "".join(f"C000{number},{industry},{industry},20150601,\n" for number in range(2))
+    config = written(folder, "symbol,sector,industry,from,to\n" + rows)
+    found = read_tables(config.model_copy(update={"symbols": ("C0000",)}))
+    assert found.companies is not None
+    assert found.companies["industry"].tolist() == found.companies["sector"].tolist() == read
+    assert found.companies["from"].tolist() == [pd.Timestamp("2015-06-01")] * 2
+
+
 def test_what_is_wrong_with_the_table_is_refused_together(folder: Path) -> None:
     rows = OPEN + (
         "C0001,Technology,Chips,2024-01-02,2024-03-01\n"  # overlaps the open row

@@ -13,7 +13,9 @@ from finnex.config import TradingSettings
 from finnex.data.calendar import Days
 from finnex.data.session_prices import SessionPrices
 from finnex.errors import PricesUnknown
+from finnex.evaluation.drawdowns import below_high
 from finnex.evaluation.interval import Interval, ratio_estimate
+from finnex.evaluation.passive_positions import buy_and_hold_positions
 from finnex.evaluation.portfolio import BASIS_POINT, Course, simulate
 
 BUY_AND_HOLD = "buy_and_hold"
@@ -148,11 +150,7 @@ def buy_and_hold(
     """
     settings = settings or TradingSettings()
     positions = decisions.on(prices)
-    decided = np.flatnonzero(~np.isnan(positions).all(axis=1))
-    first, last = int(decided[0]), int(decided[-1])
-    held = np.full(positions.shape, np.nan)
-    held[first, ~np.isnan(positions).all(axis=0)] = 1.0
-    sessions = min(last + decisions.horizon, len(prices.days) - 1) - first
+    held, sessions = buy_and_hold_positions(positions, decisions.horizon)
     course = _course(prices, held, sessions, settings)
     own = _alone(prices, held, sessions, settings.cost_bps)
     count = int((~np.isnan(held)).sum())
@@ -187,7 +185,6 @@ def _performance(
 ) -> TradingPerformance:
     active, a_year = slice(0, course.active_sessions), prices.sessions_per_year
     returns, scale = course.returns[active], np.sqrt(a_year)
-    wealth = np.append(1.0, course.wealth)
     last = int(np.searchsorted(prices.days, decisions.days.max())) + decisions.horizon
     return TradingPerformance(
         trading_sessions=len(returns),
@@ -195,7 +192,7 @@ def _performance(
         trades=len(own),
         sharpe_ratio=ratio_estimate(returns, decisions.horizon).interval().scaled(float(scale)),
         volatility=float(returns.std(ddof=1) * scale) if len(returns) > 1 else float("nan"),
-        max_drawdown=float((1 - wealth / np.maximum.accumulate(wealth)).max()),
+        max_drawdown=float(below_high(course.wealth).max()),
         win_rate=float((own > 0).mean()) if len(own) else float("nan"),
         total_return=float(course.wealth[-1] - 1),
         turnover=float(course.traded[active].mean() * a_year),

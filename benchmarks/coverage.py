@@ -24,7 +24,7 @@ import numpy.typing as npt
 from finnex.config import TradingSettings
 from finnex.data.session_prices import SessionPrices
 from finnex.evaluation.interval import Interval, least_sessions, mean_estimate
-from finnex.evaluation.trading import Decisions, trading_performance
+from finnex.evaluation.trading import Decisions, trade
 
 HORIZONS, SESSIONS = (1, 5, 20), (60, 100, 150, 240, 500, 1000)
 WANTED, AT_MOST = 0.93, 0.98
@@ -112,7 +112,7 @@ def days(sessions: int, symbols: int) -> npt.NDArray[np.datetime64]:
 
 def sharpe(made: Decisions, prices: SessionPrices) -> Interval:
     """Return what the product says of the Sharpe ratio of a portfolio, per session."""
-    found = trading_performance(made, prices, FREE)
+    found = trade(made, prices, FREE).performance
     return found.sharpe_ratio.scaled(1 / float(np.sqrt(prices.sessions_per_year)))
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from finnex.config import TradingSettings
 from finnex.data.session_prices import SessionPrices
 from finnex.evaluation.portfolio import simulate
-from finnex.evaluation.trading import Decisions, trading_performance
+from finnex.evaluation.trading import Decisions, trade
 
 COMPANIES, SESSIONS = 3000, 1000
 MISSING = 0.02
@@ -64,7 +64,7 @@ def noise(studies: int) -> bool:
                 made = Decisions(
                     prices.days[:decided], np.full(decided, "C0"), rng.integers(-1, 2, decided).astype(float), horizon
                 )
-                found = trading_performance(made, prices, FREE)
+                found = trade(made, prices, FREE).performance
                 sharpe = found.sharpe_ratio
                 if sharpe.low is not None and sharpe.high is not None:
                     covered.append(sharpe.low <= 0 <= sharpe.high)

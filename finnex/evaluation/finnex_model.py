@@ -23,12 +23,12 @@ from finnex.evaluation.credit import credits_of
 from finnex.evaluation.interval import Interval, mean_estimate
 from finnex.evaluation.metrics import confusion
 from finnex.evaluation.scorecard import PROBABILITIES, scorecard
+from finnex.evaluation.sharpe_evidence import sharpe_evidence
 from finnex.evaluation.trading import (
-    BUY_AND_HOLD,
     Decisions,
     TradingPerformance,
-    buy_and_hold,
-    trading_performance,
+    trade,
+    trade_without_a_model,
 )
 from finnex.evaluation.unseen import Unseen, unseen
 from finnex.layout import Layout
@@ -51,6 +51,7 @@ def evaluate_finnex_model(
     dates: npt.NDArray[np.datetime64] | None = None,
     prices: pd.DataFrame | None = None,
     horizon: int | None = None,
+    trial_ratios: Sequence[float | None] = (),
 ) -> dict[str, Any]:
     """Evaluate a network on sessions it has not been trained on.
 
@@ -73,13 +74,16 @@ def evaluate_finnex_model(
         What a loader does not contain: layout of its images, sessions of the images, the company's prices (date, open,
         close), and sessions that a label looks ahead. Without dates sessions count in the order in which they come;
         without prices there is no financial performance. Images of a store contain all four.
+    trial_ratios
+        Sharpe ratios a year of all models that were tried on these sessions, this one among them, None where one is not
+        known: they deflate this one's. Absent, this is taken for the only one.
 
     Returns
     -------
     dict
         Plain numbers, lists, words and dictionaries. `ml_metrics`: scores, their interval, the majority class for
-        comparison. `financial_performance`: by a daily simulation, net of costs, before them, and of buying and
-        holding; None where it was not asked for.
+        comparison. `financial_performance`: by a daily simulation, net of costs, before them, of buying and holding and
+        of equal parts, and how much the Sharpe ratio can be believed; None where it was not asked for.
         `attention_analysis`: what the network attends to, and what is lost without a section.
         `cross_modal_performance`: what is lost without a channel, what it gives alone, its Shapley value, and whether
         it is needed, redundant or not used.
@@ -109,7 +113,9 @@ def evaluate_finnex_model(
     costs = TradingSettings(cost_bps=cost_bps, borrow_fee_per_year=borrow_fee_per_year)
     return {
         "ml_metrics": _ml_metrics(known, wanted),
-        "financial_performance": _financial_performance(known, wanted, costs) if financial_metrics else None,
+        "financial_performance": _financial_performance(known, wanted, costs, trial_ratios)
+        if financial_metrics
+        else None,
         "attention_analysis": _attention_analysis(known),
         "cross_modal_performance": _cross_modal_performance(known),
     }
@@ -243,7 +249,9 @@ def _predictions(known: _Known, model: str, probabilities: Probabilities) -> pd.
     )
 
 
-def _financial_performance(known: _Known, wanted: Sequence[str], settings: TradingSettings) -> dict[str, Any]:
+def _financial_performance(
+    known: _Known, wanted: Sequence[str], settings: TradingSettings, trial_ratios: Sequence[float | None]
+) -> dict[str, Any]:
     sessions = known.test.sessions
     if sessions.prices is None:
         return {"unavailable": f"prices are not known: {sessions.no_prices}"}
@@ -259,14 +267,21 @@ def _financial_performance(known: _Known, wanted: Sequence[str], settings: Tradi
         }
 
     try:
+        own = trade(decisions, sessions.prices, settings)
+        passive = trade_without_a_model(decisions, sessions.prices, settings)
+        evidence = sharpe_evidence(
+            own.course.returns[: own.course.active_sessions], sessions.horizon, trial_ratios,
+            sessions_per_year=sessions.prices.sessions_per_year,
+        )  # fmt: skip
         return {
-            **record(trading_performance(decisions, sessions.prices, settings)),
+            **record(own.performance),
+            **({"sharpe_evidence": evidence.record()} if "sharpe_ratio" in wanted else {}),
             "cost_bps": settings.cost_bps,
             "borrow_fee_per_year": settings.borrow_fee_per_year,
             "sessions_per_year": sessions.prices.sessions_per_year,
             "horizon_sessions": sessions.horizon,
-            "before_costs": record(trading_performance(decisions, sessions.prices, free)),
-            BUY_AND_HOLD: record(buy_and_hold(decisions, sessions.prices, settings)),
+            "before_costs": record(trade(decisions, sessions.prices, free).performance),
+            **{name: record(one.performance) for name, one in passive.items()},
         }
     except PricesUnknown as error:
         return {"unavailable": str(error)}

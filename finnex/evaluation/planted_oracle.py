@@ -8,7 +8,7 @@ import numpy.typing as npt
 from finnex.config import TradingSettings
 from finnex.data.labels import HOLD
 from finnex.data.session_prices import session_prices
-from finnex.evaluation.trading import Decisions, TradingPerformance, trading_performance
+from finnex.evaluation.trading import Decisions, TradingPerformance, trade
 from finnex.exam.planted_market import PlantedMarket
 
 
@@ -55,4 +55,4 @@ def planted_performance(
     decisions = Decisions(
         day[kept], rows["symbol"].to_numpy().astype(np.str_)[kept], (given[kept] - HOLD).astype(np.float64), horizon=1
     )
-    return trading_performance(decisions, session_prices(prices[prices["symbol"].isin(market.symbols)]), settings)
+    return trade(decisions, session_prices(prices[prices["symbol"].isin(market.symbols)]), settings).performance

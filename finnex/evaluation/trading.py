@@ -15,10 +15,11 @@ from finnex.data.session_prices import SessionPrices
 from finnex.errors import PricesUnknown
 from finnex.evaluation.drawdowns import below_high
 from finnex.evaluation.interval import Interval, ratio_estimate
-from finnex.evaluation.passive_positions import buy_and_hold_positions
+from finnex.evaluation.passive_positions import buy_and_hold_positions, equal_weight_positions
 from finnex.evaluation.portfolio import BASIS_POINT, Course, simulate
 
-BUY_AND_HOLD = "buy_and_hold"
+BUY_AND_HOLD, EQUAL_WEIGHT = "buy_and_hold", "equal_weight"
+WITHOUT_A_MODEL = (BUY_AND_HOLD, EQUAL_WEIGHT)
 
 
 @dataclass(frozen=True)
@@ -123,47 +124,67 @@ class Decisions:
         return placed
 
 
-def trading_performance(
-    decisions: Decisions, prices: SessionPrices, settings: TradingSettings | None = None
-) -> TradingPerformance:
-    """Return what decisions would have earned.
+@dataclass(frozen=True)
+class Traded:
+    """A portfolio: what it was worth at every close, and figures of that."""
+
+    course: Course
+    performance: TradingPerformance
+
+
+def trade(decisions: Decisions, prices: SessionPrices, settings: TradingSettings | None = None) -> Traded:
+    """Act on decisions.
 
     Raises
     ------
     PricesUnknown
         Prices do not cover the decisions.
     """
-    settings = settings or TradingSettings()
     positions = decisions.on(prices)
-    course = _course(prices, positions, decisions.horizon, settings)
-    own = _alone(prices, positions, decisions.horizon, settings.cost_bps)
-    return _performance(course, len(decisions.days), own, decisions, prices)
+    return _traded(decisions, prices, positions, decisions.horizon, settings or TradingSettings(), len(decisions.days))
 
 
-def buy_and_hold(
+def trade_without_a_model(
     decisions: Decisions, prices: SessionPrices, settings: TradingSettings | None = None
-) -> TradingPerformance:
-    """Return what the same companies would have earned, bought equally after the first decision and held to the end.
+) -> dict[str, Traded]:
+    """Hold the companies of some decisions, from the first to the last exit, by the same simulation.
 
-    Companies are those that were decided on at any time and have a bar at the first entry. It is drawn by the same
-    simulation, from one decision that is held until the last exit.
+    Companies are those that were decided on at any time.
+
+    Returns
+    -------
+    dict of str to Traded
+        `buy_and_hold`: bought equally at the first entry those that have a bar there, and held to the last exit.
+        `equal_weight`: equal parts again at each entry, in sub-portfolios that take turns as those of decisions do.
+
+    Raises
+    ------
+    PricesUnknown
+        Prices do not cover the decisions.
     """
-    settings = settings or TradingSettings()
-    positions = decisions.on(prices)
+    positions, settings = decisions.on(prices), settings or TradingSettings()
     held, sessions = buy_and_hold_positions(positions, decisions.horizon)
-    course = _course(prices, held, sessions, settings)
-    own = _alone(prices, held, sessions, settings.cost_bps)
-    count = int((~np.isnan(held)).sum())
-    return _performance(course, count, own, decisions, prices)
+    equal = equal_weight_positions(positions)
+    return {
+        name: _traded(decisions, prices, own, length, settings, int((~np.isnan(own)).sum()))
+        for name, own, length in ((BUY_AND_HOLD, held, sessions), (EQUAL_WEIGHT, equal, decisions.horizon))
+    }
 
 
-def _course(
-    prices: SessionPrices, positions: npt.NDArray[np.float64], horizon: int, settings: TradingSettings
-) -> Course:
-    return simulate(
+def _traded(
+    decisions: Decisions,
+    prices: SessionPrices,
+    positions: npt.NDArray[np.float64],
+    horizon: int,
+    settings: TradingSettings,
+    count: int,
+) -> Traded:
+    course = simulate(
         prices, positions, horizon=horizon, cost_bps=settings.cost_bps,
         borrow_fee_per_year=settings.borrow_fee_per_year, sessions_per_year=prices.sessions_per_year,
     )  # fmt: skip
+    own = _alone(prices, positions, horizon, settings.cost_bps)
+    return Traded(course, _performance(course, count, own, decisions, prices))
 
 
 def _alone(

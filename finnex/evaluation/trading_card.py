@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,28 +13,29 @@ from finnex.config import TradingSettings
 from finnex.datasets.stored_prices import stored_prices
 from finnex.errors import PricesUnknown
 from finnex.evaluation.metrics import listed
+from finnex.evaluation.portfolio import Course
 from finnex.evaluation.scorecard import BASELINE_NAMES, PROBABILITIES, ROW
 from finnex.evaluation.trading import (
-    BUY_AND_HOLD,
     Decisions,
     TradingPerformance,
-    buy_and_hold,
     describe_trading,
-    trading_performance,
+    trade,
+    trade_without_a_model,
 )
 from finnex.store import ImageStore
 
 
 @dataclass(frozen=True)
 class TradingCard:
-    """Trading figures of a model, its baselines, and buying and holding; `TradingPerformance` defines each.
+    """Trading figures of a model, its baselines, and holding without one; `TradingPerformance` defines each.
 
     Attributes
     ----------
     model
         The model that is judged.
     lines
-        By name: the model first, then its baselines, then `buy_and_hold`; empty where prices are not known.
+        By name: the model first, then its baselines, then `buy_and_hold` and `equal_weight`; empty where prices are not
+        known.
     unavailable
         Why there are no figures, in words; empty where there are.
     horizon
@@ -43,6 +44,8 @@ class TradingCard:
         Costs and borrow fee.
     sessions_per_year
         By which the fee is divided, and figures of a year are made.
+    courses
+        Of every line, what it was worth at every close.
 
     Examples
     --------
@@ -51,7 +54,7 @@ class TradingCard:
     >>> predictions = pd.DataFrame({**one, "p_sell": 0.2, "p_hold": 0.2, "p_buy": 0.6})
     >>> card = trading_card(predictions, ImageStore.open("images.zarr"), TradingSettings())
     >>> [line["model"] for line in card.records()]
-    ['cnn', 'buy_and_hold']
+    ['cnn', 'buy_and_hold', 'equal_weight']
     >>> card.words()[0]
     'Buy 1, hold 0, sell -1 at the next open, ...
     """
@@ -62,6 +65,7 @@ class TradingCard:
     sessions_per_year: int
     lines: Mapping[str, TradingPerformance]
     unavailable: str = ""
+    courses: Mapping[str, Course] = field(default_factory=dict, repr=False)
 
     def records(self) -> list[dict[str, Any]]:
         """Return one flat dict of plain values per line, for JSON, tables and trackers.
@@ -121,7 +125,7 @@ def trading_card(
     Returns
     -------
     TradingCard
-        A line for each model, the network first, and one for buying and holding; without lines, and with the reason,
+        A line for each model, the network first, and two for holding without one; without lines, and with the reason,
         where prices are not known.
 
     Examples
@@ -131,7 +135,7 @@ def trading_card(
     >>> predictions = pd.DataFrame({**one, "p_sell": 0.2, "p_hold": 0.2, "p_buy": 0.6})
     >>> card = trading_card(predictions, ImageStore.open("images.zarr"), TradingSettings())
     >>> list(card.lines)
-    ['cnn', 'buy_and_hold']
+    ['cnn', 'buy_and_hold', 'equal_weight']
     """
     part = predictions[predictions["split"] == split]
     horizon = int(part["horizon"].iloc[0])
@@ -140,11 +144,12 @@ def trading_card(
     try:
         prices = stored_prices(store, sorted(set(part["symbol"])))
         decided = {name: _decisions(part[part["model"] == name], horizon) for name in order}
-        lines = {name: trading_performance(one, prices, settings) for name, one in decided.items()}
-        lines[BUY_AND_HOLD] = buy_and_hold(decided[order[0]], prices, settings)
+        found = {name: trade(one, prices, settings) for name, one in decided.items()}
+        found |= trade_without_a_model(decided[order[0]], prices, settings)
     except PricesUnknown as error:
         return TradingCard(order[0], horizon, settings, 252, {}, str(error))
-    return TradingCard(order[0], horizon, settings, prices.sessions_per_year, lines)
+    lines, courses = ({name: getattr(one, part) for name, one in found.items()} for part in ("performance", "course"))
+    return TradingCard(order[0], horizon, settings, prices.sessions_per_year, lines, courses=courses)
 
 
 def _decisions(rows: pd.DataFrame, horizon: int) -> Decisions:

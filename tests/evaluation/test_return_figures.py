@@ -27,7 +27,7 @@ from finnex.evaluation.portfolio import Course
 from finnex.evaluation.return_figures import SCALED, ReturnFigures, return_figures
 from finnex.evaluation.rolling_figures import rolling_figures
 from finnex.evaluation.tail_figures import expected_shortfall, tail_ratio, value_at_risk
-from finnex.evaluation.trading import buy_and_hold
+from finnex.evaluation.trading import BUY_AND_HOLD, trade_without_a_model
 from tests.helpers.courses import Floats, course_of, noise
 from tests.helpers.trades import decisions, market, until
 
@@ -398,7 +398,7 @@ def test_passive_courses_have_the_strategys_sessions_and_are_the_trading_cards()
     positions = until(np.random.default_rng(3).integers(-1, 2, (200, 4)).astype(float), 180)
     positions[:7] = np.nan
     found = passive_courses(prices, positions, horizon=5)
-    card = buy_and_hold(decisions(prices, positions, 5), prices)
+    card = trade_without_a_model(decisions(prices, positions, 5), prices)[BUY_AND_HOLD].performance
     assert found["buy_and_hold"].wealth[-1] - 1 == card.total_return
     for course in found.values():
         assert (course.days[0], course.days[-1]) == (prices.days[8], prices.days[185])

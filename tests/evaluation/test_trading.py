@@ -16,7 +16,7 @@ from finnex.datasets.stored_prices import stored_prices
 from finnex.errors import InputError, PricesUnknown
 from finnex.evaluation import trading_card
 from finnex.evaluation.interval import Interval
-from finnex.evaluation.trading import Decisions, buy_and_hold, describe_trading, trading_performance
+from finnex.evaluation.trading import BUY_AND_HOLD, Decisions, describe_trading, trade, trade_without_a_model
 from finnex.store import ImageStore, StoreWriter
 from tests.helpers.stores import blank, make_store, sessions
 from tests.helpers.trades import FREE, Floats, decisions, market, performance, prices_of, until
@@ -81,11 +81,11 @@ def test_buy_and_hold_buys_once_sells_once_and_gains_what_the_price_gains() -> N
     prices = market(7, 300, 1, 0.01)
     settings = TradingSettings(cost_bps=5)
     made = decisions(prices, until(np.random.default_rng(0).integers(-1, 2, (300, 1)).astype(float), 294), 5)
-    found = buy_and_hold(made, prices, settings)
+    found = trade_without_a_model(made, prices, settings)[BUY_AND_HOLD].performance
     assert found.total_return + 1 == pytest.approx(prices.close[299, 0] / prices.open[1, 0] * 0.9995 / 1.0005)
     assert found.turnover == pytest.approx(2 * 252 / 299, rel=0.02)
     assert (found.trades, found.trading_sessions) == (1, 299)
-    every = trading_performance(decisions(prices, until(np.ones((300, 1)), 294), 5), prices, settings)
+    every = trade(decisions(prices, until(np.ones((300, 1)), 294), 5), prices, settings).performance
     assert every.turnover == pytest.approx(found.turnover, rel=0.05)
     assert every.volatility == pytest.approx(found.volatility, rel=0.01)
 
@@ -93,7 +93,9 @@ def test_buy_and_hold_buys_once_sells_once_and_gains_what_the_price_gains() -> N
 def test_buy_and_hold_of_several_companies_drifts_with_their_prices() -> None:
     closes = np.array([[10.0, 10.0], [10.0, 10.0], [20.0, 10.0], [40.0, 10.0]])
     prices = prices_of(closes, closes)
-    found = buy_and_hold(decisions(prices, until(np.zeros((4, 2)), 2), 1), prices, FREE)
+    found = trade_without_a_model(decisions(prices, until(np.zeros((4, 2)), 2), 1), prices, FREE)[
+        BUY_AND_HOLD
+    ].performance
     assert found.total_return == pytest.approx((4 + 1) / 2 - 1)
 
 
@@ -120,7 +122,9 @@ def test_what_is_held_when_prices_end_is_valued_and_not_sold_and_that_is_told() 
     assert found.total_return == pytest.approx(1.3 / 1.01 - 1)
     assert found.unfinished == "2020-01-04"
     assert found.turnover == pytest.approx(1 / 1.01 / 3 * 252)
-    held = buy_and_hold(decisions(prices, until(np.ones((4, 1)), 2), 1), prices, settings)
+    held = trade_without_a_model(decisions(prices, until(np.ones((4, 1)), 2), 1), prices, settings)[
+        BUY_AND_HOLD
+    ].performance
     assert held.unfinished == ""
     (words,) = describe_trading({"vit": found, "buy_and_hold": held})
     assert words == "Prices end on 2020-01-04: what was held then is valued at that close, and not sold."
@@ -133,7 +137,7 @@ def test_prices_that_do_not_cover_the_decisions_are_refused() -> None:
         performance(prices, late, 5)
     strange = Decisions(prices.days[:1], np.array(["X"]), np.ones(1), 5)
     with pytest.raises(PricesUnknown, match="prices have no X on 2020-01-01"):
-        trading_performance(strange, prices, FREE)
+        trade(strange, prices, FREE)
 
 
 # ---- the interval of the Sharpe ratio ----------------------------------------------------------------------
@@ -276,7 +280,7 @@ def predictions(store: ImageStore, model: str, right: float, seeds: int = 1) -> 
 def test_a_study_is_traded_beside_its_baselines_and_buy_and_hold(store: ImageStore) -> None:
     table = pd.concat([predictions(store, "majority", 0.0), predictions(store, "multiscale_cnn", 1.0, seeds=2)])
     card = trading_card(table, store, TradingSettings())
-    assert list(card.lines) == ["multiscale_cnn", "majority", "buy_and_hold"]
+    assert list(card.lines) == ["multiscale_cnn", "majority", "buy_and_hold", "equal_weight"]
     assert card.lines["multiscale_cnn"].decisions == 110  # two seeds decide once
     assert card.lines["multiscale_cnn"].win_rate > 0.9
     assert card.lines["multiscale_cnn"].total_return > card.lines["majority"].total_return

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from finnex.config import TradingSettings
 from finnex.data.session_prices import SessionPrices
-from finnex.evaluation.trading import Decisions, TradingPerformance, trading_performance
+from finnex.evaluation.trading import Decisions, TradingPerformance, trade
 
 Floats = npt.NDArray[np.float64]
 
@@ -46,4 +46,4 @@ def until(positions: Floats, last: int) -> Floats:
 def performance(
     prices: SessionPrices, positions: Floats, horizon: int, settings: TradingSettings = FREE
 ) -> TradingPerformance:
-    return trading_performance(decisions(prices, positions, horizon), prices, settings)
+    return trade(decisions(prices, positions, horizon), prices, settings).performance

@@ -13,7 +13,7 @@ from rich.console import Console
 from finnex.cli.terminal import print_trading
 from finnex.config import TradingSettings
 from finnex.evaluation import TradingCard
-from finnex.evaluation.trading import BUY_AND_HOLD, FIGURES, buy_and_hold
+from finnex.evaluation.trading import BUY_AND_HOLD, FIGURES, trade_without_a_model
 from finnex.reporting.html import render_report
 from finnex.tracking.entries import of_trading
 from flows.learning import trading_rows
@@ -31,7 +31,7 @@ def card() -> TradingCard:
     coins = until(np.random.default_rng(4).integers(-1, 2, (300, 2)).astype(float), 290)
     lines = {name: performance(prices, coins * way, 5, settings) for name, way in (("vit", 1), ("majority", 0))}
     lines["logistic_regression_lags"] = lines["vit"]
-    lines[BUY_AND_HOLD] = buy_and_hold(decisions(prices, coins, 5), prices, settings)
+    lines[BUY_AND_HOLD] = trade_without_a_model(decisions(prices, coins, 5), prices, settings)[BUY_AND_HOLD].performance
     return TradingCard("vit", 5, settings, prices.sessions_per_year, lines)
 
 

@@ -81,7 +81,7 @@ def test_a_full_disk_fails_the_run_with_its_reason_and_the_next_one_completes(
         assert (len(now) > len(before)) == some_fit
         failed = runs.table(run, "failed-sessions")
         assert len(failed) == 63 - len(now)
-        first = min(row["date"] for row in failed)
+        first = min(row["session"] for row in failed)
         said = f"{len(failed)} of 56 sessions could not be drawn, the first is NVDA {first}"
         assert said in str(state.message)
         assert "No space left on device" in str(state.message)

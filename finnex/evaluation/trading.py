@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from finnex.config import TradingSettings
 from finnex.data.calendar import Days
@@ -17,6 +18,7 @@ from finnex.evaluation.drawdowns import below_high
 from finnex.evaluation.interval import Interval, ratio_estimate
 from finnex.evaluation.passive_positions import buy_and_hold_positions, equal_weight_positions
 from finnex.evaluation.portfolio import BASIS_POINT, Course, simulate
+from finnex.evaluation.scorecard import PROBABILITIES, ROW
 
 BUY_AND_HOLD, EQUAL_WEIGHT = "buy_and_hold", "equal_weight"
 WITHOUT_A_MODEL = (BUY_AND_HOLD, EQUAL_WEIGHT)
@@ -98,6 +100,28 @@ class Decisions:
     symbols: npt.NDArray[np.str_]
     positions: npt.NDArray[np.float64]
     horizon: int
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> Decisions:
+        """Return what the rows of one model decide: the class that is likeliest by the mean of its seeds.
+
+        Parameters
+        ----------
+        rows
+            Columns decision_date, symbol, horizon, p_sell, p_hold, p_buy.
+
+        Returns
+        -------
+        Decisions
+            One a company and session.
+        """
+        means = rows.groupby(ROW, sort=True)[PROBABILITIES].mean()
+        return cls(
+            days=means.index.get_level_values("decision_date").to_numpy().astype("datetime64[D]"),
+            symbols=means.index.get_level_values("symbol").to_numpy().astype(np.str_),
+            positions=means.to_numpy().argmax(axis=1) - 1.0,
+            horizon=int(rows["horizon"].iloc[0]),
+        )
 
     def on(self, prices: SessionPrices) -> npt.NDArray[np.float64]:
         """Return positions by session and company of prices, NaN where nothing was decided.

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from finnex.config import TradingSettings
@@ -14,7 +13,7 @@ from finnex.datasets.stored_prices import stored_prices
 from finnex.errors import PricesUnknown
 from finnex.evaluation.metrics import listed
 from finnex.evaluation.portfolio import Course
-from finnex.evaluation.scorecard import BASELINE_NAMES, PROBABILITIES, ROW
+from finnex.evaluation.scorecard import BASELINE_NAMES
 from finnex.evaluation.trading import (
     Decisions,
     TradingPerformance,
@@ -143,20 +142,10 @@ def trading_card(
     order = [name for name in names if name not in BASELINE_NAMES] + [name for name in BASELINE_NAMES if name in names]
     try:
         prices = stored_prices(store, sorted(set(part["symbol"])))
-        decided = {name: _decisions(part[part["model"] == name], horizon) for name in order}
+        decided = {name: Decisions.of(part[part["model"] == name]) for name in order}
         found = {name: trade(one, prices, settings) for name, one in decided.items()}
         found |= trade_without_a_model(decided[order[0]], prices, settings)
     except PricesUnknown as error:
         return TradingCard(order[0], horizon, settings, 252, {}, str(error))
     lines, courses = ({name: getattr(one, part) for name, one in found.items()} for part in ("performance", "course"))
     return TradingCard(order[0], horizon, settings, prices.sessions_per_year, lines, courses=courses)
-
-
-def _decisions(rows: pd.DataFrame, horizon: int) -> Decisions:
-    means = rows.groupby(ROW, sort=True)[PROBABILITIES].mean()
-    return Decisions(
-        days=means.index.get_level_values("decision_date").to_numpy().astype("datetime64[D]"),
-        symbols=means.index.get_level_values("symbol").to_numpy().astype(np.str_),
-        positions=means.to_numpy().argmax(axis=1) - 1.0,
-        horizon=horizon,
-    )

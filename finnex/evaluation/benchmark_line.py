@@ -17,6 +17,7 @@ import numpy.typing as npt
 from finnex.data.calendar import Days
 from finnex.evaluation.course_checks import check_course, check_same_days
 from finnex.evaluation.figure_words import (
+    LABELS,
     MONTH_SESSIONS,
     absent_words,
     all_the_same,
@@ -65,10 +66,10 @@ class BenchmarkLine:
         }  # fmt: skip
 
     def words(self, name: str, benchmark: str) -> list[str]:
-        """Say what the alpha shows, and which figures there are not; `name` is the portfolio's."""
+        """Say what return beyond it and alpha show, and which figures there are not; `name` is the portfolio's."""
         both = f"{name} against {benchmark}"
-        alpha = self.alpha_per_year
-        said = [] if alpha is None else [interval_words(f"{both}: alpha a year", alpha, ".1%")]
+        figures = {LABELS[one]: getattr(self, one) for one in ("excess_per_year", "alpha_per_year")}
+        said = [interval_words(f"{both}: {label}", one, ".1%") for label, one in figures.items() if one is not None]
         return said + absent_words(both, self.reasons)
 
 

@@ -87,9 +87,12 @@ def interval_words(what: str, found: Interval, form: str) -> str:
     >>> interval_words("coin: Sharpe ratio", Interval(0.4, -0.8, 1.6), ".2f")
     'coin: Sharpe ratio 0.40, 95 % interval -0.80 to 1.60: it holds 0, so chance alone may have made it.'
     """
+    value, low, high = (
+        "" if one is None else f"{one:{form}}".replace("%", " %") for one in (found.value, found.low, found.high)
+    )
     if found.low is None or found.high is None:
-        return f"{what} {found.words(form)}, so nothing follows from it."
-    said = f"{what} {found.value:{form}}, 95 % interval {found.low:{form}} to {found.high:{form}}"
+        return f"{what} {value} ({found.reason}), so nothing follows from it."
+    said = f"{what} {value}, 95 % interval {low} to {high}"
     if found.low <= 0 <= found.high:
         return f"{said}: it holds 0, so chance alone may have made it."
-    return f"{said}: {'above' if found.low > 0 else 'below'} 0, if nothing else was tried; it counts no other trials."
+    return f"{said}: below 0." if found.low < 0 else f"{said}: above 0, if nothing else was tried."

@@ -156,12 +156,14 @@ class ReturnFigures:
         name
             Of the portfolio.
         """
-        found = []
-        if self.bankrupt:
-            found.append(f"{name} was bankrupt on {self.bankrupt}: nothing was left, and its figures end there.")
-        if self.sharpe_ratio is not None:
-            found.append(interval_words(f"{name}: Sharpe ratio", self.sharpe_ratio, ".2f"))
-        return found + absent_words(name, self.reasons)
+        sharpe = self.sharpe_ratio
+        said = [] if sharpe is None else [interval_words(f"{name}: Sharpe ratio", sharpe, ".2f")]
+        return said + self.lacking(name)
+
+    def lacking(self, name: str) -> list[str]:
+        """Say whether the portfolio went bankrupt, and which figures there are not; `name` is the portfolio's."""
+        broke = f"{name} was bankrupt on {self.bankrupt}: nothing was left, and its figures end there."
+        return ([broke] if self.bankrupt else []) + absent_words(name, self.reasons)
 
 
 def return_figures(

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import matplotlib.dates as mdates
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
@@ -14,7 +13,7 @@ from matplotlib.axes import Axes
 from finnex.data.calendar import Days
 from finnex.evaluation import Scorecard
 from finnex.evaluation.interval import Interval
-from finnex.reporting.style import CLASS_COLOURS, FAINT, INK, SERIES, figure, keep, png
+from finnex.reporting.style import CLASS_COLOURS, FAINT, INK, SERIES, dates_along, figure, keep, png
 
 
 class Epoch(Protocol):
@@ -154,9 +153,7 @@ def coverage_over_time(
             coverage.T, aspect="auto", cmap="viridis", vmin=0, vmax=1, interpolation="nearest",
             extent=(left, max(right, left + 1), len(regions) - 0.5, -0.5),
         )  # fmt: skip
-        axes.xaxis_date()
-        dates = mdates.ConciseDateFormatter(axes.xaxis.get_major_locator())  # type: ignore[no-untyped-call]
-        axes.xaxis.set_major_formatter(dates)
+        dates_along(axes)
         axes.set_yticks(range(len(regions)), [region.replace("_", " ") for region in regions], fontsize=8)
         axes.grid(False)
         axes.set_title(title)

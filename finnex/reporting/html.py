@@ -1,4 +1,4 @@
-"""The report as one HTML file: no scripts, no network, pictures inside, light and dark."""
+"""Pages as one HTML file each: no scripts, no network, pictures inside, light and dark. The report is one of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from finnex.evaluation import Scorecard, TradingCard
 from finnex.evaluation.interval import Interval
@@ -20,17 +20,39 @@ from finnex.store import InputLimits
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG with its title and a sentence on how to read it; `name` is its file name elsewhere."""
+    """A PNG with its title and a sentence on how to read it; `name` is its file name elsewhere.
+
+    Attributes
+    ----------
+    alt
+        What it shows, for who does not see it; by default its title.
+    narrow
+        The same picture for a page of at most 600 pixels.
+    legend
+        Colour, stroke (solid, dashed or dotted) and name of each line, which the page writes above the picture.
+    """
 
     name: str
     title: str
     caption: str
     png: bytes
+    alt: str = ""
+    narrow: bytes | None = None
+    legend: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def data_uri(self) -> str:
         """The picture as text that a page can hold."""
-        return "data:image/png;base64," + base64.b64encode(self.png).decode()
+        return _data_uri(self.png)
+
+    @property
+    def narrow_uri(self) -> str:
+        """The narrow picture as text that a page can hold; empty where there is none."""
+        return "" if self.narrow is None else _data_uri(self.narrow)
+
+
+def _data_uri(picture: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture).decode()
 
 
 @dataclass(frozen=True)
@@ -70,22 +92,42 @@ def _number(value: float) -> str:
     return f"{value:.4f}" if abs(value) < 10 else f"{value:,.1f}"
 
 
-def _ratio(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.2f}"
+def ratio(value: float | None) -> str:
+    """Return a number with two decimals; a dash where there is none."""
+    return "-" if value is None or math.isnan(value) else f"{value:.2f}"
 
 
-def _percent(value: float) -> str:
-    return "-" if math.isnan(value) else f"{100 * value:.1f} %"
+def percent(value: float | None) -> str:
+    """Return a share in percent with one decimal; a dash where there is none."""
+    return "-" if value is None or math.isnan(value) else f"{100 * value:.1f} %"
 
 
 def _points(value: float) -> str:
     return f"{100 * value:+.1f}"
 
 
-def _bounds(interval: Interval) -> str:
+def bounds(interval: Interval) -> str:
+    """Return the bounds of a share in percent, or why there are none."""
     if interval.low is None or interval.high is None:
         return interval.reason
     return f"{100 * interval.low:.1f} % to {100 * interval.high:.1f} %"
+
+
+def _template(name: str) -> str:
+    return resources.files("finnex.reporting").joinpath(name).read_text(encoding="utf-8")
+
+
+def render_page(template: str, **values: Any) -> str:
+    """Return a page of `page.html.jinja`'s look as the text of one self-contained HTML file.
+
+    Every value is escaped. `content` is among them, with a `title` and `synthetic_tables`.
+    """
+    environment = Environment(
+        loader=FunctionLoader(_template), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters.update(number=_number, percent=percent, ratio=ratio, points=_points, bounds=bounds)
+    return environment.get_template(template).render(generator=HTML_GENERATOR, **values)
 
 
 def render_report(content: ReportContent) -> str:
@@ -93,10 +135,5 @@ def render_report(content: ReportContent) -> str:
 
     It is made for an iframe with everything forbidden: styles are inline, pictures are data, nothing is fetched.
     """
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(number=_number, percent=_percent, ratio=_ratio, points=_points, bounds=_bounds)
-    text = resources.files("finnex.reporting").joinpath("report.html.jinja").read_text(encoding="utf-8")
     failed = [check for check in content.checks if not check.passed]
-    return environment.from_string(text).render(
-        content=content, card=content.card, trading=content.trading, failed=failed, generator=HTML_GENERATOR
-    )
+    return render_page("report.html.jinja", content=content, card=content.card, trading=content.trading, failed=failed)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.dates as mdates
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -43,6 +45,15 @@ def png(drawn: Figure) -> bytes:
     buffer = io.BytesIO()
     drawn.savefig(buffer, format="png", metadata=PNG_SOFTWARE)
     return buffer.getvalue()
+
+
+def dates_along(axes: Axes, most: int | None = None) -> None:
+    """Label the horizontal axis, which counts days, with as few words of a date as are needed; `most` labels about."""
+    axes.xaxis_date()
+    if most is not None:
+        axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=2, maxticks=most))  # type: ignore[no-untyped-call]
+    dates = mdates.ConciseDateFormatter(axes.xaxis.get_major_locator())  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_formatter(dates)
 
 
 def keep(picture: bytes, out: Path | None) -> bytes:

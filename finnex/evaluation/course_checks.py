@@ -78,5 +78,5 @@ def check_same_days(name: str, course: Course, others: Mapping[str, Course]) -> 
             raise TrainingError(
                 f"{shown(other)} has {len(theirs.days)} sessions, {theirs.days[0]} to {theirs.days[-1]}, and "
                 f"{shown(name)} {len(course.days)}, {course.days[0]} to {course.days[-1]}. Simulate both on the same "
-                "sessions: finnex.evaluation.passive_courses does."
+                "sessions: finnex.evaluation.trading.trade_without_a_model does."
             )

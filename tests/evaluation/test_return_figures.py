@@ -22,12 +22,11 @@ from finnex.evaluation.calendar_returns import calendar_returns
 from finnex.evaluation.course_checks import check_course
 from finnex.evaluation.drawdowns import below_high, drawdowns
 from finnex.evaluation.interval import ratio_estimate
-from finnex.evaluation.passive_courses import passive_courses
 from finnex.evaluation.portfolio import Course
 from finnex.evaluation.return_figures import SCALED, ReturnFigures, return_figures
 from finnex.evaluation.rolling_figures import rolling_figures
 from finnex.evaluation.tail_figures import expected_shortfall, tail_ratio, value_at_risk
-from finnex.evaluation.trading import BUY_AND_HOLD, trade_without_a_model
+from finnex.evaluation.trading import BUY_AND_HOLD, EQUAL_WEIGHT, trade_without_a_model
 from tests.helpers.courses import Floats, course_of, noise
 from tests.helpers.trades import decisions, market, until
 
@@ -81,9 +80,8 @@ def test_costs_are_paid_on_the_wealth_of_the_close_before() -> None:
 def test_costs_paid_are_what_a_free_portfolio_has_more() -> None:
     """A price that never moves: all that is lost between buying and selling is costs."""
     prices = market(1, 30, 1, 0.0)
-    course = passive_courses(
-        prices, until(np.ones((30, 1)), 20), horizon=3, settings=TradingSettings(cost_bps=50, borrow_fee_per_year=0)
-    )["buy_and_hold"]
+    made, dear = decisions(prices, until(np.ones((30, 1)), 20), 3), TradingSettings(cost_bps=50, borrow_fee_per_year=0)
+    course = trade_without_a_model(made, prices, dear)[BUY_AND_HOLD].course
     assert figures(course, cost_bps=50).costs_paid == pytest.approx(1 - course.wealth[-1], **EXACT)
     assert course.wealth[-1] < 0.991
 
@@ -394,22 +392,22 @@ def test_benchmarks_of_other_sessions_are_refused() -> None:
 # ---- benchmarks --------------------------------------------------------------------------------------------
 
 
-def test_passive_courses_have_the_strategys_sessions_and_are_the_trading_cards() -> None:
+def test_what_is_held_without_a_model_has_the_strategys_sessions() -> None:
     prices = market(3, 200, 4, 0.02, missing=0.1)
     positions = until(np.random.default_rng(3).integers(-1, 2, (200, 4)).astype(float), 180)
     positions[:7] = np.nan
-    found = passive_courses(prices, positions, horizon=5)
-    card = trade_without_a_model(decisions(prices, positions, 5), prices)[BUY_AND_HOLD].performance
-    assert found["buy_and_hold"].wealth[-1] - 1 == card.total_return
-    for course in found.values():
-        assert (course.days[0], course.days[-1]) == (prices.days[8], prices.days[185])
+    found = trade_without_a_model(decisions(prices, positions, 5), prices)
+    for held in found.values():
+        assert held.course.wealth[-1] - 1 == held.performance.total_return
+        assert (held.course.days[0], held.course.days[-1]) == (prices.days[8], prices.days[185])
 
 
 def test_equal_weight_is_the_mean_return_of_the_companies() -> None:
     """Held for a session at a time without costs, it earns the companies' mean from open to close and overnight."""
     prices = market(4, 60, 3, 0.02)
     free = TradingSettings(cost_bps=0, borrow_fee_per_year=0)
-    found = passive_courses(prices, until(np.zeros((60, 3)), 50), horizon=1, settings=free)["equal_weight"]
+    made = decisions(prices, until(np.zeros((60, 3)), 50), 1)
+    found = trade_without_a_model(made, prices, free)[EQUAL_WEIGHT].course
     close, opened = prices.close, prices.open
     shares = 1 / 3 / opened[1]
     wealth = [float(shares @ close[1])]

@@ -88,15 +88,49 @@ def write_report(
         run = run or read_run(config)
         redrawn, lacks = drawn_again(run, store), lacking(run, run.config.symbols)
     report = make_report(config, store, result, sample=sample, champion=champion, redrawn=redrawn, lacks=lacks)
-    path = config.store.path.parent / "report" / ("quality.html" if result is None else "report.html")
+    path = write_page(config, report.html, "quality.html" if result is None else "report.html")
+    for picture in report.pictures:
+        _write(path.parent / f"{picture.name}.png", picture.png)
+    return report, path
+
+
+def write_page(config: Config, html: str, name: str, path: StorePath | None = None) -> StorePath:
+    """Write a page to a path, by default by its name next to the store, in `report`; return the path.
+
+    Parameters
+    ----------
+    config
+        Configuration; `report` lies next to its store.
+    html
+        The page.
+    name
+        Of the file in `report`.
+    path
+        Another place.
+
+    Returns
+    -------
+    Path
+        Of the page.
+
+    Raises
+    ------
+    StoreError
+        The folder cannot be written.
+    ExportError
+        Something else than a page of FinNeX lies where it goes.
+    """
+    path = path or config.store.path.parent / "report" / name
+    _write(path, html.encode())
+    return path
+
+
+def _write(path: StorePath, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_output(path, report.html.encode())
-        for picture in report.pictures:
-            write_output(path.parent / f"{picture.name}.png", picture.png)
+        write_output(path, content)
     except OSError as error:
         raise StoreError(f"the report {path} cannot be written ({error.strerror}). Free the folder.") from None
-    return report, path
 
 
 def score_rows(card: Scorecard) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from finnex.cli.build import build, init
 from finnex.cli.compact import compact
 from finnex.cli.demo import demo
 from finnex.cli.deploy import deploy
+from finnex.cli.evaluate import evaluate
 from finnex.cli.explain import explain
 from finnex.cli.export import export
 from finnex.cli.fetch import fetch
@@ -50,8 +51,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS = (
-    *(demo, init, fetch, inputs, build, info, show, explain, train, models, promote, predict, up, deploy, audit),
-    *(qa, export, features, dataset, quarantine, release, repair, compact),
+    *(demo, init, fetch, inputs, build, info, show, explain, train, evaluate, models, promote, predict, up, deploy),
+    *(audit, qa, export, features, dataset, quarantine, release, repair, compact),
 )
 for command in COMMANDS:
     app.command()(command)

@@ -54,7 +54,7 @@ class TearSheet:
     name, course
         Of the strategy.
     benchmarks
-        Courses of the same sessions by name, such as `finnex.evaluation.trading.trade_without_a_model` makes; up to four.
+        Courses of the same sessions by name, as `finnex.evaluation.trading.trade_without_a_model` makes; up to four.
     sessions_per_year
         By which figures of a year are made.
     horizon

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -109,3 +110,28 @@ def _chosen(entries: list[Entry], name: str, uri: str, run_id: str | None) -> En
         f"no version of the registered model '{name}' at {uri} is of run '{run_id}'. "
         f"{nearest(run_id, [str(entry.run_id) for entry in entries])}"
     )
+
+
+def keep_evaluation(uri: str, run_id: str, record: Mapping[str, Any], page: str | None) -> None:
+    """Keep an evaluation with its run: `evaluation.json`, and `tear_sheet.html` where there is one.
+
+    Parameters
+    ----------
+    uri
+        Address of the MLflow server.
+    run_id
+        Run of the training.
+    record
+        Plain values.
+    page
+        HTML of the tear sheet.
+
+    Raises
+    ------
+    ServiceError
+        No MLflow server answers, or it refuses.
+    """
+    with connected(uri) as client:
+        client.log_text(run_id, json.dumps(record, indent=2, default=str), "evaluation.json")
+        if page is not None:
+            client.log_text(run_id, page, "tear_sheet.html")

@@ -54,6 +54,7 @@ SHARED = {
     ),
     "the registry": (
         "tests/cli/test_table_commands.py", "tests/tracking/test_forged_models.py",
+        "tests/tracking/test_recorded_studies.py",
         "tests/tracking/test_signal_table.py", "tests/tracking/test_tracking.py",
     ),
 }  # fmt: skip

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from finnex.data.session_prices import SessionPrices
+from finnex.errors import TrainingError
 from finnex.evaluation.portfolio import Floats
 from finnex.evaluation.score_panel import before
 
@@ -49,7 +50,7 @@ def characteristics(prices: SessionPrices, dollar_volume: Floats | None = None) 
 
     Raises
     ------
-    ValueError
+    TrainingError
         A shape that is not that of the prices, or a volume below zero.
 
     Examples
@@ -73,11 +74,19 @@ def characteristics(prices: SessionPrices, dollar_volume: Floats | None = None) 
 
 
 def check_volume(dollar_volume: Floats, prices: SessionPrices) -> None:
-    """Refuse a volume that is not one of the prices' bars, with a ValueError."""
+    """Refuse a volume that is not one of the prices' bars, with a TrainingError."""
     if dollar_volume.shape != prices.close.shape:
-        raise ValueError(f"dollar volume {dollar_volume.shape} is not of the prices' shape {prices.close.shape}")
-    if (dollar_volume < 0).any() or np.isinf(dollar_volume).any():
-        raise ValueError("a dollar volume is below zero, or not finite")
+        raise TrainingError(
+            f"dollar volume of shape {dollar_volume.shape} is not of the prices' sessions and companies, "
+            f"{prices.close.shape}. Give one value for each bar, NaN without one."
+        )
+    wrong = (dollar_volume < 0) | np.isinf(dollar_volume)
+    if wrong.any():
+        session, company = np.argwhere(wrong)[0]
+        raise TrainingError(
+            f"the dollar volume of {prices.symbols[company]} on {prices.days[session]} is "
+            f"{dollar_volume[session, company]:g}. Give a finite one that is not below zero, NaN where it is not known."
+        )
 
 
 def _rolling(values: Floats, sessions: int) -> Floats:

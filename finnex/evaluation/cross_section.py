@@ -136,12 +136,10 @@ def cross_section(
     Raises
     ------
     TrainingError
-        The part has no row of the model, several models or horizons, a probability that is not known, or returns that
-        the prices do not give.
+        The part has no row of the model, several models or horizons, a probability that is not known, returns that the
+        prices do not give, a share outside its range, or a volume of another shape or below zero.
     PricesUnknown
         Prices lack a session or company of the part, or end before the first entry.
-    ValueError
-        A share outside its range, or a volume of another shape or below zero.
 
     Notes
     -----

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from finnex.data.session_prices import SessionPrices
+from finnex.errors import TrainingError
 from finnex.evaluation.characteristics import LEAST_KNOWN, NO_VOLUME, SIZE_SESSIONS, check_volume
 from finnex.evaluation.portfolio import Floats
 from finnex.evaluation.score_panel import before
@@ -137,7 +138,7 @@ def capacity(
 
     Raises
     ------
-    ValueError
+    TrainingError
         A share outside (0, 1], or a volume that is not one of the prices' bars.
 
     Notes
@@ -153,7 +154,9 @@ def capacity(
     10.0
     """
     if not 0 < share <= 1:
-        raise ValueError(f"share {share} is not above 0 and at most 1")
+        raise TrainingError(
+            f"capacity: share {share:g} of volume is not above 0 and at most 1. Give one such as {SHARE:g}."
+        )
     none = Capacity(share, float("nan"), float("nan"), "", "", 0, 0)
     if dollar_volume is None:
         return Capacity(**{**vars(none), "reason": NO_VOLUME})

@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import linregress, spearmanr
 
 from finnex.data.session_prices import SessionPrices
+from finnex.errors import TrainingError
 from finnex.evaluation.characteristics import characteristics, market_returns
 from finnex.evaluation.cross_section import cross_section
 from finnex.evaluation.exposures import exposures_of_scores, memory_sessions
@@ -84,9 +85,9 @@ def test_a_volume_of_zero_or_of_another_shape() -> None:
     assert np.isnan(size[0])
     assert size[1] == 0
     assert np.isnan(characteristics(prices, traded)["market beta"]).all()  # nothing varies
-    with pytest.raises(ValueError, match="shape"):
+    with pytest.raises(TrainingError, match=r"shape \(69, 2\) is not"):
         characteristics(prices, traded[1:])
-    with pytest.raises(ValueError, match="below zero"):
+    with pytest.raises(TrainingError, match="of C1 on 2020-01-01 is -1"):
         characteristics(prices, -traded)
 
 
@@ -168,7 +169,7 @@ def test_capacity_by_hand() -> None:
     assert capacity(prices, np.roll(held, -50, axis=0), 1, traded).reason.startswith("no session with trades has a")
     assert capacity(prices, np.full((70, 10), np.nan), 1, traded).reason == "no trades"
     assert "no dollar volume was given" in capacity(prices, held, 1, None).words()[0]
-    with pytest.raises(ValueError, match="share 0"):
+    with pytest.raises(TrainingError, match="share 0 of volume"):
         capacity(prices, held, 1, traded, 0)
 
 

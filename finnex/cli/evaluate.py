@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,11 @@ from finnex.cli.terminal import (
     print_trading,
     print_wrapped,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from finnex.config import Config
 
 
 def evaluate(
@@ -50,12 +55,17 @@ def evaluate(
     universe = universe_words(store, settings.symbols)
     with recording_server(settings) as uri, err().status("Judging the predictions"):
         study = recorded_study(settings, uri, run)
-        found = evaluate_study(study.predictions, store, settings.trading, trials=study.trials, others=study.others)
+        bars, unread = _bars(settings)
+        found = evaluate_study(
+            study.predictions, store, settings.trading, trials=study.trials, others=study.others, bars=bars
+        )
         sheet = sheet_of(found, settings.trading, universe, store.attrs["synthetic_tables"])
         page = None if sheet is None else render_tear_sheet(sheet)
         record = found.record() | {"universe": universe, "trials_unread": dict(study.unread)}
         keep_evaluation(uri, study.version.said.run_id, record, page)
         path = None if page is None else write_page(settings, page, "tear_sheet.html", output)
+    if unread:
+        err().print(f"warning: the value that is traded is not known, because the inputs cannot be read: {unread}")
     about = {"version": study.version.version, "run": study.version.said.run_id}
     if as_json:
         print_json({**about, **record, "tear_sheet": None if path is None else str(path)})
@@ -70,3 +80,15 @@ def evaluate(
     print_wrapped([(0, line) for line in [*lines, f"Universe: {universe}"]])
     if path is not None:
         screen.print(f"Tear sheet  {path}")
+
+
+def _bars(config: Config) -> tuple[pd.DataFrame | None, str]:
+    """Return the bars of the inputs; None, and the reason, where they cannot be read."""
+    from finnex.data.tables import read_sound_tables, read_tables
+    from finnex.errors import InputError, first_line
+
+    try:
+        leave_out = config.on_bad_company == "leave out"
+        return (read_sound_tables(config)[0] if leave_out else read_tables(config)).prices, ""
+    except InputError as error:
+        return None, first_line(error)

@@ -16,7 +16,7 @@ from finnex.evaluation.market_regression import regression
 from finnex.evaluation.portfolio import Course, Floats, simulate
 from finnex.evaluation.quantile_returns import FIFTHS, fifths
 from finnex.evaluation.score_panel import ScorePanel
-from finnex.evaluation.trading import Decisions, TradingPerformance, describe_trading, trading_performance
+from finnex.evaluation.trading import Decisions, TradingPerformance, describe_trading, trade
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class LongShort:
     positions
         (sessions, companies) as `positions` gives them.
     net
-        Of the long-short portfolio, by `finnex.evaluation.trading.trading_performance`; None where there is none.
+        Of the long-short portfolio, by `finnex.evaluation.trading.trade`; None where there is none.
     equal_weight
         Of all companies with a score, bought equally in each session that has ten, by the same simulation and costs.
     alpha, beta
@@ -133,11 +133,11 @@ def long_short(panel: ScorePanel, settings: TradingSettings | None = None) -> Lo
     if np.isnan(held).all():
         return LongShort(held, None, None, none, none, settings, "no session has five fifths by score")
     try:
-        net = trading_performance(_decisions(panel, held), panel.prices, settings)
+        net = trade(_decisions(panel, held), panel.prices, settings).performance
     except PricesUnknown as error:  # scores with fifths come later than the first scores
         return LongShort(held, None, None, none, none, settings, str(error).rstrip("."))
     everyone = np.where(np.isnan(panel.judged()), np.nan, 1.0)
-    equal_weight = trading_performance(_decisions(panel, everyone), panel.prices, settings)
+    equal_weight = trade(_decisions(panel, everyone), panel.prices, settings).performance
     course = _course(panel.prices, held, panel.horizon, settings)
     active = slice(0, course.active_sessions)
     first = int(np.searchsorted(panel.prices.days, course.days[0]))

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from finnex.config import TradingSettings
+from finnex.data.session_prices import SessionPrices
 from finnex.datasets.stored_prices import stored_prices
 from finnex.errors import TrainingError
+from finnex.evaluation.cross_section import CrossSection, cross_section
 from finnex.evaluation.overfitting import Overfitting, probability_of_overfitting
 from finnex.evaluation.scorecard import Scorecard, scorecard
 from finnex.evaluation.sharpe_evidence import SharpeEvidence, sharpe_evidence
@@ -40,6 +43,8 @@ class StudyEvaluation:
         Of the choice among the trials that can be compared; None where there is one trial, or prices are not known.
     compared
         Returns of these trials; None where prices are not known.
+    section
+        The model's scores as an order of companies; None where prices are not known.
     """
 
     card: Scorecard
@@ -48,6 +53,7 @@ class StudyEvaluation:
     sharpe: SharpeEvidence | None
     overfitting: Overfitting | None
     compared: TrialReturns | None
+    section: CrossSection | None
 
     def record(self) -> dict[str, Any]:
         """Return plain values, for JSON and trackers; None where there is no value.
@@ -71,6 +77,7 @@ class StudyEvaluation:
             "trials_compared": None if self.compared is None else self.compared.returns.shape[1],
             "sharpe_evidence": None if self.sharpe is None else self.sharpe.record(),
             "overfitting": None if self.overfitting is None else self.overfitting.record(),
+            "cross_section": None if self.section is None else self.section.record(),
             "words": self.words(),
         }
 
@@ -89,7 +96,8 @@ class StudyEvaluation:
                 f"{apart} other trial{'' if apart == 1 else 's'} made less than {LEAST_COMMON:.0%} of these decisions: "
                 "counted, and not compared."
             )
-        return said + ([] if self.overfitting is None else self.overfitting.words())
+        said += [] if self.overfitting is None else self.overfitting.words()
+        return said + ([] if self.section is None else self.section.words())
 
 
 def evaluate_study(
@@ -99,6 +107,7 @@ def evaluate_study(
     *,
     trials: int = 1,
     others: Mapping[int, pd.DataFrame] | None = None,
+    bars: pd.DataFrame | None = None,
 ) -> StudyEvaluation:
     """Judge a training on its test sessions.
 
@@ -114,6 +123,8 @@ def evaluate_study(
         Trainings that were judged on dates of its test part, this one included.
     others
         Test predictions of those of them that can be read, without this one, by a number.
+    bars
+        Columns symbol, date, close, volume of the inputs, for the value that is traded; absent, it is not known.
 
     Returns
     -------
@@ -129,7 +140,7 @@ def evaluate_study(
     _check_labels(test, store)
     card, trading = scorecard(predictions), trading_card(predictions, store, settings)
     if trading.unavailable:
-        return StudyEvaluation(card, trading, trials, None, None, None)
+        return StudyEvaluation(card, trading, trials, None, None, None, None)
     prices = stored_prices(store, sorted(set(test["symbol"])))
     compared = trial_returns(test, others or {}, prices, settings)
     course = trading.courses[card.model]
@@ -138,7 +149,31 @@ def evaluate_study(
         sessions_per_year=trading.sessions_per_year,
     )  # fmt: skip
     overfitting = probability_of_overfitting(compared.returns) if compared.returns.shape[1] > 1 else None
-    return StudyEvaluation(card, trading, trials, sharpe, overfitting, compared)
+    value = None if bars is None else dollar_volume(bars, prices)
+    section = cross_section(predictions, prices, settings, dollar_volume=value)
+    return StudyEvaluation(card, trading, trials, sharpe, overfitting, compared, section)
+
+
+def dollar_volume(bars: pd.DataFrame, prices: SessionPrices) -> npt.NDArray[np.float64]:
+    """Return close times volume of bars on the sessions of prices.
+
+    Parameters
+    ----------
+    bars
+        Columns symbol, date, close, volume; other companies and dates are left out.
+    prices
+        Whose sessions and companies.
+
+    Returns
+    -------
+    numpy.ndarray
+        (sessions, companies), NaN where there is no bar.
+    """
+    days, symbols = bars["date"].to_numpy().astype("datetime64[D]"), bars["symbol"].to_numpy().astype(np.str_)
+    session, company = prices.place(days, symbols)
+    found, here = np.full(prices.close.shape, np.nan), (session >= 0) & (company >= 0)
+    found[session[here], company[here]] = (bars["close"] * bars["volume"]).to_numpy(dtype=np.float64)[here]
+    return found
 
 
 def _check_labels(test: pd.DataFrame, store: ImageStore) -> None:

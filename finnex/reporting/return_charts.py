@@ -23,6 +23,10 @@ NARROW_DPI = 165
 NARROW_DATES = 5
 MOST_LINES = 5
 DECADE = 10.0
+BELOW = 1.3
+"""By this factor the lower edge of a logarithmic axis is below the lowest wealth above 0, where one is 0."""
+SHALLOWEST = 1.0
+"""Percent that an axis of drawdowns reaches down to at least."""
 
 
 def strokes(count: int) -> list[tuple[str, str]]:
@@ -40,7 +44,7 @@ def wealth_chart(days: Days, wealth: Sequence[Floats], *, log: bool = False, nar
     wealth
         (sessions,) each, 0 or more.
     log
-        Whether equal ratios are equally far apart; a wealth of 0 is not drawn then.
+        Whether equal ratios are equally far apart; a wealth of 0 is drawn at the lower edge then.
     narrow
         Whether it is for a phone.
 
@@ -52,15 +56,20 @@ def wealth_chart(days: Days, wealth: Sequence[Floats], *, log: bool = False, nar
     with figure(*(NARROW if narrow else WIDE), dpi=NARROW_DPI if narrow else DPI) as drawn:
         axes = drawn.subplots()
         axes.axhline(1, color=FAINT, linewidth=1)
-        if log:
-            axes.set_yscale("log")
-            _log_ticks(axes, wealth)
-        _lines(axes, days, [np.where(one > 0, one, np.nan) if log else one for one in wealth], narrow)
+        if not log:
+            _lines(axes, days, wealth, narrow)
+            return png(drawn)
+        axes.set_yscale("log")
+        lowest, _ = _log_ticks(axes, wealth)
+        edge = lowest / BELOW
+        _lines(axes, days, [np.where(one > 0, one, edge) for one in wealth], narrow)
+        if any((one == 0).any() for one in wealth):
+            axes.set_ylim(bottom=edge)
         return png(drawn)
 
 
-def _log_ticks(axes: Axes, wealth: Sequence[Floats]) -> None:
-    """Write round numbers along a logarithmic axis, the capital at the start among them."""
+def _log_ticks(axes: Axes, wealth: Sequence[Floats]) -> tuple[float, float]:
+    """Write round numbers along a logarithmic axis, the capital at the start among them; return the ends above 0."""
     known = np.concatenate([one[one > 0] for one in wealth] + [np.ones(1)])
     low, high = float(known.min()), float(known.max())
     chosen = LogLocator(subs=(1.0, 2.0, 5.0)) if high / low > DECADE else MaxNLocator(6)
@@ -69,6 +78,7 @@ def _log_ticks(axes: Axes, wealth: Sequence[Floats]) -> None:
     axes.yaxis.set_major_locator(FixedLocator([*ticks[(ticks >= low) & (ticks <= high)], 1.0]))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    return low, high
 
 
 def drawdown_chart(days: Days, fall: Sequence[Floats], *, narrow: bool = False) -> bytes:
@@ -93,7 +103,7 @@ def drawdown_chart(days: Days, fall: Sequence[Floats], *, narrow: bool = False) 
         axes.fill_between(days, -100 * fall[0], 0, color=SERIES[0], alpha=0.18, linewidth=0)
         _lines(axes, days, [-100 * one for one in fall], narrow)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
-        axes.set_ylim(top=0)
+        axes.set_ylim(min(axes.get_ylim()[0], -SHALLOWEST), 0)
         return png(drawn)
 
 
@@ -167,3 +177,7 @@ def _lines(axes: Axes, days: Days, values: Sequence[Floats], narrow: bool) -> No
         )  # fmt: skip
     dates_along(axes, NARROW_DATES if narrow else None)
     axes.margins(x=0.01)
+    if len(days) == 1:
+        day = np.timedelta64(1, "D")
+        axes.set_xlim(days[0] - day, days[0] + day)
+        axes.set_xticks(days, [str(days[0])])

@@ -240,6 +240,8 @@ def _pictures(sheet: TearSheet, courses: Mapping[str, Course], found: Sequence[R
         return "; ".join(f"{name} {value}" for name, value in zip(names, values, strict=True))
 
     axis = " The axis is logarithmic: equal ratios are equally far apart." if sheet.log_wealth else ""
+    if sheet.log_wealth and any((one == 0).any() for one in wealth):
+        axis += " A wealth of 0 is at its lower edge."
     pictures = [
         both(
             "wealth",

@@ -34,6 +34,7 @@ SECONDS = {
     "tests/models/test_network_inputs.py": 36,
     "tests/datasets/test_streaming.py": 36,
     "tests/integration/test_stack.py": 34,
+    "tests/reporting/test_tear_sheet.py": 35,
     "tests/flows/test_cluster.py": 34,
     "tests/reporting/test_quality.py": 34,
     "tests/faces/test_notebook_face.py": 33,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
+import matplotlib.image
 import numpy as np
 import pytest
 
@@ -172,6 +174,18 @@ def test_a_bankruptcy_is_a_drawdown_that_is_not_recovered() -> None:
     text = Page(render_tear_sheet(sheet(course_of(BROKE)))).text
     assert re.search(r" 100\.0 % 2020-\d\d-\d\d 2020-05-30 not recovered \d+", text)
     assert "-100.0" in text
+
+
+def test_a_wealth_of_0_falls_to_the_lower_edge_of_a_logarithmic_axis() -> None:
+    """Left out, it would look as if the line ended where it was before."""
+    course = course_of(BROKE)
+    drawn = matplotlib.image.imread(io.BytesIO(wealth_chart(course.days, [course.wealth], log=True)))
+    blue = np.isclose(drawn[..., :3], np.array([0x35, 0x68, 0xB8]) / 255, atol=0.02).all(axis=-1)
+    rows, columns = np.nonzero(blue)
+    assert columns[rows == rows.max()].max() - columns.min() > 0.9 * (columns.max() - columns.min())
+    assert columns.max() > 0.95 * drawn.shape[1]
+    assert "A wealth of 0 is at its lower edge." in render_tear_sheet(replace(sheet(course), log_wealth=True))
+    assert "lower edge" not in render_tear_sheet(replace(sheet(sessions=30), log_wealth=True))
 
 
 def test_twenty_years_with_four_benchmarks_fit_the_size() -> None:

@@ -129,8 +129,9 @@ class SharpeEvidence:
             said.append(f"Sharpe ratio {self.value:.2f} a year over {self.sessions} sessions{weight}.")
         if self.probabilistic is not None:
             said.append(
-                f"Probabilistic Sharpe ratio {self.probabilistic:.3f}: so often a true ratio of 0 shows less "
-                f"({self.probabilistic_independent:.3f} if sessions were independent; {SOURCES[self.convention]})."
+                f"Probabilistic Sharpe ratio {self.probabilistic:.3f}: the share of samples in which a true ratio of 0 "
+                f"shows less ({self.probabilistic_independent:.3f} if sessions were independent; "
+                f"{SOURCES[self.convention]})."
             )
         if self.trials == 1 and self.deflated is not None:
             said.append("One trial: nothing was chosen, and the deflated Sharpe ratio is the probabilistic one.")

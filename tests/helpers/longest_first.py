@@ -54,8 +54,8 @@ SHARED = {
         "tests/integration/test_up_in_browser.py",
     ),
     "the registry": (
-        "tests/cli/test_table_commands.py", "tests/tracking/test_forged_models.py",
-        "tests/tracking/test_recorded_studies.py",
+        "tests/cli/test_evaluate_command.py", "tests/cli/test_table_commands.py",
+        "tests/tracking/test_forged_models.py", "tests/tracking/test_recorded_studies.py",
         "tests/tracking/test_signal_table.py", "tests/tracking/test_tracking.py",
     ),
 }  # fmt: skip

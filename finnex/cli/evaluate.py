@@ -74,10 +74,12 @@ def evaluate(
     screen.print(f"Version {about['version']} of '{study.version.name}', run {about['run']}")
     print_scores(screen, score_rows(found.card))
     print_trading(screen, trading_rows(found.trading))
-    lines = [found.card.verdict(), *found.trading.words(), *found.words()]
+    lines = [(0, line) for line in (found.card.verdict(), *found.trading.words())]
+    for heading, sentences in found.sections().items():
+        lines += [(0, ""), (0, heading), *((2, sentence) for sentence in sentences)]
     if study.unread:
-        lines.append(f"{len(study.unread)} other versions cannot be read, and count as trials: --json says why.")
-    print_wrapped([(0, line) for line in [*lines, f"Universe: {universe}"]])
+        lines.append((2, f"{len(study.unread)} other versions cannot be read, and count as trials: --json says why."))
+    print_wrapped([*lines, (0, ""), (0, f"Universe: {universe}")])
     if path is not None:
         screen.print(f"Tear sheet  {path}")
 

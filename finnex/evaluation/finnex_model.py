@@ -19,6 +19,7 @@ from finnex.config import TradingSettings
 from finnex.datasets.samples import CLASSES
 from finnex.errors import PricesUnknown, TrainingError, nearest
 from finnex.evaluation.altered_inputs import ALL, Answered, Probabilities, answer
+from finnex.evaluation.calibration_card import calibration_card
 from finnex.evaluation.credit import credits_of
 from finnex.evaluation.interval import Interval, mean_estimate
 from finnex.evaluation.metrics import confusion
@@ -81,9 +82,9 @@ def evaluate_finnex_model(
     Returns
     -------
     dict
-        Plain numbers, lists, words and dictionaries. `ml_metrics`: scores, their interval, the majority class for
-        comparison. `financial_performance`: by a daily simulation, net of costs, before them, of buying and holding and
-        of equal parts, and how much the Sharpe ratio can be believed; None where it was not asked for.
+        Plain numbers, lists, words and dictionaries. `ml_metrics`: scores, their interval, calibration, the majority
+        class for comparison. `financial_performance`: by a daily simulation, net of costs, before them, of buying and
+        holding and of equal parts, and how much the Sharpe ratio can be believed; None where it was not asked for.
         `attention_analysis`: what the network attends to, and what is lost without a section.
         `cross_modal_performance`: what is lost without a channel, what it gives alone, its Shapley value, and whether
         it is needed, redundant or not used.
@@ -197,6 +198,7 @@ def _ml_metrics(known: _Known, wanted: Sequence[str]) -> dict[str, Any]:
             "meaning": card.averaged(),
         },
         "cautions": _cautions(given, sessions.temporal),
+        "calibration": calibration_card(table).lines[0].record(),
     }
     offered = {
         "accuracy": _interval(judged.accuracy),

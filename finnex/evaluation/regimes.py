@@ -24,7 +24,7 @@ REGIMES = ("up, calm", "up, turbulent", "down, calm", "down, turbulent", UNKNOWN
 Floats = npt.NDArray[np.float64]
 
 
-def market_returns(prices: SessionPrices) -> Floats:
+def market_log_returns(prices: SessionPrices) -> Floats:
     """Return the mean log return of the companies at each session, close to close, all with the same weight.
 
     Parameters
@@ -41,7 +41,7 @@ def market_returns(prices: SessionPrices) -> Floats:
     --------
     >>> close = np.array([[1.0, 2.0], [np.e, 2.0], [1.0, np.nan]])
     >>> days = np.datetime64("2015-03-02") + np.arange(3)
-    >>> market_returns(SessionPrices(days, ("A", "B"), close, close)).tolist()
+    >>> market_log_returns(SessionPrices(days, ("A", "B"), close, close)).tolist()
     [nan, 0.5, -1.0]
     """
     found = np.full(len(prices.days), np.nan)
@@ -77,7 +77,7 @@ def regimes(prices: SessionPrices) -> npt.NDArray[np.str_]:
     """
     if not len(prices.days):
         return np.empty(0, dtype=np.str_)
-    returns = market_returns(prices)
+    returns = market_log_returns(prices)
     trend = _over(returns, TREND_SESSIONS).sum(axis=1)
     volatility = _over(returns, VOLATILITY_SESSIONS).std(axis=1, ddof=1)
     usual = pd.Series(volatility).expanding(min_periods=LEAST_VOLATILITIES).median().to_numpy()

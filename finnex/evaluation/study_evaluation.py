@@ -14,10 +14,14 @@ from finnex.config import TradingSettings
 from finnex.data.session_prices import SessionPrices
 from finnex.datasets.stored_prices import stored_prices
 from finnex.errors import TrainingError
+from finnex.evaluation.abstention_card import AbstentionCard, abstention_card
+from finnex.evaluation.breakdown import Breakdown, breakdown
+from finnex.evaluation.calibration_card import CalibrationCard, calibration_card
 from finnex.evaluation.cross_section import CrossSection, cross_section
 from finnex.evaluation.overfitting import Overfitting, probability_of_overfitting
 from finnex.evaluation.scorecard import Scorecard, scorecard
 from finnex.evaluation.sharpe_evidence import SharpeEvidence, sharpe_evidence
+from finnex.evaluation.temperature_card import TemperatureCard, temperature_card
 from finnex.evaluation.trading_card import TradingCard, trading_card
 from finnex.evaluation.trial_returns import LEAST_COMMON, TrialReturns, trial_returns
 from finnex.store import LABEL_WORDS, ImageStore
@@ -45,6 +49,9 @@ class StudyEvaluation:
         Returns of these trials; None where prices are not known.
     section
         The model's scores as an order of companies; None where prices are not known.
+    calibration, temperature, groups, abstention
+        Whether the models claim as much as they know; what a temperature that is fitted on validation changes; scores
+        by year, company and regime of the market; and what answering only where a model is sure would bring.
     """
 
     card: Scorecard
@@ -54,6 +61,10 @@ class StudyEvaluation:
     overfitting: Overfitting | None
     compared: TrialReturns | None
     section: CrossSection | None
+    calibration: CalibrationCard
+    temperature: TemperatureCard
+    groups: Breakdown
+    abstention: AbstentionCard
 
     def record(self) -> dict[str, Any]:
         """Return plain values, for JSON and trackers; None where there is no value.
@@ -78,26 +89,45 @@ class StudyEvaluation:
             "sharpe_evidence": None if self.sharpe is None else self.sharpe.record(),
             "overfitting": None if self.overfitting is None else self.overfitting.record(),
             "cross_section": None if self.section is None else self.section.record(),
+            "calibration": self.calibration.record(),
+            "temperature": self.temperature.record(),
+            "groups": self.groups.record(),
+            "abstention": self.abstention.record(),
             "words": self.words(),
         }
 
     def words(self) -> list[str]:
-        """Say what follows from the trials, and what cannot be said.
+        """Say what is known of the judged model, and what cannot be said: the sentences of all `sections`."""
+        return [sentence for sentences in self.sections().values() for sentence in sentences]
+
+    def sections(self) -> dict[str, list[str]]:
+        """Return sentences on the judged model by what they are about.
 
         Returns
         -------
-        list of str
-            Sentences.
+        dict of str to list of str
+            Without what cannot be known where prices are not.
         """
-        said = [] if self.sharpe is None else self.sharpe.words()
-        if self.compared is not None and self.compared.apart:
-            apart = len(self.compared.apart)
-            said.append(
-                f"{apart} other trial{'' if apart == 1 else 's'} made less than {LEAST_COMMON:.0%} of these decisions: "
-                "counted, and not compared."
-            )
-        said += [] if self.overfitting is None else self.overfitting.words()
-        return said + ([] if self.section is None else self.section.words())
+        found = {
+            "Calibration": [self.calibration.lines[0].words(), self.temperature.lines[0].words()],
+            "Groups": self.groups.words(),
+            "Answering less": self.abstention.lines[0].words(),
+        }
+        if self.sharpe is not None and self.section is not None:
+            found["Sharpe ratio"] = [*self.sharpe.words(), *self._apart()]
+            if self.overfitting is not None:
+                found["Overfitting"] = self.overfitting.words()
+            found["Cross-section"] = self.section.words()
+        return found
+
+    def _apart(self) -> list[str]:
+        apart = 0 if self.compared is None else len(self.compared.apart)
+        if not apart:
+            return []
+        return [
+            f"{apart} other trial{'' if apart == 1 else 's'} made less than {LEAST_COMMON:.0%} of these decisions: "
+            "counted, and not compared."
+        ]
 
 
 def evaluate_study(
@@ -139,9 +169,13 @@ def evaluate_study(
     test = predictions[predictions["split"] == TEST]
     _check_labels(test, store)
     card, trading = scorecard(predictions), trading_card(predictions, store, settings)
-    if trading.unavailable:
-        return StudyEvaluation(card, trading, trials, None, None, None, None)
-    prices = stored_prices(store, sorted(set(test["symbol"])))
+    prices = None if trading.unavailable else stored_prices(store, sorted(set(test["symbol"])))
+    answers = (
+        calibration_card(predictions), temperature_card(predictions), breakdown(predictions, prices),
+        abstention_card(predictions),
+    )  # fmt: skip
+    if prices is None:
+        return StudyEvaluation(card, trading, trials, None, None, None, None, *answers)
     compared = trial_returns(test, others or {}, prices, settings)
     course = trading.courses[card.model]
     sharpe = sharpe_evidence(
@@ -151,7 +185,7 @@ def evaluate_study(
     overfitting = probability_of_overfitting(compared.returns) if compared.returns.shape[1] > 1 else None
     value = None if bars is None else dollar_volume(bars, prices)
     section = cross_section(predictions, prices, settings, dollar_volume=value)
-    return StudyEvaluation(card, trading, trials, sharpe, overfitting, compared, section)
+    return StudyEvaluation(card, trading, trials, sharpe, overfitting, compared, section, *answers)
 
 
 def dollar_volume(bars: pd.DataFrame, prices: SessionPrices) -> npt.NDArray[np.float64]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from benchmarks.coverage import persistent
 from finnex.data.session_prices import SessionPrices
 from finnex.errors import TrainingError
-from finnex.evaluation.regimes import REGIMES, market_returns, regimes, regimes_of
+from finnex.evaluation.regimes import REGIMES, market_log_returns, regimes, regimes_of
 from tests.helpers.stores import sessions
 
 
@@ -63,7 +63,7 @@ def test_a_worked_case() -> None:
 
 def test_it_is_the_rule_written_out() -> None:
     whole = random_prices(3)
-    mean, found = market_returns(whole), regimes(whole)
+    mean, found = market_log_returns(whole), regimes(whole)
     volatility = np.array([np.std(mean[max(0, t - 20) : t + 1], ddof=1) if t >= 20 else np.nan for t in range(420)])
     for t in range(272, 420):
         trend, usual = mean[t - 62 : t + 1].sum(), np.nanmedian(volatility[: t + 1])
@@ -75,8 +75,8 @@ def test_it_is_the_rule_written_out() -> None:
 def test_companies_count_the_same_and_those_without_a_bar_not() -> None:
     whole = random_prices(4)
     changes = np.diff(np.log(whole.close), axis=0)
-    np.testing.assert_allclose(market_returns(whole)[1:], np.nanmean(changes, axis=1), atol=1e-15)
-    assert np.isnan(market_returns(whole)[0])
+    np.testing.assert_allclose(market_log_returns(whole)[1:], np.nanmean(changes, axis=1), atol=1e-15)
+    assert np.isnan(market_log_returns(whole)[0])
     scaled = SessionPrices(whole.days, whole.symbols, whole.open * 8, whole.close * 8)
     assert (regimes(scaled) == regimes(whole)).all()
 

@@ -17,6 +17,7 @@ from finnex.store import ImageStore
 from tests.helpers.stores import blank, make_store, sessions
 
 SESSIONS, FIRST, LAST, HORIZON = 160, 60, 155, 5
+VALIDATION = slice(0, 50)
 SYMBOLS = tuple("ABCDEFGHIJKL")
 RANDOM = np.random.default_rng(11)
 LABELS = {name: RANDOM.integers(0, 3, SESSIONS).astype(np.int8) for name in SYMBOLS}
@@ -32,16 +33,17 @@ def answers(seed: int, right: float = 0.0, symbols: tuple[str, ...] = SYMBOLS) -
     """Answers that are right at a rate, and else random."""
     rng, tables = np.random.default_rng(seed), []
     for symbol in symbols:
-        label, count = LABELS[symbol][FIRST:LAST], LAST - FIRST
+        rows = np.r_[VALIDATION, FIRST:LAST]
+        label, count = LABELS[symbol][rows], len(rows)
         answer = np.where(rng.random(count) < right, label, rng.integers(0, 3, count))
         said = rng.uniform(0.1, 0.3, (count, 3))
         said[np.arange(count), answer] += 0.5
         said /= said.sum(axis=1, keepdims=True)
         tables.append(
             pd.DataFrame(
-                {"decision_date": sessions(SESSIONS)[FIRST:LAST].astype("datetime64[ms]"), "symbol": symbol,
-                 "split": "test", "model": "cnn", "seed": 0, "fold": 0, "horizon": HORIZON,
-                 "label_kind": "price_movement", "label": label,
+                {"decision_date": sessions(SESSIONS)[rows].astype("datetime64[ms]"), "symbol": symbol,
+                 "split": np.where(rows < FIRST, "validation", "test"), "model": "cnn", "seed": 0, "fold": 0,
+                 "horizon": HORIZON, "label_kind": "price_movement", "label": label,
                  **dict(zip(("p_sell", "p_hold", "p_buy"), said.T, strict=True))}
             )
         )  # fmt: skip

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from finnex.data.remarks import some
 from finnex.errors import FinnexError, InputError, Problem, count, problem_line
 
-PEERS_READ = ("prices", "fundamentals", "splits", "sentiment")
+COMPANIES = "companies"
+"""The table that says who is a member and who is whose peer."""
+PEERS_READ = ("prices", "fundamentals", "splits", "sentiment", COMPANIES)
 """Tables of which a company's rows are read for those whose peer it is."""
 ABSENT = "symbols"
 """In the place of a table: a company that is configured and has no bar."""

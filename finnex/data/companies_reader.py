@@ -49,11 +49,16 @@ def _whole(frame: pd.DataFrame, where: Where, problems: list[Problem]) -> pd.Dat
         first, last = (own[name].to_numpy().astype("datetime64[D]") for name in DATED)
         if len(own) > 1 and (number := first_overlap(first, last)) is not None:
             found.append(own.iloc[number])
-    for row, further in first_of(found):
+    for number, (row, further) in enumerate(first_of(found)):
+        whose = tuple(str(each["symbol"]) for each in found[number : number + 1 + further])
         file, line = place_of(where, int(row["row"]))
         remedy = "End one the day before the other begins: an empty from or to is open."
         value = f"{row['symbol']}, {_shown(row['from'])} to {_shown(row['to'])}"
-        problems.append(Problem(file, OVERLAPS, remedy, row=line, column="from", value=value, further=further))
+        problems.append(
+            Problem(
+                file, OVERLAPS, remedy, row=line, column="from", value=value, further=further, companies=whose
+            )
+        )  # fmt: skip
     return in_order(frame, ["symbol", "from"])
 
 

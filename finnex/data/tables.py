@@ -162,7 +162,7 @@ def _read(config: Config, *, leave_out: bool) -> tuple[Tables, list[Problem]]:
         wanted = _wanted(config, name, frames)
         files = _files(config, name, wanted)
         found: list[Problem] = []
-        alone = leave_out and name not in (*OF_NO_COMPANY, "companies")
+        alone = leave_out and name not in OF_NO_COMPANY
         try:
             frames[name] = kept.read(READERS[name], files, found, leave_out=alone)
             if name == bars == "enhanced":
@@ -176,8 +176,9 @@ def _read(config: Config, *, leave_out: bool) -> tuple[Tables, list[Problem]]:
             found += _without_bars(frames["prices"], [path for path, _ in files], config, bad)
             frames["prices"] = _without(frames["prices"], bad)
             found += members_without_bars(frames.get("companies"), frames["prices"], config, bad)
-        if name == "companies" and not found:
-            found += configured_but_no_company(frames[name], config)
+        if name == "companies" and (not found or (leave_out and all(problem.companies for problem in found))):
+            bad = {symbol for problem in found for symbol in problem.companies}
+            found += configured_but_no_company(frames[name], config, bad)
         problems += [replace(one, table=one.table or name) for one in dict.fromkeys(found)]
     tables = Tables(**{"prices": pd.DataFrame(), **frames})
     sentences = kept.sentences()

@@ -126,8 +126,8 @@ class Universe:
 
 
 def universe_of(companies: pd.DataFrame | None) -> Universe | None:
-    """Return the universe of a table of companies as it was read; None where there is no table."""
-    if companies is None:
+    """Return the universe of a table of companies as it was read; None where there is no table, or no row of it."""
+    if companies is None or companies.empty:
         return None
     return Universe(companies, dated=bool(companies[list(DATED)].notna().any(axis=None)))
 

@@ -16,10 +16,26 @@ LATE = np.timedelta64(15, "D")
 """Days by which a first bar may follow the beginning of a membership, and the end of one a last bar."""
 
 
-def configured_but_no_company(companies: pd.DataFrame, config: Config) -> list[Problem]:
-    """Refuse configured symbols that the table of companies lacks: they would never be members."""
-    known = set(companies["symbol"])
+def configured_but_no_company(companies: pd.DataFrame, config: Config, left_out: Collection[str] = ()) -> list[Problem]:
+    """Refuse configured symbols that the table of companies lacks: they would never be members.
+
+    Parameters
+    ----------
+    companies
+        The table.
+    config
+        Configuration.
+    left_out
+        Companies whose rows of the table are left out.
+
+    Returns
+    -------
+    list of Problem
+        One for each of the first such symbols; the last is of all further ones too.
+    """
+    known = {*companies["symbol"], *left_out}
     place = config.inputs.place_of("companies")
+    absent = [symbol for symbol in config.symbols if symbol not in known]
     return [
         Problem(
             place,
@@ -27,9 +43,9 @@ def configured_but_no_company(companies: pd.DataFrame, config: Config) -> list[P
             f"{nearest(symbol, known)} Add its row, or take the symbol out of the configuration.",
             column="symbol",
             further=further,
-            companies=(symbol,),
+            companies=tuple(absent[number : number + 1 + further]),
         )
-        for symbol, further in first_of([symbol for symbol in config.symbols if symbol not in known])
+        for number, (symbol, further) in enumerate(first_of(absent))
     ]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from finnex.config import HORIZONS, Config
-from finnex.data.bad_companies import ABSENT, PEERS_READ, BadCompany, bad_companies
+from finnex.data.bad_companies import ABSENT, COMPANIES, PEERS_READ, BadCompany, bad_companies
 from finnex.data.enhanced_file import generated_entries
 from finnex.data.features import SECTION_FEATURES, symbol_calendar
 from finnex.data.label_kinds import label_kinds
@@ -63,12 +63,14 @@ class Run:
         lost = {symbol for one in every if self._loses_rows(one) for symbol in one.companies}
         priced = frozenset((*self.tables.prices["symbol"].unique(), *lost))
         universe = self.tables.universe
-        short = universe is not None and any(symbol in universe for symbol in lost)
-        ranked = short and self.config.image.cross_section
+        unknown = any(one.table == COMPANIES and self._loses_rows(one) for one in every)
+        short = unknown or (universe is not None and any(symbol in universe for symbol in lost))
+        # Whose peer a company was that has no row in the table of companies cannot be known.
+        all_depend = (short and self.config.image.cross_section) or (unknown and not self.config.peers)
         depending = {
             one
             for one in symbols
-            if ranked or (lost and lost.intersection(peers_of(self.config, one, priced, universe)))
+            if all_depend or (lost and lost.intersection(peers_of(self.config, one, priced, universe)))
         }
         config = self.config.model_copy(update={"symbols": symbols})
         return replace(self, config=config, bad=bad, depending=frozenset(depending), section_is_short=short)
@@ -76,9 +78,9 @@ class Run:
     def _loses_rows(self, problem: Problem) -> bool:
         """Return whether rows that peers of its companies looked at, in earlier runs too, are no longer there."""
         inputs, path = self.config.inputs, self.config.store.path
-        if problem.table == ABSENT:  # a wrong name never had rows
-            return problem.companies[0] in self.config.peers or (
-                holds_a_store(path) and problem.companies[0] in ImageStore.open(path).symbols
+        if problem.table == ABSENT or (problem.table == COMPANIES and problem.row is None):  # may never have had rows
+            return not {*self.config.peers}.isdisjoint(problem.companies) or (
+                holds_a_store(path) and not {*ImageStore.open(path).symbols}.isdisjoint(problem.companies)
             )
         return problem.table in PEERS_READ or (problem.table == "enhanced" and not inputs.prices)
 

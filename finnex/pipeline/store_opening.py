@@ -280,7 +280,6 @@ class _Bars:
                             "Correct its row; or, if it is right, draw this range again by force, which takes these "
                             "images out.",
                             companies=(symbol,),
-                            table="companies",
                         )
                     )
                     days = days[universe.members(symbol, days)]

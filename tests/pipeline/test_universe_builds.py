@@ -14,7 +14,7 @@ import zarr
 from benchmarks.panel import symbols_of, write_config, write_tables
 from finnex.audit import audit
 from finnex.config import Config, load_config
-from finnex.errors import ConfigError, InputError, StoreError, TrainingError
+from finnex.errors import MOST_OF_A_KIND, ConfigError, InputError, StoreError, TrainingError
 from finnex.evaluation.universe_words import SURVIVORSHIP, universe_words
 from finnex.pipeline import build, read_run
 from finnex.pipeline.input_keys import InputKeys
@@ -185,6 +185,61 @@ def test_a_company_with_images_outside_its_membership_is_left_out_where_that_is_
     assert (found.built, found.skipped) == (2 * (COMPANIES - 1), (COMPANIES - 1) * (DRAWN - 2))
     status = ImageStore.open(load_config(folder / "finnex.toml").store.path).open_sessions("C0004")["status"]
     assert (status.to_numpy() == READY).sum() == DRAWN
+
+
+def kept_of_others(config: Config, bad: str) -> dict[tuple[str, str], bytes]:
+    """Return images, and labels across the section, of all companies but one."""
+    store = ImageStore.open(config.store.path)
+    names = ("image_crc", "input_hash", "label_section_rank", "return_market_relative", "label_market_relative")
+    return {
+        (symbol, name): store.values(symbol, name).tobytes() for symbol in SYMBOLS if symbol != bad for name in names
+    }
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [["C0003,Chips,,soon"], ["C0003,Chips,2024-12-20,2024-12-10"], [], ["C0003,Chips,,", "C0003,Chips,2024-12-10,"]],
+    ids=["no day", "ends before it begins", "no row", "overlap"],
+)
+def test_a_wrong_row_in_the_table_of_companies_changes_nothing_published_of_the_others(
+    folder: Path, wrong: list[str]
+) -> None:
+    days = days_of(folder)
+    configured(folder, {"C0003": f"{days[-DRAWN - 30]},{days[-4]}"})
+    text = (folder / "finnex.toml").read_text(encoding="utf-8")
+    (folder / "finnex.toml").write_text(f'on_bad_company = "leave out"\n{text}', encoding="utf-8")
+    config = load_config(folder / "finnex.toml")
+    build(config)
+    before, good = kept_of_others(config, "C0003"), (folder / "companies.csv").read_text(encoding="utf-8")
+    lines = [line for line in good.splitlines() if not line.startswith("C0003")]
+    (folder / "companies.csv").write_text("\n".join([*lines, *wrong]) + "\n", encoding="utf-8")
+    found = build(config)
+    assert ([one.symbol for one in found.bad], found.built) == (["C0003"], 0)
+    assert kept_of_others(config, "C0003") == before
+    (folder / "companies.csv").write_text(good, encoding="utf-8")
+    healed = build(config)
+    assert (healed.bad, healed.built) == ((), 0)
+    assert kept_of_others(config, "C0003") == before
+
+
+def test_a_table_of_companies_without_symbols_is_refused_as_such(folder: Path) -> None:
+    config = configured(folder, {})
+    table = (folder / "companies.csv").read_text(encoding="utf-8")
+    (folder / "companies.csv").write_text(table.replace("symbol,", "firm,"), encoding="utf-8")
+    with pytest.raises(InputError, match=r"column 'symbol': the column is missing"):
+        read_run(config)
+
+
+def test_every_configured_company_without_a_row_is_left_out_however_many_there_are(tmp_path: Path) -> None:
+    companies = MOST_OF_A_KIND + 5
+    write_tables(tmp_path, companies, 40)
+    text = Path(write_config(tmp_path, companies)).read_text(encoding="utf-8")
+    text = text.replace("[inputs]\n", '[inputs]\ncompanies = "companies.csv"\n')
+    (tmp_path / "finnex.toml").write_text(f'on_bad_company = "leave out"\n{text}', encoding="utf-8")
+    (tmp_path / "companies.csv").write_text("symbol,industry\nC0000,Chips\nC0001,Chips\n", encoding="utf-8")
+    run = read_run(load_config(tmp_path / "finnex.toml"))
+    assert run.config.symbols == ("C0000", "C0001")
+    assert len(run.bad) == companies - 2
 
 
 def test_the_key_of_a_company_follows_from_the_rows_of_every_member(folder: Path) -> None:

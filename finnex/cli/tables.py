@@ -83,7 +83,9 @@ def features(
     count = len(schema) - len(FEATURES.first_columns)
     if as_json:
         units = {field.name: field.metadata[b"unit"].decode() for field in schema if field.metadata}
-        print_json({"path": path, "rows": rows, "features": count, "units": units, **about, "left_out": rows_of(run.bad)})
+        print_json(
+            {"path": path, "rows": rows, "features": count, "units": units, **about, "left_out": rows_of(run.bad)}
+        )
         return
     written = len(chosen) - len(absent)
     out().print(f"{rows:,} rows of {written} {'company' if written == 1 else 'companies'}, {count} features: {path}")

@@ -47,6 +47,8 @@ class ConformalSets:
         Validation rows that it was chosen on, and distinct decision dates among them.
     classes
         Names of the columns of the probabilities.
+    remark
+        Why it is not to be relied on, in words; empty where its sessions are enough.
     """
 
     model: str
@@ -56,6 +58,7 @@ class ConformalSets:
     rows: int
     sessions: int
     classes: tuple[str, ...] = tuple(CLASS_NAMES)
+    remark: str = ""
 
     def sets(self, probabilities: Floats) -> Flags:
         """Return which classes are in the set of each row.
@@ -126,6 +129,8 @@ class ConfidenceThreshold:
         Validation rows that it was chosen on, and distinct decision dates among them.
     answered_on_validation
         Share of them that it answers: above `wished` where ties are answered together.
+    remark
+        Why it is not to be relied on, in words; empty where its sessions are enough.
     """
 
     model: str
@@ -135,6 +140,7 @@ class ConfidenceThreshold:
     rows: int
     sessions: int
     answered_on_validation: float
+    remark: str = ""
 
     def answered(self, probabilities: Floats) -> Flags:
         """Return which rows are answered.
@@ -213,11 +219,11 @@ def fit_conformal_sets(answers: SessionAnswers, coverage: float = COVERAGE) -> C
     >>> fit_conformal_sets(known, 0.6).least_probability  # the third largest of 0.6, 0.4, 0.5 and 0.3
     0.4
     """
-    _check_fitting(answers, "conformal sets", "coverage", coverage)
+    _check_fitting(answers, "conformal sets are", "coverage", coverage)
     n = len(answers)
     place = _up((n + 1) * coverage)
     least = float(np.sort(answers.given)[n - place]) if place <= n else 0.0
-    return ConformalSets(answers.model, int(answers.fold[0]), coverage, least, n, answers.sessions)
+    return ConformalSets(answers.model, int(answers.fold[0]), coverage, least, n, answers.sessions, remark=answers.few)
 
 
 def fit_confidence_threshold(answers: SessionAnswers, wished: float = WISHED) -> ConfidenceThreshold:
@@ -249,12 +255,12 @@ def fit_confidence_threshold(answers: SessionAnswers, wished: float = WISHED) ->
     >>> rule.least_confidence, rule.answered_on_validation
     (0.5, 0.75)
     """
-    _check_fitting(answers, "a confidence threshold", "wished", wished)
+    _check_fitting(answers, "a confidence threshold is", "wished", wished)
     n, confidence = len(answers), answers.confidence
     least = float(np.sort(confidence)[n - max(1, _up(n * wished))])
-    return ConfidenceThreshold(
-        answers.model, int(answers.fold[0]), wished, least, n, answers.sessions, float((confidence >= least).mean())
-    )
+    share = float((confidence >= least).mean())
+    fold, sessions = int(answers.fold[0]), answers.sessions
+    return ConfidenceThreshold(answers.model, fold, wished, least, n, sessions, share, answers.few)
 
 
 def _up(number: float) -> int:
@@ -265,7 +271,7 @@ def _up(number: float) -> int:
 def _check_fitting(answers: SessionAnswers, what: str, name: str, share: float) -> None:
     if answers.split != VALIDATION:
         raise TrainingError(
-            f"{what} are chosen on split '{VALIDATION}', and these {len(answers)} answers of '{answers.model}' are of "
+            f"{what} chosen on split '{VALIDATION}', and these {len(answers)} answers of '{answers.model}' are of "
             f"split '{answers.split}': what is chosen on it cannot be judged on it. Give the validation part."
         )
     if len(folds := np.unique(answers.fold)) != 1:

@@ -123,10 +123,12 @@ class AbstentionLine:
         """
         name, stated = self.model.replace("_", " "), self.sets[0].coverage
         judged = {"worse": "less than stated", "beats": "more than stated", "open": "not clearly another share"}
+        held = self.covered.words(".1%") + ("" if self.covered.reason else f", {judged[self.coverage_word]}")
+        remarks = "".join(f" Fold {one.fold}: {one.remark}." for one in self.sets if one.remark)
         sets = (
-            f"Sets of {name}, stated to hold the outcome in {stated:.1%}, held it in {self.covered.words('.1%')}, "
-            f"{judged[self.coverage_word]}; {self.mean_size:.2f} classes on average, {self.empty:.1%} empty, "
-            f"{self.single:.1%} single, {self.full:.1%} full."
+            f"Sets of {name}, stated to hold the outcome in {stated:.1%}, held it in {held}; "
+            f"{self.mean_size:.2f} classes on average, {self.empty:.1%} empty, "
+            f"{self.single:.1%} single, {self.full:.1%} full.{remarks}"
         )
         wished = f"To answer {self.thresholds[0].wished:.1%} was wished; {name} answered {self.answered.words('.1%')}"
         if self.right_answered is None:

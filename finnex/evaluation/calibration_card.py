@@ -1,9 +1,9 @@
 """Whether models of a predictions table claim as much as they know, and what may be said of it.
 
 Two tests a model: of the difference between mean probability of the answer and share of right answers, by the project's
-interval, and of the expected calibration error against that of right probabilities. A word is said by Holm's step-down
+interval, and of how much bins differ from that mean, against right probabilities. A word is said by Holm's step-down
 over both tests of all models. That nothing is found shows no calibration: 'calibrated' needs an interval of the
-difference within `MARGIN` too.
+difference within `MARGIN`, and an expected calibration error that chance explains, too.
 """
 
 from __future__ import annotations
@@ -58,8 +58,9 @@ class CalibrationLine:
     class_curves, class_errors
         Of each class' probability, by its name.
     word
-        What may be said: `claims more` or `claims less`, by `excess`; `uneven`, by the error and not by `excess`;
-        `calibrated`, where neither is found and the interval of `excess` lies within `MARGIN`; else `open`.
+        What may be said: `claims more` or `claims less`, by `excess`; `uneven`, by bins that differ and not by
+        `excess`; `calibrated`, where neither is found, the interval of `excess` lies within `MARGIN`, and the error is
+        one by chance; else `open`.
     """
 
     model: str
@@ -97,6 +98,7 @@ class CalibrationLine:
             "calibration_error_by_chance": chance.mean,
             "calibration_error_by_chance_at_most": chance.most,
             "calibration_error_p_value": None if chance.reason else chance.p_value,
+            "uneven_p_value": None if chance.reason else chance.uneven_p_value,
             "calibration_error_reason": chance.reason,
             "correlation_of_companies": chance.correlation,
             "draws": chance.draws,
@@ -126,8 +128,8 @@ class CalibrationLine:
         return {
             "claims more": f"{name} claims more than it knows: {sure}, {excess}; {error}.",
             "claims less": f"{name} claims less than it knows: {sure}, {excess}; {error}.",
-            "uneven": f"{name} is not calibrated, too sure in some bins and not sure enough in others: {error}; "
-            f"{sure}, {excess}.",
+            "uneven": f"{name} is not calibrated, its bins differ from each other by more than chance explains: "
+            f"{error}; {sure}, {excess}.",
             "calibrated": f"{name} is calibrated on average, to within {MARGIN}: {sure}, {excess}; {error}.",
             "open": f"Whether {name} is calibrated is open, on {self.sessions} sessions: {sure}, {excess}; {error}.",
         }[self.word]
@@ -256,21 +258,21 @@ def calibration_words(
         By model.
     """
     tests = {f"excess {name}": 2 * min(one.p_above(), one.p_below()) for name, one in excesses.items()}
-    tests |= {f"error {name}": one.p_value for name, one in chances.items()}
+    tests |= {f"bins {name}": one.uneven_p_value for name, one in chances.items()}
     found = {name for name, p_value in adjusted(tests).items() if p_value <= level}
     words: dict[str, CalibrationWord] = {}
     for name, excess in excesses.items():
-        interval = excess.interval()
-        if excess.reason or chances[name].reason:
+        interval, chance = excess.interval(), chances[name]
+        if excess.reason or chance.reason:
             words[name] = "open"
         elif f"excess {name}" in found:
             words[name] = "claims more" if excess.value > 0 else "claims less"
-        elif f"error {name}" in found:
+        elif f"bins {name}" in found:
             words[name] = "uneven"
-        elif interval.low is not None and interval.high is not None and max(-interval.low, interval.high) <= MARGIN:
-            words[name] = "calibrated"
-        else:
+        elif interval.low is None or interval.high is None or max(-interval.low, interval.high) > MARGIN:
             words[name] = "open"
+        else:
+            words[name] = "calibrated" if chance.p_value > level else "open"
     return words
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from finnex.data.calendar import Days
 from finnex.errors import TrainingError
+from finnex.evaluation.interval import least_sessions
 from finnex.evaluation.scorecard import BASELINE_NAMES, CLASS_NAMES, PROBABILITIES, ROW
 
 VALIDATION, TEST = "validation", "test"
@@ -87,6 +88,13 @@ class SessionAnswers:
     def surprise(self) -> Floats:
         """(rows,) negative natural logarithm of `given`; its mean is the log loss."""
         return np.asarray(-np.log(np.clip(self.given, SMALLEST_PROBABILITY, None)))
+
+    @property
+    def few(self) -> str:
+        """Why a rule fitted on these is not to be relied on, in words; empty where sessions are enough."""
+        if (count := self.sessions) < (least := least_sessions(self.horizon)):
+            return f"fitted on {count} sessions, where figures at horizon {self.horizon} need {least}"
+        return ""
 
     def rows(self, which: Flags) -> SessionAnswers:
         """Return some of the rows."""

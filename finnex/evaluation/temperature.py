@@ -114,10 +114,9 @@ def fit_temperature(answers: SessionAnswers) -> Temperature:
         """Return the derivative of the log loss by 1 / T, which rises with it."""
         return float(((softmax(inverse * scores, axis=1) * scores).sum(axis=1) - happened).mean())
 
-    def found(temperature: float, remark: str = "") -> Temperature:
-        return Temperature(
-            answers.model, int(folds[0]), temperature, len(answers), answers.sessions, remark
-        )  # fmt: skip
+    def found(temperature: float, *remarks: str) -> Temperature:
+        said = "; ".join([*remarks, answers.few] if answers.few else remarks)
+        return Temperature(answers.model, int(folds[0]), temperature, len(answers), answers.sessions, said)
 
     if np.ptp(scores, axis=1).max() < 1e-9:
         return found(1.0, "all classes have the same probability in every row: no temperature changes it")

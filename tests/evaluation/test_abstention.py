@@ -103,6 +103,12 @@ def test_records_make_the_rules_again_and_act_the_same() -> None:
     assert other == threshold
 
 
+def test_too_few_sessions_are_said() -> None:
+    for fit in (fit_conformal_sets, fit_confidence_threshold):
+        few, enough = (fit(exchangeable(np.random.default_rng(0), n, "validation")) for n in (59, 60))
+        assert (few.remark, enough.remark) == ("fitted on 59 sessions, where figures at horizon 1 need 60", "")
+
+
 def test_what_is_no_probability_gets_no_set() -> None:
     rule = fit_conformal_sets(exchangeable(np.random.default_rng(0), 50, "validation"))
     with pytest.raises(TrainingError, match="row 1 of the probabilities has one that is no number"):

@@ -11,6 +11,7 @@ from scipy.special import ndtri
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 
+from benchmarks.coverage import classes, overlapping, persistent
 from finnex.errors import TrainingError
 from finnex.evaluation.calibration import (
     bin_numbers,
@@ -157,6 +158,21 @@ def test_right_probabilities_are_called_wrong_in_at_most_5_of_100_studies(
         for seed in range(STUDIES)
     ]
     assert np.mean([one in ("claims more", "claims less", "uneven") for one in found]) <= limit(STUDIES)
+
+
+def test_slow_regimes_that_a_model_does_not_see_break_the_error_by_chance_and_no_word() -> None:
+    """Outside of what it assumes: a constant answer, and regimes of ten sessions with 30 % of the variance."""
+    rng, repeats, words, errors = np.random.default_rng(0), 200, [], []
+    for seed in range(repeats):
+        slow = np.repeat(persistent(rng, 500, 1, 0.9), 3, axis=1)
+        label = classes(np.sqrt(0.3) * slow + np.sqrt(0.7) * overlapping(rng, 500, 5, 3)).ravel()
+        answers = answered(np.tile([1 / 3 + 1e-6, 1 / 3, 1 / 3 - 1e-6], (1500, 1)), label, 3, 5)
+        excess = mean_estimate(answers.confidence - answers.right, answers.days, 5)
+        chance = error_by_chance(answers, draws=99, seed=seed)
+        words.append(calibration_words({"cnn": excess}, {"cnn": chance})["cnn"])
+        errors.append(chance.p_value <= 0.05)
+    assert np.mean([one in ("claims more", "claims less", "uneven") for one in words]) <= limit(repeats)
+    assert np.mean(errors) > limit(repeats)  # as its description says; no word is said by it
 
 
 def test_a_simulation_row_by_row_would_call_them_wrong_far_more_often() -> None:

@@ -74,6 +74,15 @@ def test_what_cannot_be_fitted_inside_is_said() -> None:
     assert constant.temperature == HIGHEST  # it happened in a third
 
 
+def test_too_few_sessions_are_said() -> None:
+    label = np.arange(59) % 3
+    said = np.tile([0.5, 0.3, 0.2], (59, 1))
+    few = fit_temperature(answered(said, label, 1, 1, split="validation"))
+    assert few.remark.endswith("fitted on 59 sessions, where figures at horizon 1 need 60")
+    enough = fit_temperature(answered(said[:1].repeat(60, axis=0), np.arange(60) % 4 % 3, 1, 1, split="validation"))
+    assert enough.remark == ""
+
+
 def test_a_record_makes_the_temperature_again() -> None:
     one = Temperature("cnn", 2, 1.7, 500, 100)
     assert Temperature(**json.loads(json.dumps(one.record()))) == one

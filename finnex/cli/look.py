@@ -15,6 +15,7 @@ from finnex.cli.terminal import (
     err,
     out,
     parse_date,
+    print_bad,
     print_json,
     print_warnings,
     print_wrapped,
@@ -34,6 +35,7 @@ DECISION_RULE = (
 def info(config: ConfigOption, as_json: JsonOption = False) -> None:
     """Show what the store holds, where the inputs end, and by which rules the images were made."""
     from finnex.config import load_config
+    from finnex.data.bad_companies import rows_of
     from finnex.data.flow_warnings import derived_quarters
     from finnex.pipeline import read_run
 
@@ -49,6 +51,7 @@ def info(config: ConfigOption, as_json: JsonOption = False) -> None:
         "inputs": {name: {"first": first, "last": last} for name, (first, last) in limits.items()},
         "derived_quarters": derived_quarters(run.tables.fundamentals),
         "warnings": list(run.warnings),
+        "left_out": rows_of(run.bad),
         "damaged": {} if store is None else damaged_arrays(store),
         "synthetic_tables": sorted(settings.inputs.synthetic),
         "layout": layout.name,
@@ -62,6 +65,7 @@ def info(config: ConfigOption, as_json: JsonOption = False) -> None:
         "quote_delay_minutes": dict(settings.inputs.quote_delay_minutes),
     }
     print_warnings(run.warnings, run.notes, config)
+    print_bad(run.bad)
     if as_json:
         print_json(answer)
     else:

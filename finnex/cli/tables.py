@@ -15,6 +15,7 @@ from finnex.cli.terminal import (
     err,
     out,
     parse_date,
+    print_bad,
     print_json,
     print_warnings,
     progress_bar,
@@ -49,6 +50,8 @@ def features(
     They are computed from the inputs, as for a build; no store is needed. docs/signals.md describes the columns.
     """
     from finnex.config import load_config
+    from finnex.data.bad_companies import rows_of
+    from finnex.errors import InputError
     from finnex.files.table_output import check_table_path, table_output
     from finnex.pipeline import read_run
     from finnex.pipeline.feature_table import FEATURES, feature_schema, feature_tables
@@ -57,7 +60,10 @@ def features(
     first, last = parse_date(start, "--start"), parse_date(end, "--end")
     chosen = check_symbols(symbol or [], settings.symbols, f"the symbols of {config}") or settings.symbols
     check_table_path(path, FEATURES, force=force)
-    run, rows, absent = read_run(settings), 0, list(chosen)
+    run, rows = read_run(settings), 0
+    if not (sound := tuple(one for one in chosen if one in run.config.symbols)):
+        raise InputError([problem for one in run.bad if one.symbol in chosen for problem in one.problems])
+    chosen, absent = sound, list(sound)
     about = {
         "symbols": list(chosen), "normalized": normalized, "layout_hash": run.layout.hash,
         "synthetic_tables": sorted(settings.inputs.synthetic),
@@ -73,9 +79,11 @@ def features(
             show(len(chosen) - len(absent), len(chosen), str(table["symbol"][0]))
     said = [f"{name} has no session in the range, and no row." for name in absent]
     print_warnings([*run.warnings, *said], run.notes, config)
+    print_bad(run.bad)
     count = len(schema) - len(FEATURES.first_columns)
     if as_json:
         units = {field.name: field.metadata[b"unit"].decode() for field in schema if field.metadata}
+        about["left_out"] = rows_of(run.bad)
         print_json({"path": path, "rows": rows, "features": count, "units": units, **about})
         return
     written = len(chosen) - len(absent)

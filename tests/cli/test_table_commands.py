@@ -59,6 +59,29 @@ def test_a_company_without_a_session_in_the_range_is_named_and_not_counted(
     assert set(pd.read_csv(path)["symbol"]) == {"NVDA"}
 
 
+def test_a_company_that_is_left_out_is_named_and_has_no_row(
+    config: Path, sample_inputs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prices = pd.read_csv(sample_inputs["prices"], dtype=str)
+    prices.loc[prices.index[prices["symbol"] == "AAPL"][-1], "close"] = "-1"
+    prices.to_csv(tmp_path / "prices.csv", index=False)
+    text = config.read_text().replace(str(sample_inputs["prices"]), "prices.csv")
+    config.write_text(f'on_bad_company = "leave out"\n{text}')
+    path = tmp_path / "features.csv"
+    days = ("--start", "2016-06-01", "--end", "2016-06-03")
+    assert finnex("features", "--config", config, "--out", path, *days, "--json") == 0
+    said = capsys.readouterr()
+    assert [one["company"] for one in json.loads(said.out)["left_out"]] == ["AAPL"]
+    assert json.loads(said.out)["symbols"] == ["NVDA"]
+    assert "1 company is left out (AAPL)" in said.err
+    assert set(pd.read_csv(path)["symbol"]) == {"NVDA"}
+    assert finnex("features", "--config", config, "--out", tmp_path / "none.csv", "--symbol", "AAPL") == 2
+    assert "must be above zero" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "none.csv").exists()
+    assert finnex("info", "--config", config, "--json") == 0
+    assert [one["company"] for one in json.loads(capsys.readouterr().out)["left_out"]] == ["AAPL"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

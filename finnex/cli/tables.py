@@ -83,9 +83,8 @@ def features(
     count = len(schema) - len(FEATURES.first_columns)
     if as_json:
         units = {field.name: field.metadata[b"unit"].decode() for field in schema if field.metadata}
-        print_json(
-            {"path": path, "rows": rows, "features": count, "units": units, **about, "left_out": rows_of(run.bad)}
-        )
+        about["left_out"] = rows_of(run.bad)
+        print_json({"path": path, "rows": rows, "features": count, "units": units, **about})
         return
     written = len(chosen) - len(absent)
     out().print(f"{rows:,} rows of {written} {'company' if written == 1 else 'companies'}, {count} features: {path}")
@@ -148,19 +147,20 @@ def write_signals(settings: Config, uri: str, path: Path, *, force: bool) -> dic
         No MLflow server answers.
     """
     from finnex.files.table_output import table_output
-    from finnex.store import ImageStore
+    from finnex.store import ImageStore, study_companies
     from finnex.tracking.signal_table import SCHEMA, SIGNALS, predicted_by, signal_tables
     from finnex.tracking.version_parts import version_parts
 
     store = ImageStore.open(settings.store.path)
-    parts, unknown = version_parts(settings, store, uri, predicted_by(store, settings.symbols))
+    symbols = study_companies(settings, store)
+    parts, unknown = version_parts(settings, store, uri, predicted_by(store, symbols))
     about = {
         **_about_store(store), "model": settings.mlflow.model, "label_kind": settings.labels.kind,
         "horizon": settings.labels.horizon, "score": "p_buy - p_sell",
     }  # fmt: skip
     rows = 0
     with table_output(path, SIGNALS, SCHEMA, about, force=force) as write:
-        for table in signal_tables(store, settings.symbols, parts):
+        for table in signal_tables(store, symbols, parts):
             write(table)
             rows += table.num_rows
     return {"path": path, "rows": rows, "without_set": list(unknown.values())}

@@ -22,7 +22,7 @@ def train(config: ConfigOption, resume: ResumeOption = False, as_json: JsonOptio
     from finnex.cli.learning_display import training_display
     from finnex.config import load_config
     from finnex.evaluation.universe_words import universe_words
-    from finnex.store import ImageStore
+    from finnex.store import ImageStore, study_companies
     from finnex.tracking import champion_words, recording
     from finnex.training import train as train_model
     from finnex.training import unfinished_study, until_recorded
@@ -62,7 +62,7 @@ def train(config: ConfigOption, resume: ResumeOption = False, as_json: JsonOptio
                 "verdict": report.card.verdict(),
                 "trading": money,
                 "trading_notes": report.trading.words(),
-                "universe": universe_words(store, settings.symbols),
+                "universe": universe_words(store, study_companies(settings, store)),
                 "epochs": len(result.history),
                 "seconds": round(result.seconds, 3),
                 "fingerprint": result.fingerprint,
@@ -80,7 +80,7 @@ def train(config: ConfigOption, resume: ResumeOption = False, as_json: JsonOptio
     print_trading(screen, money)
     for words in report.trading.words():
         screen.print(words)
-    screen.print(f"Universe  {universe_words(store, settings.symbols)}")
+    screen.print(f"Universe  {universe_words(store, study_companies(settings, store))}")
     recorded = tracked.url if answers(f"{uri.rstrip('/')}/health") else f"run {tracked.run_id}; `finnex up` shows it"
     screen.print(f"Report  {path}\nMLflow  {recorded}")
     screen.print(f"Model   version {tracked.version} of '{settings.mlflow.model}'; finnex promote --config {config}")

@@ -67,10 +67,11 @@ class Tables:
 
     def rows(self, name: str) -> Mapping[str, npt.NDArray[np.intp]]:
         """Return the positions of each symbol's rows in a table that is given and has a column `symbol`."""
-        if name not in self._rows:
+        if (found := self._rows.get(name)) is None:
             indices = getattr(self, name).groupby("symbol", sort=False).indices
-            self._rows[name] = {str(symbol): np.asarray(rows) for symbol, rows in indices.items()}
-        return self._rows[name]
+            found = {str(symbol): np.asarray(rows) for symbol, rows in indices.items()}
+            self._rows[name] = found  # another thread may make it too: it is the same
+        return found
 
     @cached_property
     def _rows(self) -> dict[str, dict[str, npt.NDArray[np.intp]]]:

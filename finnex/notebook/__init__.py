@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from finnex.config import Config
 from finnex.notebook.views import CompanyView, SessionView, StoreView
-from finnex.store import ImageStore
+from finnex.store import ImageStore, study_companies
 
 if TYPE_CHECKING:
     from finnex.datasets.image_dataset import ImageDataset
@@ -153,4 +153,5 @@ def dataset(config: Config) -> ImageDataset:
     """
     from finnex.datasets.image_dataset import ImageDataset
 
-    return ImageDataset(ImageStore.open(config.store.path), config.labels, config.symbols)
+    store = ImageStore.open(config.store.path)
+    return ImageDataset(store, config.labels, study_companies(config, store))

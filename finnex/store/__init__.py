@@ -22,6 +22,7 @@ from finnex.store.restore import restore
 from finnex.store.scrub import scrub
 from finnex.store.states import DRAFTED, EMPTY, FAILED, NO_BAR, QUARANTINED, READY, STATUS_WORDS
 from finnex.store.store_template import CLASS_WORDS, LABEL_WORDS, NOT_A_DAY, StoreTemplate
+from finnex.store.study_companies import study_companies
 from finnex.store.verified import (
     Verified,
     read_verified,
@@ -67,6 +68,7 @@ __all__ = [
     "scrub",
     "signatures",
     "still_verified",
+    "study_companies",
     "whole_companies",
     "write_verified",
     "writing",

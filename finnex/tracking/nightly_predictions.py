@@ -8,7 +8,7 @@ import numpy as np
 
 from finnex.config import Config
 from finnex.datasets.samples import CLASSES
-from finnex.store import ImageStore, StoreWriter, still_verified, writing
+from finnex.store import ImageStore, StoreWriter, still_verified, study_companies, writing
 from finnex.tracking import load_champion
 from finnex.training.published_sessions import ask_about
 
@@ -88,9 +88,7 @@ def predict_newest(config: Config, uri: str, sessions: int, *, wait_seconds: flo
     found = []
     with writing(config.store.path, wait_seconds):
         store = StoreWriter.reopen(config.store.path)
-        symbols = config.symbols
-        if config.on_bad_company == "leave out":  # one that was never drawn has no session to predict
-            symbols = tuple(symbol for symbol in symbols if symbol in store.symbols)
+        symbols = study_companies(config, store)
         with still_verified(store, symbols):
             for symbol in symbols:
                 indexes = store.unpredicted(symbol, sessions)

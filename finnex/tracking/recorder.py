@@ -20,7 +20,7 @@ from finnex.evaluation import classification_scores, scorecard, trading_card
 from finnex.evaluation.metrics import averaged_classes
 from finnex.evaluation.scorecard import PROBABILITIES
 from finnex.evaluation.universe_words import universe_words
-from finnex.store import ImageStore
+from finnex.store import ImageStore, study_companies
 from finnex.tracking.entries import (
     Metric,
     environment,
@@ -106,7 +106,7 @@ class StudyRecorder(Observer):
             "fingerprint": study.fingerprint,
             "layout_hash": study.layout_hash,
             "synthetic_tables": " ".join(self._store.attrs["synthetic_tables"]) or "none",
-            "universe": universe_words(self._store, self._config.symbols),
+            "universe": universe_words(self._store, study_companies(self._config, self._store)),
             "resumed": str(study.resumed).lower(),
         }
         if commit := git_commit():

@@ -9,7 +9,7 @@ from finnex.config import Config, ImageSettings, StoreSettings
 from finnex.datasets.samples import Samples, labelled_samples
 from finnex.errors import TrainingError
 from finnex.pipeline import build
-from finnex.store import ImageStore
+from finnex.store import ImageStore, study_companies
 from finnex.store_path import StorePath
 from finnex.training.reports import OnProgress, Progress, ignore_progress
 
@@ -62,7 +62,7 @@ def same_samples(config: Config, store: ImageStore, samples: Samples) -> Samples
     TrainingError
         The sibling lacks one, or its label is another: the two stores were built from different inputs.
     """
-    found = labelled_samples(store, config.labels, config.symbols)
+    found = labelled_samples(store, config.labels, study_companies(config, store))
     number = np.array([found.symbols.index(name) if name in found.symbols else -1 for name in samples.symbols])
     there, wanted = _keys(found, found.symbol), _keys(samples, number[samples.symbol])
     order = np.argsort(there)

@@ -21,7 +21,7 @@ from finnex.datasets.epoch_order import Rows
 from finnex.datasets.pinned import memory_limit
 from finnex.datasets.samples import CLASSES, Samples
 from finnex.datasets.splits import TimeSplit
-from finnex.store import ImageStore
+from finnex.store import ImageStore, study_companies
 from finnex.training.baselines import answer
 from finnex.training.devices import arithmetic_threads, make_accelerator, repeatable
 from finnex.training.network import build_network
@@ -235,7 +235,7 @@ def _parameters(config: Config, store: ImageStore, channels: int, side_px: int) 
         for key, value in getattr(config, section).model_dump(mode="json").items():
             found[f"{section}.{key}"] = value if isinstance(value, str | int | float) else str(value)
     network = build_network(config.model, channels, task=config.training.task, side_px=side_px)
-    found["symbols"] = " ".join(config.symbols)
+    found["symbols"] = " ".join(study_companies(config, store))
     found["layout"] = str(store.attrs["layout_name"])
     found["layout_hash"] = str(store.attrs["layout_hash"])
     found["weights"] = sum(weight.numel() for weight in network.parameters())

@@ -13,7 +13,7 @@ from finnex.datasets.epoch_order import Rows
 from finnex.datasets.samples import CLASSES, Samples, labelled_samples
 from finnex.datasets.splits import TimeSplit, thin, walk_forward
 from finnex.errors import TrainingError
-from finnex.store import ImageStore
+from finnex.store import ImageStore, study_companies
 
 LEAST_PER_PART = 8
 """Below this many samples the scores of a part mean nothing, not even that training works."""
@@ -44,7 +44,8 @@ def study_samples(config: Config, store: ImageStore) -> tuple[Samples, tuple[Tim
     """
     _check_labels(config, store)
     settings = config.training
-    samples = labelled_samples(store, config.labels, config.symbols)
+    names = study_companies(config, store)
+    samples = labelled_samples(store, config.labels, names)
     splits = walk_forward(
         samples.decision, samples.label_end, train_fraction=settings.train_fraction,
         validation_fraction=settings.validation_fraction, embargo_sessions=settings.embargo_sessions,
@@ -55,7 +56,7 @@ def study_samples(config: Config, store: ImageStore) -> tuple[Samples, tuple[Tim
     splits = tuple(thin(split, samples.decision, sessions, settings.every_sessions) for split in splits)
     for split in splits:
         _check_parts(samples, split)
-        check_draw(settings, samples, split, config.symbols)
+        check_draw(settings, samples, split, names)
     return samples, splits
 
 

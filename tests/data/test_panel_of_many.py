@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from benchmarks.panel import write_config, write_tables
 from finnex.config import Config, load_config
 from finnex.data import features
 from finnex.data.features import FAMILIES, make_context
+from finnex.data.features.section import GROUPS, Section
 from finnex.data.normalize import normalize, normalize_columns
 from finnex.data.panel import Panel, make_panel
 from finnex.data.peers import MOST_PEERS
@@ -109,6 +112,27 @@ def test_what_is_shared_cannot_be_changed_by_one_company(run: tuple[Config, Tabl
         with pytest.raises(ValueError, match="read-only"):
             values[0] = 1.0
         assert name in family(context)
+
+
+def test_threads_that_ask_for_more_groups_than_are_kept_get_what_they_asked_for(run: tuple[Config, Tables]) -> None:
+    config, tables = run
+    section = make_context(replace(tables), config, "C0000").section
+
+    def name_of(_: Section, symbols: tuple[str, ...]) -> str:
+        return symbols[0]
+
+    def asked(first: int) -> bool:
+        names = (str((first + 7 * number) % (GROUPS + 40)) for number in range(150_000))
+        return all(section.of_some(name_of, (name,)) == name for name in names)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(3) as threads:
+            assert list(threads.map(asked, range(3))) == [True] * 3
+    finally:
+        sys.setswitchinterval(before)
+    assert len(section._groups) <= GROUPS + 3
 
 
 def test_features_together_have_the_bits_of_each_alone() -> None:

@@ -12,13 +12,14 @@ import xarray as xr
 import zarr
 
 from benchmarks.panel import symbols_of, write_config, write_tables
+from finnex import notebook
 from finnex.audit import audit
 from finnex.config import Config, load_config
 from finnex.errors import MOST_OF_A_KIND, ConfigError, InputError, StoreError, TrainingError
 from finnex.evaluation.universe_words import SURVIVORSHIP, universe_words
 from finnex.pipeline import build, read_run
 from finnex.pipeline.input_keys import InputKeys
-from finnex.store import ImageStore
+from finnex.store import ImageStore, study_companies
 from finnex.store.states import NO_BAR, READY
 from finnex.training.study_samples import study_samples
 
@@ -65,6 +66,25 @@ def test_sessions_outside_a_membership_are_neither_drawn_nor_labelled_nor_learnt
             assert (data[f"label_{kind}"].to_numpy()[~inside] == -1).all()
             assert np.isnan(data[f"return_{kind}"].to_numpy()[~inside]).all()
     assert "members by the table of companies" in universe_words(store, ["C0000", "C0001"])
+
+
+def test_a_study_does_without_a_company_that_was_a_member_on_no_day_that_was_drawn(folder: Path) -> None:
+    days = days_of(folder)
+    rows = dict.fromkeys(SYMBOLS, f"{days[0]},") | {"C0003": f"{days[0]},{days[-DRAWN - 5]}"}
+    short = "[training]\ntrain_fraction = 0.5\nvalidation_fraction = 0.25\nembargo_sessions = 0"
+    config = configured(folder, rows, '[labels]\nkind = "section_rank"\nhorizon = 1', short)
+    build(config)
+    store = ImageStore.open(config.store.path)
+    assert "C0003" not in store.symbols
+    names = tuple(name for name in SYMBOLS if name != "C0003")
+    assert study_companies(config, store) == names
+    samples, _ = study_samples(config, store)
+    assert samples.symbols == names
+    assert len(notebook.dataset(config)) == len(samples)
+    assert "members by the table of companies" in universe_words(store, study_companies(config, store))
+    bare = config.model_copy(update={"inputs": config.inputs.model_copy(update={"companies": ()})})
+    with pytest.raises(StoreError, match="no symbol 'C0003'"):
+        study_samples(bare, store)
 
 
 def test_a_membership_that_ends_later_takes_out_no_image_without_force(folder: Path) -> None:

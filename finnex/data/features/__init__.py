@@ -23,7 +23,7 @@ from finnex.data.features.market import market
 from finnex.data.features.options import options
 from finnex.data.features.price_basis import scale_free
 from finnex.data.features.regime import regime
-from finnex.data.features.section import Section, on_positions
+from finnex.data.features.section import Section, latest, on_positions
 from finnex.data.features.sentiment import sentiment
 from finnex.data.features.technical import technical
 from finnex.data.features.volatility import volatility
@@ -79,12 +79,12 @@ def make_section(tables: Tables, config: Config, calendar: SessionCalendar) -> S
     kept: dict[Any, Section] = tables.memo.setdefault(make_section, {})
     delays = tuple(sorted(config.inputs.quote_delay_minutes.items()))
     key = calendar.days.tobytes(), calendar.decision_time.tobytes(), config.sectors, delays
-    if key not in kept:
-        while len(kept) >= MOST_SECTIONS:
-            del kept[next(iter(kept))]
+
+    def made() -> Section:
         observations = macro_observations(tables.macro, calendar, config.inputs.quote_delay_minutes)
-        kept[key] = Section(tables, calendar, config.sectors, observations, frozenset(tables.prices["symbol"].unique()))
-    return kept[key]
+        return Section(tables, calendar, config.sectors, observations, frozenset(tables.prices["symbol"].unique()))
+
+    return latest(kept, key, made, MOST_SECTIONS)
 
 
 def make_context(tables: Tables, config: Config, symbol: str) -> Context:

@@ -22,6 +22,7 @@ from finnex.data.point_in_time import Observations, as_of
 from finnex.data.tables import Tables
 from finnex.data.universe import NO_INDUSTRY, Mask
 
+K = TypeVar("K")
 T = TypeVar("T")
 GROUPS = 64
 """Groups of symbols, by function, of which a section keeps what was computed."""
@@ -71,12 +72,7 @@ class Section:
 
         Companies of an industry, and all that are no peer of others, ask for the same group.
         """
-        key = (work, symbols)
-        if key not in self._groups:
-            if len(self._groups) >= GROUPS:
-                del self._groups[next(iter(self._groups))]
-            self._groups[key] = work(self, symbols)
-        return cast(T, self._groups[key])
+        return cast(T, latest(self._groups, (work, symbols), lambda: work(self, symbols), GROUPS))
 
     def _kept(self, key: Any, work: Callable[[], T]) -> T:
         if key not in self._known:
@@ -152,6 +148,35 @@ class Section:
     def market_returns(self) -> pd.Series[float]:
         """The market: the equal-weighted mean log return of the sector funds, so that every input can have one."""
         return pd.Series(row_mean(self.sector_returns))
+
+
+def latest(kept: dict[K, T], key: K, work: Callable[[], T], most: int) -> T:
+    """Return what is kept under a key, else what a function gives, which is kept from then on.
+
+    Companies are computed on two threads of a worker: the other one may remove a key at any moment.
+
+    Parameters
+    ----------
+    kept
+        What is kept, the oldest first.
+    key
+        What is asked for.
+    work
+        Gives it.
+    most
+        How many are kept: the oldest go.
+
+    Returns
+    -------
+    T
+        What the function gave, in this call or an earlier one.
+    """
+    found = kept.get(key)
+    if found is None:
+        found = kept.setdefault(key, work())
+        for oldest in list(kept)[:-most]:
+            kept.pop(oldest, None)
+    return found
 
 
 def on_positions(rows: pd.DataFrame, calendar: SessionCalendar) -> pd.DataFrame:

@@ -223,18 +223,25 @@ class Timing:
             self.leaks.append(Leak(self.symbol, day.item(), "splits", "added", fresh, row, shown=False))
 
     def later_members(self, position: int) -> None:
-        """Compare with a table of companies without what begins or ends after a session, of all other companies."""
+        """Compare with a table of companies without what begins or ends after a session."""
         companies = self.run.tables.companies
         if companies is None:
             return
-        day = self.full.calendar.days[position]
-        others = companies["symbol"] != self.symbol
-        begun = others & (companies["from"] > pd.Timestamp(day))
-        ended = others & ~begun & (companies["to"] > pd.Timestamp(day))
+        day = pd.Timestamp(self.full.calendar.days[position])
+        begun = companies["from"] > day
+        ended = ~begun & (companies["to"] > day)
+        if self.symbol not in set(companies["symbol"][~begun]):  # without a row it would be no company of the universe
+            own = companies["symbol"] == self.symbol
+            begun, ended = begun & ~own, ended & ~own
         if not (begun | ended).any():
             return
-        self._tick(f"{self.symbol} {day}, later members")
-        known = companies.assign(to=companies["to"].mask(ended))[~begun].reset_index(drop=True)
+        self._tick(f"{self.symbol} {day.date()}, later members")
+        known = companies.assign(to=companies["to"].mask(ended))[~begun]
+        # The configuration names its peers whether or not they are members yet: such a one becomes one the day after.
+        named = sorted((set(self.run.config.peers) & set(companies["symbol"])) - set(known["symbol"]))
+        joining = pd.DataFrame({"symbol": named, "sector": "", "industry": "", "from": day + pd.Timedelta(days=1)})
+        joining = joining.reindex(columns=companies.columns).astype(companies.dtypes.to_dict())
+        known = pd.concat([known, joining]).sort_values(["symbol", "from"], ignore_index=True)
         found, seen = self._compare({COMPANIES: known}, position)
         self.altered[COMPANIES] += int((begun | ended).sum())
         self.fed.setdefault(COMPANIES, set()).update(moved_after(self.full, seen, position) if seen else ())
@@ -242,7 +249,7 @@ class Timing:
             first = companies[begun | ended].iloc[0]
             dated = first["from"] if begun[begun | ended].iloc[0] else first["to"]
             row = LeakedRow(COMPANIES, str(first["symbol"]), str(dated.date()))
-            self.leaks.append(Leak(self.symbol, day.item(), COMPANIES, "cut", fresh, row, shown=False))
+            self.leaks.append(Leak(self.symbol, day.date(), COMPANIES, "cut", fresh, row, shown=False))
 
     def without_what_was_opened(self) -> tuple[str, ...]:
         """Return the features that differ in tables cut half-way where the other files that were opened are absent."""

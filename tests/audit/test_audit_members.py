@@ -83,3 +83,42 @@ def test_a_panel_of_todays_members_is_a_leak_that_names_the_table_and_the_row(fo
 def test_a_universe_without_later_dates_is_not_called_causal(folder: Path) -> None:
     found = of_companies(audit(configured(folder, {}), sessions=1, symbols=["C0000"]))
     assert found.computation.word == "not shown"
+
+
+def test_a_named_peer_that_becomes_a_member_later_is_no_leak(folder: Path) -> None:
+    config = changing(folder).model_copy(update={"peers": ("C0001", "C0003", "C0004")})
+    report = audit(config, sessions=2, symbols=["C0000"])
+    assert of_companies(report).computation.word == "causal"
+    assert not [one for one in report.findings if one.table == "companies"]
+
+
+def moving(folder: Path) -> Config:
+    """A universe whose first company moves to the industry of half of the others two sessions before the end."""
+    config, (*_, last, ahead, _) = configured(folder, {}), days_of(folder)
+    names = symbols_of(COMPANIES)
+    rows = [f"{name},{('Chips', 'Banks')[number % 2]},,\n" for number, name in enumerate(names) if number]
+    table = ["symbol,industry,from,to\n", f"C0000,Chips,,{last}\n", f"C0000,Banks,{ahead},\n", *rows]
+    (folder / "companies.csv").write_text("".join(table), encoding="utf-8")
+    return config
+
+
+def in_its_last_industry(tables: Tables, config: Config, symbol: str, entries: Sequence[Any]) -> Panel:
+    """Take a company for one of its last industry on every day: what a list of today's industries does."""
+    assert tables.companies is not None
+    companies = tables.companies.copy()
+    own = companies["symbol"] == symbol
+    in_order = companies[own].sort_values("from", na_position="first")
+    companies.loc[own, "industry"] = in_order["industry"].iloc[-1]
+    return make_panel(replace(tables, companies=companies), config, symbol, entries)
+
+
+def test_the_audited_company_that_changes_its_industry_later_changes_nothing_before(folder: Path) -> None:
+    found = of_companies(audit(moving(folder), sessions=2, symbols=["C0000"]))
+    assert found.computation.word == "causal"
+
+
+def test_a_company_taken_for_one_of_its_last_industry_is_a_leak_that_names_its_own_row(folder: Path) -> None:
+    report = audit(moving(folder), sessions=2, symbols=["C0000"], make=in_its_last_industry)
+    assert of_companies(report).computation.word == "leak"
+    [finding] = [one for one in report.findings if one.table == "companies"]
+    assert finding.rows[0].key == "C0000"

@@ -48,6 +48,7 @@ class TradingCard:
 
     Examples
     --------
+    >>> import numpy as np
     >>> day = np.array(["2015-03-02"], dtype="datetime64[D]")
     >>> one = {"decision_date": day, "symbol": "NVDA", "split": "test", "horizon": 5, "model": "cnn"}
     >>> predictions = pd.DataFrame({**one, "p_sell": 0.2, "p_hold": 0.2, "p_buy": 0.6})
@@ -129,6 +130,7 @@ def trading_card(
 
     Examples
     --------
+    >>> import numpy as np
     >>> day = np.array(["2015-03-02"], dtype="datetime64[D]")
     >>> one = {"decision_date": day, "symbol": "NVDA", "split": "test", "horizon": 5, "model": "cnn"}
     >>> predictions = pd.DataFrame({**one, "p_sell": 0.2, "p_hold": 0.2, "p_buy": 0.6})

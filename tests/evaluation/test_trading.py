@@ -291,7 +291,7 @@ def test_a_study_is_traded_beside_its_baselines_and_buy_and_hold(store: ImageSto
     known = replace(card.lines["buy_and_hold"], sharpe_ratio=Interval(1.0, 0.5, 1.5))
     other = replace(card.lines["majority"], sharpe_ratio=Interval(0.0, None, None, "no interval: the same"))
     mixed = replace(card, lines={**card.lines, "buy_and_hold": known, "majority": other}).words()
-    assert mixed[1].startswith("Sharpe ratio of multiscale cnn: no interval: 59 sessions")
+    assert mixed[1].startswith("Sharpe ratio of multiscale cnn and equal weight: no interval: 59 sessions")
     assert mixed[2] == "Sharpe ratio of majority: no interval: the same."
 
 
